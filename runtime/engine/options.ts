@@ -1,0 +1,73 @@
+/** What the fronts (command line, library, API) ask of the engine: plain, typed, already validated for shape. */
+
+export type PullPolicy = "always" | "missing" | "never" | "newer";
+
+export interface CreateOptions {
+  /** Image reference, `host`, or with `rootfs` the folder. */
+  image: string;
+  /** The words after IMAGE. */
+  command: string[];
+  rootfs?: boolean;
+  name?: string;
+  replace?: boolean;
+  pull?: PullPolicy;
+  platform?: string;
+  tlsVerify?: boolean;
+  quiet?: boolean;
+  /** `KEY=value`; a bare `KEY` was already replaced by the caller's value. */
+  env?: string[];
+  /** `[SOURCE:]TARGET[:OPTIONS]`, as given. */
+  volumes?: string[];
+  /** `TARGET[:OPTIONS]`. */
+  tmpfs?: string[];
+  workdir?: string;
+  user?: string;
+  /** undefined: the image's; []: none. */
+  entrypoint?: string[];
+  hostname?: string;
+  init?: boolean;
+  readOnly?: boolean;
+  cidfile?: string;
+  labels?: Record<string, string>;
+  stopSignal?: string;
+  /** Seconds; -1 waits for ever. */
+  stopTimeout?: number;
+  detachKeys?: string;
+  privileged?: boolean;
+  capAdd?: string[];
+  capDrop?: string[];
+  securityOpt?: string[];
+  /** `nofile=1024:2048`. */
+  ulimits?: string[];
+  /** `64m`. */
+  shmSize?: string;
+  /** `none`, `host`, `container:ID`. */
+  network?: string;
+  /** `host`, `keep-id`, `nomap`. */
+  userns?: string;
+  storageDriver?: StorageDriverName;
+  tty?: boolean;
+  /** `-i`. */
+  interactive?: boolean;
+  autoRemove?: boolean;
+  logDriver?: string;
+  /** `max-size=10m`, `path=…`. */
+  logOpt?: string[];
+  /** Initial window size of a terminal. */
+  size?: { rows: number; cols: number };
+}
+
+export type StorageDriverName = "overlay" | "fuse-overlayfs" | "vfs";
+
+export interface ExecOptions {
+  command: string[];
+  tty?: boolean;
+  interactive?: boolean;
+  detach?: boolean;
+  env?: string[];
+  workdir?: string;
+  user?: string;
+  privileged?: boolean;
+  detachKeys?: string;
+  size?: { rows: number; cols: number };
+}

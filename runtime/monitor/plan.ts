@@ -1,0 +1,188 @@
+/**
+ * What the command line hands to the monitor and to init: plain data, decided before the fork.
+ *
+ * ```
+ *  command line ── MonitorPlan ──▶ monitor ── InitPlan ──▶ init ── execve ──▶ the user's program
+ * ```
+ *
+ * An InitPlan is an OCI runtime-spec config plus a small annex of what that document has no words for.
+ */
+
+import type { IdMapping, RuntimeSpec } from "../spec/runtime.ts";
+
+/** Version of the plan, the record files and the socket protocol; a newer CLI drives older monitors. */
+export const PROTOCOL_VERSION = 1;
+
+export interface MonitorPlan {
+  protocol: number;
+  /** 64 hex digits. */
+  id: string;
+  name: string;
+  /** `containers/<id>`: state.json, exit.json, the log, upper and work folders, exec sessions. */
+  containerDir: string;
+  /** The runtime folder: sockets, namespace members. */
+  runtimeDir: string;
+  /** Shorter than 108 bytes; bound by the parent before the fork, so that a client can connect at once. */
+  socketPath: string;
+  rootfs: RootfsPlan;
+  init: InitPlan;
+  stdio: StdioPlan;
+  log: LogPlan;
+  stop: { signal: number; timeoutSeconds: number };
+  /** Remove the container's folder, socket and anonymous volumes after the exit (`--rm`). */
+  autoRemove: boolean;
+  /** Folders removed with it: anonymous volumes. */
+  removeWith: string[];
+  /** Written with the monitor's (podman's conmon) and init's pid, where asked for. */
+  pidFile?: string;
+  conmonPidFile?: string;
+}
+
+export interface StdioPlan {
+  tty: boolean;
+  /** `-i`: stdin stays open, and is a pipe (or the terminal) instead of /dev/null. */
+  openStdin: boolean;
+  /** Close the container's stdin after the first attached client has gone. */
+  stdinOnce: boolean;
+  /** The init barrier opens only when a first client has attached (a foreground `run`). */
+  startOnAttach: boolean;
+  /** Initial window size of the terminal. */
+  size?: { rows: number; cols: number };
+}
+
+export interface LogPlan {
+  driver: "k8s-file" | "json-file" | "none" | "passthrough";
+  path: string;
+  /** Bytes; 0 is no limit. When reached, the file is rotated (truncated after one `.1` is kept). */
+  maxSize: number;
+}
+
+/** How the root filesystem comes to be; performed by `rootfs` in the monitor's mount namespace. */
+export type RootfsPlan =
+  /** Kernel overlay. `lower` runs from the topmost layer to the lowest. */
+  | {
+    kind: "overlay";
+    lower: string[];
+    upper: string;
+    work: string;
+    target: string;
+    userxattr: boolean;
+    volatile: boolean;
+  }
+  /** fuse-overlayfs(1), started as a child of the monitor. */
+  | {
+    kind: "fuse-overlayfs";
+    program: string;
+    lower: string[];
+    upper: string;
+    work: string;
+    target: string;
+    uidMappings?: IdMapping[];
+    gidMappings?: IdMapping[];
+  }
+  /** A folder used as it is: vfs (a copy made at create) and `--rootfs`. */
+  | { kind: "directory"; source: string; target: string }
+  /** The built-in image `host`: this machine's own folders, one overlay or read-only bind each. */
+  | { kind: "host"; upper: string; work: string; target: string; folders: HostFolder[] };
+
+export interface HostFolder {
+  /** Absolute on the host and in the container: `/usr`. */
+  path: string;
+  /** A symlink (`/bin -> usr/bin`) is made again, a folder is shown read-only or as an overlay. */
+  symlink?: string;
+  /** Fresh, empty, writable: /home, /root, /tmp, /run, /var/tmp. */
+  fresh?: boolean;
+  mode?: number;
+  /** Paths below it hidden from the container (root only: what others cannot read). */
+  hidden?: string[];
+}
+
+/** What init performs after the fork, in new namespaces. */
+export interface InitPlan {
+  spec: RuntimeSpec;
+  annex: InitAnnex;
+}
+
+export interface InitAnnex {
+  /** `--user` or the image's USER, resolved inside the root against its passwd and group files. */
+  user: string;
+  /** `--group-add`, names or ids. */
+  groupAdd: string[];
+  /** Made in the root where missing, owned by the user (WORKDIR). */
+  createWorkdir: boolean;
+  /** HOME is set from passwd where env has none. */
+  setHome: boolean;
+  /** Named volumes that get the image's content on first use: source folder, path in the root. */
+  copyUp: { source: string; destination: string }[];
+  /** `--init`: a small init of ours is pid 1, reaps and forwards signals. */
+  initProcess: boolean;
+  /** Join these instead of making new ones: namespace type to a path such as /proc/PID/ns/net. */
+  join: { type: "pid" | "network" | "ipc" | "uts"; path: string }[];
+  /** A nested user namespace (`--userns keep-id|nomap`), ids counted in the user's shared namespace. */
+  nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
+  /** Answer chown and set*id with success: a single-id map. */
+  fakeOwnership: boolean;
+  /** Compiled seccomp program (struct sock_filter[], little endian), base64; absent is unconfined. */
+  seccompProgram?: string;
+  /** `--privileged`: host devices are bound, nothing masked. */
+  privileged: boolean;
+  /** Device nodes of the host bound into /dev (`--device`, `--privileged`). */
+  devices: { source: string; destination: string }[];
+  /** Loopback is brought up in a network namespace of its own. */
+  loopbackUp: boolean;
+}
+
+/** An exec session, performed by a monitor of its own. */
+export interface ExecPlan {
+  protocol: number;
+  /** 64 hex digits. */
+  sessionId: string;
+  containerId: string;
+  /** `containers/<id>/exec/<session id>`. */
+  sessionDir: string;
+  runtimeDir: string;
+  socketPath: string;
+  /** pid of the container's init and its start time (field 22 of /proc/PID/stat), to be sure it is the one. */
+  initPid: number;
+  initStartTime: string;
+  process: RuntimeSpec["process"];
+  annex: Pick<InitAnnex, "user" | "groupAdd" | "setHome" | "seccompProgram" | "fakeOwnership">;
+  stdio: StdioPlan;
+  /** Whether the container has a user namespace nested in the user's shared one. */
+  nestedUserns: boolean;
+}
+
+/** `state.json` in the container's folder, written by rename by the monitor. */
+export interface StateRecord {
+  version: number;
+  status: "created" | "running" | "stopping";
+  monitorPid: number;
+  initPid: number;
+  /** Field 22 of /proc/PID/stat: guards against a reused pid. */
+  initStartTime: string;
+  /** ISO 8601, nanoseconds as far as known. */
+  startedAt: string;
+  bootId: string;
+}
+
+/** `exit.json` in the container's folder, written by rename by the monitor. */
+export interface ExitRecord {
+  version: number;
+  exitCode: number;
+  /** Set where the program never ran: what failed, for `inspect` .State.Error. */
+  error: string;
+  startedAt: string;
+  finishedAt: string;
+  oomKilled: boolean;
+}
+
+/** A failure of a forked child, as it crosses the pipe. */
+export interface SetupFailure {
+  /** What was being done: `mount proc`, `set hostname`, `execute`. */
+  stage: string;
+  /** Of the failing call, with 0 where none failed. */
+  errno: number;
+  syscall: string;
+  path: string;
+  message: string;
+}
