@@ -1,0 +1,152 @@
+/**
+ * A tiny static ELF program, made here byte by byte, that executes the user's program.
+ *
+ * The last execve of init goes through it, from a sealed memfd: were it the engine itself that executes
+ * `#!/proc/self/exe`, the container would get hold of the engine's file (CVE-2019-5736). Of this program
+ * it may have as much as it likes.
+ *
+ * ```
+ *   argv[0]      what to execute            descriptor 3   status pipe:
+ *   argv[1…]     its argument vector          closed without a byte   the program runs
+ *   envp         its environment              4 bytes, int32 LE       errno of execve; we exit with 127
+ * ```
+ *
+ * @see elf(5), execve(2), CVE-2019-5736
+ */
+
+export type Machine = "x86_64" | "aarch64";
+
+/** The descriptor on which the stub reports an execve that failed. */
+export const EXEC_STUB_STATUS_FD = 3;
+
+const ELF_HEADER_SIZE = 64;
+const PROGRAM_HEADER_SIZE = 56;
+const LOAD_ADDRESS = 0x400000;
+/** The largest page of the supported machines (aarch64 kernels may use 64 KiB). */
+const PAGE_ALIGNMENT = 0x10000;
+const ET_EXEC = 2;
+const ELF_MACHINE: Record<Machine, number> = { x86_64: 62, aarch64: 183 };
+const PT_LOAD = 1;
+const PT_GNU_STACK = 0x6474e551;
+const PF_X = 1, PF_W = 2, PF_R = 4;
+
+/**
+ * The stub as a complete ELF file of less than 400 bytes. It needs fcntl (or else ioctl), execve, write
+ * and exit_group from the seccomp filter that is already in place.
+ */
+export function emitExecStub(machine: Machine): Uint8Array {
+  const code = machine === "x86_64" ? X86_64_CODE : wordsToBytes(AARCH64_CODE);
+  const codeOffset = ELF_HEADER_SIZE + 2 * PROGRAM_HEADER_SIZE;
+  const file = new Uint8Array(codeOffset + code.length);
+  const view = new DataView(file.buffer);
+
+  file.set([0x7f, 0x45, 0x4c, 0x46, /* 64-bit */ 2, /* little endian */ 1, /* version */ 1]);
+  view.setUint16(16, ET_EXEC, true);
+  view.setUint16(18, ELF_MACHINE[machine], true);
+  view.setUint32(20, 1, true); // e_version
+  view.setBigUint64(24, BigInt(LOAD_ADDRESS + codeOffset), true); // e_entry
+  view.setBigUint64(32, BigInt(ELF_HEADER_SIZE), true); // e_phoff
+  view.setUint16(52, ELF_HEADER_SIZE, true);
+  view.setUint16(54, PROGRAM_HEADER_SIZE, true);
+  view.setUint16(56, 2, true); // e_phnum
+  view.setUint16(58, 64, true); // e_shentsize
+
+  const segment = (
+    index: number,
+    type: number,
+    flags: number,
+    address: number,
+    size: number,
+    align: number,
+  ) => {
+    const at = ELF_HEADER_SIZE + index * PROGRAM_HEADER_SIZE;
+    view.setUint32(at, type, true);
+    view.setUint32(at + 4, flags, true);
+    view.setBigUint64(at + 16, BigInt(address), true); // p_vaddr
+    view.setBigUint64(at + 24, BigInt(address), true); // p_paddr
+    view.setBigUint64(at + 32, BigInt(size), true); // p_filesz
+    view.setBigUint64(at + 40, BigInt(size), true); // p_memsz
+    view.setBigUint64(at + 48, BigInt(align), true);
+  };
+  segment(0, PT_LOAD, PF_R | PF_X, LOAD_ADDRESS, file.length, PAGE_ALIGNMENT);
+  segment(1, PT_GNU_STACK, PF_R | PF_W, 0, 0, 16); // without it the stack would be executable
+  file.set(code, codeOffset);
+  return file;
+}
+
+/** On entry rsp points to argc, argv[0], …, NULL, envp[0], … (System V ABI, AMD64 supplement, 3.4.1). */
+const X86_64_CODE = Uint8Array.of(
+  ...[0x48, 0x89, 0xe3], // mov rbx, rsp
+  ...[0xb8, 72, 0, 0, 0], // mov eax, SYS_fcntl
+  ...[0xbf, 3, 0, 0, 0], // mov edi, 3
+  ...[0xbe, 2, 0, 0, 0], // mov esi, F_SETFD
+  ...[0xba, 1, 0, 0, 0], // mov edx, FD_CLOEXEC
+  ...[0x0f, 0x05], // syscall
+  ...[0x85, 0xc0], // test eax, eax
+  ...[0x74, 21], // jz execute
+  ...[0xb8, 16, 0, 0, 0], // mov eax, SYS_ioctl
+  ...[0xbf, 3, 0, 0, 0], // mov edi, 3
+  ...[0xbe, 0x51, 0x54, 0, 0], // mov esi, FIOCLEX
+  ...[0x0f, 0x05], // syscall
+  ...[0x85, 0xc0], // test eax, eax
+  ...[0x75, 23], // jnz failed
+  // execute:
+  ...[0x48, 0x8b, 0x7b, 8], // mov rdi, [rbx+8]          argv[0]
+  ...[0x48, 0x8d, 0x73, 16], // lea rsi, [rbx+16]        &argv[1]
+  ...[0x48, 0x8b, 0x03], // mov rax, [rbx]               argc
+  ...[0x48, 0x8d, 0x54, 0xc3, 16], // lea rdx, [rbx+rax*8+16]   &envp[0]
+  ...[0xb8, 59, 0, 0, 0], // mov eax, SYS_execve
+  ...[0x0f, 0x05], // syscall
+  // failed:
+  ...[0xf7, 0xd8], // neg eax
+  ...[0x89, 0x03], // mov [rbx], eax
+  ...[0xb8, 1, 0, 0, 0], // mov eax, SYS_write
+  ...[0xbf, 3, 0, 0, 0], // mov edi, 3
+  ...[0x48, 0x89, 0xde], // mov rsi, rbx
+  ...[0xba, 4, 0, 0, 0], // mov edx, 4
+  ...[0x0f, 0x05], // syscall
+  ...[0xb8, 231, 0, 0, 0], // mov eax, SYS_exit_group
+  ...[0xbf, 127, 0, 0, 0], // mov edi, 127
+  ...[0x0f, 0x05], // syscall
+);
+
+/** The same for aarch64; on entry sp points to argc. */
+const AARCH64_CODE = [
+  0x910003f3, // mov x19, sp
+  0xd2800060, // mov x0, #3
+  0xd2800041, // mov x1, #2        F_SETFD
+  0xd2800022, // mov x2, #1        FD_CLOEXEC
+  0xd2800328, // mov x8, #25       fcntl
+  0xd4000001, // svc #0
+  0xb40000c0, // cbz x0, execute   (+6)
+  0xd2800060, // mov x0, #3
+  0xd28a8a21, // mov x1, #0x5451   FIOCLEX
+  0xd28003a8, // mov x8, #29       ioctl
+  0xd4000001, // svc #0
+  0xb50000e0, // cbnz x0, failed   (+7)
+  // execute:
+  0xf9400660, // ldr x0, [x19, #8]          argv[0]
+  0x91004261, // add x1, x19, #16           &argv[1]
+  0xf9400269, // ldr x9, [x19]              argc
+  0x8b090c22, // add x2, x1, x9, lsl #3     &envp[0]
+  0xd2801ba8, // mov x8, #221      execve
+  0xd4000001, // svc #0
+  // failed:
+  0x4b0003e0, // neg w0, w0
+  0xb9000260, // str w0, [x19]
+  0xd2800060, // mov x0, #3
+  0xaa1303e1, // mov x1, x19
+  0xd2800082, // mov x2, #4
+  0xd2800808, // mov x8, #64       write
+  0xd4000001, // svc #0
+  0xd2800fe0, // mov x0, #127
+  0xd2800bc8, // mov x8, #94       exit_group
+  0xd4000001, // svc #0
+];
+
+function wordsToBytes(words: number[]): Uint8Array {
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  words.forEach((word, index) => view.setUint32(index * 4, word, true));
+  return bytes;
+}
