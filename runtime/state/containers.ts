@@ -1,0 +1,136 @@
+/**
+ * Table of containers: what `ps` shows, and the last state that was folded in from the container's folder.
+ *
+ * A row says `created` or `starting` while the truth lies in the folder (the monitor never opens the
+ * database); `exited` is final until the next start; `removing` means its folder may be half gone. What may
+ * hold a secret (the environment) is not here but in config.json.
+ */
+
+import type { Database, Row } from "./db.ts";
+
+export type RecordedState = "created" | "starting" | "exited" | "removing";
+
+export interface ContainerRow {
+  id: string;
+  name: string;
+  imageId: string | null;
+  imageName: string;
+  command: string[];
+  createdAt: string;
+  state: RecordedState;
+  startedAt: string;
+  finishedAt: string;
+  exitCode: number;
+  error: string;
+  oomKilled: boolean;
+  autoRemove: boolean;
+  tty: boolean;
+  labels: Record<string, string>;
+  mounts: string[];
+  network: string;
+}
+
+export function insertContainer(db: Database, row: ContainerRow): void {
+  db.run(
+    `INSERT INTO containers (id, name, image_id, image_name, command, created_at, state, auto_remove, tty,
+       labels, mounts, network) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    row.id,
+    row.name,
+    row.imageId,
+    row.imageName,
+    JSON.stringify(row.command),
+    row.createdAt,
+    row.state,
+    row.autoRemove ? 1 : 0,
+    row.tty ? 1 : 0,
+    JSON.stringify(row.labels),
+    JSON.stringify(row.mounts),
+    row.network,
+  );
+}
+
+export function setContainerState(db: Database, id: string, state: RecordedState): boolean {
+  return db.run("UPDATE containers SET state = ? WHERE id = ?", state, id) > 0;
+}
+
+/** Records how a run ended. */
+export function setContainerExited(
+  db: Database,
+  id: string,
+  end: { startedAt: string; finishedAt: string; exitCode: number; error: string; oomKilled: boolean },
+): void {
+  db.run(
+    `UPDATE containers SET state = 'exited', started_at = ?, finished_at = ?, exit_code = ?, error = ?,
+       oom_killed = ? WHERE id = ? AND state IN ('created', 'starting')`,
+    end.startedAt,
+    end.finishedAt,
+    end.exitCode,
+    end.error,
+    end.oomKilled ? 1 : 0,
+    id,
+  );
+}
+
+export function deleteContainer(db: Database, id: string): boolean {
+  return db.run("DELETE FROM containers WHERE id = ?", id) > 0;
+}
+
+export function findContainer(db: Database, id: string): ContainerRow | undefined {
+  const row = db.get("SELECT * FROM containers WHERE id = ?", id);
+  return row && toContainer(row);
+}
+
+export function findContainerByName(db: Database, name: string): ContainerRow | undefined {
+  const row = db.get("SELECT * FROM containers WHERE name = ?", name);
+  return row && toContainer(row);
+}
+
+/** Containers whose id begins with `prefix` (hex digits only; at most two are returned). */
+export function findContainersByPrefix(db: Database, prefix: string): ContainerRow[] {
+  return db.all("SELECT * FROM containers WHERE id GLOB ? || '*' LIMIT 2", prefix).map(toContainer);
+}
+
+/** Newest first. */
+export function listContainers(db: Database): ContainerRow[] {
+  return db.all("SELECT * FROM containers ORDER BY created_at DESC, id").map(toContainer);
+}
+
+/** Those that are not known to have ended: created, starting (or running since), removing. */
+export function listUnsettledContainers(db: Database): ContainerRow[] {
+  return db.all("SELECT * FROM containers WHERE state <> 'exited' ORDER BY created_at DESC, id").map(
+    toContainer,
+  );
+}
+
+export function listContainersOfImage(db: Database, imageId: string): ContainerRow[] {
+  return db.all("SELECT * FROM containers WHERE image_id = ? ORDER BY created_at", imageId).map(toContainer);
+}
+
+export function countContainersByImage(db: Database): Map<string, number> {
+  const rows = db.all(
+    "SELECT image_id, count(*) AS n FROM containers WHERE image_id IS NOT NULL GROUP BY image_id",
+  );
+  return new Map(rows.map((row) => [String(row.image_id), Number(row.n)]));
+}
+
+function toContainer(row: Row): ContainerRow {
+  return {
+    id: String(row.id),
+    name: String(row.name),
+    imageId: row.image_id === null ? null : String(row.image_id),
+    imageName: String(row.image_name),
+    command: JSON.parse(String(row.command)),
+    createdAt: String(row.created_at),
+    state: row.state as RecordedState,
+    startedAt: String(row.started_at),
+    finishedAt: String(row.finished_at),
+    exitCode: Number(row.exit_code),
+    error: String(row.error),
+    oomKilled: row.oom_killed === 1,
+    autoRemove: row.auto_remove === 1,
+    tty: row.tty === 1,
+    labels: JSON.parse(String(row.labels)),
+    mounts: JSON.parse(String(row.mounts)),
+    network: String(row.network),
+  };
+}

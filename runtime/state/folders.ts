@@ -1,0 +1,232 @@
+/** Where skiff keeps things: the data folder, the runtime folder, and who may own them. */
+
+import { HostError, SkiffError } from "../errors.ts";
+import { readBootId } from "./boot.ts";
+
+export interface Folders {
+  /** `$XDG_DATA_HOME/skiff`, or `/var/lib/skiff` for root. Mode 0700. */
+  data: string;
+  /** Sockets and namespace members; gone with a reboot. Mode 0700. */
+  run: string;
+  /** `blobs/sha256/<hex>` and `blobs/partial/<hex>`. */
+  blobs: string;
+  layers: string;
+  containers: string;
+  volumes: string;
+  locks: string;
+  /** The file of the database. */
+  db: string;
+  /** On the same file system as the rest, for what is renamed into place. */
+  tmp: string;
+}
+
+export interface FolderOptions {
+  /** Instead of the default data folder. */
+  data?: string;
+  /** Instead of the default runtime folder. */
+  run?: string;
+}
+
+/** The recorded choice of the runtime folder, `runtime.json` in the data folder. */
+interface RuntimeChoice {
+  run: string;
+  bootId: string;
+}
+
+/**
+ * Finds the folders of this user and makes what is missing.
+ *
+ * The runtime folder is the same whatever the environment says, so that a command in a cron job meets the
+ * sockets of a command in a login session; the first choice after a boot is recorded and wins while
+ * anything lives in it.
+ */
+export function openFolders(options: FolderOptions = {}): Folders {
+  const data = options.data ?? defaultDataFolder();
+  ensurePrivateFolder(data);
+  const folders: Folders = {
+    data,
+    run: options.run ?? "",
+    blobs: `${data}/blobs`,
+    layers: `${data}/layers`,
+    containers: `${data}/containers`,
+    volumes: `${data}/volumes`,
+    locks: `${data}/locks`,
+    db: `${data}/skiff.db`,
+    tmp: `${data}/tmp`,
+  };
+  if (!isFolder(folders.tmp)) {
+    const parts = [
+      "blobs/sha256",
+      "blobs/sha512",
+      "blobs/partial",
+      "layers",
+      "containers",
+      "volumes",
+      "locks",
+    ];
+    for (const part of parts) Deno.mkdirSync(`${data}/${part}`, { recursive: true, mode: 0o700 });
+    Deno.mkdirSync(folders.tmp, { recursive: true, mode: 0o700 });
+  }
+  if (options.run === undefined) folders.run = chooseRuntimeFolder(data);
+  else ensurePrivateFolder(options.run);
+  return folders;
+}
+
+/** The socket of a container's monitor; with any usual runtime folder shorter than sun_path's 108 bytes. */
+export function monitorSocketPath(folders: Folders, id: string): string {
+  return socketPath(`${folders.run}/c`, id);
+}
+
+/** The socket of an exec session's monitor. */
+export function execSocketPath(folders: Folders, sessionId: string): string {
+  return socketPath(`${folders.run}/x`, sessionId);
+}
+
+function socketPath(folder: string, id: string): string {
+  const path = `${folder}/${id.slice(0, 32)}`;
+  if (path.length >= 108) {
+    throw new SkiffError(`use runtime folder "${folder}": a socket path there is longer than 107 bytes`);
+  }
+  return path;
+}
+
+function defaultDataFolder(): string {
+  if (Deno.uid() === 0) return "/var/lib/skiff";
+  const xdg = Deno.env.get("XDG_DATA_HOME");
+  if (xdg?.startsWith("/")) return `${xdg.replace(/\/+$/, "")}/skiff`;
+  const home = Deno.env.get("HOME") || homeFromPasswd(Deno.uid() ?? -1);
+  if (!home?.startsWith("/")) {
+    throw new HostError("find the data folder: neither HOME nor XDG_DATA_HOME is set", {
+      hint: "set HOME to a folder that you can write to",
+    });
+  }
+  return `${home.replace(/\/+$/, "")}/.local/share/skiff`;
+}
+
+function homeFromPasswd(uid: number): string | undefined {
+  try {
+    const line = Deno.readTextFileSync("/etc/passwd").split("\n").find((l) =>
+      l.split(":")[2] === String(uid)
+    );
+    return line?.split(":")[5];
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * `/run/user/<uid>/skiff` where the session manager made the parent, `/run/skiff` for root,
+ * else `/tmp/skiff-<uid>`.
+ */
+function preferredRuntimeFolder(): string {
+  const uid = Deno.uid();
+  if (uid === 0) return "/run/skiff";
+  const session = `/run/user/${uid}`;
+  try {
+    checkPrivateFolder(session);
+    return `${session}/skiff`;
+  } catch {
+    return `/tmp/skiff-${uid}`;
+  }
+}
+
+function chooseRuntimeFolder(data: string): string {
+  const file = `${data}/runtime.json`;
+  const bootId = readBootId();
+  const preferred = preferredRuntimeFolder();
+  const recorded = readChoice(file);
+  if (recorded?.bootId === bootId) {
+    if (recorded.run === preferred && isFolder(preferred)) {
+      checkPrivateFolder(preferred);
+      return preferred;
+    }
+    if (recorded.run !== preferred && isPrivateFolder(recorded.run) && hasLife(recorded.run)) {
+      return recorded.run;
+    }
+  }
+  makeRuntimeFolder(preferred);
+  const temporary = `${file}.${crypto.randomUUID()}`;
+  Deno.writeTextFileSync(temporary, JSON.stringify({ run: preferred, bootId }), { mode: 0o600 });
+  Deno.renameSync(temporary, file);
+  return preferred;
+}
+
+function makeRuntimeFolder(path: string): void {
+  makeFolder(path);
+  checkPrivateFolder(path);
+  for (const part of ["c", "x"]) Deno.mkdirSync(`${path}/${part}`, { recursive: true, mode: 0o700 });
+}
+
+function readChoice(file: string): RuntimeChoice | undefined {
+  try {
+    const value = JSON.parse(Deno.readTextFileSync(file));
+    return typeof value?.run === "string" && typeof value?.bootId === "string" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sockets lie one level down: `c/` containers, `x/` exec sessions. */
+function hasLife(run: string): boolean {
+  for (const part of ["c", "x"]) {
+    try {
+      for (const _entry of Deno.readDirSync(`${run}/${part}`)) return true;
+    } catch {
+      // not made yet
+    }
+  }
+  return false;
+}
+
+/** Makes `path` with mode 0700 where missing, and its runtime subfolders; refuses one of another user. */
+function ensurePrivateFolder(path: string): void {
+  if (!isFolder(path)) Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  checkPrivateFolder(path);
+}
+
+function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
+/**
+ * Throws unless `path` is a real folder (not a symlink), ours, and closed to everybody else. In a sticky
+ * /tmp nobody can replace it after this check.
+ */
+export function checkPrivateFolder(path: string): void {
+  const info = Deno.lstatSync(path);
+  const hint = `remove it, or ask its owner to`;
+  if (info.isSymlink) throw new HostError(`use folder "${path}": it is a symlink`, { hint });
+  if (!info.isDirectory) throw new HostError(`use folder "${path}": it is not a folder`, { hint });
+  if (info.uid !== Deno.uid()) {
+    throw new HostError(`use folder "${path}": it belongs to user ${info.uid}, not to ${Deno.uid()}`, {
+      hint,
+    });
+  }
+  if (((info.mode ?? 0) & 0o077) !== 0) {
+    const mode = ((info.mode ?? 0) & 0o7777).toString(8);
+    throw new HostError(`use folder "${path}": its mode is ${mode}, so others can reach it`, {
+      hint: `chmod 700 ${path}`,
+    });
+  }
+}
+
+function isPrivateFolder(path: string): boolean {
+  try {
+    checkPrivateFolder(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}

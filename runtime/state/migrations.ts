@@ -1,0 +1,67 @@
+/** The schema, step by step. A step is never changed once released; a new one is added at the end. */
+export const MIGRATIONS: readonly string[] = [
+  // 1: images, containers, volumes
+  `
+  CREATE TABLE images (
+    id           TEXT PRIMARY KEY,          -- hex of the config's digest
+    digest       TEXT NOT NULL,             -- of the manifest
+    index_digest TEXT,                      -- of the index it was chosen from
+    architecture TEXT NOT NULL,
+    os           TEXT NOT NULL,
+    created      TEXT NOT NULL,             -- as the config says
+    recorded_at  TEXT NOT NULL,
+    size         INTEGER NOT NULL,          -- sum of the layers as downloaded
+    config       TEXT NOT NULL              -- the config document
+  ) STRICT;
+  CREATE TABLE image_layers (
+    image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    position   INTEGER NOT NULL,            -- 0 is the lowest
+    digest     TEXT NOT NULL,               -- of the blob
+    diff_id    TEXT NOT NULL,               -- of the plain tar
+    size       INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    PRIMARY KEY (image_id, position)
+  ) STRICT;
+  CREATE TABLE image_names (
+    name     TEXT PRIMARY KEY,              -- docker.io/library/debian:12
+    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+  ) STRICT;
+  CREATE TABLE image_digests (
+    reference TEXT NOT NULL,                -- docker.io/library/debian@sha256:…
+    image_id  TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    PRIMARY KEY (reference, image_id)
+  ) STRICT;
+  CREATE TABLE containers (
+    id          TEXT PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    image_id    TEXT,                       -- null: --rootfs or the image "host"
+    image_name  TEXT NOT NULL,
+    command     TEXT NOT NULL,              -- JSON, argv
+    created_at  TEXT NOT NULL,
+    state       TEXT NOT NULL,              -- created, starting, exited, removing
+    started_at  TEXT NOT NULL DEFAULT '',
+    finished_at TEXT NOT NULL DEFAULT '',
+    exit_code   INTEGER NOT NULL DEFAULT 0,
+    error       TEXT NOT NULL DEFAULT '',
+    oom_killed  INTEGER NOT NULL DEFAULT 0,
+    auto_remove INTEGER NOT NULL,
+    tty         INTEGER NOT NULL,
+    labels      TEXT NOT NULL,              -- JSON
+    mounts      TEXT NOT NULL,              -- JSON, destinations
+    network     TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX containers_by_image ON containers (image_id);
+  CREATE TABLE volumes (
+    name       TEXT PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    labels     TEXT NOT NULL,               -- JSON
+    anonymous  INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE container_volumes (
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    volume       TEXT NOT NULL REFERENCES volumes (name),
+    PRIMARY KEY (container_id, volume)
+  ) STRICT;
+  CREATE INDEX container_volumes_by_volume ON container_volumes (volume);
+  `,
+];

@@ -1,0 +1,69 @@
+/** Tables of volumes and of the containers that use them; the folders are storage's. */
+
+import type { Database, Row } from "./db.ts";
+
+export interface VolumeRow {
+  name: string;
+  createdAt: string;
+  labels: Record<string, string>;
+  /** Made for one container without a name of its own; goes with it. */
+  anonymous: boolean;
+}
+
+/** Adds the volume where missing; whether it was. */
+export function putVolume(db: Database, volume: VolumeRow): boolean {
+  return db.run(
+    "INSERT OR IGNORE INTO volumes (name, created_at, labels, anonymous) VALUES (?, ?, ?, ?)",
+    volume.name,
+    volume.createdAt,
+    JSON.stringify(volume.labels),
+    volume.anonymous ? 1 : 0,
+  ) > 0;
+}
+
+export function putVolumeUse(db: Database, containerId: string, volume: string): void {
+  db.run("INSERT OR IGNORE INTO container_volumes (container_id, volume) VALUES (?, ?)", containerId, volume);
+}
+
+export function findVolume(db: Database, name: string): VolumeRow | undefined {
+  const row = db.get("SELECT * FROM volumes WHERE name = ?", name);
+  return row && toVolume(row);
+}
+
+export function listVolumes(db: Database): VolumeRow[] {
+  return db.all("SELECT * FROM volumes ORDER BY name").map(toVolume);
+}
+
+export function listVolumesOfContainer(db: Database, containerId: string): VolumeRow[] {
+  return db.all(
+    `SELECT volumes.* FROM volumes JOIN container_volumes ON container_volumes.volume = volumes.name
+     WHERE container_volumes.container_id = ? ORDER BY volumes.name`,
+    containerId,
+  ).map(toVolume);
+}
+
+/** Anonymous volumes that no container uses any more. */
+export function listOrphanVolumes(db: Database): VolumeRow[] {
+  return db.all(
+    `SELECT * FROM volumes WHERE anonymous = 1
+     AND NOT EXISTS (SELECT 1 FROM container_volumes WHERE volume = volumes.name)`,
+  ).map(toVolume);
+}
+
+/** Removes the row unless a container uses the volume; whether it is gone. */
+export function deleteUnusedVolume(db: Database, name: string): boolean {
+  return db.run(
+    `DELETE FROM volumes WHERE name = ? AND NOT EXISTS (SELECT 1 FROM container_volumes WHERE volume = ?)`,
+    name,
+    name,
+  ) > 0;
+}
+
+function toVolume(row: Row): VolumeRow {
+  return {
+    name: String(row.name),
+    createdAt: String(row.created_at),
+    labels: JSON.parse(String(row.labels)),
+    anonymous: row.anonymous === 1,
+  };
+}
