@@ -1,0 +1,78 @@
+/**
+ * fork(2) from a process that runs V8.
+ *
+ * V8 marks its heap MADV_DONTFORK, so a plain child dies of SIGSEGV at its first instruction of ours. Two
+ * madvise(MADV_DOFORK) calls over all of the address space, but for the vvar and vdso pages between them
+ * (which refuse), undo that; nothing may allocate between them and fork. V8 must run with
+ * `--single-threaded`, or a child deadlocks in its first garbage collection.
+ *
+ * In the child everything is synchronous: no promise, timer, worker or Deno.Command works any more.
+ */
+
+import { USER_SPACE_END } from "./arch.ts";
+import { check } from "./errno.ts";
+import { libc, openFamilies } from "./libc.ts";
+import { _exit } from "./process.ts";
+
+/** Advice value of madvise(2). */
+const MADV_DOFORK = 11;
+
+/** Where the kernel's own pages begin and end, read once: parsing /proc/self/maps later would allocate. */
+let kernelPages: { start: bigint; end: Deno.PointerValue; rest: bigint } | undefined;
+
+function findKernelPages(): { start: bigint; end: Deno.PointerValue; rest: bigint } {
+  let [start, end] = [0n, 0n];
+  for (const line of Deno.readTextFileSync("/proc/self/maps").split("\n")) {
+    const match = /^([0-9a-f]+)-([0-9a-f]+) .*\[(?:vvar|vvar_vclock|vdso)\]$/.exec(line);
+    if (!match) continue;
+    start ||= BigInt(`0x${match[1]}`);
+    end = BigInt(`0x${match[2]}`);
+  }
+  if (start === 0n) throw new Error("/proc/self/maps shows no vdso");
+  return { start, end: Deno.UnsafePointer.create(end), rest: USER_SPACE_END - end };
+}
+
+/** Does ahead of time what `fork` needs: symbols and the place of the vdso. */
+export function prepareFork(): void {
+  openFamilies("errno", "fork");
+  kernelPages ??= findKernelPages();
+}
+
+/**
+ * Gives the child's pid in the parent, 0 in the child.
+ *
+ * @throws {SyscallError} EAGAIN where the user's process limit is reached
+ */
+export function fork(): number {
+  prepareFork();
+  const { start, end, rest } = kernelPages!;
+  const symbols = libc("fork");
+  // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.
+  symbols.madvise(null, start, MADV_DOFORK);
+  symbols.madvise(end, rest, MADV_DOFORK);
+  return check("fork", symbols.fork());
+}
+
+/**
+ * Runs `child` in a forked process, which ends with its result as exit status.
+ *
+ * An uncaught exception would hang the child for ever, so it is caught here: `onError` may report it, and
+ * the status is 125.
+ *
+ * @returns the child's pid, in the parent only
+ */
+export function forkChild(child: () => number, onError?: (error: unknown) => void): number {
+  const pid = fork();
+  if (pid !== 0) return pid;
+  let status = 125;
+  try {
+    status = child();
+  } catch (error) {
+    try {
+      onError?.(error);
+    } catch {
+      // Reporting failed as well; the status still tells.
+    }
+  }
+  _exit(status);
+}
