@@ -1,0 +1,263 @@
+/**
+ * Makes `dist/skiff`: bundles `cli/main.ts` into chunks, and packs them with the Deno runtime into one file,
+ * by `deno compile` where its runtime is at hand, else self-extracting (see packed_header.sh).
+ *
+ *     scripts/build [--dev] [--form auto|packed|compiled] [--out dist/skiff] [--entry cli/main.ts]
+ *
+ * Two builds of the same source give the same bytes.
+ */
+import * as esbuild from "esbuild";
+
+interface Options {
+  dev: boolean;
+  form: "auto" | "packed" | "compiled";
+  out: string;
+  entry: string;
+}
+
+const root = new URL("..", import.meta.url).pathname;
+
+/**
+ * How the runtime is started. --no-code-cache: the chunks are small, and the cache is a database that a
+ * hundred starts at once would queue for. The V8 flag is what makes fork possible (ARCHITECTURE, fork under V8).
+ */
+const V8_FLAGS = "--single-threaded";
+const RUN_FLAGS =
+  `-A --no-config --no-lock --no-remote --no-npm --cached-only --no-code-cache --v8-flags=${V8_FLAGS}`;
+
+function parseOptions(args: string[]): Options {
+  const options: Options = { dev: false, form: "auto", out: "dist/skiff", entry: `${root}cli/main.ts` };
+  for (let i = 0; i < args.length; i++) {
+    const value = () => args[++i] ?? fail(`${args[i - 1]} needs a value`);
+    if (args[i] === "--dev") options.dev = true;
+    else if (args[i] === "--form") options.form = value() as Options["form"];
+    else if (args[i] === "--out") options.out = value();
+    else if (args[i] === "--entry") options.entry = value();
+    else fail(`unknown option ${args[i]}`);
+  }
+  if (!["auto", "packed", "compiled"].includes(options.form)) fail(`unknown form ${options.form}`);
+  if (!options.out.startsWith("/")) options.out = root + options.out;
+  return options;
+}
+
+function fail(message: string): never {
+  console.error(`Error: build: ${message}`);
+  Deno.exit(1);
+}
+
+async function output(command: string, args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, { args, stderr: "piped" }).output();
+  if (!success) fail(`${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr).trim()}`);
+  return new TextDecoder().decode(stdout);
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return digest.toHex();
+}
+
+/** A `node_modules` made of links into Deno's cache, by which esbuild finds what deno.lock pins. */
+async function linkPackages(folder: string): Promise<void> {
+  const { npmCache } = JSON.parse(await output(Deno.execPath(), ["info", "--json"]));
+  const { npm } = JSON.parse(await Deno.readTextFile(`${root}deno.lock`));
+  for (const key of Object.keys(npm)) {
+    const [, name, version] = key.match(/^(@?[^@]+)@([^_]+)/) ?? fail(`deno.lock: cannot read ${key}`);
+    await Deno.mkdir(`${folder}/node_modules/${name}`.replace(/\/[^/]+$/, ""), { recursive: true });
+    await Deno.symlink(`${npmCache}/registry.npmjs.org/${name}/${version}`, `${folder}/node_modules/${name}`);
+  }
+}
+
+/** Bundles the program into `folder`/bundle and returns its file names, sorted. */
+async function bundle(folder: string, options: Options): Promise<string[]> {
+  await linkPackages(folder);
+  const result = await esbuild.build({
+    entryPoints: { main: options.entry },
+    outdir: `${folder}/bundle`,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "neutral",
+    target: "esnext",
+    conditions: ["deno", "import", "default"],
+    mainFields: ["module", "main"],
+    external: ["node:*"],
+    nodePaths: [`${folder}/node_modules`],
+    preserveSymlinks: true,
+    minify: !options.dev,
+    keepNames: false,
+    chunkNames: "[name]-[hash]",
+    define: { "globalThis.SKIFF_BUNDLED": "true" },
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "warning",
+    metafile: true,
+    absWorkingDir: root,
+  });
+  await esbuild.stop();
+  return Object.keys(result.metafile.outputs).map((path) => path.replace(/^.*\//, "")).sort();
+}
+
+/** One member of a ustar archive; only what two builds have in common goes into its header. */
+function tarMember(name: string, mode: number, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const member = new Uint8Array(512 + Math.ceil(bytes.length / 512) * 512);
+  const put = (offset: number, text: string) => member.set(new TextEncoder().encode(text), offset);
+  put(0, name);
+  put(100, `${mode.toString(8).padStart(7, "0")}\0${"0".repeat(7)}\0${"0".repeat(7)}\0`);
+  put(124, `${bytes.length.toString(8).padStart(11, "0")}\0${"0".repeat(11)}\0`);
+  put(148, "        0");
+  put(257, "ustar\x0000");
+  const sum = member.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  put(148, `${sum.toString(8).padStart(6, "0")}\0 `);
+  member.set(bytes, 512);
+  return member;
+}
+
+/** gzip(1), for its level 9 finds more than zlib's; -n leaves name and time out. */
+async function gzip(bytes: Uint8Array, level: number): Promise<Uint8Array<ArrayBuffer>> {
+  const child = new Deno.Command("gzip", { args: [`-${level}nc`], stdin: "piped", stdout: "piped" }).spawn();
+  const writer = child.stdin.getWriter();
+  const [{ success, stdout }] = await Promise.all([
+    child.output(),
+    writer.write(bytes).then(() => writer.close()),
+  ]);
+  if (!success) fail("gzip failed");
+  return stdout;
+}
+
+/** Compressing the runtime takes 12 s, so the result is kept below .deno/. */
+async function compressedRuntime(runtime: Uint8Array<ArrayBuffer>, hash: string, level: number) {
+  const kept = `${root}.deno/runtime-${hash.slice(0, 16)}-${level}.gz`;
+  try {
+    return await Deno.readFile(kept);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  const compressed = await gzip(tarMember("skiff", 0o500, runtime), level);
+  await Deno.mkdir(`${root}.deno`, { recursive: true });
+  await Deno.writeFile(`${kept}.${Deno.pid}`, compressed);
+  await Deno.rename(`${kept}.${Deno.pid}`, kept);
+  return compressed;
+}
+
+async function pack(folder: string, names: string[], options: Options): Promise<void> {
+  const level = options.dev ? 1 : 9;
+  const runtime = await Deno.readFile(Deno.execPath());
+  const runtimeHash = await sha256(runtime);
+  const files = await Promise.all(names.map(async (name) => ({
+    name,
+    bytes: await Deno.readFile(`${folder}/bundle/${name}`),
+  })));
+  const sums = [`${runtimeHash}  skiff\n`];
+  for (const { name, bytes } of files) sums.push(`${await sha256(bytes)}  ${name}\n`);
+  const sumsBytes = new TextEncoder().encode(sums.join(""));
+  const sumsHash = await sha256(sumsBytes);
+  files.push({ name: "SHA256SUMS", bytes: sumsBytes });
+
+  const rest = [...files.map(({ name, bytes }) => tarMember(name, 0o400, bytes)), new Uint8Array(1024)];
+  const payload = new Uint8Array(
+    await new Blob([
+      await compressedRuntime(runtime, runtimeHash, level),
+      await gzip(new Uint8Array(await new Blob(rest).arrayBuffer()), level),
+    ]).arrayBuffer(),
+  );
+  const total = files.reduce((sum, { bytes }) => sum + bytes.length, runtime.length);
+  const { version } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
+  const values: Record<string, string> = {
+    VERSION: version,
+    ID: sumsHash.slice(0, 16),
+    FILES: ["skiff", ...files.map(({ name }) => name)].join(" "),
+    // user, mode in hexadecimal, size, as `stat -c %u:%f:%s` prints them
+    FACTS: [`$uid:8140:${runtime.length}`, ...files.map(({ bytes }) => `$uid:8100:${bytes.length}`)].join(
+      " ",
+    ),
+    SUMS: sumsHash,
+    PAYLOAD: await sha256(payload),
+    NEED: String(Math.ceil(total / 1e6)),
+    FLAGS: RUN_FLAGS,
+  };
+  const template = (await Deno.readTextFile(`${root}scripts/packed_header.sh`))
+    .replace(/@([A-Z]+)@/g, (whole, name) => values[name] ?? whole);
+  const length = template.replaceAll("@OFFSET@", "000000").length;
+  const header = template.replaceAll("@OFFSET@", String(length + 1).padStart(6, "0"));
+  const headerBytes = new TextEncoder().encode(header);
+  if (headerBytes.length !== length) fail("packed_header.sh must be ASCII");
+  await replaceFile(options.out, [headerBytes, payload]);
+  console.log(
+    `${options.out}: packed, ${((length + payload.length) / 1e6).toFixed(1)} MB, ${names.length} chunks`,
+  );
+}
+
+/** Written beside and renamed, so that who runs the old file keeps it. */
+async function replaceFile(path: string, parts: Uint8Array<ArrayBuffer>[]): Promise<void> {
+  await Deno.mkdir(path.replace(/\/[^/]+$/, ""), { recursive: true });
+  const fresh = `${path}.${Deno.pid}`;
+  await Deno.writeFile(fresh, new Blob(parts).stream(), { mode: 0o755 });
+  await Deno.chmod(fresh, 0o755);
+  await Deno.rename(fresh, path);
+}
+
+/** Whether `deno compile` will find its runtime: told by DENORT_BIN, in Deno's cache, or by its download site. */
+async function hasCompileRuntime(): Promise<boolean> {
+  if (Deno.env.get("DENORT_BIN")) return true;
+  const { denoDir } = JSON.parse(await output(Deno.execPath(), ["info", "--json"]));
+  const file = `release/v${Deno.version.deno}/denort-${Deno.build.target}.zip`;
+  try {
+    await Deno.stat(`${denoDir}/dl/${file}`);
+    return true;
+  } catch { /* then by network */ }
+  try {
+    const answer = await fetch(`https://dl.deno.land/${file}`, {
+      method: "HEAD",
+      signal: AbortSignal.timeout(5000),
+    });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+/** True if the compiled program was made and runs. */
+async function compile(folder: string, names: string[], options: Options): Promise<boolean> {
+  const fresh = `${options.out}.${Deno.pid}`;
+  await Deno.mkdir(options.out.replace(/\/[^/]+$/, ""), { recursive: true });
+  const chunks = names.filter((name) => name !== "main.js").flatMap((
+    name,
+  ) => ["--include", `${folder}/bundle/${name}`]);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ..."compile -A --no-config --no-lock --no-remote --no-npm --no-check --no-code-cache".split(" "),
+      `--v8-flags=${V8_FLAGS}`,
+      ...chunks,
+      "--output",
+      fresh,
+      `${folder}/bundle/main.js`,
+    ],
+    stderr: "piped",
+  }).output();
+  const ran = success &&
+    (await new Deno.Command(fresh, { args: ["version"], stdout: "null" }).output()).success;
+  if (!ran) {
+    console.error(`deno compile did not work: ${new TextDecoder().decode(stderr).trim()}`);
+    await Deno.remove(fresh).catch(() => {});
+    return false;
+  }
+  await Deno.rename(fresh, options.out);
+  console.log(`${options.out}: compiled, ${((await Deno.stat(options.out)).size / 1e6).toFixed(1)} MB`);
+  return true;
+}
+
+if (import.meta.main) {
+  const options = parseOptions(Deno.args);
+  const folder = await Deno.makeTempDir({ prefix: "skiff-build-" });
+  try {
+    const names = await bundle(folder, options);
+    const wantsCompiled = options.form === "compiled" ||
+      (options.form === "auto" && await hasCompileRuntime());
+    if (!wantsCompiled || !(await compile(folder, names, options))) {
+      if (options.form === "compiled") fail("deno compile is not possible here");
+      await pack(folder, names, options);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

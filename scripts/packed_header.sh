@@ -1,0 +1,163 @@
+#!/bin/sh
+# skiff @VERSION@: a shell header and, after it, a compressed Deno runtime with the program. The first
+# start unpacks both into a private folder named after their content; every start runs them from there.
+caller_path=$PATH
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+id=@ID@
+
+fail() {
+  printf 'Error: %s\n' "$1" >&2
+  [ -z "${2-}" ] || printf 'hint: %s\n' "$2" >&2
+  exit 125
+}
+
+case $0 in
+/*) self=$0 ;;
+*) self=$PWD/$0 ;;
+esac
+while read -r key _ uid _; do
+  [ "$key" != Uid: ] || break
+done </proc/self/status || fail "read /proc/self/status: skiff needs /proc"
+
+# Collects the facts of every folder from / down to $1 and of the files below it that follow, with one
+# stat(1); true if each folder belongs to root or the user and nobody else may write to it.
+are_mine() {
+  where=$1/
+  shift
+  number=$#
+  parent=$where
+  while [ -n "$parent" ]; do
+    parent=${parent%/*}
+    [ -n "$parent" ] || break
+    [ ! -h "$parent" ] || return 1
+    set -- "$parent" "$@"
+  done
+  facts=$(ulimit -Sn && cd "$where" && exec stat -c %u:%f:%s / "$@" 2>/dev/null) || return 1
+  set -- $facts
+  nofile=$1 owner=${2%%:*}
+  shift
+  while [ $# -gt "$number" ]; do
+    mode=${1#*:} mode=0x${mode%%:*}
+    case ${1%%:*} in
+    0 | "$uid" | "$owner") ;; # who owns / decides anyway (65534 in a user namespace)
+    *) return 1 ;;
+    esac
+    # a folder that others may write to is good only with the sticky bit, as /tmp has it
+    [ $((mode & 0xf012)) = 16384 ] || [ $((mode & 0xf200)) = 16896 ] || return 1
+    last=$1
+    shift
+  done
+  facts=$*
+  case $last in
+  "$uid":41c0:* | "$uid":45c0:*) ;; # the last folder is the user's own, 0700
+  *) return 1 ;;
+  esac
+}
+
+is_whole() {
+  [ -x "$1/skiff" ] && are_mine "$1" @FILES@ && [ "$facts" = "@FACTS@" ]
+}
+
+# Makes $dir, or says in $why what stands against it.
+unpack() {
+  why='cannot be made'
+  (umask 077 && mkdir -p "$top") 2>/dev/null || return 1
+  why='not a folder that only this user can change'
+  are_mine "$top" || return 1
+  find "$top" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+  why='cannot be written'
+  new=$(mktemp -d "$top/.new-XXXXXX" 2>/dev/null) || return 1
+  trap 'rm -rf "$new"' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  errors=$({ tail -c +@OFFSET@ "$self" | gzip -dc | tar -xf - -C "$new"; } 2>&1)
+  if [ "$(cd "$new" && sha256sum 2>&1 <SHA256SUMS)" != "@SUMS@  -" ] ||
+    ! (cd "$new" && sha256sum -c SHA256SUMS) >/dev/null 2>&1; then
+    case $errors in
+    *'o space left'* | *'uota exceeded'*)
+      rm -rf "$new"
+      fail "unpack skiff into $top: no space left (@NEED@ MB are needed)" 'XDG_CACHE_HOME names another folder'
+      ;;
+    esac
+    [ "$(tail -c +@OFFSET@ "$self" | sha256sum)" = "@PAYLOAD@  -" ] ||
+      fail "unpack skiff: $self is damaged" 'download it again'
+    why="cannot be written: $errors"
+    rm -rf "$new"
+    return 1
+  fi
+  chmod 700 "$new"
+  errors=$("$new/skiff" --version 2>&1)
+  case $? in
+  0) ;;
+  126)
+    why='on a file system mounted noexec'
+    rm -rf "$new"
+    return 1
+    ;;
+  *) fail "run the unpacked runtime: $errors" 'it needs glibc 2.31 or newer' ;;
+  esac
+  # Another start may have been faster (then it is whole), or what is there is damaged and has to go.
+  if ! mv -T "$new" "$dir" 2>/dev/null; then
+    if ! is_whole "$dir"; then
+      old=$(mktemp -d "$top/.new-XXXXXX") && mv -T "$dir" "$old" 2>/dev/null
+      mv -T "$new" "$dir" 2>/dev/null
+      rm -rf "$old"
+    fi
+    rm -rf "$new"
+  fi
+  trap - EXIT HUP INT TERM
+  why='changes while skiff starts'
+  is_whole "$dir"
+}
+
+# What the runtime would obey is put aside, for it belongs to the caller's containers.
+for name in DENO_DIR DENO_NO_UPDATE_CHECK DENO_TLS_CA_STORE DENO_V8_FLAGS DENO_CERT DENO_COVERAGE_DIR \
+  DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_INTERNAL_CHILD_ENTRYPOINT DENO_NO_PROMPT DENO_CONDITIONS \
+  NODE_OPTIONS NODE_CHANNEL_FD NODE_V8_COVERAGE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED OTEL_DENO; do
+  eval "value=\${$name-} known=\${$name+set}"
+  if [ -n "$known" ]; then
+    export "SKIFF_CALLER_$name=$value"
+    unset "$name"
+  fi
+done
+
+start() {
+  SKIFF_FORM=packed SKIFF_FILE=$self SKIFF_NOFILE=$nofile
+  DENO_DIR=$top/deno DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 DENO_TLS_CA_STORE=system,mozilla
+  PATH=$caller_path
+  export SKIFF_FORM SKIFF_FILE SKIFF_NOFILE DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PROMPT DENO_TLS_CA_STORE PATH
+  exec "$dir/skiff" run @FLAGS@ "$dir/main.js" "$@"
+}
+
+if [ "$uid" = 0 ]; then # never below a HOME that may be another's
+  set_of='/var/cache /var/lib'
+  first= second= third= fourth=
+else
+  set_of=
+  case ${XDG_CACHE_HOME-} in /*) first=$XDG_CACHE_HOME ;; *) first= ;; esac
+  case ${HOME-} in /*) second=$HOME/.cache ;; *) second= ;; esac
+  case ${XDG_RUNTIME_DIR-} in /*) third=$XDG_RUNTIME_DIR ;; *) third= ;; esac
+  fourth=/tmp/skiff-$uid-cache
+fi
+for base in "$first" "$second" "$third" "$fourth" $set_of; do
+  [ -n "$base" ] || continue
+  top=$base/skiff dir=$base/skiff/$id
+  ! is_whole "$dir" || start "$@"
+done
+reasons=
+for base in "$first" "$second" "$third" "$fourth" $set_of; do
+  [ -n "$base" ] || continue
+  # Links on the way are followed once, and what they lead to is judged; in /tmp there may be none.
+  [ "$base" = "$fourth" ] ||
+    base=$(umask 077 && mkdir -p "$base" 2>/dev/null && cd -P "$base" 2>/dev/null && pwd -P || printf %s "$base")
+  top=$base/skiff dir=$base/skiff/$id
+  if is_whole "$dir" || unpack; then
+    start "$@"
+  fi
+  reasons="$reasons
+  $top: $why"
+done
+fail "unpack skiff: no folder to unpack it into:$reasons" 'XDG_CACHE_HOME names a folder of your own'
+#--
