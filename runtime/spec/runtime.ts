@@ -37,7 +37,7 @@ export interface CapabilitySets {
   ambient: string[];
 }
 
-/** `type` as in getrlimit(2): `RLIMIT_NOFILE`, … */
+/** `type` as in getrlimit(2): `RLIMIT_NOFILE`, …; -1 stands for RLIM_INFINITY. */
 export interface RlimitSpec {
   type: string;
   soft: number;
