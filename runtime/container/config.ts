@@ -1,0 +1,272 @@
+/**
+ * What a container is: the image's config and the caller's options made into one document, which is kept as
+ * `containers/<id>/config.json` (0600, as the environment may hold secrets) and does not change any more.
+ */
+
+import type { CreateOptions, StorageDriverName } from "./options.ts";
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import type { ImageConfig } from "../spec/image.ts";
+import type { RlimitSpec } from "../spec/runtime.ts";
+import { parseSignal } from "../spec/signal.ts";
+import { parseSize } from "../spec/size.ts";
+import { resolveUlimits } from "../spec/ulimit.ts";
+import { mergeEnv } from "./env.ts";
+import { cleanPath, combineMounts, type ContainerMount, parseTmpfs, parseVolume } from "./mount_options.ts";
+import { parseSecurityOptions, type SecurityOptions } from "./security_options.ts";
+
+export const CONFIG_VERSION = 1;
+
+export type RootSource =
+  | { kind: "image"; id: string; digest: string; diffIds: string[] }
+  /** `--rootfs`: a folder used as it is. */
+  | { kind: "rootfs"; path: string }
+  /** The built-in image `host`. */
+  | { kind: "host" };
+
+export type NetworkChoice = { mode: "none" } | { mode: "host" } | { mode: "container"; id: string };
+
+/** How ids map between the container and the user's shared namespace. */
+export type UsernsChoice = "host" | "keep-id" | "nomap";
+
+export interface ContainerConfig {
+  version: number;
+  id: string;
+  name: string;
+  createdAt: string;
+  root: RootSource;
+  /** As stored: `docker.io/library/debian:12`, `host`, or the folder of `--rootfs`. */
+  imageName: string;
+  entrypoint: string[];
+  cmd: string[];
+  env: string[];
+  workdir: string;
+  user: string;
+  groupAdd: string[];
+  hostname: string;
+  tty: boolean;
+  interactive: boolean;
+  init: boolean;
+  readOnly: boolean;
+  labels: Record<string, string>;
+  stopSignal: number;
+  /** Seconds; -1 waits for ever. */
+  stopTimeout: number;
+  detachKeys?: string;
+  privileged: boolean;
+  capAdd: string[];
+  capDrop: string[];
+  security: SecurityOptions;
+  securityOpt: string[];
+  rlimits: RlimitSpec[];
+  shmBytes: number;
+  network: NetworkChoice;
+  userns: UsernsChoice;
+  storageDriver: StorageDriverName;
+  mounts: ContainerMount[];
+  log: { driver: "k8s-file" | "json-file" | "none" | "passthrough"; path: string; maxSize: number };
+  autoRemove: boolean;
+  cidfile?: string;
+  pidFile?: string;
+  conmonPidFile?: string;
+  size?: { rows: number; cols: number };
+  createCommand?: string[];
+}
+
+/** What the resolution must know besides the options. */
+export interface ConfigFacts {
+  id: string;
+  name: string;
+  createdAt: string;
+  root: RootSource;
+  imageName: string;
+  image?: ImageConfig;
+  /** The container's folder. */
+  containerDir: string;
+  storageDriver: StorageDriverName;
+  /** Of `--network container:`, resolved to a whole id, with that container's host name. */
+  networkContainer?: { id: string; hostname: string };
+  /** Content of the `--env-file`s. */
+  fileEnv: string[];
+  /** Of the caller: ids, host name, current folder, hard limits. */
+  caller: {
+    uid: number;
+    gid: number;
+    hostname: string;
+    workingFolder: string;
+    hardLimit: (type: string) => number;
+    readFile: (path: string) => string;
+  };
+}
+
+/** Resolves everything but the files of the store; throws on the first option that cannot be. */
+export function resolveConfig(options: CreateOptions, facts: ConfigFacts): ContainerConfig {
+  const image = facts.image?.config ?? {};
+  const tty = options.tty ?? false;
+  const userns = resolveUserns(options.userns, facts.caller.uid);
+  const network = resolveNetwork(options.network, facts.networkContainer?.id);
+  const hostname = resolveHostname(options.hostname, network, facts);
+  const { entrypoint, cmd } = resolveCommand(options, image);
+  const log = resolveLog(options, facts.containerDir);
+  const requested = [
+    ...(options.volumes ?? []).map((text) => parseVolume(text, facts.caller.workingFolder)),
+    ...(options.tmpfs ?? []).map(parseTmpfs),
+  ];
+  return {
+    version: CONFIG_VERSION,
+    id: facts.id,
+    name: facts.name,
+    createdAt: facts.createdAt,
+    root: facts.root,
+    imageName: facts.imageName,
+    entrypoint,
+    cmd,
+    env: mergeEnv({ image: image.Env ?? [], files: facts.fileEnv, user: options.env ?? [] }, {
+      tty,
+      hostname,
+    }),
+    workdir: resolveWorkdir(options.workdir ?? image.WorkingDir ?? "/"),
+    user: options.user ??
+      (userns === "keep-id" ? `${facts.caller.uid}:${facts.caller.gid}` : image.User ?? ""),
+    groupAdd: options.groupAdd ?? [],
+    hostname,
+    tty,
+    interactive: options.interactive ?? false,
+    init: options.init ?? false,
+    readOnly: options.readOnly ?? false,
+    labels: { ...image.Labels, ...options.labels },
+    stopSignal: resolveStopSignal(options.stopSignal, image.StopSignal),
+    stopTimeout: options.stopTimeout ?? 10,
+    detachKeys: options.detachKeys,
+    privileged: options.privileged ?? false,
+    capAdd: options.capAdd ?? [],
+    capDrop: options.capDrop ?? [],
+    security: parseSecurityOptions(options.securityOpt ?? [], facts.caller.readFile),
+    securityOpt: options.securityOpt ?? [],
+    rlimits: resolveUlimits(options.ulimits ?? [], {
+      rootless: facts.caller.uid !== 0,
+      hardLimit: facts.caller.hardLimit,
+    }),
+    shmBytes: resolveShmSize(options.shmSize),
+    network,
+    userns,
+    storageDriver: facts.storageDriver,
+    mounts: combineMounts(requested, Object.keys(image.Volumes ?? {})),
+    log,
+    autoRemove: options.autoRemove ?? false,
+    cidfile: options.cidfile,
+    pidFile: options.pidFile,
+    conmonPidFile: options.conmonPidFile,
+    size: options.size,
+    createCommand: options.createCommand,
+  };
+}
+
+/** The id of `--network container:ID`, still as the user wrote it. */
+export function networkContainerOf(network: string | undefined): string | undefined {
+  return network?.startsWith("container:") ? network.slice("container:".length) : undefined;
+}
+
+/** argv of the container's process. */
+export function argvOf(config: Pick<ContainerConfig, "entrypoint" | "cmd">): string[] {
+  return [...config.entrypoint, ...config.cmd];
+}
+
+function resolveCommand(
+  options: CreateOptions,
+  image: { Entrypoint?: string[]; Cmd?: string[] },
+): { entrypoint: string[]; cmd: string[] } {
+  // an entrypoint of the caller drops the image's command with the image's entrypoint
+  const entrypoint = options.entrypoint ?? image.Entrypoint ?? [];
+  const cmd = options.command.length > 0 || options.entrypoint ? options.command : image.Cmd ?? [];
+  if (entrypoint.length + cmd.length === 0) {
+    throw new InvalidArgumentError(
+      `create container from "${options.image}": no command or entrypoint provided, and no CMD or ENTRYPOINT from image`,
+    );
+  }
+  for (const word of [...entrypoint, ...cmd]) {
+    if (word.includes("\0")) {
+      throw new InvalidArgumentError("create container: the command holds a zero byte");
+    }
+  }
+  return { entrypoint, cmd };
+}
+
+function resolveWorkdir(path: string): string {
+  if (path === "") return "/";
+  if (path.startsWith("/") && !path.includes("\0")) return cleanPath(path);
+  throw new InvalidArgumentError(`set working directory "${path}": it needs to be an absolute path`);
+}
+
+function resolveHostname(given: string | undefined, network: NetworkChoice, facts: ConfigFacts): string {
+  if (given !== undefined && given !== "") {
+    if (network.mode === "container") {
+      throw new InvalidArgumentError(
+        `set hostname "${given}": the container shares the network and host name of another`,
+      );
+    }
+    if (given.length > 64 || !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(given)) {
+      throw new InvalidArgumentError(`set hostname "${given}": invalid host name`);
+    }
+    return given;
+  }
+  if (network.mode === "host") return facts.caller.hostname;
+  if (network.mode === "container") return facts.networkContainer!.hostname;
+  return facts.id.slice(0, 12);
+}
+
+function resolveNetwork(text: string | undefined, containerId: string | undefined): NetworkChoice {
+  if (text === undefined || text === "" || text === "none") return { mode: "none" };
+  if (text === "host") return { mode: "host" };
+  if (containerId !== undefined) return { mode: "container", id: containerId };
+  throw new UnsupportedError(`use network "${text}": only none, host and container:ID are supported`);
+}
+
+function resolveUserns(text: string | undefined, uid: number): UsernsChoice {
+  if (text === undefined || text === "" || text === "host") return "host";
+  if (text !== "keep-id" && text !== "nomap") {
+    throw new UnsupportedError(`use user namespace "${text}": only host, keep-id and nomap are supported`);
+  }
+  if (uid === 0) throw new UnsupportedError(`use user namespace "${text}": it is only for rootless use`);
+  return text;
+}
+
+function resolveStopSignal(given: string | undefined, image: string | undefined): number {
+  if (given) return parseSignal(given);
+  if (!image) return 15;
+  try {
+    return parseSignal(image);
+  } catch {
+    return 15; // an image may say nonsense; docker and podman stop it with SIGTERM
+  }
+}
+
+function resolveShmSize(text: string | undefined): number {
+  if (text === undefined || text === "") return 65536 * 1024;
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError(`set --shm-size: invalid size: "${text}"`);
+  return bytes;
+}
+
+const LOG_DRIVERS = ["k8s-file", "json-file", "none", "passthrough"] as const;
+
+function resolveLog(options: CreateOptions, containerDir: string): ContainerConfig["log"] {
+  const driver = options.logDriver || "k8s-file";
+  if (!(LOG_DRIVERS as readonly string[]).includes(driver)) {
+    throw new UnsupportedError(`use log driver "${driver}": only ${LOG_DRIVERS.join(", ")} are supported`);
+  }
+  let path = `${containerDir}/ctr.log`;
+  let maxSize = 0;
+  for (const word of options.logOpt ?? []) {
+    const [key, value] = [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)];
+    if (key === "path" && value.startsWith("/")) path = cleanPath(value);
+    else if (key === "max-size" && value === "-1") maxSize = 0;
+    else if (key === "max-size" && parseSize(value) !== undefined) maxSize = parseSize(value)!;
+    else if (key === "path" || key === "max-size") {
+      throw new InvalidArgumentError(`set log option "${word}": invalid value`);
+    } else throw new UnsupportedError(`set log option "${word}": only path and max-size are supported`);
+  }
+  if (driver === "passthrough" && options.tty) {
+    throw new InvalidArgumentError(`use log driver "passthrough": it cannot be used with a terminal`);
+  }
+  return { driver: driver as ContainerConfig["log"]["driver"], path, maxSize };
+}

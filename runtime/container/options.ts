@@ -1,0 +1,82 @@
+/** What can be asked of a new container or exec session: plain, typed, already validated for shape. */
+
+export type PullPolicy = "always" | "missing" | "never" | "newer";
+
+export interface CreateOptions {
+  /** Image reference, `host`, or with `rootfs` the folder. */
+  image: string;
+  /** The words after IMAGE. */
+  command: string[];
+  rootfs?: boolean;
+  name?: string;
+  replace?: boolean;
+  pull?: PullPolicy;
+  platform?: string;
+  tlsVerify?: boolean;
+  quiet?: boolean;
+  /** `KEY=value`; a bare `KEY` was already replaced by the caller's value. */
+  env?: string[];
+  /** `--env-file`: paths, read by the engine; the last wins, and `env` wins over all. */
+  envFiles?: string[];
+  /** `[SOURCE:]TARGET[:OPTIONS]`, as given. */
+  volumes?: string[];
+  /** `TARGET[:OPTIONS]`. */
+  tmpfs?: string[];
+  workdir?: string;
+  user?: string;
+  /** `--group-add`: names or ids. */
+  groupAdd?: string[];
+  /** undefined: the image's; []: none. */
+  entrypoint?: string[];
+  hostname?: string;
+  init?: boolean;
+  readOnly?: boolean;
+  cidfile?: string;
+  /** `--pidfile`, `--conmon-pidfile`. */
+  pidFile?: string;
+  conmonPidFile?: string;
+  labels?: Record<string, string>;
+  stopSignal?: string;
+  /** Seconds; -1 waits for ever. */
+  stopTimeout?: number;
+  detachKeys?: string;
+  privileged?: boolean;
+  capAdd?: string[];
+  capDrop?: string[];
+  securityOpt?: string[];
+  /** `nofile=1024:2048`. */
+  ulimits?: string[];
+  /** `64m`. */
+  shmSize?: string;
+  /** `none`, `host`, `container:ID`. */
+  network?: string;
+  /** `host`, `keep-id`, `nomap`. */
+  userns?: string;
+  storageDriver?: StorageDriverName;
+  tty?: boolean;
+  /** `-i`. */
+  interactive?: boolean;
+  autoRemove?: boolean;
+  logDriver?: string;
+  /** `max-size=10m`, `path=…`. */
+  logOpt?: string[];
+  /** Initial window size of a terminal. */
+  size?: { rows: number; cols: number };
+  /** The caller's command line, for `inspect`. */
+  createCommand?: string[];
+}
+
+export type StorageDriverName = "overlay" | "fuse-overlayfs" | "vfs";
+
+export interface ExecOptions {
+  command: string[];
+  tty?: boolean;
+  interactive?: boolean;
+  detach?: boolean;
+  env?: string[];
+  workdir?: string;
+  user?: string;
+  privileged?: boolean;
+  detachKeys?: string;
+  size?: { rows: number; cols: number };
+}

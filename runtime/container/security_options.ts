@@ -1,0 +1,84 @@
+/** `--security-opt` as data. @see podman-run(1), --security-opt; docker run, security configuration */
+
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+
+export interface SecurityOptions {
+  /** `seccomp=`: nothing given, `unconfined`, or the text of a profile in Docker's JSON format. */
+  seccomp: { kind: "default" } | { kind: "unconfined" } | { kind: "profile"; path: string; json: string };
+  noNewPrivileges: boolean;
+  mask: string[];
+  unmask: string[];
+}
+
+/** `readFile` gives the text of a profile; it is kept with the container, which later edits do not change. */
+export function parseSecurityOptions(words: string[], readFile: (path: string) => string): SecurityOptions {
+  const options: SecurityOptions = {
+    seccomp: { kind: "default" },
+    noNewPrivileges: false,
+    mask: [],
+    unmask: [],
+  };
+  for (const word of words) {
+    // "seccomp:unconfined" is an old spelling that docker still takes
+    const [, key, value] = /^([a-z-]+)(?:[=:](.*))?$/s.exec(word) ?? [];
+    switch (key) {
+      case "seccomp":
+        options.seccomp = readSeccomp(word, value ?? "", readFile);
+        break;
+      case "no-new-privileges":
+        if (value !== undefined && value !== "true" && value !== "false") throw invalid(word);
+        options.noNewPrivileges = value !== "false";
+        break;
+      case "mask":
+        options.mask.push(...paths(word, value));
+        break;
+      case "unmask":
+        options.unmask.push(...(value?.toUpperCase() === "ALL" ? ["ALL"] : paths(word, value)));
+        break;
+      case "systempaths":
+        if (value !== "unconfined") throw invalid(word);
+        options.unmask.push("ALL");
+        break;
+      case "label":
+      case "apparmor":
+        // skiff confines with neither, so switching them off is what is there already
+        if (value !== "disable" && value !== "unconfined") {
+          throw new UnsupportedError(`set security option "${word}": ${key} profiles are not supported`);
+        }
+        break;
+      default:
+        throw invalid(word);
+    }
+  }
+  return options;
+}
+
+function readSeccomp(
+  word: string,
+  value: string,
+  readFile: (path: string) => string,
+): SecurityOptions["seccomp"] {
+  if (value === "unconfined") return { kind: "unconfined" };
+  if (value === "" || value === "builtin" || value === "default") {
+    if (value === "") throw invalid(word);
+    return { kind: "default" };
+  }
+  try {
+    return { kind: "profile", path: value, json: readFile(value) };
+  } catch (cause) {
+    const reason = cause instanceof Deno.errors.NotFound
+      ? "no such file or directory"
+      : (cause as Error).message;
+    throw new InvalidArgumentError(`read seccomp profile "${value}": ${reason}`, { cause });
+  }
+}
+
+function paths(word: string, value: string | undefined): string[] {
+  const list = value?.split(":") ?? [];
+  if (list.length === 0 || list.some((path) => !path.startsWith("/"))) throw invalid(word);
+  return list;
+}
+
+function invalid(word: string): InvalidArgumentError {
+  return new InvalidArgumentError(`set security option "${word}": invalid --security-opt`);
+}
