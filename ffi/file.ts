@@ -79,6 +79,17 @@ export function close_range(first: number, last = 0xffffffff): void {
   check("close_range", libc("file").close_range(SYSCALL.close_range, first, last, 0));
 }
 
+/** Closes every descriptor from 3 on but these: what a forked child does first. */
+export function closeAllExcept(kept: readonly number[]): void {
+  let first = 3;
+  for (const fd of [...kept].sort((a, b) => a - b)) {
+    if (fd < first) continue;
+    if (fd > first) close_range(first, fd - 1);
+    first = fd + 1;
+  }
+  close_range(first);
+}
+
 /** Reads into `buffer`; gives the bytes read, 0 at the end. @see read(2) */
 export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
   return retry("read", () => libc("file").read(fd, buffer, buffer.length));

@@ -1,0 +1,94 @@
+/** Who skiff runs as, and in which user namespace its containers therefore live. */
+
+import { getegid, geteuid } from "../../ffi/process.ts";
+import { formatIdMap, type IdMaps, mapWithRanges, parseSubordinateRanges } from "./id_map.ts";
+
+/** Everything that creating and joining the user's namespace needs, decided once per command. */
+export interface NamespaceContext {
+  /** False as real root: containers then need no user namespace. */
+  isRootless: boolean;
+  uid: number;
+  gid: number;
+  maps: IdMaps;
+  /** Where members register; a folder of its own for each different map. */
+  membersDir: string;
+  /** Absolute paths of the setuid helpers; absent with a single-id map. */
+  helpers?: { newuidmap: string; newgidmap: string };
+}
+
+/** Never from the caller's PATH: the helpers are setuid root. */
+const HELPER_FOLDERS = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"];
+
+/** Reads passwd, subuid and subgid; `runDir` is the runtime folder. */
+export function namespaceContext(runDir: string): NamespaceContext {
+  const [uid, gid] = [geteuid(), getegid()];
+  if (uid === 0 && ownsAllIds()) {
+    const all = [{ containerID: 0, hostID: 0, size: 0xffffffff }];
+    return { isRootless: false, uid, gid, maps: { uid: all, gid: all, isSingle: false }, membersDir: "" };
+  }
+  const user = userName(uid);
+  const subuid = parseSubordinateRanges(readText("/etc/subuid"), user, uid);
+  const subgid = parseSubordinateRanges(readText("/etc/subgid"), user, uid);
+  const newuidmap = findHelper("newuidmap");
+  const newgidmap = findHelper("newgidmap");
+  const reason = subuid.length === 0
+    ? `/etc/subuid has no range for ${user}`
+    : subgid.length === 0
+    ? `/etc/subgid has no range for ${user}`
+    : !newuidmap
+    ? "newuidmap is not installed"
+    : !newgidmap
+    ? "newgidmap is not installed"
+    : undefined;
+  const maps: IdMaps = reason === undefined
+    ? { uid: mapWithRanges(uid, subuid), gid: mapWithRanges(gid, subgid), isSingle: false }
+    : { uid: mapWithRanges(uid, []), gid: mapWithRanges(gid, []), isSingle: true, reason };
+  return {
+    isRootless: true,
+    uid,
+    gid,
+    maps,
+    membersDir: `${runDir}/userns-${mapKey(maps)}`,
+    helpers: maps.isSingle ? undefined : { newuidmap: newuidmap!, newgidmap: newgidmap! },
+  };
+}
+
+/** Root of a user namespace that maps only some ids is rootless in all that matters here. */
+function ownsAllIds(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
+}
+
+function userName(uid: number): string {
+  for (const line of readText("/etc/passwd").split("\n")) {
+    const fields = line.split(":");
+    if (fields[2] === String(uid)) return fields[0]!;
+  }
+  return String(uid);
+}
+
+function findHelper(name: string): string | undefined {
+  for (const folder of HELPER_FOLDERS) {
+    try {
+      if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;
+    } catch {
+      // Not here; the next folder may have it.
+    }
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** A short name for a map: FNV-1a, which is enough to tell apart the few maps a user ever has. */
+function mapKey(maps: IdMaps): string {
+  let hash = 0x811c9dc5;
+  for (const char of `${formatIdMap(maps.uid)}/${formatIdMap(maps.gid)}`) {
+    hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
+  }
+  return hash.toString(16).padStart(8, "0");
+}

@@ -1,0 +1,66 @@
+/**
+ * Short work as root of the user's namespace: extracting a layer, copying or removing what subordinate
+ * ids own. A child of the command, which dies with it.
+ */
+
+import { closeAllExcept } from "../../ffi/file.ts";
+import { forkChild, prepareFork } from "../../ffi/fork.ts";
+import { openFamilies } from "../../ffi/libc.ts";
+import { type ExitedChild, getpid, getppid, kill, prctl, waitpidAsync } from "../../ffi/process.ts";
+import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
+import type { NamespaceContext } from "./context.ts";
+import {
+  enterUserNamespaceBlocking,
+  leaveUserNamespace,
+  openIdMapChannel,
+  serveIdMaps,
+} from "./user_namespace.ts";
+
+/** A child at work. */
+export interface ForkedTask {
+  pid: number;
+  /** Reaps it; the status is what the task gave, 125 where it threw, 128 + a signal. */
+  wait(): Promise<ExitedChild>;
+  kill(): void;
+}
+
+/**
+ * Runs `task` in a forked child that is root of the user's namespace (as real root: plain root).
+ *
+ * Everything in `task` is synchronous, and was imported and opened before. Descriptors from 3 on are
+ * closed but for `inherit`, which stay the caller's to close in the parent.
+ *
+ * @throws {HostError} where the namespace cannot be had
+ */
+export async function forkInUserNamespace(
+  context: NamespaceContext,
+  inherit: readonly number[],
+  task: () => number,
+): Promise<ForkedTask> {
+  const channel = openIdMapChannel();
+  const parent = getpid();
+  prepareFork();
+  openFamilies("file", "process", "credentials", "namespaces");
+  const pid = forkChild(() => {
+    closeAllExcept([...inherit, channel.child.request, channel.child.reply]);
+    const membership = enterUserNamespaceBlocking(context, channel.child);
+    // Set after the ids changed, which clears it; a parent that died before is noticed by its number.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() !== parent) return 125;
+    try {
+      return task();
+    } finally {
+      leaveUserNamespace(membership);
+    }
+  });
+  const wait = () => waitpidAsync(pid);
+  try {
+    await serveIdMaps(context, channel, pid);
+  } catch (error) {
+    kill(pid, SIGKILL);
+    await wait();
+    throw error;
+  }
+  return { pid, wait, kill: () => kill(pid, SIGKILL) };
+}
