@@ -1,0 +1,144 @@
+/**
+ * The mounts that every container gets, and how the user's own are laid over them.
+ *
+ * @see OCI runtime-spec config-linux.md, default filesystems; podman-run(1), --read-only-tmpfs
+ */
+
+import type { MountSpec } from "../spec/runtime.ts";
+import type { ContainerConfig } from "./config.ts";
+import type { ContainerMount } from "./mount_options.ts";
+
+export interface MountFacts {
+  /** False with a single-id map: group 5 (tty) then has no id on the host. */
+  mapsTtyGroup: boolean;
+  /** Whether the network namespace belongs to a user namespace of ours, or sysfs is refused. */
+  mayMountSysfs: boolean;
+  /** Files generated for this container: target to source. */
+  generated: { source: string; destination: string }[];
+  /** The folder that holds the content of a volume. */
+  volumePath: (name: string) => string;
+}
+
+/** Every mount below the root, in the order in which they are performed: parents first. */
+export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
+  const own = config.mounts.map((mount) => toMountSpec(mount, facts));
+  const covers = (path: string) =>
+    own.some(({ destination }) => path === destination || path.startsWith(`${destination}/`));
+  const mounts = [
+    ...kernelMounts(config, facts),
+    ...(config.readOnly ? scratchMounts() : []),
+    ...facts.generated.map(generatedMount),
+  ].filter((mount) => mount.destination === "/proc" || !covers(mount.destination));
+  return [...mounts, ...own].map((mount, index) => ({ mount, index }))
+    .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
+    .map(({ mount }) => mount);
+}
+
+function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
+  const closed = ["nosuid", "noexec", "nodev"];
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: closed },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
+    },
+    {
+      destination: "/dev/pts",
+      type: "devpts",
+      source: "devpts",
+      options: [
+        "nosuid",
+        "noexec",
+        "newinstance",
+        "ptmxmode=0666",
+        "mode=0620",
+        ...(facts.mapsTtyGroup ? ["gid=5"] : []),
+      ],
+    },
+    {
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: [...closed, "mode=1777", `size=${config.shmBytes}`],
+    },
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: closed },
+    sysfsMount(config, facts),
+    {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      // writable it would be the user's own delegated tree (CVE-2023-25809)
+      options: [...closed, "relatime", ...(config.privileged ? ["rw"] : ["ro"])],
+    },
+  ];
+}
+
+function sysfsMount(config: ContainerConfig, facts: MountFacts): MountSpec {
+  const access = config.privileged ? "rw" : "ro";
+  if (facts.mayMountSysfs) {
+    return {
+      destination: "/sys",
+      type: "sysfs",
+      source: "sysfs",
+      options: ["nosuid", "noexec", "nodev", access],
+    };
+  }
+  // sysfs shows the devices of a network namespace, so the kernel wants to see it owned; podman binds as well
+  const options = [
+    "rbind",
+    "rprivate",
+    "nosuid",
+    "noexec",
+    "nodev",
+    access,
+    ...(access === "ro" ? ["rro"] : []),
+  ];
+  return { destination: "/sys", type: "bind", source: "/sys", options };
+}
+
+/** What stays writable under `--read-only`, as podman has it. */
+function scratchMounts(): MountSpec[] {
+  return [["/run", "755"], ["/tmp", "1777"], ["/var/tmp", "1777"]].map(([destination, mode]) => ({
+    destination: destination!,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", "nodev", `mode=${mode}`],
+  }));
+}
+
+function generatedMount(file: { source: string; destination: string }): MountSpec {
+  return { ...file, type: "bind", options: ["bind", "rprivate"] };
+}
+
+function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
+  const access = mount.readOnly ? "ro" : "rw";
+  const { destination } = mount;
+  if (mount.kind === "tmpfs") {
+    return { destination, type: "tmpfs", source: "tmpfs", options: [...mount.options, access] };
+  }
+  const options = [...mount.options];
+  const lacks = (...words: string[]) => !options.some((option) => words.includes(option));
+  if (lacks("bind", "rbind")) options.unshift("rbind");
+  if (lacks(...PROPAGATIONS)) options.push("rprivate");
+  if (lacks("suid", "nosuid")) options.push("nosuid");
+  if (lacks("dev", "nodev")) options.push("nodev");
+  const source = mount.kind === "bind" ? mount.source : facts.volumePath(mount.name);
+  return { destination, type: "bind", source, options: [...options, access] };
+}
+
+const PROPAGATIONS = [
+  "private",
+  "rprivate",
+  "shared",
+  "rshared",
+  "slave",
+  "rslave",
+  "unbindable",
+  "runbindable",
+];
+
+function depth(mount: MountSpec): number {
+  return mount.destination.split("/").length;
+}

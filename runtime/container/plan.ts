@@ -1,0 +1,167 @@
+/**
+ * From a container's config and the facts of this machine to the plan that the monitor performs. Pure: what has
+ * to be looked up or made was looked up and made before.
+ */
+
+import type { MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
+import { PROTOCOL_VERSION } from "../monitor/plan.ts";
+import { ALL_CAPABILITIES, resolveCapabilities } from "../security/capabilities.ts";
+import { resolveProtectedPaths } from "../security/paths.ts";
+import type { IdMapping, LinuxSpec, ProcessSpec, RlimitSpec, RuntimeSpec } from "../spec/runtime.ts";
+import { argvOf, type ContainerConfig } from "./config.ts";
+import { type MountFacts, planMounts } from "./default_mounts.ts";
+
+export interface PlanFacts extends MountFacts {
+  containerDir: string;
+  runtimeDir: string;
+  socketPath: string;
+  rootfs: RootfsPlan;
+  /** A single-id map: one id inside, so ownership is pretended. */
+  isSingleId: boolean;
+  /** The compiled filter; undefined is unconfined. */
+  seccompProgram?: Uint8Array;
+  /** Highest capability of this kernel. */
+  lastCapability: number;
+  nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
+  /** `/proc/PID/ns/net` of the container whose network is joined. */
+  networkPath?: string;
+  /** Volumes that are still empty and get the image's content. */
+  freshVolumes: ReadonlySet<string>;
+  /** Device nodes of the host, for a privileged container. */
+  devices: string[];
+  /** The caller's RLIMIT_NOFILE, where the runtime has raised it. */
+  callerNofile?: { soft: number; hard: number };
+  /** The program starts when a first client has attached. */
+  startOnAttach: boolean;
+}
+
+/** Everything a monitor needs to run this container once. */
+export function planContainer(config: ContainerConfig, facts: PlanFacts): MonitorPlan {
+  const anonymous = config.mounts.filter((mount) => mount.kind === "volume" && mount.anonymous);
+  return {
+    protocol: PROTOCOL_VERSION,
+    id: config.id,
+    name: config.name,
+    containerDir: facts.containerDir,
+    runtimeDir: facts.runtimeDir,
+    socketPath: facts.socketPath,
+    rootfs: facts.rootfs,
+    init: {
+      spec: planSpec(config, facts),
+      annex: {
+        user: config.user,
+        groupAdd: config.groupAdd,
+        createWorkdir: true,
+        setHome: !config.env.some((word) => word.startsWith("HOME=")),
+        copyUp: planCopyUp(config, facts),
+        initProcess: config.init,
+        join: facts.networkPath ? [{ type: "network", path: facts.networkPath }] : [],
+        nestedUserns: facts.nestedUserns,
+        fakeOwnership: facts.isSingleId,
+        seccompProgram: facts.seccompProgram && encodeBase64(facts.seccompProgram),
+        privileged: config.privileged,
+        devices: config.privileged ? facts.devices.map((path) => ({ source: path, destination: path })) : [],
+        loopbackUp: config.network.mode === "none",
+      },
+    },
+    stdio: {
+      tty: config.tty,
+      openStdin: config.interactive,
+      stdinOnce: config.interactive && facts.startOnAttach,
+      startOnAttach: facts.startOnAttach,
+      size: config.size,
+    },
+    log: config.log,
+    stop: { signal: config.stopSignal, timeoutSeconds: config.stopTimeout },
+    autoRemove: config.autoRemove,
+    removeWith: anonymous.map((mount) =>
+      volumeFolder(facts.volumePath(mount.kind === "volume" ? mount.name : ""))
+    ),
+    pidFile: config.pidFile,
+    conmonPidFile: config.conmonPidFile,
+  };
+}
+
+/** The capabilities that the container's process may use. */
+export function planCapabilities(config: ContainerConfig, lastCapability: number): string[] {
+  return resolveCapabilities({
+    add: config.capAdd,
+    drop: config.capDrop,
+    privileged: config.privileged,
+    lastCapability,
+  }).filter((name) => ALL_CAPABILITIES.indexOf(name) <= lastCapability);
+}
+
+function planSpec(config: ContainerConfig, facts: PlanFacts): RuntimeSpec {
+  return {
+    ociVersion: "1.2.0",
+    process: planProcess(config, facts),
+    root: { path: facts.rootfs.target, readonly: config.readOnly },
+    hostname: config.hostname,
+    mounts: planMounts(config, facts),
+    linux: planLinux(config, facts),
+  };
+}
+
+function planProcess(config: ContainerConfig, facts: PlanFacts): ProcessSpec {
+  const names = planCapabilities(config, facts.lastCapability);
+  return {
+    terminal: config.tty,
+    ...(config.size && { consoleSize: { height: config.size.rows, width: config.size.cols } }),
+    // init resolves the name of the user inside the root
+    user: { uid: 0, gid: 0, umask: 0o022 },
+    args: argvOf(config),
+    env: config.env,
+    cwd: config.workdir,
+    // nothing inheritable or ambient: a process that is not root gains nothing by execve (CVE-2022-24769)
+    capabilities: { bounding: names, effective: names, permitted: names, inheritable: [], ambient: [] },
+    rlimits: planRlimits(config.rlimits, facts.callerNofile),
+    noNewPrivileges: config.security.noNewPrivileges,
+  };
+}
+
+function planRlimits(limits: RlimitSpec[], nofile: PlanFacts["callerNofile"]): RlimitSpec[] {
+  if (!nofile || limits.some(({ type }) => type === "RLIMIT_NOFILE")) return limits;
+  return [...limits, { type: "RLIMIT_NOFILE", ...nofile }];
+}
+
+function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
+  const namespaces: LinuxSpec["namespaces"] = [
+    { type: "pid" },
+    { type: "mount" },
+    { type: "ipc" },
+    { type: "uts" },
+    { type: "cgroup" },
+  ];
+  if (config.network.mode === "none") namespaces.push({ type: "network" });
+  if (facts.networkPath) namespaces.push({ type: "network", path: facts.networkPath });
+  if (facts.nestedUserns) namespaces.unshift({ type: "user" });
+  const protection = resolveProtectedPaths({
+    privileged: config.privileged,
+    mask: config.security.mask,
+    unmask: config.security.unmask,
+  });
+  return {
+    namespaces,
+    ...(facts.nestedUserns && { uidMappings: facts.nestedUserns.uid, gidMappings: facts.nestedUserns.gid }),
+    ...protection,
+    rootfsPropagation: "rprivate",
+  };
+}
+
+function planCopyUp(config: ContainerConfig, facts: PlanFacts): { source: string; destination: string }[] {
+  return config.mounts.flatMap((mount) =>
+    mount.kind === "volume" && mount.copyUp && facts.freshVolumes.has(mount.name)
+      ? [{ source: facts.volumePath(mount.name), destination: mount.destination }]
+      : []
+  );
+}
+
+/** `volumes/<name>` of `volumes/<name>/_data`. */
+function volumeFolder(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}
+
+function encodeBase64(bytes: Uint8Array): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}

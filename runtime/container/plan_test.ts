@@ -1,0 +1,210 @@
+import { deepStrictEqual as assertEquals } from "node:assert";
+import type { ContainerConfig } from "./config.ts";
+import { parseTmpfs, parseVolume } from "./mount_options.ts";
+import { planContainer, type PlanFacts } from "./plan.ts";
+import { generateFiles } from "./generated_files.ts";
+
+const config = (change: Partial<ContainerConfig> = {}): ContainerConfig => ({
+  version: 1,
+  id: "ab".repeat(32),
+  name: "brave_hopper",
+  createdAt: "2026-01-01T00:00:00Z",
+  root: { kind: "image", id: "cd".repeat(32), digest: "sha256:x", diffIds: [] },
+  imageName: "docker.io/library/x:latest",
+  entrypoint: ["/entry"],
+  cmd: ["serve"],
+  env: ["PATH=/bin"],
+  workdir: "/srv",
+  user: "www",
+  groupAdd: [],
+  hostname: "h",
+  tty: false,
+  interactive: false,
+  init: false,
+  readOnly: false,
+  labels: {},
+  stopSignal: 15,
+  stopTimeout: 10,
+  privileged: false,
+  capAdd: [],
+  capDrop: [],
+  security: { seccomp: { kind: "default" }, noNewPrivileges: false, mask: [], unmask: [] },
+  securityOpt: [],
+  rlimits: [],
+  shmBytes: 1024,
+  network: { mode: "none" },
+  userns: "host",
+  storageDriver: "overlay",
+  mounts: [],
+  log: { driver: "k8s-file", path: "/c/ctr.log", maxSize: 0 },
+  autoRemove: false,
+  ...change,
+});
+
+const facts = (change: Partial<PlanFacts> = {}): PlanFacts => ({
+  containerDir: "/c",
+  runtimeDir: "/r",
+  socketPath: "/r/c/ab",
+  rootfs: { kind: "directory", source: "/root", target: "/c/merged" },
+  isSingleId: false,
+  mapsTtyGroup: true,
+  mayMountSysfs: true,
+  generated: [{ source: "/c/hosts", destination: "/etc/hosts" }],
+  volumePath: (name) => `/v/${name}/_data`,
+  lastCapability: 40,
+  freshVolumes: new Set(),
+  devices: [],
+  startOnAttach: false,
+  ...change,
+});
+
+const mountsOf = (c: Partial<ContainerConfig>, f: Partial<PlanFacts> = {}) =>
+  planContainer(config(c), facts(f)).init.spec.mounts;
+const find = (mounts: ReturnType<typeof mountsOf>, path: string) =>
+  mounts.find((m) => m.destination === path);
+
+Deno.test("a container has podman's default mounts, parents first", () => {
+  assertEquals(mountsOf({}).map((m) => [m.destination, m.type]), [
+    ["/proc", "proc"],
+    ["/dev", "tmpfs"],
+    ["/sys", "sysfs"],
+    ["/dev/pts", "devpts"],
+    ["/dev/shm", "tmpfs"],
+    ["/dev/mqueue", "mqueue"],
+    ["/etc/hosts", "bind"],
+    ["/sys/fs/cgroup", "cgroup"],
+  ]);
+});
+
+Deno.test("terminals belong to group 5 where it is mapped", () => {
+  assertEquals(find(mountsOf({}), "/dev/pts")!.options.includes("gid=5"), true);
+  assertEquals(find(mountsOf({}, { mapsTtyGroup: false }), "/dev/pts")!.options.includes("gid=5"), false);
+});
+
+Deno.test("/sys and its cgroups are read-only, unless privileged", () => {
+  assertEquals(find(mountsOf({}), "/sys")!.options, ["nosuid", "noexec", "nodev", "ro"]);
+  assertEquals(find(mountsOf({}), "/sys/fs/cgroup")!.options.includes("ro"), true);
+  assertEquals(find(mountsOf({ privileged: true }), "/sys")!.options.includes("rw"), true);
+});
+
+Deno.test("sysfs is bound, read-only to its depth, where it cannot be mounted", () => {
+  assertEquals(find(mountsOf({ network: { mode: "host" } }, { mayMountSysfs: false }), "/sys"), {
+    destination: "/sys",
+    type: "bind",
+    source: "/sys",
+    options: ["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro", "rro"],
+  });
+});
+
+Deno.test("a volume replaces the default mount of its target and what lies below", () => {
+  const mounts = mountsOf({ mounts: [parseVolume("/dev:/dev", "/"), parseVolume("/e:/etc", "/")] });
+  assertEquals(mounts.map((m) => m.destination), ["/proc", "/sys", "/dev", "/etc", "/sys/fs/cgroup"]);
+});
+
+Deno.test("volumes are bound privately, nosuid and nodev, with what the user says on top", () => {
+  const mounts = mountsOf({
+    mounts: [
+      parseVolume("data:/d:ro", "/"),
+      parseVolume("/s:/s:rslave,suid,bind", "/"),
+      parseTmpfs("/t:size=1m"),
+    ],
+  });
+  assertEquals(find(mounts, "/d"), {
+    destination: "/d",
+    type: "bind",
+    source: "/v/data/_data",
+    options: ["rbind", "rprivate", "nosuid", "nodev", "ro"],
+  });
+  assertEquals(find(mounts, "/s")!.options, ["rslave", "suid", "bind", "nodev", "rw"]);
+  assertEquals(find(mounts, "/t")!.options, ["size=1m", "nosuid", "nodev", "rw"]);
+});
+
+Deno.test("a read-only root leaves scratch folders writable", () => {
+  const plan = planContainer(config({ readOnly: true }), facts());
+  assertEquals(plan.init.spec.root.readonly, true);
+  const scratch = plan.init.spec.mounts.filter((m) => m.type === "tmpfs").map((m) => m.destination);
+  assertEquals(scratch, ["/dev", "/run", "/tmp", "/dev/shm", "/var/tmp"]);
+});
+
+Deno.test("nothing is inheritable or ambient, and the default set is docker's", () => {
+  const { capabilities } = planContainer(config(), facts()).init.spec.process;
+  assertEquals([capabilities!.inheritable, capabilities!.ambient], [[], []]);
+  assertEquals(capabilities!.bounding.length, 14);
+});
+
+Deno.test("a kernel's own highest capability bounds a privileged container", () => {
+  const { capabilities } =
+    planContainer(config({ privileged: true }), facts({ lastCapability: 37 })).init.spec
+      .process;
+  assertEquals(capabilities!.bounding.at(-1), "CAP_AUDIT_READ");
+});
+
+Deno.test("a privileged container is unmasked and gets the host's devices", () => {
+  const { init } = planContainer(config({ privileged: true }), facts({ devices: ["/dev/fuse"] }));
+  assertEquals(init.spec.linux.maskedPaths, []);
+  assertEquals(init.annex.devices, [{ source: "/dev/fuse", destination: "/dev/fuse" }]);
+  assertEquals(planContainer(config(), facts({ devices: ["/dev/fuse"] })).init.annex.devices, []);
+});
+
+Deno.test("without a network the loopback comes up, with another's none of ours is made", () => {
+  const none = planContainer(config(), facts()).init;
+  assertEquals(none.annex.loopbackUp, true);
+  assertEquals(none.spec.linux.namespaces.map(({ type }) => type), [
+    "pid",
+    "mount",
+    "ipc",
+    "uts",
+    "cgroup",
+    "network",
+  ]);
+  const host = planContainer(config({ network: { mode: "host" } }), facts()).init;
+  assertEquals(host.spec.linux.namespaces.some(({ type }) => type === "network"), false);
+  const joined = planContainer(
+    config({ network: { mode: "container", id: "ef" } }),
+    facts({ networkPath: "/proc/7/ns/net" }),
+  ).init;
+  assertEquals(joined.annex.join, [{ type: "network", path: "/proc/7/ns/net" }]);
+  assertEquals(joined.annex.loopbackUp, false);
+});
+
+Deno.test("the caller's file limit is kept unless one is asked for", () => {
+  const callerNofile = { soft: 1024, hard: 4096 };
+  const limits = (c: Partial<ContainerConfig>) =>
+    planContainer(config(c), facts({ callerNofile })).init.spec.process.rlimits;
+  assertEquals(limits({}), [{ type: "RLIMIT_NOFILE", soft: 1024, hard: 4096 }]);
+  const asked = { type: "RLIMIT_NOFILE", soft: 5, hard: 6 };
+  assertEquals(limits({ rlimits: [asked] }), [asked]);
+});
+
+Deno.test("only a fresh volume gets the image's content", () => {
+  const mounts = [parseVolume("a:/a", "/"), parseVolume("b:/b", "/"), parseVolume("c:/c:nocopy", "/")];
+  const plan = planContainer(config({ mounts }), facts({ freshVolumes: new Set(["a", "c"]) }));
+  assertEquals(plan.init.annex.copyUp, [{ source: "/v/a/_data", destination: "/a" }]);
+});
+
+Deno.test("anonymous volumes go with the container", () => {
+  const mount = { ...parseVolume("/d", "/"), name: "0f" } as ContainerConfig["mounts"][number];
+  assertEquals(planContainer(config({ mounts: [mount, parseVolume("n:/n", "/")] }), facts()).removeWith, [
+    "/v/0f",
+  ]);
+});
+
+Deno.test("stdin ends with the first client of a foreground run only", () => {
+  const stdio = (c: Partial<ContainerConfig>, startOnAttach: boolean) =>
+    planContainer(config(c), facts({ startOnAttach })).stdio;
+  assertEquals(stdio({ interactive: true }, true).stdinOnce, true);
+  assertEquals(stdio({ interactive: true }, false).stdinOnce, false);
+  assertEquals(stdio({}, true).stdinOnce, false);
+});
+
+Deno.test("generated files name the container, and follow the network", () => {
+  const host = { hosts: "1.2.3.4 x\n", resolvConf: "nameserver 1.1.1.1\n" };
+  const text = (c: Partial<ContainerConfig>, path: string) =>
+    generateFiles(config(c), host, true).find((file) => file.destination === path)?.content;
+  assertEquals(text({}, "/etc/hosts")!.split("\n")[2], "127.0.0.1\th brave_hopper");
+  assertEquals(text({}, "/etc/resolv.conf"), "");
+  assertEquals(text({}, "/run/.containerenv"), "");
+  assertEquals(text({ network: { mode: "host" } }, "/etc/hosts"), host.hosts);
+  assertEquals(text({ network: { mode: "host" } }, "/etc/resolv.conf"), host.resolvConf);
+  assertEquals(text({ network: { mode: "container", id: "x" } }, "/etc/hosts"), undefined);
+});
