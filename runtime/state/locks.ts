@@ -40,13 +40,14 @@ export async function takeLock(path: string, options: LockOptions = {}): Promise
   }
 }
 
-export type LockState = "held" | "free" | "missing";
+export type LockInspection = { state: "held" } | { state: "missing" } | { state: "free"; lock: HeldLock };
 
 /**
  * Whether somebody holds the exclusive lock, asked with a shared one, so that two askers do not take each
- * other for a holder. `whileFree` runs under the shared lock: nobody can take the exclusive one meanwhile.
+ * other for a holder. Where it is free the shared lock is handed out: as long as the asker keeps it, nobody
+ * can take the exclusive one. The file is not made.
  */
-export function inspectLock<T>(path: string, whileFree: () => T): { state: LockState; value?: T } {
+export function inspectLock(path: string): LockInspection {
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path, { read: true });
@@ -54,10 +55,7 @@ export function inspectLock<T>(path: string, whileFree: () => T): { state: LockS
     if (error instanceof Deno.errors.NotFound) return { state: "missing" };
     throw error;
   }
-  try {
-    if (!file.tryLockSync(false)) return { state: "held" };
-    return { state: "free", value: whileFree() };
-  } finally {
-    file.close();
-  }
+  if (file.tryLockSync(false)) return { state: "free", lock: { path, [Symbol.dispose]: () => file.close() } };
+  file.close();
+  return { state: "held" };
 }

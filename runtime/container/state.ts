@@ -1,0 +1,204 @@
+/**
+ * What state a container is in: the row in the database, corrected by the files that its monitor writes.
+ *
+ * ```
+ *  lock held   ─ state.json? ──▶ created | running | stopping, else still being created
+ *  lock free   ─ exit.json?  ──▶ exited: folded into the row
+ *              ─ state.json? ──▶ the monitor died: what lives is killed, 137 is recorded
+ *              ─ neither     ──▶ created, or as it was before a start that never came to a monitor
+ *  lock gone   ──▶ the container is gone
+ * ```
+ *
+ * Whoever folds keeps the shared lock meanwhile, so that no start comes between reading and recording.
+ */
+
+import { EPERM, ESRCH, isErrno } from "../../ffi/errno.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
+import { kill } from "../../ffi/process.ts";
+import type { ExitRecord, StateRecord } from "../monitor/plan.ts";
+import { PROTOCOL_VERSION } from "../monitor/plan.ts";
+import { processStartTime, readExit, readState, writeExit } from "../monitor/records.ts";
+import { readBootId } from "../state/boot.ts";
+import {
+  type ContainerRow,
+  deleteContainer,
+  setContainerExited,
+  setContainerState,
+} from "../state/containers.ts";
+import type { Database } from "../state/db.ts";
+import { type HeldLock, inspectLock } from "../state/locks.ts";
+
+export type Status = "created" | "running" | "stopping" | "exited" | "removing";
+
+export interface ContainerStatus {
+  status: Status;
+  /** Of init and of the monitor; 0 where none lives. */
+  pid: number;
+  monitorPid: number;
+  startedAt: string;
+  finishedAt: string;
+  exitCode: number;
+  error: string;
+  oomKilled: boolean;
+}
+
+export interface Observed {
+  row: ContainerRow;
+  status: ContainerStatus;
+}
+
+export function lockPath(containerDir: string): string {
+  return `${containerDir}/lock`;
+}
+
+/** Whether a monitor, or somebody who creates or starts the container, holds its lock. */
+export function isHeld(containerDir: string): boolean {
+  const asked = inspectLock(lockPath(containerDir));
+  if (asked.state === "free") asked.lock[Symbol.dispose]();
+  return asked.state === "held";
+}
+
+/** How many rows are corrected in one transaction; each keeps a descriptor open. */
+const FOLD_BATCH = 64;
+
+/**
+ * The truth about these rows. Rows of ended runs cost nothing; for the others the folder is asked, and what was
+ * found is recorded, so that it is asked once. Containers that have vanished are left out.
+ */
+export async function observeContainers(
+  db: Database,
+  containersDir: string,
+  rows: readonly ContainerRow[],
+): Promise<Observed[]> {
+  const observed: (Observed | undefined)[] = [];
+  const folds: { lock: HeldLock | null; record: () => void }[] = [];
+  const flush = async () => {
+    if (folds.length === 0) return;
+    const batch = folds.splice(0);
+    try {
+      await db.transaction(() => batch.forEach((fold) => fold.record()));
+    } finally {
+      for (const { lock } of batch) lock?.[Symbol.dispose]();
+    }
+  };
+  for (const row of rows) {
+    const found = row.state === "exited"
+      ? { status: settledStatus(row) }
+      : await lookAt(row, `${containersDir}/${row.id}`, db);
+    if ("fold" in found && found.fold) folds.push(found.fold);
+    observed.push(found.status && { row, status: found.status });
+    if (folds.length >= FOLD_BATCH) await flush();
+  }
+  await flush();
+  return observed.filter((one) => one !== undefined);
+}
+
+interface Look {
+  /** undefined: the container is gone. */
+  status?: ContainerStatus;
+  fold?: { lock: HeldLock | null; record: () => void };
+}
+
+async function lookAt(row: ContainerRow, dir: string, db: Database): Promise<Look> {
+  const asked = inspectLock(lockPath(dir));
+  if (asked.state === "missing") return lookAtLockless(row, dir, db);
+  if (row.state === "removing") {
+    if (asked.state === "free") asked.lock[Symbol.dispose]();
+    return { status: { ...settledStatus(row), status: "removing" } };
+  }
+  if (asked.state === "held") return { status: liveStatus(row, readState(dir), readExit(dir)) };
+  let kept = false;
+  try {
+    const end = readExit(dir) ?? await endOfDeadMonitor(dir);
+    const record = end
+      ? () => setContainerExited(db, row.id, end)
+      : row.state === "starting"
+      ? () => void setContainerState(db, row.id, row.finishedAt ? "exited" : "created")
+      : undefined;
+    const status = end
+      ? endedStatus(end)
+      : { ...settledStatus(row), status: row.finishedAt ? "exited" : "created" } as const;
+    if (!record) return { status };
+    kept = true;
+    return { status, fold: { lock: asked.lock, record } };
+  } finally {
+    if (!kept) asked.lock[Symbol.dispose]();
+  }
+}
+
+/** A folder without a lock is half removed; a row without a folder is gone. */
+function lookAtLockless(row: ContainerRow, dir: string, db: Database): Look {
+  try {
+    Deno.lstatSync(dir);
+    return { status: { ...settledStatus(row), status: "removing" } };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { fold: { lock: null, record: () => void deleteContainer(db, row.id) } };
+  }
+}
+
+/**
+ * A monitor that died without an exit record: its init has PR_SET_PDEATHSIG, but a setuid program clears that, so
+ * what still lives is killed here (pid 1 of a namespace takes all of it along), and the end is written down.
+ */
+async function endOfDeadMonitor(dir: string): Promise<ExitRecord | undefined> {
+  const state = readState(dir);
+  if (!state) return undefined;
+  await killLeftover(state);
+  const record: ExitRecord = {
+    version: PROTOCOL_VERSION,
+    exitCode: 137,
+    error: "the monitor of the container was killed",
+    startedAt: state.startedAt,
+    finishedAt: new Date().toISOString(),
+    oomKilled: false,
+  };
+  writeExit(dir, record);
+  return record;
+}
+
+async function killLeftover(state: StateRecord): Promise<void> {
+  if (state.bootId !== readBootId() || state.initPid <= 1) return;
+  for (let waitedMs = 0; waitedMs < 5000; waitedMs += 10) {
+    if (!state.initStartTime || processStartTime(state.initPid) !== state.initStartTime) return;
+    try {
+      kill(state.initPid, SIGKILL);
+    } catch (error) {
+      if (isErrno(error, ESRCH, EPERM)) return;
+      throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function settledStatus(row: ContainerRow): ContainerStatus {
+  const { startedAt, finishedAt, exitCode, error, oomKilled } = row;
+  const status = row.state === "starting" ? "created" : row.state;
+  return { status, pid: 0, monitorPid: 0, startedAt, finishedAt, exitCode, error, oomKilled };
+}
+
+function liveStatus(
+  row: ContainerRow,
+  state: StateRecord | undefined,
+  end: ExitRecord | undefined,
+): ContainerStatus {
+  // the record is written, the monitor has only to clear up
+  if (end) return endedStatus(end);
+  if (!state) return { ...settledStatus(row), status: "created" };
+  const { status, initPid, monitorPid, startedAt } = state;
+  return {
+    status,
+    pid: initPid,
+    monitorPid,
+    startedAt: status === "created" ? "" : startedAt,
+    finishedAt: "",
+    exitCode: 0,
+    error: "",
+    oomKilled: false,
+  };
+}
+
+function endedStatus(end: ExitRecord): ContainerStatus {
+  const { startedAt, finishedAt, exitCode, error, oomKilled } = end;
+  return { status: "exited", pid: 0, monitorPid: 0, startedAt, finishedAt, exitCode, error, oomKilled };
+}
