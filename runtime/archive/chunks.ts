@@ -2,12 +2,12 @@
 
 /** Fills `into` from its start and gives how many bytes it wrote: at least one, or 0 at the end. */
 export interface ByteSource {
-  read(into: Uint8Array): number;
+  read(into: Uint8Array<ArrayBuffer>): number;
 }
 
 /** Gives the next piece, valid until the call after, or null at the end. */
 export interface ChunkSource {
-  next(): Uint8Array | null;
+  next(): Uint8Array<ArrayBuffer> | null;
 }
 
 /** A source over bytes in memory. */
@@ -24,7 +24,7 @@ export function sourceOf(bytes: Uint8Array): ByteSource {
 }
 
 /** Reads until `into` is full or the source ends; gives the bytes read. */
-export function readFully(source: ByteSource, into: Uint8Array): number {
+export function readFully(source: ByteSource, into: Uint8Array<ArrayBuffer>): number {
   let filled = 0;
   while (filled < into.length) {
     const length = source.read(filled === 0 ? into : into.subarray(filled));

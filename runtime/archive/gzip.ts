@@ -40,7 +40,7 @@ export class GunzipSource implements ByteSource {
   }
 
   /** @throws {GzipError} */
-  read(into: Uint8Array): number {
+  read(into: Uint8Array<ArrayBuffer>): number {
     if (into.length === 0) throw new RangeError("no room to inflate into");
     const input = this.#input;
     for (;;) {
@@ -58,7 +58,7 @@ export class GunzipSource implements ByteSource {
     }
   }
 
-  #inflate(into: Uint8Array) {
+  #inflate(into: Uint8Array<ArrayBuffer>) {
     const input = this.#input;
     try {
       return this.#handle.step(input.bytes, input.at, input.end - input.at, into);

@@ -3,7 +3,7 @@
 import type { ByteSource } from "./chunks.ts";
 
 export class InputBuffer {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** The unread bytes are `bytes[at..end)`. */
   at = 0;
   end = 0;

@@ -55,7 +55,7 @@ export class ZstdSource implements ByteSource {
   }
 
   /** @throws {ZstdError} */
-  read(into: Uint8Array): number {
+  read(into: Uint8Array<ArrayBuffer>): number {
     if (into.length === 0) throw new RangeError("no room to inflate into");
     for (;;) {
       if (this.#pendingLength > 0) {
@@ -157,7 +157,7 @@ export class ZstdSource implements ByteSource {
   }
 
   /** Hands over bytes of the current run; gives what came out. */
-  #feed(into: Uint8Array): number {
+  #feed(into: Uint8Array<ArrayBuffer>): number {
     const input = this.#input;
     if (this.#left === 0) return 0;
     if (input.at === input.end && !input.fill()) throw new ZstdError("truncated zstd stream");
@@ -169,7 +169,7 @@ export class ZstdSource implements ByteSource {
     return step.produced;
   }
 
-  #feedPending(length: number, into: Uint8Array): number {
+  #feedPending(length: number, into: Uint8Array<ArrayBuffer>): number {
     const step = this.#step(this.#pending, 0, length, into);
     const produced = step.produced;
     if (step.consumed < length) {
@@ -180,7 +180,7 @@ export class ZstdSource implements ByteSource {
     return produced;
   }
 
-  #step(input: Uint8Array, offset: number, length: number, into: Uint8Array) {
+  #step(input: Uint8Array, offset: number, length: number, into: Uint8Array<ArrayBuffer>) {
     try {
       const step = this.#handle.step(input, offset, length, into);
       this.#produced += step.produced;

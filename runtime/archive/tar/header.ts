@@ -57,7 +57,7 @@ export interface TarEntry {
   devmajor: number;
   devminor: number;
   /** Values are bytes, names byte strings. */
-  xattrs?: Map<string, Uint8Array>;
+  xattrs?: Map<string, Uint8Array<ArrayBuffer>>;
   /** Stored runs of a sparse file, ascending. */
   sparse?: SparseSegment[];
 }

@@ -85,7 +85,7 @@ const FIELDS: Readonly<Record<string, (entry: TarEntry, value: string) => void>>
   "SCHILY.devminor": (entry, value) => entry.devminor = decimal(value, "SCHILY.devminor"),
 };
 
-function setXattr(entry: TarEntry, name: string, value: Uint8Array | undefined): void {
+function setXattr(entry: TarEntry, name: string, value: Uint8Array<ArrayBuffer> | undefined): void {
   if (name === "") throw new TarError("pax xattr without name");
   entry.xattrs ??= new Map();
   // An xattr may be empty (a bare flag), so an empty record is a value here, as in GNU tar and Go.
@@ -128,7 +128,7 @@ function decodeLibarchiveName(name: string): string {
   return name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }
 
-function decodeBase64(text: string): Uint8Array {
+function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   try {
     return bytesOf(atob(text));
   } catch {

@@ -28,7 +28,7 @@ export class TarReader {
   /** Where in the file the piece that `read` gave belongs; differs from a running sum for sparse files only. */
   fileOffset = 0;
   #chunks: ChunkSource;
-  #chunk: Uint8Array = new Uint8Array();
+  #chunk: Uint8Array<ArrayBuffer> = new Uint8Array();
   #at = 0;
   #straddle = new Uint8Array(BLOCK);
   /** Stored bytes of the current member not yet read, and the padding behind them. */
@@ -86,7 +86,7 @@ export class TarReader {
    * The next piece of the current member's data, valid until the next call; null at its end. Holes of a
    * sparse file are left out: `fileOffset` says where the piece goes.
    */
-  read(): Uint8Array | null {
+  read(): Uint8Array<ArrayBuffer> | null {
     if (this.#remaining === 0) return null;
     if (this.#at === this.#chunk.length && !this.#refill()) throw new TarError("truncated archive");
     let length = Math.min(this.#remaining, this.#chunk.length - this.#at);
