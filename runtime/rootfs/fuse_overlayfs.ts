@@ -1,0 +1,75 @@
+/** fuse-overlayfs(1) as a child of the monitor, which dies with it. */
+
+import { ENOENT, isErrno } from "../../ffi/errno.ts";
+import { closeAllExcept, Fd, open } from "../../ffi/file.ts";
+import { forkChild } from "../../ffi/fork.ts";
+import { filesystemType } from "../../ffi/mount.ts";
+import { pollBlocking } from "../../ffi/poll.ts";
+import { execve, getpid, getppid, prctl, waitpid } from "../../ffi/process.ts";
+import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
+import { O_CLOEXEC, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
+import { SIGKILL, WNOHANG } from "../../ffi/constants/signal.ts";
+import { HostError } from "../errors.ts";
+import type { RootfsPlan } from "../monitor/plan.ts";
+import type { IdMapping } from "../spec/runtime.ts";
+
+/** @see linux/magic.h */
+const FUSE_SUPER_MAGIC = 0x65735546;
+
+/** How long a mount may take to appear, in ms. */
+const MOUNT_TIMEOUT_MS = 10_000;
+
+/** Starts the program in the foreground and waits until its file system is there; gives its pid. */
+export function mountFuseOverlay(plan: Extract<RootfsPlan, { kind: "fuse-overlayfs" }>): number {
+  const options = [
+    `lowerdir=${plan.lower.map(escapeOption).join(":")}`,
+    `upperdir=${escapeOption(plan.upper)}`,
+    `workdir=${escapeOption(plan.work)}`,
+  ];
+  if (plan.uidMappings) options.push(`uidmapping=${formatMapping(plan.uidMappings)}`);
+  if (plan.gidMappings) options.push(`gidmapping=${formatMapping(plan.gidMappings)}`);
+  const argv = [plan.program, "-f", "-o", options.join(","), plan.target];
+  const parent = getpid();
+  const pid = forkChild(() => {
+    closeAllExcept([]);
+    setSignalMask([]);
+    resetSignalDispositions();
+    // Its process would keep the monitor's mount namespace alive, and so the mount, after a kill -9.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() !== parent) return 1;
+    execve(plan.program, argv, ["PATH=/usr/bin:/bin:/usr/sbin:/sbin"]);
+  });
+  for (let waitedMs = 0; waitedMs < MOUNT_TIMEOUT_MS; waitedMs++) {
+    if (isFuse(plan.target)) return pid;
+    const ended = waitpid(pid, WNOHANG);
+    if (ended) {
+      throw new HostError(`mount ${plan.target} with ${plan.program}: exit status ${ended.status}`, {
+        hint: "/dev/fuse must exist and be writable for this user (mode 0666)",
+      });
+    }
+    pollBlocking(-1, 0, 1);
+  }
+  throw new HostError(
+    `mount ${plan.target} with ${plan.program}: no file system after ${MOUNT_TIMEOUT_MS} ms`,
+  );
+}
+
+function isFuse(path: string): boolean {
+  try {
+    using fd = new Fd(open(path, O_PATH | O_CLOEXEC));
+    return filesystemType(fd.number) === FUSE_SUPER_MAGIC;
+  } catch (error) {
+    if (isErrno(error, ENOENT)) throw error;
+    return false;
+  }
+}
+
+/** `,` and `:` separate, `\` escapes. */
+function escapeOption(path: string): string {
+  return path.replace(/[\\,:]/g, "\\$&");
+}
+
+function formatMapping(mappings: readonly IdMapping[]): string {
+  return mappings.map((one) => `${one.hostID}:${one.containerID}:${one.size}`).join(":");
+}

@@ -1,0 +1,102 @@
+/**
+ * Paths inside a root filesystem, resolved by the kernel so that no link leads out of it.
+ *
+ * Nothing here takes a path as a string of the host: every step starts from the descriptor of the root.
+ *
+ * @see openat2(2), RESOLVE_IN_ROOT
+ */
+
+import { EEXIST, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { close, fchownat, Fd, fstat, mkdirat, openat, openat2 } from "../../ffi/file.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+} from "../../ffi/constants/fcntl.ts";
+import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import { SkiffError } from "../errors.ts";
+
+const RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+
+/** Opens what `path` names inside the root, following links inside it. */
+export function openInRoot(root: number, path: string, flags: number, mode = 0): number {
+  return openat2(root, path.replace(/^\/+/, "") || ".", flags | O_CLOEXEC, RESOLVE, mode);
+}
+
+/** As `openInRoot`, or undefined where nothing is there. */
+export function tryOpenInRoot(root: number, path: string, flags: number): number | undefined {
+  try {
+    return openInRoot(root, path, flags);
+  } catch (error) {
+    if (isErrno(error, ENOENT, ENOTDIR)) return undefined;
+    throw error;
+  }
+}
+
+/** Who owns what is made on the way. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/**
+ * Opens a folder inside the root, making what is missing of its path.
+ *
+ * Each step resolves the path so far from the root again, so that a link in the image counts as a link of
+ * the image and `..` never leaves it.
+ *
+ * @returns an O_PATH descriptor
+ */
+export function ensureFolderInRoot(root: number, path: string, mode = 0o755, owner?: Owner): number {
+  const existing = tryOpenInRoot(root, path, O_PATH);
+  if (existing !== undefined) {
+    if ((fstat(existing).mode & S_IFMT) === S_IFDIR) return existing;
+    close(existing);
+    throw new SkiffError(`create folder ${path}: it exists and is not a folder`);
+  }
+  const { parent, name } = splitPath(path);
+  using at = new Fd(ensureFolderInRoot(root, parent, mode, owner));
+  try {
+    mkdirat(at.number, name, mode);
+    if (owner) fchownat(at.number, name, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW);
+  } catch (error) {
+    if (!isErrno(error, EEXIST)) throw error;
+  }
+  // The name itself may have become (or dangle as) a link: it is resolved inside the root as well.
+  return openInRoot(root, path, O_PATH | O_DIRECTORY);
+}
+
+/** Opens a file inside the root, making an empty one (and its folders) where there is none. O_PATH. */
+export function ensureFileInRoot(root: number, path: string): number {
+  const existing = tryOpenInRoot(root, path, O_PATH);
+  if (existing !== undefined) {
+    if ((fstat(existing).mode & S_IFMT) !== S_IFDIR) return existing;
+    close(existing);
+    throw new SkiffError(`create file ${path}: it is a folder`);
+  }
+  const { parent, name } = splitPath(path);
+  using at = new Fd(ensureFolderInRoot(root, parent));
+  try {
+    close(openat(at.number, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644));
+  } catch (error) {
+    if (!isErrno(error, EEXIST)) throw error;
+  }
+  return openInRoot(root, path, O_PATH);
+}
+
+/** The last component and what is before it. The last of a made path cannot be `..`. */
+function splitPath(path: string): { parent: string; name: string } {
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  const name = parts.pop();
+  if (name === undefined || name === "..") {
+    throw new SkiffError(`create ${path}: not a path of the container`);
+  }
+  return { parent: `/${parts.join("/")}`, name };
+}

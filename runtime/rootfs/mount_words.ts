@@ -1,0 +1,112 @@
+/**
+ * The words of fstab as the kernel's flags: a table, and a parser that gives plain data.
+ *
+ * @see mount(8), OCI runtime-spec config.md, mounts; mount_setattr(2)
+ */
+
+import {
+  MOUNT_ATTR_NOATIME,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NODIRATIME,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_STRICTATIME,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  MS_UNBINDABLE,
+} from "../../ffi/constants/mount.ts";
+
+/** What the words of one mount come to. */
+export interface MountWords {
+  /** MOUNT_ATTR_* to set. */
+  set: number;
+  /** MOUNT_ATTR_* to clear; only what a word asks for, since a locked flag cannot be cleared. */
+  clear: number;
+  isBind: boolean;
+  isRecursive: boolean;
+  /** MS_PRIVATE, MS_SLAVE, MS_SHARED or MS_UNBINDABLE; 0 where no word says. */
+  propagation: number;
+  propagationIsRecursive: boolean;
+  /** Words for the file system itself: `mode=755`, `size=64m`. */
+  data: string[];
+  /** The image's content is copied to a tmpfs first (`tmpcopyup`). */
+  copyUp: boolean;
+}
+
+const SETS: Record<string, number> = {
+  ro: MOUNT_ATTR_RDONLY,
+  nosuid: MOUNT_ATTR_NOSUID,
+  nodev: MOUNT_ATTR_NODEV,
+  noexec: MOUNT_ATTR_NOEXEC,
+  noatime: MOUNT_ATTR_NOATIME,
+  nodiratime: MOUNT_ATTR_NODIRATIME,
+  strictatime: MOUNT_ATTR_STRICTATIME,
+  nosymfollow: MOUNT_ATTR_NOSYMFOLLOW,
+};
+
+const CLEARS: Record<string, number> = {
+  rw: MOUNT_ATTR_RDONLY,
+  suid: MOUNT_ATTR_NOSUID,
+  dev: MOUNT_ATTR_NODEV,
+  exec: MOUNT_ATTR_NOEXEC,
+  symfollow: MOUNT_ATTR_NOSYMFOLLOW,
+};
+
+const PROPAGATIONS: Record<string, number> = {
+  private: MS_PRIVATE,
+  slave: MS_SLAVE,
+  shared: MS_SHARED,
+  unbindable: MS_UNBINDABLE,
+};
+
+/** Accepted and without effect on the mount: labels, or what is the default. */
+const WITHOUT_EFFECT = new Set([
+  "defaults",
+  "relatime",
+  "z",
+  "Z",
+  "U",
+  "async",
+  "atime",
+  "diratime",
+  "nocopy",
+  "copy",
+]);
+
+/** Reads the options of one mount, later words winning over earlier ones. */
+export function parseMountWords(options: readonly string[]): MountWords {
+  const words: MountWords = {
+    set: 0,
+    clear: 0,
+    isBind: false,
+    isRecursive: false,
+    propagation: 0,
+    propagationIsRecursive: false,
+    data: [],
+    copyUp: false,
+  };
+  for (const word of options) {
+    const recursive = word.startsWith("r") ? word.slice(1) : "";
+    if (word in SETS) {
+      words.set |= SETS[word]!;
+      words.clear &= ~SETS[word]!;
+    } else if (word in CLEARS) {
+      words.clear |= CLEARS[word]!;
+      words.set &= ~CLEARS[word]!;
+    } else if (word in PROPAGATIONS || recursive in PROPAGATIONS) {
+      words.propagation = PROPAGATIONS[word] ?? PROPAGATIONS[recursive]!;
+      words.propagationIsRecursive = !(word in PROPAGATIONS);
+    } else if (word === "bind" || word === "rbind") {
+      words.isBind = true;
+      words.isRecursive = word === "rbind";
+    } else if (word === "tmpcopyup" || word === "notmpcopyup") {
+      words.copyUp = word === "tmpcopyup";
+    } else if (!WITHOUT_EFFECT.has(word)) {
+      words.data.push(word);
+    }
+  }
+  return words;
+}
