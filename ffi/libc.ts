@@ -165,6 +165,11 @@ const FAMILIES = {
     posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" }, // int posix_fallocate(int, off_t, off_t)
     sync_file_range: { parameters: ["i32", "i64", "i64", "u32"], result: "i32" },
   },
+  memory: {
+    // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
+    mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+    munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *, size_t)
+  },
   xattr: {
     // int lsetxattr(const char *path, const char *name, const void *value, size_t, int flags)
     lsetxattr: { parameters: ["buffer", "buffer", "buffer", "u32", "i32"], result: "i32" },

@@ -1,0 +1,27 @@
+/** Memory shared with forked children. @see mmap(2) */
+
+import { errno, SyscallError } from "./errno.ts";
+import { libc } from "./libc.ts";
+
+const PROT_READ = 1, PROT_WRITE = 2;
+const MAP_SHARED = 1, MAP_ANONYMOUS = 0x20;
+const MAP_FAILED = 0xffffffffffffffffn;
+
+/**
+ * Zeroed memory that this process and the children it forks from now on see alike. It lasts as long as the
+ * process: the array points straight into it.
+ */
+export function mapShared(length: number): Uint8Array<ArrayBuffer> {
+  const pointer = libc("memory").mmap(
+    null,
+    BigInt(length),
+    PROT_READ | PROT_WRITE,
+    MAP_SHARED | MAP_ANONYMOUS,
+    -1,
+    0n,
+  );
+  if (pointer === null || BigInt(Deno.UnsafePointer.value(pointer)) === MAP_FAILED) {
+    throw new SyscallError("mmap", errno());
+  }
+  return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, length));
+}
