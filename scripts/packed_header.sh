@@ -123,9 +123,10 @@ for name in DENO_DIR DENO_NO_UPDATE_CHECK DENO_TLS_CA_STORE DENO_V8_FLAGS DENO_C
   fi
 done
 
+# No DENO_DIR: a hundred starts at once would queue for its databases, which hold nothing of use here.
 start() {
   SKIFF_FORM=packed SKIFF_FILE=$self SKIFF_NOFILE=$nofile
-  DENO_DIR=$top/deno DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 DENO_TLS_CA_STORE=system,mozilla
+  DENO_DIR=/dev/null/none DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 DENO_TLS_CA_STORE=system,mozilla
   PATH=$caller_path
   export SKIFF_FORM SKIFF_FILE SKIFF_NOFILE DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PROMPT DENO_TLS_CA_STORE PATH
   exec "$dir/skiff" run @FLAGS@ "$dir/main.js" "$@"
