@@ -1,0 +1,26 @@
+/** "Did you mean this?": names within two edits, or that start with what was typed, as cobra picks them. */
+
+const MAX_EDITS = 2;
+
+/** The names of `known` that `typed` may have meant, in their order. */
+export function suggest(typed: string, known: Iterable<string>): string[] {
+  const wanted = typed.toLowerCase();
+  return [...known].filter((name) => {
+    const lower = name.toLowerCase();
+    return lower.startsWith(wanted) || editDistance(wanted, lower) <= MAX_EDITS;
+  });
+}
+
+/** Levenshtein distance. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitute, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
