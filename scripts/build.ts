@@ -67,6 +67,19 @@ async function linkPackages(folder: string): Promise<void> {
   }
 }
 
+/** While the tree grows, a quick build leaves out what is not written yet; calling it then fails. */
+const toleratesMissing: esbuild.Plugin = {
+  name: "tolerates-missing",
+  setup(build) {
+    build.onResolve({ filter: /^\.\.?\// }, async ({ path, resolveDir, importer }) => {
+      const target = new URL(path, `file://${resolveDir}/`).pathname;
+      if (await Deno.stat(target).then(() => true, () => importer.includes("node_modules"))) return null;
+      console.error(`warning: ${importer} imports ${path}, which does not exist`);
+      return { path, external: true };
+    });
+  },
+};
+
 /** Bundles the program into `folder`/bundle and returns its file names, sorted. */
 async function bundle(folder: string, options: Options): Promise<string[]> {
   await linkPackages(folder);
@@ -92,6 +105,7 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     logLevel: "warning",
     metafile: true,
     absWorkingDir: root,
+    plugins: options.dev ? [toleratesMissing] : [],
   });
   await esbuild.stop();
   return Object.keys(result.metafile.outputs).map((path) => path.replace(/^.*\//, "")).sort();
