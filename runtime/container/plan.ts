@@ -7,6 +7,7 @@ import type { MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
 import { ALL_CAPABILITIES, resolveCapabilities } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
+import type { SeccompFilter } from "../security/seccomp.ts";
 import type { IdMapping, LinuxSpec, ProcessSpec, RlimitSpec, RuntimeSpec } from "../spec/runtime.ts";
 import { argvOf, type ContainerConfig } from "./config.ts";
 import { type MountFacts, planMounts } from "./default_mounts.ts";
@@ -19,7 +20,7 @@ export interface PlanFacts extends MountFacts {
   /** A single-id map: one id inside, so ownership is pretended. */
   isSingleId: boolean;
   /** The compiled filter; undefined is unconfined. */
-  seccompProgram?: Uint8Array;
+  seccomp?: SeccompFilter;
   /** Highest capability of this kernel. */
   lastCapability: number;
   nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
@@ -58,7 +59,8 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
         join: facts.networkPath ? [{ type: "network", path: facts.networkPath }] : [],
         nestedUserns: facts.nestedUserns,
         fakeOwnership: facts.isSingleId,
-        seccompProgram: facts.seccompProgram && encodeBase64(facts.seccompProgram),
+        seccompProgram: facts.seccomp?.program,
+        seccompFlags: facts.seccomp?.flags,
         privileged: config.privileged,
         devices: config.privileged ? facts.devices.map((path) => ({ source: path, destination: path })) : [],
         loopbackUp: config.network.mode === "none",
@@ -160,8 +162,4 @@ function planCopyUp(config: ContainerConfig, facts: PlanFacts): { source: string
 /** `volumes/<name>` of `volumes/<name>/_data`. */
 function volumeFolder(path: string): string {
   return path.slice(0, path.lastIndexOf("/"));
-}
-
-function encodeBase64(bytes: Uint8Array): string {
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }

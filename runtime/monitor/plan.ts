@@ -124,6 +124,8 @@ export interface InitAnnex {
   fakeOwnership: boolean;
   /** Compiled seccomp program (struct sock_filter[], little endian), base64; absent is unconfined. */
   seccompProgram?: string;
+  /** SECCOMP_FILTER_FLAG_… to load it with. */
+  seccompFlags?: number;
   /** `--privileged`: host devices are bound, nothing masked. */
   privileged: boolean;
   /** Device nodes of the host bound into /dev (`--device`, `--privileged`). */
@@ -146,7 +148,10 @@ export interface ExecPlan {
   initPid: number;
   initStartTime: string;
   process: RuntimeSpec["process"];
-  annex: Pick<InitAnnex, "user" | "groupAdd" | "setHome" | "seccompProgram" | "fakeOwnership">;
+  annex: Pick<
+    InitAnnex,
+    "user" | "groupAdd" | "setHome" | "seccompProgram" | "seccompFlags" | "fakeOwnership"
+  >;
   stdio: StdioPlan;
   /** Whether the container has a user namespace nested in the user's shared one. */
   nestedUserns: boolean;
