@@ -70,32 +70,16 @@ function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
       type: "cgroup",
       source: "cgroup",
       // writable it would be the user's own delegated tree (CVE-2023-25809)
-      options: [...closed, "relatime", ...(config.privileged ? ["rw"] : ["ro"])],
+      options: [...closed, "relatime", ...(config.privileged ? [] : ["ro"])],
     },
   ];
 }
 
 function sysfsMount(config: ContainerConfig, facts: MountFacts): MountSpec {
-  const access = config.privileged ? "rw" : "ro";
-  if (facts.mayMountSysfs) {
-    return {
-      destination: "/sys",
-      type: "sysfs",
-      source: "sysfs",
-      options: ["nosuid", "noexec", "nodev", access],
-    };
-  }
+  const options = ["nosuid", "noexec", "nodev", ...(config.privileged ? [] : ["ro"])];
+  if (facts.mayMountSysfs) return { destination: "/sys", type: "sysfs", source: "sysfs", options };
   // sysfs shows the devices of a network namespace, so the kernel wants to see it owned; podman binds as well
-  const options = [
-    "rbind",
-    "rprivate",
-    "nosuid",
-    "noexec",
-    "nodev",
-    access,
-    ...(access === "ro" ? ["rro"] : []),
-  ];
-  return { destination: "/sys", type: "bind", source: "/sys", options };
+  return { destination: "/sys", type: "bind", source: "/sys", options: ["rbind", "rprivate", ...options] };
 }
 
 /** What stays writable under `--read-only`, as podman has it. */
@@ -113,10 +97,11 @@ function generatedMount(file: { source: string; destination: string }): MountSpe
 }
 
 function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
-  const access = mount.readOnly ? "ro" : "rw";
+  // never "rw": clearing a read-only flag that the source's mount has is refused in a user namespace
+  const access = mount.readOnly ? ["ro"] : [];
   const { destination } = mount;
   if (mount.kind === "tmpfs") {
-    return { destination, type: "tmpfs", source: "tmpfs", options: [...mount.options, access] };
+    return { destination, type: "tmpfs", source: "tmpfs", options: [...mount.options, ...access] };
   }
   const options = [...mount.options];
   const lacks = (...words: string[]) => !options.some((option) => words.includes(option));
@@ -125,7 +110,7 @@ function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
   if (lacks("suid", "nosuid")) options.push("nosuid");
   if (lacks("dev", "nodev")) options.push("nodev");
   const source = mount.kind === "bind" ? mount.source : facts.volumePath(mount.name);
-  return { destination, type: "bind", source, options: [...options, access] };
+  return { destination, type: "bind", source, options: [...options, ...access] };
 }
 
 const PROPAGATIONS = [

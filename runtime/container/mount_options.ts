@@ -92,10 +92,8 @@ export function parseTmpfs(text: string): ContainerMount {
   for (const word of words) {
     if (word === "ro") readOnly = true;
     else if (word === "rw" || word === "notmpcopyup") continue;
-    else if (word === "tmpcopyup") {
-      throw new UnsupportedError(`mount tmpfs "${text}": option "tmpcopyup" is not supported`);
-    } else if (
-      word in FLAG_GROUPS || PROPAGATIONS.includes(word) ||
+    else if (
+      word === "tmpcopyup" || word in FLAG_GROUPS || PROPAGATIONS.includes(word) ||
       /^(size|nr_inodes|nr_blocks)=\d+[kmg%]?$/i.test(word) || /^(uid|gid)=\d+$/.test(word) ||
       /^mode=[0-7]{1,4}$/.test(word) || /^huge=(never|always|within_size|advise)$/.test(word)
     ) options.push(word);

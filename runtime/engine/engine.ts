@@ -1,0 +1,58 @@
+/** What every verb works on: the folders, the user's namespace, the database; each looked up at first use. */
+
+import { type NamespaceContext, namespaceContext } from "../namespaces/context.ts";
+import type { Database } from "../state/db.ts";
+import { type Folders, openFolders } from "../state/folders.ts";
+import type { StorageDriverName } from "./options.ts";
+
+export interface EngineOptions {
+  /** Instead of `$XDG_DATA_HOME/skiff` (root: `/var/lib/skiff`). */
+  dataFolder?: string;
+  /** Instead of `/run/user/<uid>/skiff`. */
+  runtimeFolder?: string;
+  /** Force a driver instead of the first that works. */
+  storageDriver?: StorageDriverName;
+}
+
+export class Engine implements Disposable {
+  readonly folders: Folders;
+  readonly storageDriver?: StorageDriverName;
+  #namespaces?: NamespaceContext;
+  #database?: Promise<Database>;
+  #opened?: Database;
+
+  constructor(options: EngineOptions) {
+    this.folders = openFolders({ data: options.dataFolder, run: options.runtimeFolder });
+    this.storageDriver = options.storageDriver;
+  }
+
+  /** Who we are, and the id maps of the user's shared namespace. */
+  get namespaces(): NamespaceContext {
+    return this.#namespaces ??= namespaceContext(this.folders.run);
+  }
+
+  /** The database; a connection must not be used in a forked child. */
+  database(): Promise<Database> {
+    return this.#database ??= this.#open();
+  }
+
+  containerDir(id: string): string {
+    return `${this.folders.containers}/${id}`;
+  }
+
+  /** Closes the database; a command that is about to end need not. */
+  [Symbol.dispose](): void {
+    this.#opened?.[Symbol.dispose]();
+    this.#opened = undefined;
+    this.#database = undefined;
+  }
+
+  async #open(): Promise<Database> {
+    const { openDatabase } = await import("../state/db.ts");
+    return this.#opened = await openDatabase(this.folders.db);
+  }
+}
+
+export function openEngine(options: EngineOptions = {}): Engine {
+  return new Engine(options);
+}

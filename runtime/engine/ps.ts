@@ -1,0 +1,116 @@
+/** The containers, as `podman ps --format json` lists them. */
+
+import { observeContainers, type Observed } from "../container/state.ts";
+import { listContainers, listUnsettledContainers } from "../state/containers.ts";
+import { unixSeconds } from "./clock.ts";
+import type { Engine } from "./engine.ts";
+
+export interface ContainerListEntry {
+  Id: string;
+  Names: string[];
+  Image: string;
+  ImageID: string;
+  Command: string[];
+  /** Seconds since 1970. */
+  Created: number;
+  /** ISO 8601. */
+  CreatedAt: string;
+  /** created, running, stopping, exited, removing. */
+  State: string;
+  /** `Up 2 minutes`, `Exited (0) 3 hours ago`. */
+  Status: string;
+  Pid: number;
+  ExitCode: number;
+  Exited: boolean;
+  StartedAt: number;
+  ExitedAt: number;
+  AutoRemove: boolean;
+  Labels: Record<string, string>;
+  Mounts: string[];
+  Networks: string[];
+  Ports: null;
+  Pod: string;
+  PodName: string;
+  IsInfra: boolean;
+  Size: null;
+}
+
+export interface PsOptions {
+  /** Also those that do not run. */
+  all?: boolean;
+}
+
+/** Newest first. */
+export async function ps(engine: Engine, options: PsOptions = {}): Promise<ContainerListEntry[]> {
+  const db = await engine.database();
+  const rows = options.all ? listContainers(db) : listUnsettledContainers(db);
+  const observed = await observeContainers(db, engine.folders.containers, rows);
+  const now = Date.now();
+  const shown = options.all
+    ? observed
+    : observed.filter(({ status }) => status.status === "running" || status.status === "stopping");
+  return shown.map((one) => toEntry(one, now));
+}
+
+function toEntry({ row, status }: Observed, now: number): ContainerListEntry {
+  return {
+    Id: row.id,
+    Names: [row.name],
+    Image: row.imageName,
+    ImageID: row.imageId ?? "",
+    Command: row.command,
+    Created: unixSeconds(row.createdAt),
+    CreatedAt: row.createdAt,
+    State: status.status,
+    Status: statusText(status, now),
+    Pid: status.pid,
+    ExitCode: status.exitCode,
+    Exited: status.status === "exited",
+    StartedAt: unixSeconds(status.startedAt),
+    ExitedAt: unixSeconds(status.finishedAt),
+    AutoRemove: row.autoRemove,
+    Labels: row.labels,
+    Mounts: row.mounts,
+    Networks: [],
+    Ports: null,
+    Pod: "",
+    PodName: "",
+    IsInfra: false,
+    Size: null,
+  };
+}
+
+/** As podman and docker word it. */
+export function statusText(status: Observed["status"], now: number): string {
+  switch (status.status) {
+    case "running":
+      return `Up ${duration(now - Date.parse(status.startedAt))}`;
+    case "stopping":
+      return "Stopping";
+    case "exited":
+      return `Exited (${status.exitCode}) ${duration(now - Date.parse(status.finishedAt))} ago`;
+    case "removing":
+      return "Removing";
+    case "created":
+      return "Created";
+  }
+}
+
+/** @see docker/go-units, HumanDuration */
+export function duration(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 1) return "Less than a second";
+  if (seconds === 1) return "1 second";
+  if (seconds < 60) return `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 1) return "About a minute";
+  if (minutes < 60) return `${minutes} minutes`;
+  const hours = Math.floor(seconds / 3600 + 0.5);
+  if (hours === 1) return "About an hour";
+  if (hours < 48) return `${hours} hours`;
+  const days = Math.floor(seconds / 86400);
+  if (days < 14) return `${days} days`;
+  if (days < 60) return `${Math.floor(days / 7)} weeks`;
+  if (days < 730) return `${Math.floor(days / 30)} months`;
+  return `${Math.floor(days / 365)} years`;
+}
