@@ -50,6 +50,14 @@ export function flistxattr(fd: number): Uint8Array<ArrayBuffer>[] {
   return split(value((buffer) => libc("xattr").flistxattr(fd, buffer, buffer.length), "flistxattr", ""));
 }
 
+/** Removes the attribute; nothing where it or the support for it is missing. @see lremovexattr(2) */
+export function lremovexattr(path: Path, name: Path): void {
+  const [file, key] = [cstring(path), cstring(name)];
+  if (libc("xattr").lremovexattr(file, key) === 0) return;
+  const code = errno();
+  if (code !== ENODATA && code !== EOPNOTSUPP) throw new SyscallError("lremovexattr", code, showPath(path));
+}
+
 function value(
   call: (buffer: Uint8Array<ArrayBuffer>) => number,
   syscall: string,

@@ -1,0 +1,309 @@
+/**
+ * What the forked child does that unpacks a layer: follow the blob, hash, inflate, unpack, verify, sync,
+ * rename. All synchronous. The layer appears under its name only when both digests are right.
+ *
+ * ```
+ * layers/<diff-id hex>/<form>.tmp-<random>/   held locked while the child lives
+ *   tree/      becomes layers/<diff-id hex>/<form>
+ *   owners     becomes <form>.owners (single-id map only)
+ * ```
+ */
+
+import { createHash } from "node:crypto";
+import type { ByteSource, ChunkSource } from "../archive/chunks.ts";
+import { GunzipSource, GzipError } from "../archive/gzip.ts";
+import { ZstdError, ZstdSource } from "../archive/zstd.ts";
+import { HostError, VerificationError } from "../errors.ts";
+import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
+import { LAYER_COMPRESSION } from "../spec/image.ts";
+import { EAGAIN, EEXIST, ENOENT, ENOTEMPTY, errnoText, isErrno, SyscallError } from "../../ffi/errno.ts";
+import {
+  close,
+  fchmod,
+  fchownat,
+  flock,
+  fsync,
+  mkdirat,
+  open,
+  openat,
+  renameat2,
+  statx,
+  syncfs,
+  unlinkat,
+  writeAll,
+} from "../../ffi/file.ts";
+import { umask } from "../../ffi/process.ts";
+import { lremovexattr } from "../../ffi/xattr.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  LOCK_EX,
+  LOCK_NB,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_WRONLY,
+  RENAME_NOREPLACE,
+} from "../../ffi/constants/fcntl.ts";
+import { DEFAULT_ACL } from "./entry_metadata.ts";
+import { type ExtractSummary, extractTar } from "./extract.ts";
+import { DownloadAborted, GrowingFile } from "./growing_file.ts";
+import { hashHere, hashInChild } from "./hash_child.ts";
+import type { LayerJob } from "./layers.ts";
+import { OwnerRecorder } from "./owners.ts";
+import { removeTree } from "./remove_tree.ts";
+
+/** Lines of JSON on the result pipe: any number of progress, then one of the others. */
+export type ExtractionMessage =
+  | { kind: "progress"; bytes: number }
+  | { kind: "done"; summary: ExtractSummary }
+  | { kind: "failed"; error: "verification" | "host" | "aborted" | "engine"; message: string; hint?: string };
+
+/** Smaller blobs are hashed in the same process: a fork costs more. */
+const HASH_CHILD_FROM = 1 << 20;
+/** Far above real images (the largest known have about a million files). */
+const MAX_ENTRIES = 4_000_000;
+const PROGRESS_STEP = 2 << 20;
+
+/** Unpacks one layer; reports on `resultFd`. Never throws; the status is for the exit of the child. */
+export function extractLayer(
+  layersDir: string,
+  job: LayerJob,
+  io: { controlFd: number; resultFd: number },
+): number {
+  const send = (message: ExtractionMessage) =>
+    writeAll(io.resultFd, new TextEncoder().encode(`${JSON.stringify(message)}\n`));
+  try {
+    umask(0);
+    const summary = unpackInto(layersDir, job, io.controlFd, (bytes) => send({ kind: "progress", bytes }));
+    send({ kind: "done", summary });
+    return 0;
+  } catch (error) {
+    try {
+      send(describeFailure(error));
+    } catch {
+      // The parent is gone, and so is whoever would read it.
+    }
+    return 1;
+  }
+}
+
+function describeFailure(error: unknown): ExtractionMessage {
+  const message = (error as Error).message;
+  if (error instanceof DownloadAborted) return { kind: "failed", error: "aborted", message };
+  if (error instanceof VerificationError) return { kind: "failed", error: "verification", message };
+  if (error instanceof HostError) return { kind: "failed", error: "host", message, hint: error.hint };
+  if (error instanceof SyscallError) {
+    const text = `unpack layer: ${error.syscall} ${error.path ?? ""}: ${errnoText(error.errno)}`;
+    return { kind: "failed", error: "host", message: text };
+  }
+  return { kind: "failed", error: "engine", message };
+}
+
+function unpackInto(
+  layersDir: string,
+  job: LayerJob,
+  controlFd: number,
+  onProgress: (bytes: number) => void,
+): ExtractSummary {
+  const layerDir = `${layersDir}/${digestHex(job.diffId)}`;
+  const { layerFd, work } = openWork(layerDir, job.form);
+  try {
+    const rootFd = makeTree(work.fd);
+    const ownersFd = job.form.startsWith("single")
+      ? openat(work.fd, "owners", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+      : -1;
+    const summary = unpackVerified(job, rootFd, controlFd, ownersFd, onProgress);
+    // One sync for all files, where fsync for each would take minutes.
+    syncfs(rootFd);
+    if (ownersFd !== -1) renameat2(work.fd, "owners", layerFd, `${job.form}.owners`);
+    publish(work.fd, layerFd, job.form);
+    return summary;
+  } finally {
+    tidy(layerDir, layerFd, work.name);
+  }
+}
+
+/** The layer's folder and a work folder in it. */
+export function openWork(
+  layerDir: string,
+  form: string,
+): { layerFd: number; work: { fd: number; name: string } } {
+  for (;;) {
+    try {
+      mkdirat(AT_FDCWD, layerDir, 0o700);
+    } catch (error) {
+      if (!isErrno(error, EEXIST)) throw error;
+    }
+    let layerFd = -1;
+    try {
+      layerFd = open(layerDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      return { layerFd, work: makeWorkFolder(layerFd, `${form}.tmp-`) };
+    } catch (error) {
+      if (layerFd !== -1) close(layerFd);
+      // Another child that failed has removed the empty folder in between.
+      if (!isErrno(error, ENOENT)) throw error;
+    }
+  }
+}
+
+/** Removes the work folder, and the layer's own where nothing else is in it. */
+export function tidy(layerDir: string, layerFd: number, workName: string): void {
+  try {
+    removeTree(layerFd, workName);
+    unlinkat(AT_FDCWD, layerDir, AT_REMOVEDIR);
+  } catch {
+    // Not empty: other forms, other children at work. What cannot be removed now, a later command removes.
+  }
+}
+
+/** Reads, hashes and unpacks, and checks size and both digests. */
+function unpackVerified(
+  job: LayerJob,
+  rootFd: number,
+  controlFd: number,
+  ownersFd: number,
+  onProgress: (bytes: number) => void,
+): ExtractSummary {
+  const blobFd = open(job.blobFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  const blobHash = createHash(digestAlgorithm(job.digest));
+  let reported = 0;
+  const blob = new GrowingFile(blobFd, controlFd, (bytes) => {
+    blobHash.update(bytes);
+    if (blob.position > job.size) {
+      refuseBlob(job, `it is longer than the ${job.size} bytes of its descriptor`);
+    }
+    if (blob.position - reported >= PROGRESS_STEP) onProgress(reported = blob.position);
+  });
+  const checkBlob = () => {
+    drain(blob);
+    if (blob.position !== job.size) refuseBlob(job, `it has ${blob.position} bytes instead of ${job.size}`);
+    const found = `${digestAlgorithm(job.digest)}:${blobHash.digest("hex")}`;
+    if (found !== job.digest) refuseBlob(job, `its digest is ${found}`);
+  };
+  let summary: ExtractSummary;
+  let diffId: string;
+  try {
+    const archive = limited(decompressed(blob, job), job);
+    const algorithm = digestAlgorithm(job.diffId);
+    const chunks = job.size >= HASH_CHILD_FROM
+      ? hashInChild(archive, algorithm)
+      : hashHere(archive, algorithm);
+    const owners = ownersFd === -1 ? undefined : new OwnerRecorder(ownersFd);
+    summary = extractTar(chunks, rootFd, {
+      overlayXattrs: job.form.startsWith("root") ? "trusted." : "user.",
+      makeDevices: job.form.startsWith("root"),
+      owners,
+      maxEntries: MAX_ENTRIES,
+    });
+    owners?.flush();
+    readToEnd(chunks);
+    diffId = `${algorithm}:${chunks.digest()}`;
+  } catch (error) {
+    if (error instanceof GzipError || error instanceof ZstdError) {
+      checkBlob(); // A blob that is not what it should be explains more than where its stream broke.
+      refuseBlob(job, error.message);
+    }
+    if (error instanceof VerificationError && !(error instanceof LimitError)) checkBlob();
+    throw error;
+  }
+  checkBlob();
+  if (diffId !== job.diffId) refuseBlob(job, `its content has diff id ${diffId} instead of ${job.diffId}`);
+  close(blobFd);
+  return summary;
+}
+
+class LimitError extends VerificationError {}
+
+function decompressed(blob: ByteSource, job: LayerJob): ByteSource {
+  switch (LAYER_COMPRESSION[job.mediaType]) {
+    case "gzip":
+      // The diff id is checked over every byte, so the CRC would say nothing new.
+      return new GunzipSource(blob, { checkCrc: false });
+    case "zstd":
+      return new ZstdSource(blob);
+    case "none":
+      return blob;
+    default:
+      throw new VerificationError(`unpack layer ${short(job.digest)}: unknown media type ${job.mediaType}`);
+  }
+}
+
+/** Stops a bomb: whatever the ratio, no more than the limit is ever unpacked. */
+function limited(source: ByteSource, job: LayerJob): ByteSource {
+  let total = 0;
+  return {
+    read(into) {
+      const length = source.read(into);
+      total += length;
+      if (total > job.limitBytes) {
+        throw new LimitError(
+          `unpack layer ${short(job.digest)}: it unpacks to more than the limit of ${job.limitBytes} bytes`,
+        );
+      }
+      return length;
+    },
+  };
+}
+
+function drain(blob: GrowingFile): void {
+  const buffer = new Uint8Array(1 << 18);
+  while (blob.read(buffer) > 0);
+}
+
+/** The archive's padding after its end, which belongs to the diff id. */
+function readToEnd(chunks: ChunkSource): void {
+  while (chunks.next() !== null);
+}
+
+function refuseBlob(job: LayerJob, why: string): never {
+  throw new VerificationError(`unpack layer ${short(job.digest)}: ${why}`);
+}
+
+function short(digest: Digest): string {
+  return digest.slice(0, digest.indexOf(":") + 13);
+}
+
+/** A folder that only its maker uses; its lock tells the living from the left behind. */
+export function makeWorkFolder(parentFd: number, prefix: string): { fd: number; name: string } {
+  for (;;) {
+    const name = `${prefix}${crypto.randomUUID()}`;
+    mkdirat(parentFd, name, 0o700);
+    try {
+      const fd = openat(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      flock(fd, LOCK_EX | LOCK_NB);
+      // Somebody who tidies up may have been faster than the lock.
+      if (statx(parentFd, name, AT_SYMLINK_NOFOLLOW).ino === statx(fd, "", AT_EMPTY_PATH).ino) {
+        return { fd, name };
+      }
+      close(fd);
+    } catch (error) {
+      if (!isErrno(error, ENOENT, EAGAIN)) throw error;
+    }
+  }
+}
+
+/** The root of a tree: 0:0, 0755, whatever the folders above would make it inherit. */
+export function makeTree(workFd: number): number {
+  mkdirat(workFd, "tree", 0o755);
+  const fd = openat(workFd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  fchownat(fd, "", 0, 0, AT_EMPTY_PATH);
+  fchmod(fd, 0o755);
+  for (const acl of [DEFAULT_ACL, "system.posix_acl_access"]) lremovexattr(`/proc/self/fd/${fd}/.`, acl);
+  return fd;
+}
+
+/** Gives the tree its name; where another child was faster, its tree is as good. */
+export function publish(workFd: number, layerFd: number, form: string): void {
+  try {
+    renameat2(workFd, "tree", layerFd, form, RENAME_NOREPLACE);
+  } catch (error) {
+    if (!isErrno(error, EEXIST, ENOTEMPTY)) throw error;
+  }
+  fsync(layerFd);
+}
