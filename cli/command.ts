@@ -16,7 +16,10 @@ export interface Flag {
   value?: string;
   /** For bool: true where the option is on unless switched off; otherwise only shown in the help. */
   default?: string | boolean;
-  /** Taken when the option stands without `=value` (pflag's NoOptDefVal). */
+  /**
+   * Taken when the option stands without a value (pflag's NoOptDefVal). The next word is the value only if it
+   * is one of `choices`.
+   */
   bare?: string;
   /** Other spellings: `--net` for `--network`. */
   aliases?: readonly string[];

@@ -93,6 +93,7 @@ class LineParser {
     const flag = this.flags[name]!;
     const bare = bareValue(flag);
     if (equals >= 0) this.#set(name, flag, word.slice(equals + 1));
+    else if (this.#nextIsChoice(flag)) this.#set(name, flag, this.words[this.#at++]!);
     else if (bare !== undefined) this.#set(name, flag, bare);
     else if (this.#at < this.words.length) this.#set(name, flag, this.words[this.#at++]!);
     else this.#fail(`flag needs an argument: --${spelled}`);
@@ -126,6 +127,10 @@ class LineParser {
       this.#fail(`flag needs an argument: '${letter}' in -${letters}`);
     }
     return false;
+  }
+
+  #nextIsChoice(flag: Flag): boolean {
+    return flag.choices !== undefined && flag.choices.includes(this.words[this.#at] ?? "");
   }
 
   #set(name: string, flag: Flag, text: string): false {

@@ -1,0 +1,57 @@
+/** Options about the process in a container, alike for `run`, `create` and `exec`. */
+
+import type { Flags } from "../command.ts";
+
+export const DETACH_KEYS = {
+  "detach-keys": {
+    kind: "string",
+    value: "KEYS",
+    help: "Keys that detach from a terminal; an empty value means none",
+    default: "ctrl-p,ctrl-q",
+  },
+} as const satisfies Flags;
+
+export const ENV = {
+  env: {
+    kind: "array",
+    short: "e",
+    value: "KEY[=VALUE]",
+    help: "Set a variable; KEY alone takes the caller's value, KEY* all that begin so",
+  },
+} as const satisfies Flags;
+
+export const ENV_FILE = {
+  "env-file": { kind: "list", value: "FILE", help: "Read variables from FILE, one a line" },
+} as const satisfies Flags;
+
+export const INTERACTIVE = {
+  interactive: { kind: "bool", short: "i", help: "Keep stdin open" },
+} as const satisfies Flags;
+
+export const PRIVILEGED = {
+  privileged: { kind: "bool", help: "Give all capabilities and devices that the user has" },
+} as const satisfies Flags;
+
+export const TTY = {
+  tty: { kind: "bool", short: "t", help: "Give the process a terminal" },
+} as const satisfies Flags;
+
+export const USER = {
+  user: { kind: "string", short: "u", value: "USER[:GROUP]", help: "User (and group), by name or number" },
+} as const satisfies Flags;
+
+export const WORKDIR = {
+  workdir: { kind: "string", short: "w", value: "FOLDER", help: "Working folder inside the container" },
+} as const satisfies Flags;
+
+export const SIG_PROXY = {
+  "sig-proxy": {
+    kind: "bool",
+    default: true,
+    help: "Pass signals on to the process when it has no terminal",
+  },
+} as const satisfies Flags;
+
+export const LATEST = {
+  latest: { kind: "bool", short: "l", help: "Act on the container created last" },
+} as const satisfies Flags;
