@@ -7,8 +7,8 @@
  *                                                └▶ arguments, 64 bits each as two words ─▶ verdict
  * ```
  *
- * Of all rules that hold for a call the strictest counts, as the kernel has it for stacked filters; no rule:
- * the default action. A number beyond the last one the profile names answers ENOSYS (as runc does), so that a C
+ * Of several rules for a call the first one without conditions counts, as in libseccomp, but conditions that answer
+ * more strictly come before it; among conditions the strictest that holds counts. No rule: the default action. A number beyond the last one the profile names answers ENOSYS (as runc does), so that a C
  * library newer than the profile falls back instead of failing on EPERM.
  *
  * @see seccomp(2), linux/seccomp.h; OCI runtime-spec config-linux.md, seccomp
@@ -138,7 +138,7 @@ function decideByName(spec: SeccompSpec, defaultVerdict: number): Map<string, De
   const decisions = new Map<string, Decision>();
   for (const [name, list] of rules) {
     const bare = list.filter(({ checks }) => checks.length === 0).map(({ verdict }) => verdict);
-    const otherwise = bare.length === 0 ? defaultVerdict : bare.reduce(stricter);
+    const otherwise = bare[0] ?? defaultVerdict;
     const cases = list
       .filter(({ checks, verdict }) =>
         checks.length > 0 && (bare.length === 0 || strictness(verdict) < strictness(otherwise))
@@ -387,10 +387,6 @@ function verdictOf(action: string, errnoRet: number | undefined): number {
 /** Lower is stricter, as the kernel orders the actions of stacked filters. */
 function strictness(verdict: number): number {
   return (verdict & 0xffff0000) | 0;
-}
-
-function stricter(a: number, b: number): number {
-  return strictness(b) < strictness(a) ? b : a;
 }
 
 function profileError(message: string): InvalidArgumentError {

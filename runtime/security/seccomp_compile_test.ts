@@ -144,7 +144,7 @@ Deno.test("values of one argument that share a verdict are one list, also beside
   equal([ask(41, [1n, 9n]), ask(41, [77n, 9n])], [KILL_THREAD, KILL_THREAD]);
 });
 
-Deno.test("the strictest rule that holds counts, whatever the order", () => {
+Deno.test("a condition that is stricter than the bare rule counts, whatever the order", () => {
   const deny: Rule = {
     names: ["ioctl"],
     action: "SCMP_ACT_ERRNO",
@@ -155,11 +155,18 @@ Deno.test("the strictest rule that holds counts, whatever the order", () => {
     const ask = asker(spec(rules));
     equal([ask(16, [0n, 7n]), ask(16, [0n, 8n])], [ERRNO | 13, ALLOW]);
   }
-  const kill: Rule = { names: ["ioctl"], action: "SCMP_ACT_KILL_PROCESS" };
-  equal(asker(spec([allow(["ioctl"]), kill, deny]))(16, [0n, 7n]), KILL_PROCESS);
+  const kill: Rule = { ...deny, action: "SCMP_ACT_KILL_PROCESS" };
+  for (const rules of [[deny, kill], [kill, deny]]) equal(asker(spec(rules))(16, [0n, 7n]), KILL_PROCESS);
   // a bare errno beside a condition that allows: nothing is allowed, as in libseccomp
   const bare: Rule = { names: ["ioctl"], action: "SCMP_ACT_ERRNO", errnoRet: 13 };
   equal(asker(spec([bare, allow(["ioctl"], deny.args)]))(16, [0n, 7n]), ERRNO | 13);
+});
+
+Deno.test("of two bare rules the first counts, as in libseccomp", () => {
+  const deny: Rule = { names: ["ioctl"], action: "SCMP_ACT_ERRNO", errnoRet: 13 };
+  equal([asker(spec([allow(["ioctl"]), deny]))(16), asker(spec([deny, allow(["ioctl"])]))(16)], [
+    ...[ALLOW, ERRNO | 13],
+  ]);
 });
 
 Deno.test("a bare rule that repeats the default leaves room for a condition", () => {

@@ -19,7 +19,7 @@ const S_IFMT = 0o170000, S_IFCHR = 0o020000, S_IFBLK = 0o060000;
 /** Which argument of the call is the mode. */
 const MKNOD_MODE_ARGUMENT: [name: string, index: number][] = [["mknod", 1], ["mknodat", 2]];
 
-/** The rules to add to a profile. mknod of FIFOs, sockets and files still works; a device is not made. */
+/** The rules to put before a profile's own, since the first rule without conditions counts. mknod of FIFOs, sockets and files still works; a device is not made. */
 export function fakeOwnershipRules(): SeccompRule[] {
   const pretend = { action: "SCMP_ACT_ERRNO", errnoRet: 0 };
   return [
@@ -37,5 +37,5 @@ export function fakeOwnershipRules(): SeccompRule[] {
 /** The profile with pretended ownership; without a profile everything else is allowed. */
 export function withFakeOwnership(spec: SeccompSpec | undefined, architectures: string[]): SeccompSpec {
   const base = spec ?? { defaultAction: "SCMP_ACT_ALLOW", architectures, syscalls: [] };
-  return { ...base, syscalls: [...base.syscalls, ...fakeOwnershipRules()] };
+  return { ...base, syscalls: [...fakeOwnershipRules(), ...base.syscalls] };
 }
