@@ -7,6 +7,7 @@
  * @see fsopen(2), open_tree(2), move_mount(2)
  */
 
+import { SyscallError } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/file.ts";
 import { fsconfig, fsmount, fsopen, mount_setattr, move_mount, open_tree } from "../../ffi/mount.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE } from "../../ffi/constants/fcntl.ts";
@@ -38,7 +39,11 @@ export function newFilesystem(
     if (split === -1) fsconfig(context.number, FSCONFIG_SET_FLAG, option, null);
     else fsconfig(context.number, FSCONFIG_SET_STRING, option.slice(0, split), option.slice(split + 1));
   }
-  fsconfig(context.number, FSCONFIG_CMD_CREATE, null, null);
+  try {
+    fsconfig(context.number, FSCONFIG_CMD_CREATE, null, null);
+  } catch (error) {
+    throw error instanceof SyscallError ? new SyscallError("create file system", error.errno, type) : error;
+  }
   return fsmount(context.number, FSMOUNT_CLOEXEC, attributes);
 }
 

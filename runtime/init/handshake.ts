@@ -1,0 +1,124 @@
+/**
+ * What init and its monitor say to each other, over one SOCK_SEQPACKET pair: a message a packet.
+ *
+ * ```
+ *   init                                  monitor
+ *    U  my user namespace is made ────────▶ writes uid_map and gid_map
+ *    ◀─────────────────────────── M  mapped
+ *    P  pid of init, in digits ───────────▶ only where a namespace made an extra fork needful
+ *    C  console (with the master) ────────▶ keeps it
+ *    R  ready: everything is set up ──────▶ waits until the container may start
+ *    ◀─────────────────────────── G  go
+ *    F  JSON of a SetupFailure ───────────▶ the container never ran
+ *    4 bytes: errno of execve ────────────▶ the program could not be executed
+ *    end of the socket ───────────────────▶ the program runs
+ * ```
+ */
+
+import { errnoText, SyscallError } from "../../ffi/errno.ts";
+import { receiveWithFds, send, sendWithFds, socketpair } from "../../ffi/socket.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../../ffi/constants/socket.ts";
+import { SkiffError } from "../errors.ts";
+import type { SetupFailure } from "../monitor/plan.ts";
+
+/** From init. */
+export type InitMessage =
+  | { kind: "map-ids" }
+  | { kind: "forked"; pid: number }
+  | { kind: "console"; master: number }
+  | { kind: "ready" }
+  | { kind: "failure"; failure: SetupFailure }
+  | { kind: "executed" };
+
+/** Both ends, close-on-exec: init's own end is kept open past its last execve by the stub's descriptor 3. */
+export function openControl(): [monitor: number, init: number] {
+  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
+}
+
+const PACKET_BYTES = 16384;
+
+/** Waits for a packet of init. `program` names what was to be executed, for the failure's text. */
+export function receiveFromInit(control: number, program: string): InitMessage {
+  const buffer = new Uint8Array(PACKET_BYTES);
+  const { length, fds } = receiveWithFds(control, buffer, 1);
+  if (length === 0) return { kind: "executed" };
+  const kind = String.fromCharCode(buffer[0]!);
+  if (length === 4) {
+    const errno = new DataView(buffer.buffer).getInt32(0, true);
+    const message = `${program}: ${errnoText(errno)}`;
+    return {
+      kind: "failure",
+      failure: { stage: "execute", errno, syscall: "execve", path: program, message },
+    };
+  }
+  if (kind === "U") return { kind: "map-ids" };
+  if (kind === "P") {
+    return { kind: "forked", pid: Number(new TextDecoder().decode(buffer.subarray(1, length))) };
+  }
+  if (kind === "C" && fds.length === 1) return { kind: "console", master: fds[0]! };
+  if (kind === "R") return { kind: "ready" };
+  const text = new TextDecoder().decode(buffer.subarray(1, length));
+  return { kind: "failure", failure: JSON.parse(text) as SetupFailure };
+}
+
+/** Init's side. */
+export class MonitorLink {
+  constructor(readonly control: number) {}
+
+  /** Waits until the monitor has written the maps of the nested user namespace. */
+  requestIdMaps(): void {
+    this.#send("U");
+    this.#expect("M");
+  }
+
+  reportPid(pid: number): void {
+    this.#send(`P${pid}`);
+  }
+
+  sendConsole(master: number): void {
+    sendWithFds(this.control, encode("C"), [master]);
+  }
+
+  /** Waits until the container may start. */
+  reportReady(): void {
+    this.#send("R");
+    this.#expect("G");
+  }
+
+  reportFailure(failure: SetupFailure): void {
+    const text = JSON.stringify({
+      ...failure,
+      message: failure.message.slice(0, 4000),
+      path: failure.path.slice(0, 4000),
+    });
+    this.#send(`F${text}`);
+  }
+
+  #send(text: string): void {
+    send(this.control, encode(text));
+  }
+
+  #expect(word: "M" | "G"): void {
+    const buffer = new Uint8Array(8);
+    const { length } = receiveWithFds(this.control, buffer, 0);
+    if (length === 0) throw new SkiffError("the monitor has ended");
+    if (String.fromCharCode(buffer[0]!) !== word) throw new SkiffError("the monitor sent an unknown message");
+  }
+}
+
+/** The monitor's answers. */
+export function answerInit(control: number, word: "mapped" | "go"): void {
+  send(control, encode(word === "mapped" ? "M" : "G"));
+}
+
+/** An error of init as data, with the stage it happened in. */
+export function describeSetupFailure(stage: string, error: unknown): SetupFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  return error instanceof SyscallError
+    ? { stage, errno: error.errno, syscall: error.syscall, path: error.path ?? "", message }
+    : { stage, errno: 0, syscall: "", path: "", message };
+}
+
+function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}

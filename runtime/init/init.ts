@@ -1,0 +1,241 @@
+/**
+ * Init: the first process of a container, from the fork to the user's program.
+ *
+ * It performs an InitPlan, top to bottom in this file, and tells its monitor over the control socket (see
+ * handshake.ts). Each step is a stage, so that a failure says what was being done.
+ *
+ * @see OCI runtime-spec runtime.md, lifecycle
+ */
+
+import { close, closeAllExcept, fchownat, Fd, open } from "../../ffi/file.ts";
+import { mount, mount_setattr, pivot_root, umount2 } from "../../ffi/mount.ts";
+import { setns, unshare } from "../../ffi/namespaces.ts";
+import {
+  chdir,
+  fchdir,
+  prctl,
+  setdomainname,
+  sethostname,
+  setProcessName,
+  setresgid,
+  setresuid,
+  setsid,
+} from "../../ffi/process.ts";
+import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
+import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+} from "../../ffi/constants/fcntl.ts";
+import { MNT_DETACH, MOUNT_ATTR_RDONLY, MS_BIND, MS_REC, MS_SLAVE } from "../../ffi/constants/mount.ts";
+import { PR_SET_DUMPABLE } from "../../ffi/constants/prctl.ts";
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWUTS,
+} from "../../ffi/constants/sched.ts";
+import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
+import type { NamespaceType } from "../spec/runtime.ts";
+import { assumeCredentials, dieWithParent } from "./credentials.ts";
+import { placeConsole, placeDevices, prepareDevices } from "./devices.ts";
+import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
+import { describeSetupFailure, MonitorLink } from "./handshake.ts";
+import { decodeFilter } from "./filter.ts";
+import { bringLoopbackUp } from "./loopback.ts";
+import { attachMounts, copyUpVolume, prepareMounts } from "./mounts.ts";
+import { runAsPidOne } from "./pid_one.ts";
+import { maskPaths, protectPaths } from "./protect.ts";
+import { type InitStdio, placeStdio, withHome } from "./stdio.ts";
+import { writeSysctls } from "./sysctl.ts";
+import { resolveUserInRoot } from "./user.ts";
+import { createWorkdir, enterWorkdir } from "./workdir.ts";
+import { cloneMount } from "../rootfs/detached_mount.ts";
+
+export interface InitContext {
+  plan: InitPlan;
+  /** Where the monitor has mounted the root filesystem. */
+  rootTarget: string;
+  stdio: InitStdio;
+  control: number;
+  monitorPid: number;
+  /** Real root without a user namespace: device nodes can be made. */
+  isPrivileged: boolean;
+  windowSize?: { rows: number; cols: number };
+}
+
+/** CLONE_NEW* by the spec's words; the pid namespace was made by the monitor before the fork. */
+const NAMESPACE_FLAGS: Partial<Record<NamespaceType, number>> = {
+  network: CLONE_NEWNET,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+  cgroup: CLONE_NEWCGROUP,
+};
+
+/** Runs in the forked child and never returns: it ends as the user's program or with status 1. */
+export function runInit(context: InitContext): number {
+  const link = new MonitorLink(context.control);
+  let stage = "start";
+  try {
+    performInit(context, link, (name) => stage = name);
+  } catch (error) {
+    link.reportFailure(describeFailure(stage, error));
+  }
+  return 1;
+}
+
+function performInit(context: InitContext, link: MonitorLink, stage: (name: string) => void): void {
+  const { plan: { spec, annex }, control } = context;
+  stage("prepare init");
+  setProcessName("skiff: init");
+  const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
+  closeAllExcept([control, ...kept]);
+  setSignalMask([]);
+  resetSignalDispositions();
+  setsid();
+
+  stage("enter namespaces");
+  prctl(PR_SET_DUMPABLE, 0);
+  enterNamespaces(context);
+
+  stage("mount the root filesystem");
+  mount(null, "/", null, MS_REC | MS_SLAVE);
+  mount(context.rootTarget, context.rootTarget, null, MS_BIND | MS_REC);
+  const root = open(context.rootTarget, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+  // While the ids are still the user's own: the host's folders may let nobody else through.
+  stage("prepare mounts");
+  const volumes = annex.copyUp.map(({ source, destination }) => ({
+    fd: open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+    destination,
+  }));
+  const mounts = prepareMounts(spec.mounts);
+  const devices = prepareDevices(annex.devices);
+  const nullDevice = cloneMount("", false, devices[0]!.fd);
+  if (annex.nestedUserns) {
+    setresgid(0);
+    setresuid(0);
+    prctl(PR_SET_DUMPABLE, 0);
+  }
+
+  stage("fill volumes");
+  for (const { fd, destination } of volumes) {
+    copyUpVolume(root, fd, destination);
+    close(fd);
+  }
+
+  stage("attach mounts");
+  attachMounts(root, mounts);
+  placeDevices(root, devices, context.isPrivileged);
+
+  stage("open the console");
+  const terminal = context.stdio === "terminal" ? openConsole(root, mounts, link, context) : undefined;
+
+  stage("set kernel parameters");
+  const procfs = mounts.find((one) => one.type === "proc");
+  if (spec.hostname) sethostname(spec.hostname);
+  if (spec.domainname) setdomainname(spec.domainname);
+  if (procfs) writeSysctls(procfs.fd, spec.linux.sysctl ?? {});
+  if (annex.loopbackUp) bringLoopbackUp();
+
+  stage("protect kernel files");
+  protectPaths(root, spec.linux.readonlyPaths);
+  maskPaths(root, spec.linux.maskedPaths, () => cloneMount("", false, nullDevice));
+  close(nullDevice);
+  for (const one of mounts) close(one.fd);
+
+  stage("change the root");
+  pivotInto(root);
+
+  stage("find the user");
+  using inside = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const user = resolveUserInRoot(inside.number, annex.user, annex.groupAdd);
+  if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
+
+  stage("prepare the working directory");
+  if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, user);
+  if (spec.root.readonly) mount_setattr(AT_FDCWD, "/", 0, { set: MOUNT_ATTR_RDONLY, clear: 0 });
+
+  const stub = openExecStub();
+  placeStdio(context.stdio, terminal);
+
+  stage("wait for the start");
+  link.reportReady();
+
+  const env = withHome(spec.process.env, annex.setHome ? user.home : undefined);
+  const becomeUser = (): () => never => {
+    stage("assume credentials");
+    assumeCredentials({
+      process: spec.process,
+      user,
+      seccomp: decodeFilter(annex),
+      canSetGroups: !annex.fakeOwnership,
+    });
+    stage("enter the working directory");
+    enterWorkdir(inside.number, spec.process.cwd);
+    stage("execute");
+    const path = findProgram(spec.process.args[0] ?? "", env);
+    return () => execute(stub, control, path, spec.process.args, env);
+  };
+  if (annex.initProcess) {
+    stage("start pid 1");
+    runAsPidOne(() => becomeUser()(), (error) => link.reportFailure(describeFailure("execute", error)));
+  }
+  const run = becomeUser();
+  dieWithParent(context.monitorPid);
+  run();
+}
+
+function describeFailure(stage: string, error: unknown): SetupFailure {
+  return error instanceof ExecuteError ? error.failure : describeSetupFailure(stage, error);
+}
+
+function enterNamespaces({ plan: { spec, annex } }: InitContext): void {
+  const joined = annex.join.filter((one) => one.type !== "pid").map((one) => ({
+    fd: open(one.path, O_RDONLY | O_CLOEXEC),
+    type: one.type,
+  }));
+  const own = spec.linux.namespaces.filter((one) =>
+    !one.path && !joined.some((other) => other.type === one.type)
+  );
+  unshare(own.reduce((flags, one) => flags | (NAMESPACE_FLAGS[one.type] ?? 0), CLONE_NEWNS));
+  for (const { fd, type } of joined) {
+    setns(fd, NAMESPACE_FLAGS[type]!);
+    close(fd);
+  }
+}
+
+/** Opens a terminal in the container's own devpts, by the mount's descriptor, and gives the master away. */
+function openConsole(
+  root: number,
+  mounts: readonly { fd: number; type: string }[],
+  link: MonitorLink,
+  { windowSize }: InitContext,
+): number {
+  const devpts = mounts.find((one) => one.type === "devpts");
+  if (!devpts) throw new Error("a terminal needs a devpts mount");
+  const { master } = openTerminal("ptmx", devpts.fd);
+  const terminal = openTerminalPeer(master);
+  if (windowSize) setWindowSize(master, windowSize.rows, windowSize.cols);
+  placeConsole(root, terminal);
+  link.sendConsole(master);
+  close(master);
+  return terminal;
+}
+
+/** The root becomes `root`, and nothing of the host's tree stays reachable. @see pivot_root(2), NOTES */
+function pivotInto(root: number): void {
+  using host = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  fchdir(root);
+  pivot_root(".", ".");
+  fchdir(host.number);
+  mount(null, ".", null, MS_REC | MS_SLAVE);
+  umount2(".", MNT_DETACH);
+  chdir("/");
+  close(root);
+}

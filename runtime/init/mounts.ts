@@ -1,0 +1,139 @@
+/**
+ * The mounts of a container, in two steps: all are prepared detached while the host's paths are still
+ * there, then each is attached at a place inside the root that a descriptor holds.
+ */
+
+import { EINVAL, ENOENT, EPERM, isErrno } from "../../ffi/errno.ts";
+import { close, Fd, fstat, lstat } from "../../ffi/file.ts";
+import { mount_setattr } from "../../ffi/mount.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
+import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import { SkiffError } from "../errors.ts";
+import { copyTree } from "../rootfs/copy_tree.ts";
+import { attach, cloneMount, configureBind, newFilesystem } from "../rootfs/detached_mount.ts";
+import { ensureFileInRoot, ensureFolderInRoot, tryOpenInRoot } from "../rootfs/in_root.ts";
+import { type MountWords, parseMountWords } from "../rootfs/mount_words.ts";
+import type { MountSpec } from "../spec/runtime.ts";
+
+/** A complete mount without a place. */
+export interface PreparedMount {
+  fd: number;
+  destination: string;
+  isFolder: boolean;
+  copyUp: boolean;
+  type: string;
+}
+
+/** Makes every mount of the spec, detached. Where one fails, its destination is named. */
+export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
+  return mounts.map((spec) => {
+    const words = parseMountWords(spec.options);
+    try {
+      const fd = words.isBind || spec.type === "bind"
+        ? prepareBind(spec, words)
+        : prepareFilesystem(spec, words);
+      const isFolder = (fstat(fd).mode & S_IFMT) === S_IFDIR;
+      return { fd, destination: spec.destination, isFolder, copyUp: words.copyUp, type: spec.type };
+    } catch (error) {
+      throw new SkiffError(`mount ${spec.source} to ${spec.destination}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  });
+}
+
+function prepareBind(spec: MountSpec, words: MountWords): number {
+  const fd = cloneMount(spec.source, words.isRecursive);
+  configureBind(fd, words);
+  return fd;
+}
+
+function prepareFilesystem(spec: MountSpec, words: MountWords): number {
+  switch (spec.type) {
+    case "proc":
+    case "mqueue":
+    case "tmpfs":
+      return newFilesystem(spec.type, spec.source, words.data, words.set);
+    case "sysfs":
+      return withFallback(
+        () => newFilesystem("sysfs", spec.source, words.data, words.set),
+        // Only who owns the network namespace may mount sysfs; the host's is shown instead.
+        () => readOnlyView("/sys"),
+      );
+    case "devpts":
+      return withFallback(
+        () => newFilesystem("devpts", spec.source, words.data, words.set),
+        // Group 5 (tty) may not be mapped.
+        () =>
+          newFilesystem(
+            "devpts",
+            spec.source,
+            words.data.filter((word) => !word.startsWith("gid=")),
+            words.set,
+          ),
+      );
+    case "cgroup":
+    case "cgroup2":
+      return isUnifiedCgroup()
+        ? withFallback(
+          () => newFilesystem("cgroup2", spec.source, [], words.set),
+          () => readOnlyView("/sys/fs/cgroup"),
+        )
+        : readOnlyView("/sys/fs/cgroup");
+  }
+  throw new SkiffError(`unknown file system type ${spec.type}`);
+}
+
+function isUnifiedCgroup(): boolean {
+  try {
+    lstat("/sys/fs/cgroup/cgroup.controllers");
+    return true;
+  } catch (error) {
+    if (isErrno(error, ENOENT)) return false;
+    throw error;
+  }
+}
+
+/** A copy of the host's mounts at `path` that cannot be written, whatever is mounted below. */
+function readOnlyView(path: string): number {
+  const fd = cloneMount(path, true);
+  configureBind(fd, parseMountWords(["rbind", "nosuid", "nodev", "noexec"]));
+  mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
+  return fd;
+}
+
+function withFallback(first: () => number, second: () => number): number {
+  try {
+    return first();
+  } catch (error) {
+    if (!isErrno(error, EPERM, EINVAL)) throw error;
+    return second();
+  }
+}
+
+/** Puts the mounts in place, in order, making mount points that the image lacks. */
+export function attachMounts(root: number, mounts: readonly PreparedMount[]): void {
+  for (const prepared of mounts) {
+    try {
+      using target = new Fd(
+        prepared.isFolder
+          ? ensureFolderInRoot(root, prepared.destination)
+          : ensureFileInRoot(root, prepared.destination),
+      );
+      if (prepared.copyUp && prepared.isFolder) copyTree(target.number, prepared.fd);
+      attach(prepared.fd, target.number);
+    } catch (error) {
+      throw new SkiffError(`mount ${prepared.destination}: ${(error as Error).message}`, { cause: error });
+    }
+    if (prepared.type !== "devpts" && prepared.type !== "proc") close(prepared.fd);
+  }
+}
+
+/** Copies the image's folder at `destination` to a new volume. Nothing happens where the image has none. */
+export function copyUpVolume(root: number, volume: number, destination: string): void {
+  const from = tryOpenInRoot(root, destination, O_PATH | O_DIRECTORY);
+  if (from === undefined) return;
+  using folder = new Fd(from);
+  copyTree(folder.number, volume);
+}

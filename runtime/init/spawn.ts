@@ -1,0 +1,143 @@
+/**
+ * The monitor's side of a container's start: forks init and talks with it.
+ *
+ * Synchronous, for the monitor. Nothing here waits but `receiveInitMessage`, which is to be called when
+ * `control` is readable.
+ */
+
+import { close, open, writeAll } from "../../ffi/file.ts";
+import { forkChild } from "../../ffi/fork.ts";
+import { setns, unshare } from "../../ffi/namespaces.ts";
+import { getpid, pidfd_open, prctl, waitpidBlocking } from "../../ffi/process.ts";
+import { O_CLOEXEC, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
+import { PR_SET_CHILD_SUBREAPER } from "../../ffi/constants/prctl.ts";
+import { CLONE_NEWPID, CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
+import type { InitPlan } from "../monitor/plan.ts";
+import { formatIdMap } from "../namespaces/id_map.ts";
+import type { IdMapping } from "../spec/runtime.ts";
+import { SkiffError } from "../errors.ts";
+import {
+  answerInit,
+  describeSetupFailure,
+  type InitMessage,
+  MonitorLink,
+  openControl,
+  receiveFromInit,
+} from "./handshake.ts";
+import { runInit } from "./init.ts";
+import type { InitStdio } from "./stdio.ts";
+
+/** A container's init, on its way or running. */
+export interface InitHandle {
+  pid: number;
+  pidfd: number;
+  /** Readable when init has said something; closed by `receiveInitMessage` after its last word. */
+  control: number;
+  plan: InitPlan;
+}
+
+export interface SpawnInitOptions {
+  /** Where the root filesystem is mounted in this mount namespace. */
+  rootTarget: string;
+  /** Passed to init, and still the caller's to close. */
+  stdio: InitStdio;
+  isPrivileged: boolean;
+  windowSize?: { rows: number; cols: number };
+}
+
+/**
+ * Forks init into a new pid namespace (or the one the plan joins) and returns when its pid is known.
+ *
+ * To be called once a monitor: afterwards every child of this process is born in that pid namespace.
+ */
+export function spawnInit(plan: InitPlan, options: SpawnInitOptions): InitHandle {
+  const [control, initControl] = openControl();
+  const monitorPid = getpid();
+  const init = () => runInit({ plan, control: initControl, monitorPid, ...options });
+  const pid = plan.annex.nestedUserns
+    ? forkNested(plan, control, initControl, init)
+    : (enterPidNamespace(plan), forkChild(init));
+  close(initControl);
+  return { pid, pidfd: pidfd_open(pid), control, plan };
+}
+
+function enterPidNamespace(plan: InitPlan): void {
+  const joined = plan.annex.join.find((one) => one.type === "pid");
+  if (joined) {
+    const namespace = open(joined.path, O_RDONLY | O_CLOEXEC);
+    setns(namespace, CLONE_NEWPID);
+    close(namespace);
+  } else if (plan.spec.linux.namespaces.some((one) => one.type === "pid")) {
+    unshare(CLONE_NEWPID);
+  }
+}
+
+/**
+ * The pid namespace must belong to the nested user namespace, or procfs cannot be mounted in it. So a
+ * process between makes both, forks init and is gone; init becomes a child of this process as subreaper.
+ */
+function forkNested(plan: InitPlan, control: number, initControl: number, init: () => number): number {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const link = new MonitorLink(initControl);
+  let stage = "create user namespace";
+  const between = forkChild(() => {
+    unshare(CLONE_NEWUSER);
+    link.requestIdMaps();
+    stage = "create pid namespace";
+    enterPidNamespace(plan);
+    link.reportPid(forkChild(init));
+    return 0;
+  }, (error) => link.reportFailure(describeSetupFailure(stage, error)));
+  for (;;) {
+    const message = receiveFromInit(control, "");
+    if (message.kind === "map-ids") {
+      writeIdMaps(between, plan);
+      answerInit(control, "mapped");
+    } else if (message.kind === "forked") {
+      waitpidBlocking(between);
+      return message.pid;
+    } else {
+      waitpidBlocking(between);
+      const failure = message.kind === "failure" ? message.failure.message : "the process ended early";
+      throw new SkiffError(`create nested user namespace: ${failure}`);
+    }
+  }
+}
+
+/** What init says after its pid is known. */
+export type InitEvent = Exclude<InitMessage, { kind: "map-ids" | "forked" }>;
+
+/**
+ * The next word of init, waiting for it: to be called when `control` is readable.
+ *
+ * `executed` and `failure` are the last; the control socket is closed then.
+ */
+export function receiveInitMessage(handle: InitHandle): InitEvent {
+  const message = receiveFromInit(handle.control, handle.plan.spec.process.args[0] ?? "");
+  if (message.kind === "map-ids" || message.kind === "forked") {
+    throw new SkiffError(`init sent an unexpected message: ${message.kind}`);
+  }
+  if (message.kind === "executed" || message.kind === "failure") close(handle.control);
+  return message;
+}
+
+/** Opens the start barrier: init goes on to execute the program. */
+export function openBarrier(handle: Pick<InitHandle, "control">): void {
+  answerInit(handle.control, "go");
+}
+
+function writeIdMaps(pid: number, plan: InitPlan): void {
+  const nested = plan.annex.nestedUserns!;
+  writeMap(`/proc/${pid}/uid_map`, nested.uid);
+  writeMap(`/proc/${pid}/gid_map`, nested.gid);
+}
+
+/** The kernel takes a map in one write only. @see user_namespaces(7) */
+function writeMap(path: string, mappings: readonly IdMapping[]): void {
+  const fd = open(path, O_WRONLY | O_CLOEXEC);
+  try {
+    writeAll(fd, new TextEncoder().encode(formatIdMap(mappings)));
+  } finally {
+    close(fd);
+  }
+}
