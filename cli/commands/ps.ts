@@ -1,0 +1,133 @@
+/** @see podman-ps(1) */
+
+import { type ContainerListEntry, ps } from "../../runtime/engine/ps.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { defineCommand, type Flags, type Values } from "../command.ts";
+import { engineFor } from "../engine.ts";
+import { goTime, humanAge, shortId } from "../output/humanize.ts";
+import { type Field, type ListView, renderList } from "../output/list.ts";
+import { print } from "../output/print.ts";
+
+const SORT_KEYS = ["command", "created", "id", "image", "names", "runningfor", "status"] as const;
+
+const FLAGS = {
+  all: { kind: "bool", short: "a", help: "Show containers that do not run, too" },
+  filter: { kind: "list", short: "f", value: "KEY=VALUE", help: "Show only containers that match" },
+  format: { kind: "string", value: "FORMAT", help: "json, table, or a Go template for each container" },
+  last: { kind: "int", short: "n", value: "N", help: "Show the N containers created last, in any state" },
+  latest: { kind: "bool", short: "l", help: "Show the container created last, in any state" },
+  "no-trunc": { kind: "bool", aliases: ["notruncate"], help: "Show ids and commands in full" },
+  noheading: { kind: "bool", help: "Print no headings" },
+  quiet: { kind: "bool", short: "q", help: "Print ids only" },
+  sort: { kind: "string", value: "KEY", choices: SORT_KEYS, help: `Sort by ${SORT_KEYS.join(", ")}` },
+} as const satisfies Flags;
+
+const COLUMNS = ["ID", "Image", "Command", "CreatedHuman", "Status", "Ports", "Names"];
+
+/** The fields of a row, as podman and docker name them. */
+function fieldsOf(noTrunc: boolean, now: number): Record<string, Field<ContainerListEntry>> {
+  const created = (entry: ContainerListEntry) => humanAge(entry.CreatedAt, now);
+  return {
+    ID: { heading: "CONTAINER ID", value: ({ Id }) => noTrunc ? Id : shortId(Id) },
+    Image: { heading: "IMAGE", value: ({ Image }) => Image },
+    ImageID: { heading: "IMAGE ID", value: ({ ImageID }) => noTrunc ? ImageID : shortId(ImageID) },
+    Command: { heading: "COMMAND", value: ({ Command }) => shortCommand(Command.join(" "), noTrunc) },
+    Created: { heading: "CREATED", value: created },
+    CreatedHuman: { heading: "CREATED", value: created },
+    CreatedAt: { heading: "CREATED AT", value: ({ CreatedAt }) => goTime(CreatedAt) },
+    RunningFor: { heading: "CREATED", value: created },
+    Status: { heading: "STATUS", value: ({ Status }) => Status },
+    State: { heading: "STATE", value: ({ State }) => State },
+    Ports: { heading: "PORTS", value: () => "" },
+    Names: { heading: "NAMES", value: ({ Names }) => Names.join(",") },
+    Labels: { heading: "LABELS", value: ({ Labels }) => Labels },
+    Label: { heading: "LABEL", value: ({ Labels }) => (key: string) => Labels[key] ?? "" },
+    Mounts: { heading: "MOUNTS", value: ({ Mounts }) => Mounts.join(",") },
+    Networks: { heading: "NETWORKS", value: ({ Networks }) => Networks.join(",") },
+    Pid: { heading: "PID", value: ({ Pid }) => Pid },
+    ExitCode: { heading: "EXIT CODE", value: ({ ExitCode }) => ExitCode },
+    Exited: { heading: "EXITED", value: ({ Exited }) => Exited },
+    ExitedAt: { heading: "EXITED AT", value: ({ ExitedAt }) => ExitedAt },
+    StartedAt: { heading: "STARTED AT", value: ({ StartedAt }) => StartedAt },
+    AutoRemove: { heading: "AUTO REMOVE", value: ({ AutoRemove }) => AutoRemove },
+    IsInfra: { heading: "IS INFRA", value: ({ IsInfra }) => IsInfra },
+    Pod: { heading: "POD ID", value: ({ Pod }) => Pod },
+    PodName: { heading: "PODNAME", value: ({ PodName }) => PodName },
+  };
+}
+
+const COMMAND_CHARACTERS = 17;
+
+function shortCommand(command: string, noTrunc: boolean): string {
+  if (noTrunc || command.length <= COMMAND_CHARACTERS) return command;
+  return `${[...command].slice(0, COMMAND_CHARACTERS).join("")}...`;
+}
+
+function view(noTrunc: boolean): ListView<ContainerListEntry> {
+  return {
+    name: "ps",
+    rowType: "containers.psReporter",
+    fields: fieldsOf(noTrunc, Date.now()),
+    document: (entry) => entry,
+  };
+}
+
+const ORDERS: Record<string, (a: ContainerListEntry, b: ContainerListEntry) => number> = {
+  command: (a, b) => compare(a.Command.join(" "), b.Command.join(" ")),
+  created: (a, b) => compare(a.CreatedAt, b.CreatedAt),
+  id: (a, b) => compare(a.Id, b.Id),
+  image: (a, b) => compare(a.Image, b.Image),
+  names: (a, b) => compare(a.Names[0] ?? "", b.Names[0] ?? ""),
+  runningfor: (a, b) => a.StartedAt - b.StartedAt,
+  status: (a, b) => compare(a.State, b.State),
+};
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function choose(options: Values<typeof FLAGS>, list: (all: boolean) => Promise<ContainerListEntry[]>) {
+  const last = options.latest ? 1 : options.last ?? -1;
+  let anyState = options.all || last >= 0;
+  let chosen: ContainerListEntry[];
+  if (options.filter.length > 0) {
+    const { filterContainers, filtersByState } = await import("../filters/containers.ts");
+    anyState ||= filtersByState(options.filter);
+    const everything = await list(true);
+    const candidates = anyState
+      ? everything
+      : everything.filter(({ State }) => /^(running|stopping)$/.test(State));
+    chosen = filterContainers(candidates, options.filter, everything);
+  } else chosen = await list(anyState);
+  if (last > 0) chosen = chosen.slice(0, last);
+  return options.sort ? chosen.toSorted(ORDERS[options.sort]) : chosen;
+}
+
+export const command = defineCommand({
+  usage: "[options]",
+  examples: ["skiff ps -a", "skiff ps --filter status=exited -q", 'skiff ps --format "{{.ID}}: {{.Names}}"'],
+  flags: FLAGS,
+  arity: { max: 0 },
+  async run({ options, global }) {
+    if (options.last !== undefined && options.latest) {
+      throw new InvalidArgumentError("last and latest are mutually exclusive");
+    }
+    if (options.quiet && options.format !== undefined) {
+      throw new InvalidArgumentError("quiet and format cannot be used together");
+    }
+    const engine = engineFor(global);
+    const entries = await choose(options, (all) => ps(engine, { all }));
+    if (options.quiet) {
+      return print(entries.map(({ Id }) => (options["no-trunc"] ? Id : shortId(Id)) + "\n").join(""));
+    }
+    const { format, noheading } = options;
+    print(
+      await renderList(entries, view(options["no-trunc"]), {
+        format,
+        columns: COLUMNS,
+        noHeading: noheading,
+        jsonIndent: 2,
+      }),
+    );
+  },
+});

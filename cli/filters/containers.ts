@@ -1,0 +1,112 @@
+/** `--filter` of the commands that choose among containers. @see podman-ps(1), --filter */
+
+import type { ContainerListEntry } from "../../runtime/engine/ps.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { parseFilters } from "../output/list.ts";
+import { parseTime } from "../output/time_argument.ts";
+
+type Test = (container: ContainerListEntry) => boolean;
+
+const STATES = [
+  "created",
+  "running",
+  "stopping",
+  "exited",
+  "removing",
+  "paused",
+  "dead",
+  "unknown",
+  "stopped",
+];
+
+const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test> = {
+  id: (value) => ({ Id }) => Id.startsWith(value),
+  name: (value) => {
+    const pattern = regex(value);
+    return ({ Names }) => Names.some((name) => pattern.test(name));
+  },
+  label: (value) => ({ Labels }) => hasLabel(Labels, value),
+  status: (value) => {
+    if (!STATES.includes(value)) throw new InvalidArgumentError(`${value} is not a valid status`);
+    return ({ State }) => State === (value === "stopped" ? "exited" : value);
+  },
+  exited: (value) => {
+    if (!/^-?\d+$/.test(value)) throw new InvalidArgumentError(`exited code "${value}" is not a number`);
+    return ({ Exited, ExitCode }) => Exited && ExitCode === Number(value);
+  },
+  ancestor: (value) => ({ Image, ImageID }) =>
+    Image === value || Image.replace(/:[^:/]*$/, "") === value || isNamed(Image, value) ||
+    (value.length >= 3 && ImageID.startsWith(value.replace(/^sha256:/, ""))),
+  before: (value, all) => {
+    const { Created, Id } = named(value, all);
+    return (container) => container.Id !== Id && container.Created <= Created;
+  },
+  since: (value, all) => {
+    const { Created, Id } = named(value, all);
+    return (container) => container.Id !== Id && container.Created >= Created;
+  },
+  until: (value) => {
+    const time = parseTime(value, "filter until", Date.now());
+    return ({ CreatedAt }) => Date.parse(CreatedAt) < time;
+  },
+  volume: (value) => ({ Mounts }) => Mounts.some((mount) => mount === value),
+  network: (value) => ({ Networks }) => Networks.includes(value),
+  command: (value) => ({ Command }) => Command[0] === value,
+};
+
+/** The keys that `label!` and the like add. */
+const NEGATABLE = ["label"];
+
+/** Whether a filter asks for states, so that those that do not run are looked at, too. */
+export function filtersByState(filters: readonly string[]): boolean {
+  return filters.some((filter) => /^(status|exited)=/.test(filter));
+}
+
+/** Keeps the containers that pass: filters with the same key are alternatives, but for labels. */
+export function filterContainers(
+  containers: ContainerListEntry[],
+  filters: readonly string[],
+  all = containers,
+): ContainerListEntry[] {
+  const known = [...Object.keys(FILTERS), ...NEGATABLE.map((key) => `${key}!`)];
+  const groups = new Map<string, Test[]>();
+  const must: Test[] = [];
+  for (const { key, negated, value } of parseFilters(filters, known)) {
+    const test = FILTERS[key]!(value, all);
+    if (negated) must.push((container) => !test(container));
+    else if (key === "label") must.push(test);
+    else groups.set(key, [...groups.get(key) ?? [], test]);
+  }
+  return containers.filter((container) =>
+    must.every((test) => test(container)) &&
+    [...groups.values()].every((tests) => tests.some((test) => test(container)))
+  );
+}
+
+/** `KEY`, or `KEY=value`. */
+export function hasLabel(labels: Record<string, string> | null, wanted: string): boolean {
+  const at = wanted.indexOf("=");
+  const key = at < 0 ? wanted : wanted.slice(0, at);
+  if (!labels || !Object.hasOwn(labels, key)) return false;
+  return at < 0 || labels[key] === wanted.slice(at + 1);
+}
+
+/** Whether `short` is the end of an image's name: `debian`, `debian:12` of `docker.io/library/debian:12`. */
+export function isNamed(name: string, short: string): boolean {
+  const bare = name.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
+  return name.endsWith(`/${short}`) || bare.endsWith(`/${short}`) || name === short || bare === short;
+}
+
+function regex(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    throw new InvalidArgumentError(`invalid filter "name=${text}": not a regular expression`);
+  }
+}
+
+function named(text: string, all: ContainerListEntry[]): ContainerListEntry {
+  const found = all.find(({ Names }) => Names.includes(text)) ?? all.find(({ Id }) => Id.startsWith(text));
+  if (found) return found;
+  throw new InvalidArgumentError(`no container with name or ID "${text}" found: no such container`);
+}

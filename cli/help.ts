@@ -1,0 +1,79 @@
+/** The help texts, written from the command tables; pure, so that a man page or completion can be, too. */
+
+import { type Command, type Flag, type Flags, GLOBAL_FLAGS } from "./command.ts";
+import { GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
+
+const ROOT_FLAGS: Flags = {
+  ...GLOBAL_FLAGS,
+  help: { kind: "bool", help: "Show this help" },
+  version: { kind: "bool", short: "v", help: "Show the version" },
+};
+
+/** `skiff`, `skiff --help`. */
+export function rootHelp(): string {
+  return [
+    "skiff runs OCI containers without root and without a daemon.",
+    section("Usage", ["skiff [options] COMMAND [ARG...]"]),
+    section("Commands", columns(VERBS.map(({ name, summary }) => [name, summary]))),
+    section("Groups", columns(GROUPS.map(({ name, summary }) => [name, summary]))),
+    section("Options", flagLines(ROOT_FLAGS)),
+    section("Examples", [
+      "skiff run --rm host cat /etc/os-release",
+      "skiff run --rm -it docker.io/library/debian",
+      "skiff run -d --name web docker.io/library/nginx",
+      "skiff ps -a",
+    ]),
+    "Run 'skiff help COMMAND' for the options of a command.",
+  ].join("\n\n") + "\n";
+}
+
+/** `skiff container`, `skiff image --help`. */
+export function groupHelp(group: VerbGroup): string {
+  return [
+    group.summary,
+    section("Usage", [`skiff ${group.name} COMMAND`]),
+    section("Commands", columns(group.verbs.map((verb) => [verbNames(verb), verb.summary]))),
+  ].join("\n\n") + "\n";
+}
+
+/** `skiff run --help`; `path` is the name as it is written in full: `skiff container run`. */
+export function commandHelp(command: Command, verb: Verb, path: string): string {
+  const parts = [
+    command.description ? `${verb.summary}\n\n${command.description}` : verb.summary,
+    section("Usage", [`${path} ${command.usage}`]),
+  ];
+  if (verb.aliases) parts.push(section("Aliases", [[verb.name, ...verb.aliases].join(", ")]));
+  if (command.examples.length > 0) parts.push(section("Examples", command.examples));
+  if (Object.keys(command.flags).length > 0) parts.push(section("Options", flagLines(command.flags)));
+  return parts.join("\n\n") + "\n";
+}
+
+function verbNames(verb: Verb): string {
+  return [verb.name, ...verb.aliases ?? []].join(", ");
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return `${title}:\n${lines.map((line) => `  ${line}`).join("\n")}`;
+}
+
+/** Two columns, the second at one place. */
+function columns(rows: [string, string][]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`.trimEnd());
+}
+
+function flagLines(flags: Flags): string[] {
+  const visible = Object.entries(flags).filter(([, flag]) => !flag.hidden);
+  return columns(visible.map(([name, flag]) => [flagNames(name, flag), flagText(flag)]));
+}
+
+function flagNames(name: string, flag: Flag): string {
+  const value = flag.kind === "bool" ? "" : ` ${flag.value ?? flag.kind}`;
+  return `${flag.short ? `-${flag.short}, ` : "    "}--${name}${value}`;
+}
+
+function flagText(flag: Flag): string {
+  const standard = flag.default === undefined ? "" : ` (default ${String(flag.default)})`;
+  const only = flag.only ? ` (so far only ${flag.only.filter((value) => value !== "").join(", ")})` : "";
+  return flag.help + standard + only;
+}

@@ -1,0 +1,94 @@
+/**
+ * What docker and podman have and skiff has not yet: so that the answer names the gap instead of calling
+ * the option unknown. Loaded only once something was not understood.
+ */
+
+import { SkiffError, UnsupportedError } from "../runtime/errors.ts";
+import { suggest } from "./suggest.ts";
+import { UnknownFlagError } from "./parser.ts";
+import type { Flags } from "./command.ts";
+import { GROUPS, type Lookup, VERBS } from "./verbs.ts";
+
+/** Reason to the flags it keeps from working, for `run` and `create`. */
+const CONTAINER_FLAGS: Record<string, string> = {
+  "resource limits are not set yet":
+    "--memory -m --memory-swap --memory-reservation --memory-swappiness --kernel-memory " +
+    "--cpus --cpu-shares -c --cpu-period --cpu-quota --cpu-count --cpu-percent --cpu-rt-period --cpu-rt-runtime " +
+    "--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops " +
+    "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --pids-limit --oom-kill-disable " +
+    "--oom-score-adj --cgroup-conf --cgroup-parent --cgroups --device-cgroup-rule",
+  "containers have no network of their own yet":
+    "--publish -p --publish-all -P --expose --dns --dns-option --dns-opt " +
+    "--dns-search --add-host --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip --no-hosts",
+  "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
+  "there are no health checks yet": "--health-cmd --health-interval --health-retries --health-timeout " +
+    "--health-start-period --health-start-interval --health-on-failure --healthcheck-command",
+  "devices cannot be passed in yet": "--device --gpus",
+  "there are no secrets yet": "--secret",
+};
+
+/** Known to docker or podman for some command, with no more to say. */
+const OTHER_FLAGS = new Set(
+  ("--annotation --arch --os --variant --attach --authfile --chrootdirs --conmon-pidfile --decryption-key " +
+    "--disable-content-trust --domainname --env-host --env-merge --gidmap --uidmap --subuidname --subgidname " +
+    "--group-add --group-entry --hostuser --http-proxy --image-volume --init-path --isolation --mount --no-healthcheck " +
+    "--passwd --passwd-entry --personality --pidfile --preserve-fds --preserve-fd --rdt-class --read-only-tmpfs " +
+    "--requires --retry --retry-delay --rmi --runtime --sdnotify --seccomp-policy --shm-size-systemd --storage-opt " +
+    "--sysctl --systemd --timeout --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
+    "--volume-driver --volumes-from --sig-proxy --checkpoint --checkpoint-dir --filter --depend --cidfile --external --ns " +
+    "--pod --sync --watch --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +
+    "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert --tlscert --tlskey " +
+    "--tlsverify --cgroup-manager --conmon --events-backend --hooks-dir --namespace --network-cmd-path " +
+    "--network-config-dir --noout --runtime-flag --ssh --syslog --tmpdir --volumepath --transient-store " +
+    "--imagestore --signal --link --preserve-fds --size -s --pod -p --http-proxy --shm-size-systemd").split(
+      " ",
+    ),
+);
+
+/** Commands of docker and podman. */
+const OTHER_VERBS = new Set(
+  ("artifact auto-update build builder buildx commit compose context cp diff events export farm generate healthcheck " +
+    "history import init kube load login logout machine manifest mount network pause plugin pod port prune push " +
+    "quadlet rename restart save search secret service stack stats swarm top trust umount unmount unpause unshare " +
+    "untag update volume checkpoint cleanup clone restore runlabel scp sign tree df migrate renumber reset")
+    .split(" "),
+);
+
+/** A better error for an option that the table does not have: a known gap, or a near miss. */
+export function explainUnknownFlag(error: UnknownFlagError, path: string, flags: Flags): SkiffError {
+  const { flag } = error;
+  if (/ (run|create)$/.test(path)) {
+    for (const [reason, names] of Object.entries(CONTAINER_FLAGS)) {
+      if (names.split(" ").includes(flag)) {
+        return new UnsupportedError(`${flag} is not available yet: ${reason}`, { hint: error.hint });
+      }
+    }
+  }
+  if (OTHER_FLAGS.has(flag)) {
+    return new UnsupportedError(`${flag} is not available yet`, { hint: error.hint });
+  }
+  const near = flag.startsWith("--") ? suggest(flag.slice(2), Object.keys(flags)) : [];
+  const didYouMean = near.length > 0 ? `\n\n${meant(near.map((name) => `--${name}`))}\n` : "";
+  return new UnknownFlagError(error.message + didYouMean, flag, error.hint ?? "");
+}
+
+/** The error for a command that there is not. */
+export function explainUnknownVerb(lookup: Extract<Lookup, { kind: "unknown" }>): SkiffError {
+  const { path, typed, group } = lookup;
+  const help = group ? `skiff ${group.name} --help` : "skiff --help";
+  if (OTHER_VERBS.has(typed)) {
+    return new UnsupportedError(`\`${path}\` is not available yet`, {
+      hint: `Try '${help}' for what is`,
+    });
+  }
+  const known = group ? group.verbs : [...VERBS, ...GROUPS];
+  const near = suggest(typed, known.map(({ name }) => name));
+  const didYouMean = near.length > 0 ? `\n\n${meant(near)}\n` : "";
+  return new SkiffError(`unrecognized command \`${path}\`${didYouMean}`, {
+    hint: `Try '${help}' for more information`,
+  });
+}
+
+function meant(names: string[]): string {
+  return `Did you mean this?\n${names.map((name) => `\t${name}`).join("\n")}`;
+}

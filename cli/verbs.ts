@@ -1,0 +1,217 @@
+/** Every spelling of every command, and the one file that each is loaded from. */
+
+import type { Command } from "./command.ts";
+
+export interface Verb {
+  /** The canonical name; `container ls` is the `list` of its group. */
+  name: string;
+  aliases?: readonly string[];
+  /** One line of `skiff --help`. */
+  summary: string;
+  load(): Promise<{ command: Command }>;
+}
+
+const run: Verb = {
+  name: "run",
+  summary: "Run a command in a new container",
+  load: () => import("./commands/run.ts"),
+};
+const create: Verb = {
+  name: "create",
+  summary: "Create but do not start a container",
+  load: () => import("./commands/create.ts"),
+};
+const start: Verb = {
+  name: "start",
+  summary: "Start one or more containers",
+  load: () => import("./commands/start.ts"),
+};
+const stop: Verb = {
+  name: "stop",
+  summary: "Stop one or more containers",
+  load: () => import("./commands/stop.ts"),
+};
+const kill: Verb = {
+  name: "kill",
+  summary: "Kill one or more running containers with a specific signal",
+  load: () => import("./commands/kill.ts"),
+};
+const rm: Verb = {
+  name: "rm",
+  summary: "Remove one or more containers",
+  load: () => import("./commands/rm.ts"),
+};
+const ps: Verb = { name: "ps", summary: "List containers", load: () => import("./commands/ps.ts") };
+const logs: Verb = {
+  name: "logs",
+  summary: "Fetch the logs of one or more containers",
+  load: () => import("./commands/logs.ts"),
+};
+const exec: Verb = {
+  name: "exec",
+  summary: "Run a process in a running container",
+  load: () => import("./commands/exec.ts"),
+};
+const attach: Verb = {
+  name: "attach",
+  summary: "Attach to a running container",
+  load: () => import("./commands/attach.ts"),
+};
+const wait: Verb = {
+  name: "wait",
+  summary: "Block on one or more containers",
+  load: () => import("./commands/wait.ts"),
+};
+const inspect: Verb = {
+  name: "inspect",
+  summary: "Display the configuration of a container or image",
+  load: () => import("./commands/inspect.ts"),
+};
+const info: Verb = {
+  name: "info",
+  summary: "Display information about the engine and this machine",
+  load: () => import("./commands/info.ts"),
+};
+const version: Verb = {
+  name: "version",
+  summary: "Display the version of skiff",
+  load: () => import("./commands/version.ts"),
+};
+const pull: Verb = {
+  name: "pull",
+  summary: "Pull an image from a registry",
+  load: () => import("./commands/pull.ts"),
+};
+const images: Verb = {
+  name: "images",
+  summary: "List images in local storage",
+  load: () => import("./commands/images.ts"),
+};
+const tag: Verb = {
+  name: "tag",
+  summary: "Add an additional name to a local image",
+  load: () => import("./commands/tag.ts"),
+};
+const rmi: Verb = {
+  name: "rmi",
+  summary: "Remove one or more images from local storage",
+  load: () => import("./commands/rmi.ts"),
+};
+const help: Verb = {
+  name: "help",
+  summary: "Show the help of a command",
+  load: () => import("./commands/help.ts"),
+};
+
+export interface VerbGroup {
+  name: string;
+  summary: string;
+  verbs: readonly Verb[];
+}
+
+const container: VerbGroup = {
+  name: "container",
+  summary: "Manage containers",
+  verbs: [
+    attach,
+    create,
+    exec,
+    {
+      name: "exists",
+      summary: "Check if a container exists",
+      load: () => import("./commands/container_exists.ts"),
+    },
+    {
+      name: "inspect",
+      summary: "Display the configuration of a container",
+      load: () => import("./commands/container_inspect.ts"),
+    },
+    kill,
+    { ...ps, name: "list", aliases: ["ls"] },
+    logs,
+    ps,
+    { ...rm, aliases: ["remove"] },
+    run,
+    start,
+    stop,
+    wait,
+  ],
+};
+
+const image: VerbGroup = {
+  name: "image",
+  summary: "Manage images",
+  verbs: [
+    {
+      name: "exists",
+      summary: "Check if an image exists in local storage",
+      load: () => import("./commands/image_exists.ts"),
+    },
+    {
+      name: "inspect",
+      summary: "Display the configuration of an image",
+      load: () => import("./commands/image_inspect.ts"),
+    },
+    { ...images, name: "list", aliases: ["ls"] },
+    pull,
+    { ...rmi, name: "rm", aliases: ["remove"] },
+    tag,
+  ],
+};
+
+const system: VerbGroup = { name: "system", summary: "Manage skiff", verbs: [info] };
+
+export const VERBS: readonly Verb[] = [
+  attach,
+  create,
+  exec,
+  help,
+  images,
+  info,
+  inspect,
+  kill,
+  logs,
+  ps,
+  pull,
+  rm,
+  rmi,
+  run,
+  start,
+  stop,
+  tag,
+  version,
+  wait,
+];
+
+export const GROUPS: readonly VerbGroup[] = [container, image, system];
+
+export interface FoundVerb {
+  kind: "verb";
+  verb: Verb;
+  /** `skiff container list`. */
+  path: string;
+  /** What follows the name. */
+  rest: string[];
+}
+
+export type Lookup =
+  | FoundVerb
+  | { kind: "group"; group: VerbGroup }
+  | { kind: "unknown"; path: string; group?: VerbGroup; typed: string };
+
+/** Finds the command that `words` begin with. */
+export function findVerb(words: readonly string[]): Lookup {
+  const [first = "", second] = words;
+  const verb = named(VERBS, first);
+  if (verb) return { kind: "verb", verb, path: `skiff ${verb.name}`, rest: words.slice(1) };
+  const group = GROUPS.find((candidate) => candidate.name === first);
+  if (!group) return { kind: "unknown", path: `skiff ${first}`, typed: first };
+  if (second === undefined || second.startsWith("-")) return { kind: "group", group };
+  const member = named(group.verbs, second);
+  if (!member) return { kind: "unknown", path: `skiff ${first} ${second}`, group, typed: second };
+  return { kind: "verb", verb: member, path: `skiff ${first} ${member.name}`, rest: words.slice(2) };
+}
+
+function named(verbs: readonly Verb[], name: string): Verb | undefined {
+  return verbs.find((verb) => verb.name === name || verb.aliases?.includes(name));
+}
