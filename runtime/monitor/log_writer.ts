@@ -1,0 +1,27 @@
+/** What the monitor writes a container's output to. One file a format. */
+
+import type { LogPlan } from "./plan.ts";
+import { K8sLogWriter } from "./k8s_log.ts";
+import { JsonLogWriter } from "./json_log.ts";
+
+export type OutputStream = "stdout" | "stderr";
+
+export interface LogWriter {
+  /** Logs output as it was read, in order. `bytes` is free again when this returns. Never throws. */
+  write(stream: OutputStream, bytes: Uint8Array<ArrayBuffer>): void;
+  /** Writes what is held back and closes the file. */
+  close(): void;
+}
+
+/** Opens the container's log; undefined where nothing is kept. Throws a SyscallError. */
+export function openLogWriter(plan: LogPlan): LogWriter | undefined {
+  switch (plan.driver) {
+    case "k8s-file":
+      return new K8sLogWriter(plan.path, plan.maxSize);
+    case "json-file":
+      return new JsonLogWriter(plan.path, plan.maxSize);
+    case "none":
+    case "passthrough":
+      return undefined;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The one loop of a monitor: descriptors by epoll, timers by its timeout. Level-triggered, so a handler may
+ * do a bounded piece of work and is called again.
+ *
+ * @see epoll(7)
+ */
+
+import {
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLIN,
+} from "../../ffi/constants/poll.ts";
+import { epoll_create1, epoll_ctl, EpollEvents } from "../../ffi/poll.ts";
+
+/** Called with EPOLL* bits. A call without a cause is possible, when a descriptor's number was used again. */
+export type Handler = (events: number) => void;
+
+/** A callback that runs once, unless it is cancelled. */
+export interface Timer {
+  atMs: number;
+  callback: () => void;
+}
+
+const EVENTS_A_ROUND = 32;
+
+export class EventLoop {
+  readonly #epoll = epoll_create1(EPOLL_CLOEXEC);
+  readonly #handlers = new Map<number, Handler>();
+  readonly #ready = new EpollEvents(EVENTS_A_ROUND);
+  /** Few at a time: unsorted. */
+  readonly #timers = new Set<Timer>();
+  #isStopped = false;
+
+  /** Calls `handler` while `fd` is ready for one of `events`. An `events` of 0 waits for errors only. */
+  watch(fd: number, handler: Handler, events: number = EPOLLIN): void {
+    epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, events);
+    this.#handlers.set(fd, handler);
+  }
+
+  /** Changes what `fd` is waited for, if it is. */
+  change(fd: number, events: number): void {
+    if (this.#handlers.has(fd)) epoll_ctl(this.#epoll, EPOLL_CTL_MOD, fd, events);
+  }
+
+  /** To be called before `fd` is closed. */
+  unwatch(fd: number): void {
+    if (!this.#handlers.delete(fd)) return;
+    epoll_ctl(this.#epoll, EPOLL_CTL_DEL, fd, 0);
+  }
+
+  /** For a descriptor that was closed already, which also took it out of the epoll set. */
+  forget(fd: number): void {
+    this.#handlers.delete(fd);
+  }
+
+  after(ms: number, callback: () => void): Timer {
+    const timer = { atMs: performance.now() + ms, callback };
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  cancel(timer: Timer | undefined): void {
+    if (timer !== undefined) this.#timers.delete(timer);
+  }
+
+  /** Runs until `stop`, which may have come before. For forked children only: it blocks. */
+  runBlocking(): void {
+    while (!this.#isStopped) this.#round();
+  }
+
+  /** Ends the loop when the handlers of this round are done. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #round(): void {
+    const count = this.#ready.waitBlocking(this.#epoll, this.#timeoutMs());
+    for (let index = 0; index < count; index++) {
+      this.#handlers.get(this.#ready.fd(index))?.(this.#ready.events(index));
+    }
+    if (this.#timers.size === 0) return;
+    const nowMs = performance.now();
+    for (const timer of [...this.#timers]) {
+      if (timer.atMs <= nowMs && this.#timers.delete(timer)) timer.callback();
+    }
+  }
+
+  /** Rounded up, so that a timer is due when epoll_wait returns for it. */
+  #timeoutMs(): number {
+    if (this.#timers.size === 0) return -1;
+    let next = Infinity;
+    for (const timer of this.#timers) next = Math.min(next, timer.atMs);
+    return Math.min(0x7fffffff, Math.max(0, Math.ceil(next - performance.now())));
+  }
+}

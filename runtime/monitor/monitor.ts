@@ -1,0 +1,246 @@
+/**
+ * The monitor of one container: a forked copy of the command, alone with its container until that ends.
+ *
+ * The order of work is the budget of `run`: what execve needs comes first, the rest while init sets itself up.
+ */
+
+import { LOCK_UN } from "../../ffi/constants/fcntl.ts";
+import { MNT_DETACH } from "../../ffi/constants/mount.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
+import { close, closeAllExcept, flock } from "../../ffi/file.ts";
+import { umount2 } from "../../ffi/mount.ts";
+import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
+import { describeSetupFailure } from "../init/handshake.ts";
+import { openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
+import type { NamespaceContext } from "../namespaces/context.ts";
+import {
+  enterUserNamespaceBlocking,
+  type IdMapChannel,
+  leaveUserNamespace,
+  type Membership,
+} from "../namespaces/user_namespace.ts";
+import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
+import { openLogWriter } from "./log_writer.ts";
+import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
+import { setProcessTitle } from "./process_title.ts";
+import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
+import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
+import { SocketFile } from "./socket_file.ts";
+import { closeChildEnds, detachStandardStreams, makePipes, type Pipes } from "./stdio.ts";
+
+/** What the monitor inherits; it closes everything else. */
+export interface MonitorFds {
+  /** The listening socket at `plan.socketPath`. */
+  listen: number;
+  /** The container's lock file, locked: that it is held says that this monitor lives. */
+  lock: number;
+  /** The writing end of a pipe to the parent, for one ReadyMessage. */
+  ready: number;
+  /** To the parent, which maps ids where this is the user's first container. */
+  idMap: IdMapChannel["child"];
+}
+
+/** Starts the container's init in the right namespaces. Throws a StageError. */
+export type BeginContainer = (plan: MonitorPlan, stdio: InitStreams) => SessionProcess;
+
+/** What init gets for its standard streams. */
+export type InitStreams = { stdin: number; stdout: number; stderr: number } | "terminal";
+
+/**
+ * Runs a container from here to its end, and ends this process. To be called in a forked child.
+ *
+ * Whatever fails is told to the parent and to the clients, and recorded.
+ */
+export function runMonitor(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): never {
+  closeAllExcept([fds.listen, fds.lock, fds.ready, fds.idMap.request, fds.idMap.reply]);
+  let membership: Membership | undefined;
+  const begin: BeginContainer = (_, stdio) => {
+    membership = inStage("enter the user namespace", () => enterUserNamespaceBlocking(context, fds.idMap));
+    inStage("make a mount namespace", unshareMountNamespace);
+    inStage("mount the root filesystem", () => performRootfs(plan.rootfs));
+    const init = inStage("fork init", () =>
+      spawnInit(plan.init, {
+        rootTarget: plan.rootfs.target,
+        stdio,
+        isPrivileged: !context.isRootless,
+        windowSize: plan.stdio.size,
+      }));
+    const { pid, pidfd, control } = init;
+    return {
+      pid,
+      pidfd,
+      control,
+      receive: () => receiveInitMessage(init),
+      openBarrier: () => openBarrier(init),
+    };
+  };
+  return supervise(plan, fds, begin, () => leaveUserNamespace(membership));
+}
+
+/**
+ * The monitor but for how its container begins: `begin` starts it, `leave` is the last thing done.
+ *
+ * @internal for the tests of the loop
+ */
+export function supervise(
+  plan: MonitorPlan,
+  fds: Pick<MonitorFds, "listen" | "lock" | "ready">,
+  begin: BeginContainer,
+  leave: () => void = () => {},
+): never {
+  const monitor = new ContainerMonitor(plan, fds);
+  try {
+    monitor.runBlocking(begin);
+    leave();
+  } catch (error) {
+    monitor.reportLoss(error);
+    _exit(125);
+  }
+  _exit(0);
+}
+
+class ContainerMonitor {
+  readonly #plan: MonitorPlan;
+  readonly #fds: Pick<MonitorFds, "listen" | "lock" | "ready">;
+  readonly #socket: SocketFile;
+  #state: StateRecord | undefined;
+  #process: SessionProcess | undefined;
+
+  constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready">) {
+    this.#plan = plan;
+    this.#fds = fds;
+    this.#socket = new SocketFile(plan.socketPath);
+  }
+
+  runBlocking(begin: BeginContainer): void {
+    const plan = this.#plan;
+    setsid();
+    blockSessionSignals();
+    removeRecords(plan.containerDir);
+    let session: Session;
+    try {
+      const pipes = plan.stdio.tty || plan.log.driver === "passthrough" ? undefined : makePipes(plan.stdio);
+      this.#process = begin(plan, streams(plan, pipes));
+      if (pipes !== undefined) {
+        closeChildEnds(pipes);
+        this.#process.pipes = pipes;
+      }
+      // From here on init works beside us.
+      session = this.#makeSession(true);
+    } catch (error) {
+      if (this.#process !== undefined) kill(this.#process.pid, SIGKILL);
+      const failure = error instanceof StageError
+        ? describeSetupFailure(error.stage, error.cause)
+        : describeSetupFailure("start the monitor", error);
+      this.#makeSession(false).failBlocking(failure);
+      this.#socket.remove();
+      return;
+    }
+    detachStandardStreams();
+    setProcessTitle(`skiff: ${plan.name}`);
+    if (plan.pidFile) Deno.writeTextFileSync(plan.pidFile, String(this.#process.pid));
+    if (plan.conmonPidFile) Deno.writeTextFileSync(plan.conmonPidFile, String(getpid()));
+    session.runBlocking(this.#process);
+    this.#socket.remove();
+  }
+
+  /** Writes down what no code expected, so that the next command can tell it. */
+  reportLoss(error: unknown): void {
+    try {
+      const at = new Date().toISOString();
+      writeExit(this.#plan.containerDir, {
+        version: PROTOCOL_VERSION,
+        exitCode: 125,
+        error: `monitor: ${error instanceof Error ? error.message : String(error)}`,
+        startedAt: this.#state?.startedAt ?? at,
+        finishedAt: at,
+        oomKilled: false,
+      });
+      this.#socket.remove();
+      if (this.#process !== undefined) kill(this.#process.pid, SIGKILL);
+    } catch {
+      // The next command finds the lock free and draws its conclusion.
+    }
+  }
+
+  #makeSession(withLog: boolean): Session {
+    const plan = this.#plan;
+    return new Session({
+      listen: this.#fds.listen,
+      ready: this.#fds.ready,
+      stdio: plan.stdio,
+      stop: plan.stop,
+      log: withLog ? openLogWriter(plan.log) : undefined,
+      spillFolder: plan.containerDir,
+      describe: () => ({ id: plan.id, name: plan.name, monitorPid: getpid(), state: this.#state ?? null }),
+      onRunning: (startedAt) => this.#writeState("running", startedAt),
+      onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
+      onEnd: (record, isClientComing) => this.#end(record, isClientComing),
+      onLinger: () => this.#unmountRootfs(),
+    });
+  }
+
+  #writeState(status: StateRecord["status"], startedAt: string): void {
+    const { pid } = this.#process!;
+    this.#state = {
+      version: PROTOCOL_VERSION,
+      status,
+      monitorPid: getpid(),
+      initPid: pid,
+      initStartTime: this.#state?.initStartTime ?? processStartTime(pid),
+      startedAt,
+      bootId: this.#state?.bootId ?? bootId(),
+    };
+    writeState(this.#plan.containerDir, this.#state);
+  }
+
+  #end(record: ExitRecord, isClientComing: boolean): void {
+    const plan = this.#plan;
+    writeExit(plan.containerDir, record);
+    if (!isClientComing) this.#socket.remove();
+    if (plan.autoRemove) {
+      this.#unmountRootfs();
+      for (const folder of [plan.containerDir, ...plan.removeWith]) removeFolder(folder);
+    }
+    // Whoever is told of the end may start or remove the container at once.
+    flock(this.#fds.lock, LOCK_UN);
+    close(this.#fds.lock);
+  }
+
+  #unmountRootfs(): void {
+    try {
+      umount2(this.#plan.rootfs.target, MNT_DETACH);
+    } catch {
+      // It was never mounted, or is unmounted already.
+    }
+  }
+}
+
+/** An error with the stage that it happened in. */
+class StageError extends Error {
+  constructor(readonly stage: string, cause: unknown) {
+    super(stage, { cause });
+  }
+}
+
+function inStage<T>(stage: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new StageError(stage, error);
+  }
+}
+
+function streams(plan: MonitorPlan, pipes: Pipes | undefined): InitStreams {
+  if (plan.stdio.tty) return "terminal";
+  return pipes?.child ?? { stdin: 0, stdout: 1, stderr: 2 };
+}
+
+/** Files of subordinate ids and folders of mode 0 go as well: the monitor is root of the user's namespace. */
+function removeFolder(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch {
+    // A row whose folder stays is seen by the next command, which removes it.
+  }
+}

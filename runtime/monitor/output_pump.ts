@@ -1,0 +1,127 @@
+/** Moves the container's output to the log and the clients, and knows when there is no more of it. */
+
+import { EPOLLIN, EPOLLOUT } from "../../ffi/constants/poll.ts";
+import type { LogWriter, OutputStream } from "./log_writer.ts";
+import type { EventLoop, Timer } from "./loop.ts";
+import { FRAME } from "./protocol.ts";
+import { type InputPipe, OutputPipe, ReadBuffer } from "./stdio.ts";
+
+/** Output that must wait longer than this for the last slave of a terminal to close is given up. */
+const TERMINAL_DRAIN_MS = 500;
+/** A terminal that nobody has open reports its end without pause, and may be opened again. */
+const TERMINAL_RETRY_MS = 200;
+
+const FRAME_OF: Record<OutputStream, typeof FRAME.STDOUT | typeof FRAME.STDERR> = {
+  stdout: FRAME.STDOUT,
+  stderr: FRAME.STDERR,
+};
+
+export class OutputPump {
+  readonly #buffer = new ReadBuffer();
+  readonly #pipes: OutputPipe[] = [];
+  #terminalInput: InputPipe | undefined;
+  #isHeld = false;
+  #isDraining = false;
+  #drainTimer: Timer | undefined;
+  #whenDrained = () => {};
+
+  /** `send` gets each read as one frame, which is free again when it returns. */
+  constructor(
+    readonly loop: EventLoop,
+    readonly log: LogWriter | undefined,
+    readonly send: (type: typeof FRAME.STDOUT | typeof FRAME.STDERR, frame: Uint8Array<ArrayBuffer>) => void,
+  ) {}
+
+  /** Takes over a descriptor that must not block. A terminal's is shared with its input. */
+  add(fd: number, stream: OutputStream, terminalInput?: InputPipe): void {
+    const pipe = new OutputPipe(fd, stream, terminalInput !== undefined);
+    this.#terminalInput = terminalInput;
+    this.#pipes.push(pipe);
+    this.#watch(pipe);
+  }
+
+  /** Stops reading, so that the container has to wait, and goes on again. */
+  hold(held: boolean): void {
+    this.#isHeld = held;
+    this.updateInterest();
+  }
+
+  /** To be called when the terminal's input has begun or ceased to wait. */
+  updateInterest(): void {
+    for (const pipe of this.#pipes) if (pipe.isOpen) this.loop.change(pipe.fd, this.#interest(pipe));
+  }
+
+  /**
+   * After the program's end: moves what is left, closes all, and calls `done`.
+   *
+   * What a program wrote into a pipe before it ended is there to be read at once, so a grandchild that keeps
+   * the pipe open delays nothing. A terminal's last bytes may take a moment. @see pty(7)
+   */
+  drain(done: () => void): void {
+    this.#isDraining = true;
+    this.#whenDrained = done;
+    for (const pipe of this.#pipes) {
+      while (pipe.isOpen && this.#move(pipe)) {
+        // Until nothing is there.
+      }
+    }
+    if (this.#pipes.some((pipe) => pipe.isOpen && pipe.isTerminal)) {
+      this.hold(false);
+      this.#drainTimer = this.loop.after(TERMINAL_DRAIN_MS, () => this.#finish());
+    } else this.#finish();
+  }
+
+  #finish(): void {
+    this.loop.cancel(this.#drainTimer);
+    for (const pipe of this.#pipes) this.#close(pipe);
+    const done = this.#whenDrained;
+    this.#whenDrained = () => {};
+    done();
+  }
+
+  #watch(pipe: OutputPipe): void {
+    this.loop.watch(pipe.fd, (events) => this.#serve(pipe, events), this.#interest(pipe));
+  }
+
+  #interest(pipe: OutputPipe): number {
+    return (this.#isHeld ? 0 : EPOLLIN) | (pipe.isTerminal && this.#terminalInput!.isWaiting ? EPOLLOUT : 0);
+  }
+
+  #serve(pipe: OutputPipe, events: number): void {
+    if (events & EPOLLOUT) this.#terminalInput?.flush();
+    // The end of a pipe is reported whether it is waited for or not.
+    if (pipe.isOpen && events & ~EPOLLOUT && !(this.#isHeld && events & EPOLLIN)) this.#move(pipe);
+  }
+
+  /** Reads once, logs, sends. Gives whether there may be more. */
+  #move(pipe: OutputPipe): boolean {
+    const count = pipe.read(this.#buffer);
+    if (count === -1) return false;
+    if (count === 0) {
+      this.#ended(pipe);
+      return false;
+    }
+    this.log?.write(pipe.stream, this.#buffer.content(count));
+    this.send(FRAME_OF[pipe.stream], this.#buffer.frame(FRAME_OF[pipe.stream], count));
+    return true;
+  }
+
+  #ended(pipe: OutputPipe): void {
+    if (pipe.isTerminal && !this.#isDraining) {
+      this.loop.unwatch(pipe.fd);
+      this.loop.after(TERMINAL_RETRY_MS, () => {
+        if (pipe.isOpen && !this.#isDraining) this.#watch(pipe);
+      });
+      return;
+    }
+    this.#close(pipe);
+    if (this.#drainTimer !== undefined && this.#pipes.every((one) => !one.isOpen)) this.#finish();
+  }
+
+  #close(pipe: OutputPipe): void {
+    if (!pipe.isOpen) return;
+    if (pipe.isTerminal) this.#terminalInput?.close();
+    this.loop.unwatch(pipe.fd);
+    pipe.close();
+  }
+}

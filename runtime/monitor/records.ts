@@ -1,0 +1,85 @@
+/**
+ * The records that a monitor leaves in its container's (or exec session's) folder, each replaced by rename.
+ *
+ * They are not synced: after a power loss the container is gone anyway, and a record that is missing or torn
+ * reads as none.
+ */
+
+import type { ExitRecord, SetupFailure, StateRecord } from "./plan.ts";
+
+export const STATE_FILE = "state.json";
+export const EXIT_FILE = "exit.json";
+
+/** What goes through the pipe to the parent, once: whether the program runs. */
+export type ReadyMessage = { ok: true; initPid: number } | { ok: false; failure: SetupFailure };
+
+export function writeState(folder: string, record: StateRecord): void {
+  writeRecord(`${folder}/${STATE_FILE}`, record);
+}
+
+export function writeExit(folder: string, record: ExitRecord): void {
+  writeRecord(`${folder}/${EXIT_FILE}`, record);
+}
+
+/** Removes what an earlier run left: a record must never speak for a run that it is not of. */
+export function removeRecords(folder: string): void {
+  for (const file of [STATE_FILE, EXIT_FILE]) {
+    try {
+      Deno.removeSync(`${folder}/${file}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+/** undefined where there is none, or none that can be read. */
+export function readState(folder: string): StateRecord | undefined {
+  return readRecord(`${folder}/${STATE_FILE}`, isState);
+}
+
+/** undefined where there is none, or none that can be read. */
+export function readExit(folder: string): ExitRecord | undefined {
+  return readRecord(`${folder}/${EXIT_FILE}`, isExit);
+}
+
+/**
+ * Field 22 of /proc/PID/stat, which with the pid names a process for good; "" where it has gone.
+ *
+ * @see proc_pid_stat(5): the second field is the command in parentheses and may hold anything
+ */
+export function processStartTime(pid: number): string {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}
+
+export function bootId(): string {
+  return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+}
+
+function writeRecord(path: string, record: unknown): void {
+  const temporary = `${path}.tmp`;
+  Deno.writeTextFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
+  Deno.renameSync(temporary, path);
+}
+
+function readRecord<T>(path: string, isRecord: (value: Partial<T>) => boolean): T | undefined {
+  try {
+    const value = JSON.parse(Deno.readTextFileSync(path));
+    return typeof value === "object" && value !== null && isRecord(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function isState(value: Partial<StateRecord>): boolean {
+  return typeof value.monitorPid === "number" && typeof value.initPid === "number";
+}
+
+function isExit(value: Partial<ExitRecord>): boolean {
+  return typeof value.exitCode === "number" && typeof value.finishedAt === "string";
+}

@@ -1,0 +1,347 @@
+/**
+ * The monitor's side of the socket: who is connected, and what each of them gets.
+ *
+ * Output goes to every attached client. A client that reads too slowly first holds the container back (one
+ * second at most), then falls behind into a file of its own (64 MiB at most), then is told so and dropped:
+ * it never stops the container or the others.
+ */
+
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../../ffi/constants/poll.ts";
+import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/constants/socket.ts";
+import { EAGAIN, isErrno } from "../../ffi/errno.ts";
+import { close } from "../../ffi/file.ts";
+import { geteuid } from "../../ffi/process.ts";
+import { accept4, peerCredentials, recv } from "../../ffi/socket.ts";
+import { SkiffError } from "../errors.ts";
+import type { EventLoop, Timer } from "./loop.ts";
+import { OutboundQueue } from "./outbound_queue.ts";
+import { PROTOCOL_VERSION } from "./plan.ts";
+import {
+  decodeJson,
+  encodeJsonFrame,
+  FRAME,
+  FrameDecoder,
+  type FrameType,
+  type Hello,
+  parseHello,
+  parseSignal,
+  parseWindowSize,
+  type WindowSize,
+} from "./protocol.ts";
+
+/** What clients may ask for. A method that cannot do it throws, and the client is told why. */
+export interface Control {
+  status(): Record<string, unknown>;
+  start(): void;
+  signal(signal: number): void;
+  stop(signal?: number, timeoutSeconds?: number): void;
+  resize(size: WindowSize): void;
+  /** `bytes` is free again when this returns. */
+  writeStdin(bytes: Uint8Array): void;
+  /** Whether clients must hold their input back. */
+  isStdinFull(): boolean;
+  /** An attached client came; `first` of all there ever were. */
+  attached(first: boolean): void;
+  /** A client that gave input has gone or closed its side. */
+  stdinEnded(): void;
+  /** Whether output must be held back; called at each change. */
+  holdOutput(held: boolean): void;
+}
+
+const CLIENT_LIMIT = 64;
+/** How long a client may be connected without a HELLO. */
+const HELLO_TIMEOUT_MS = 10_000;
+/** A client with more than this to read holds the output back. */
+const CONGESTED_BYTES = 256 * 1024;
+const CONGESTION_LIMIT_MS = 1_000;
+const READ_BYTES = 64 * 1024;
+
+interface Client {
+  fd: number;
+  queue: OutboundQueue;
+  decoder: FrameDecoder;
+  op: Hello["op"] | "none";
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  /** It has held the others back for long enough: until it has caught up it does not count. */
+  isLate: boolean;
+  /** Only what is queued is still sent, then it is closed. */
+  isClosing: boolean;
+  helloTimer?: Timer;
+}
+
+export class Server {
+  readonly #clients = new Map<number, Client>();
+  /** Shared: what is read of a client is dealt with at once. */
+  readonly #buffer = new Uint8Array(READ_BYTES);
+  readonly #uid = geteuid();
+  #wasAttached = false;
+  #isHolding = false;
+  #holdTimer: Timer | undefined;
+  /** The frame that ends every conversation, once there is one. */
+  #last: Uint8Array<ArrayBuffer> | undefined;
+  #whenDrained: (() => void) | undefined;
+
+  /** `listen` is a listening stream socket; `spillFolder` takes what slow clients have not read. */
+  constructor(
+    readonly loop: EventLoop,
+    readonly listen: number,
+    readonly control: Control,
+    readonly spillFolder: string,
+  ) {
+    loop.watch(listen, () => this.#accept());
+  }
+
+  /** Whether any client was ever attached. */
+  get wasAttached(): boolean {
+    return this.#wasAttached;
+  }
+
+  get isEmpty(): boolean {
+    return this.#clients.size === 0;
+  }
+
+  /** Sends output to who is attached. `frame` is whole, with its header, and free when this returns. */
+  output(type: typeof FRAME.STDOUT | typeof FRAME.STDERR, frame: Uint8Array<ArrayBuffer>): void {
+    if (this.#clients.size === 0) return;
+    for (const client of this.#clients.values()) {
+      if (client.op !== "attach" || client.isClosing) continue;
+      if (type === FRAME.STDOUT ? !client.stdout : !client.stderr) continue;
+      this.#guard(client, () => {
+        if (!client.queue.push(frame)) this.#refuse(client, "attach: the client does not read; see the log");
+        this.#await(client);
+      });
+    }
+    this.#updateHold();
+  }
+
+  /** Takes input again from clients, after `isStdinFull`. */
+  resumeStdin(): void {
+    for (const client of this.#clients.values()) this.#await(client);
+  }
+
+  /** Answers who waits for the start. */
+  started(payload: Record<string, unknown>): void {
+    for (const client of this.#clients.values()) {
+      if (client.op === "start" && !client.isClosing) {
+        this.#finish(client, encodeJsonFrame(FRAME.OK, payload));
+      }
+    }
+  }
+
+  /**
+   * Sends the last frame to everyone who waits for it, now or later, and calls `whenDrained` when all have
+   * read what is theirs, or have gone: now, or each time that is so again.
+   */
+  end(last: Uint8Array<ArrayBuffer>, whenDrained: () => void): void {
+    this.#last = last;
+    this.#whenDrained = whenDrained;
+    for (const client of [...this.#clients.values()]) {
+      if (client.op === "none") this.#drop(client);
+      else if (!client.isClosing) this.#finish(client, last);
+    }
+    this.#checkDrained();
+  }
+
+  #accept(): void {
+    let fd: number;
+    try {
+      fd = accept4(this.listen, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } catch {
+      return;
+    }
+    // The socket is 0600 in a 0700 folder; this holds where someone loosened that.
+    if (this.#clients.size >= CLIENT_LIMIT || peerCredentials(fd).uid !== this.#uid) return close(fd);
+    const client: Client = {
+      fd,
+      queue: new OutboundQueue(fd, this.spillFolder),
+      decoder: new FrameDecoder(),
+      op: "none",
+      stdin: false,
+      stdout: false,
+      stderr: false,
+      isLate: false,
+      isClosing: false,
+    };
+    client.helloTimer = this.loop.after(HELLO_TIMEOUT_MS, () => this.#drop(client));
+    this.#clients.set(fd, client);
+    this.loop.watch(fd, (events) => this.#guard(client, () => this.#serve(client, events)));
+    // A client writes its HELLO at once: most often it is there already.
+    this.#guard(client, () => this.#read(client));
+  }
+
+  #serve(client: Client, events: number): void {
+    if (events & EPOLLOUT) {
+      const isEmpty = client.queue.flush();
+      if (isEmpty) client.isLate = false;
+      if (isEmpty && client.isClosing) return this.#drop(client);
+      this.#await(client);
+      this.#updateHold();
+    }
+    if (events & EPOLLIN) this.#read(client);
+    else if (events & (EPOLLHUP | EPOLLERR)) this.#drop(client);
+  }
+
+  #read(client: Client): void {
+    let count: number;
+    try {
+      count = recv(client.fd, this.#buffer, MSG_DONTWAIT);
+    } catch (error) {
+      if (isErrno(error, EAGAIN)) return;
+      throw error;
+    }
+    if (count === 0) return this.#drop(client);
+    if (client.isClosing) return;
+    client.decoder.feed(this.#buffer.subarray(0, count), {
+      stream: (type, bytes) => this.#stream(client, type, bytes),
+      control: (type, payload) => {
+        if (!client.isClosing) this.#handle(client, type, payload);
+      },
+    });
+    if (client.stdin) this.#await(client);
+  }
+
+  #stream(client: Client, type: FrameType, bytes: Uint8Array): void {
+    if (type !== FRAME.STDIN || client.op !== "attach") throw new SkiffError("read frame: out of order");
+    if (client.stdin) this.control.writeStdin(bytes);
+  }
+
+  #handle(client: Client, type: FrameType, payload: Uint8Array): void {
+    if (client.op === "none") {
+      if (type !== FRAME.HELLO) throw new SkiffError("read frame: HELLO comes first");
+      return this.#hello(client, parseHello(payload));
+    }
+    if (client.op !== "attach") throw new SkiffError("read frame: nothing was expected");
+    switch (type) {
+      case FRAME.STDIN_EOF:
+        return this.#endStdin(client);
+      case FRAME.RESIZE:
+        return attempt(() => this.control.resize(parseWindowSize(decodeJson(payload))));
+      case FRAME.SIGNAL:
+        return attempt(() => this.control.signal(parseSignal(decodeJson(payload).signal)));
+      case FRAME.DETACH:
+        return this.#drop(client);
+      default:
+        throw new SkiffError(`read frame: type ${type} is not for a monitor`);
+    }
+  }
+
+  #hello(client: Client, hello: Hello): void {
+    this.loop.cancel(client.helloTimer);
+    client.op = hello.op;
+    const isFirst = hello.op === "attach" && !this.#wasAttached;
+    this.#wasAttached ||= isFirst;
+    if (this.#last !== undefined) return this.#finish(client, this.#last);
+    const answer = { version: PROTOCOL_VERSION, ...this.control.status() };
+    switch (hello.op) {
+      case "attach": {
+        Object.assign(client, { stdin: hello.stdin, stdout: hello.stdout, stderr: hello.stderr });
+        if (hello.size !== undefined) this.control.resize(hello.size);
+        this.#send(client, encodeJsonFrame(FRAME.OK, answer));
+        return this.control.attached(isFirst);
+      }
+      case "wait":
+        return this.#send(client, encodeJsonFrame(FRAME.OK, answer));
+      case "start":
+        return this.control.start();
+      case "stop":
+        this.control.stop(hello.signal, hello.timeoutSeconds);
+        return this.#send(client, encodeJsonFrame(FRAME.OK, answer));
+      case "signal":
+        this.control.signal(hello.signal);
+        break;
+      case "resize":
+        this.control.resize(hello.size);
+        break;
+      case "status":
+        break;
+    }
+    this.#finish(client, encodeJsonFrame(FRAME.OK, answer));
+  }
+
+  #endStdin(client: Client): void {
+    if (!client.stdin) return;
+    client.stdin = false;
+    this.control.stdinEnded();
+  }
+
+  #send(client: Client, frame: Uint8Array<ArrayBuffer>): void {
+    client.queue.push(frame);
+    this.#await(client);
+  }
+
+  /** Sends a last frame; the client is closed when it has read that. */
+  #finish(client: Client, frame: Uint8Array<ArrayBuffer>): void {
+    this.#guard(client, () => {
+      client.queue.pushLast(frame);
+      client.isClosing = true;
+      if (client.queue.backlogBytes === 0) this.#drop(client);
+      else this.#await(client);
+    });
+  }
+
+  #refuse(client: Client, message: string): void {
+    this.#finish(client, encodeJsonFrame(FRAME.ERROR, { message }));
+  }
+
+  /** Waits for what this client can do next. */
+  #await(client: Client): void {
+    if (!this.#clients.has(client.fd)) return;
+    const takesInput = !(client.stdin && this.control.isStdinFull());
+    const hasOutput = client.queue.backlogBytes > 0;
+    this.loop.change(client.fd, (takesInput ? EPOLLIN : 0) | (hasOutput ? EPOLLOUT : 0));
+  }
+
+  /** A failure while serving one client ends that client, not the monitor. */
+  #guard(client: Client, serve: () => void): void {
+    try {
+      serve();
+    } catch (error) {
+      if (error instanceof SkiffError && !client.isClosing) this.#refuse(client, error.message);
+      else this.#drop(client);
+    }
+  }
+
+  #drop(client: Client): void {
+    if (!this.#clients.delete(client.fd)) return;
+    this.loop.cancel(client.helloTimer);
+    this.loop.unwatch(client.fd);
+    client.queue.dispose();
+    close(client.fd);
+    this.#endStdin(client);
+    this.#updateHold();
+    this.#checkDrained();
+  }
+
+  #updateHold(): void {
+    const isCongested = [...this.#clients.values()].some(isCongesting);
+    if (isCongested === this.#isHolding) return;
+    this.#isHolding = isCongested;
+    this.loop.cancel(this.#holdTimer);
+    if (isCongested) {
+      this.#holdTimer = this.loop.after(CONGESTION_LIMIT_MS, () => {
+        for (const client of this.#clients.values()) client.isLate ||= isCongesting(client);
+        this.#updateHold();
+      });
+    }
+    this.control.holdOutput(isCongested);
+  }
+
+  #checkDrained(): void {
+    if (this.#clients.size === 0) this.#whenDrained?.();
+  }
+}
+
+/** A signal or a size that comes too late is no reason to end an attached client. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // The client learns from EXIT that it was too late.
+  }
+}
+
+function isCongesting(client: Client): boolean {
+  return !client.isLate && !client.isClosing && client.queue.backlogBytes > CONGESTED_BYTES;
+}

@@ -1,0 +1,363 @@
+/**
+ * One program under a monitor, from its barrier to its last byte of output. A container's monitor and an
+ * exec session's are this, with different beginnings and ends.
+ *
+ * ```
+ *  setting up ─init is ready─▶ waiting ─at once, or first attach─▶ starting ─execve worked─▶ running ─▶ ended
+ *      └──────────────────────────┴── init failed or died, or the parent has gone ──────────────────────▲
+ * ```
+ */
+
+import {
+  SFD_CLOEXEC,
+  SFD_NONBLOCK,
+  SIGCHLD,
+  SIGHUP,
+  SIGINT,
+  SIGKILL,
+  SIGQUIT,
+  SIGTERM,
+  SIGUSR1,
+  SIGUSR2,
+  WNOHANG,
+} from "../../ffi/constants/signal.ts";
+import { EAGAIN, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { close, read, setNonblocking, writeAll } from "../../ffi/file.ts";
+import { getppid, pidfd_send_signal, waitpid } from "../../ffi/process.ts";
+import { setSignalMask, signalfd } from "../../ffi/signal.ts";
+import { setWindowSize } from "../../ffi/tty.ts";
+import { SkiffError } from "../errors.ts";
+import type { InitMessage } from "../init/handshake.ts";
+import { nowText } from "./log_clock.ts";
+import type { LogWriter } from "./log_writer.ts";
+import { EventLoop } from "./loop.ts";
+import { OutputPump } from "./output_pump.ts";
+import { type ExitRecord, PROTOCOL_VERSION, type SetupFailure, type StdioPlan } from "./plan.ts";
+import { encodeJsonFrame, FRAME, type WindowSize } from "./protocol.ts";
+import type { ReadyMessage } from "./records.ts";
+import { type Control, Server } from "./server.ts";
+import { InputPipe, type Pipes } from "./stdio.ts";
+
+/** The program's process, forked and setting itself up. Its descriptors are the session's from here on. */
+export interface SessionProcess {
+  pid: number;
+  pidfd: number;
+  /** Readable when `receive` has something to say. */
+  control: number;
+  /** Its next word; `executed` and `failure` are the last, and close `control`. */
+  receive(): Exclude<InitMessage, { kind: "map-ids" }>;
+  /** Lets it execute the program. */
+  openBarrier(): void;
+  /** Absent where a terminal comes by a message, and with the log driver passthrough. */
+  pipes?: Pipes;
+}
+
+export interface SessionOptions {
+  listen: number;
+  /** The parent's pipe: told once whether the program runs. */
+  ready: number;
+  stdio: StdioPlan;
+  stop: { signal: number; timeoutSeconds: number };
+  log: LogWriter | undefined;
+  /** Takes what slow clients have not read yet. */
+  spillFolder: string;
+  /** What the answer to a client tells about the program. */
+  describe(): Record<string, unknown>;
+  /** execve has worked. */
+  onRunning(startedAt: string): void;
+  /** Somebody asked it to stop. */
+  onStopping(): void;
+  /** It is over and all output is logged; clients are told after this, one of which may not have come yet. */
+  onEnd(record: ExitRecord, isClientComing: boolean): void;
+  /** Clients have still to read: let go of all that the container held. */
+  onLinger(): void;
+}
+
+/** How long a foreground start waits for its client once the parent has gone. */
+const ABANDONED_MS = 10_000;
+/** How long the end of a foreground start waits for a client that has not come yet. */
+const LATE_CLIENT_MS = 2_000;
+/** How long clients may take to read the rest when everything else is over. */
+const LINGER_MS = 600_000;
+
+/** Of these, SIGTERM, SIGINT and SIGQUIT stop the container; the others are taken and change nothing. */
+const HANDLED_SIGNALS = [SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+const STOP_SIGNALS: readonly number[] = [SIGTERM, SIGINT, SIGQUIT];
+const SIGNALFD_INFO_BYTES = 128;
+
+/** Blocks what the session's signalfd takes. To be called before the program is forked. */
+export function blockSessionSignals(): void {
+  setSignalMask(HANDLED_SIGNALS);
+}
+
+export class Session implements Control {
+  readonly loop = new EventLoop();
+  readonly #options: SessionOptions;
+  readonly #server: Server;
+  readonly #pump: OutputPump;
+  #process: SessionProcess | undefined;
+  #input: InputPipe | undefined;
+  #terminal = -1;
+  #size: WindowSize | undefined;
+  #failure: SetupFailure | undefined;
+  #isReady = false;
+  /** Init has said its last word. */
+  #hasSpoken = false;
+  #mayStart: boolean;
+  #hasGone = false;
+  #startedAt = "";
+  #isStopping = false;
+  #exitCode: number | undefined;
+  #hasAnsweredParent = false;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#mayStart = !options.stdio.startOnAttach;
+    this.#size = options.stdio.size;
+    this.#server = new Server(this.loop, options.listen, this, options.spillFolder);
+    this.#pump = new OutputPump(this.loop, options.log, (type, frame) => this.#server.output(type, frame));
+  }
+
+  /** Takes the program over and serves it to its end. Returns when every client has read what is its. */
+  runBlocking(process: SessionProcess): void {
+    this.#process = process;
+    const { pipes } = process;
+    if (pipes !== undefined) {
+      if (pipes.stdin !== -1) this.#input = this.#makeInput(pipes.stdin, false);
+      this.#pump.add(pipes.stdout, "stdout");
+      this.#pump.add(pipes.stderr, "stderr");
+    }
+    this.loop.watch(process.control, () => this.#hearInit());
+    const signals = signalfd(HANDLED_SIGNALS, SFD_NONBLOCK | SFD_CLOEXEC);
+    this.loop.watch(signals, () => this.#takeSignals(signals));
+    if (!this.#mayStart) this.#watchParent();
+    this.loop.runBlocking();
+  }
+
+  /** Tells a failure from before there was a program to the parent, and to the client that it sends. */
+  failBlocking(failure: SetupFailure): void {
+    this.#failure = failure;
+    this.#end(125);
+    this.loop.runBlocking();
+  }
+
+  status(): Record<string, unknown> {
+    return this.#options.describe();
+  }
+
+  start(): void {
+    if (this.#startedAt !== "") this.#server.started(this.#okPayload());
+    else this.#letStart();
+  }
+
+  /** @throws {SkiffError} where the program has ended or the signal is refused */
+  signal(signal: number): void {
+    if (this.#process === undefined || this.#exitCode !== undefined) {
+      throw new SkiffError("send signal: the container is not running");
+    }
+    try {
+      pidfd_send_signal(this.#process.pidfd, signal);
+    } catch (error) {
+      throw new SkiffError(`send signal ${signal}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Sends the stop signal, and SIGKILL after the timeout; a negative timeout waits for ever. */
+  stop(
+    signal: number = this.#options.stop.signal,
+    timeoutSeconds: number = this.#options.stop.timeoutSeconds,
+  ): void {
+    if (this.#exitCode !== undefined) return;
+    // Before execve there is nobody to handle a signal.
+    this.signal(this.#startedAt === "" ? SIGKILL : signal);
+    if (!this.#isStopping) this.#options.onStopping();
+    this.#isStopping = true;
+    if (timeoutSeconds < 0) return;
+    this.loop.after(timeoutSeconds * 1000, () => {
+      if (this.#exitCode === undefined) this.signal(SIGKILL);
+    });
+  }
+
+  resize(size: WindowSize): void {
+    this.#size = size;
+    if (this.#terminal !== -1 && this.#exitCode === undefined) {
+      setWindowSize(this.#terminal, size.rows, size.cols);
+    }
+  }
+
+  writeStdin(bytes: Uint8Array): void {
+    this.#input?.write(bytes);
+  }
+
+  isStdinFull(): boolean {
+    return this.#input?.isFull ?? false;
+  }
+
+  stdinEnded(): void {
+    if (this.#options.stdio.stdinOnce) this.#input?.end();
+  }
+
+  attached(first: boolean): void {
+    if (first) this.#letStart();
+  }
+
+  holdOutput(held: boolean): void {
+    if (this.#exitCode === undefined) this.#pump.hold(held);
+  }
+
+  #makeInput(fd: number, isTerminal: boolean): InputPipe {
+    const drained = () => this.#server.resumeStdin();
+    return new InputPipe(this.loop, fd, isTerminal, drained, () => this.#pump.updateInterest());
+  }
+
+  /** A foreground start whose command died before it attached is given up. */
+  #watchParent(): void {
+    const parent = getppid();
+    const { ready } = this.#options;
+    this.loop.watch(ready, () => {
+      this.loop.unwatch(ready);
+      if (getppid() === parent) return;
+      this.loop.after(ABANDONED_MS, () => {
+        if (!this.#mayStart && this.#exitCode === undefined) this.signal(SIGKILL);
+      });
+    }, 0);
+  }
+
+  #letStart(): void {
+    this.#mayStart = true;
+    if (!this.#isReady || this.#hasGone) return;
+    this.#hasGone = true;
+    this.#process!.openBarrier();
+  }
+
+  #hearInit(): void {
+    const message = this.#process!.receive();
+    switch (message.kind) {
+      case "console":
+        return this.#takeTerminal(message.master);
+      case "ready":
+        this.#isReady = true;
+        if (this.#mayStart) this.#letStart();
+        return;
+      case "failure":
+        this.#failure = message.failure;
+        break;
+      case "executed":
+        // An init that dies closes its end as well; only one that was let go can have executed.
+        if (this.#hasGone) this.#startedAt = nowText();
+    }
+    this.loop.forget(this.#process!.control);
+    this.#hasSpoken = true;
+    if (this.#startedAt === "" || this.#exitCode !== undefined) return;
+    this.#options.onRunning(this.#startedAt);
+    this.#answerParent({ ok: true, initPid: this.#process!.pid });
+    this.#server.started(this.#okPayload());
+  }
+
+  #takeTerminal(master: number): void {
+    setNonblocking(master);
+    this.#terminal = master;
+    this.#input = this.#makeInput(master, true);
+    this.#pump.add(master, "stdout", this.#input);
+    if (this.#size !== undefined) this.resize(this.#size);
+  }
+
+  #takeSignals(signals: number): void {
+    // struct signalfd_siginfo begins with the number.
+    const info = new Uint8Array(SIGNALFD_INFO_BYTES);
+    const taken: number[] = [];
+    try {
+      while (read(signals, info) === info.length) taken.push(info[0]!);
+    } catch (error) {
+      if (!isErrno(error, EAGAIN)) throw error;
+    }
+    if (taken.includes(SIGCHLD)) this.#reap();
+    if (taken.some((signal) => STOP_SIGNALS.includes(signal))) this.stop();
+  }
+
+  #reap(): void {
+    for (;;) {
+      let ended: { pid: number; status: number } | undefined;
+      try {
+        ended = waitpid(-1, WNOHANG);
+      } catch {
+        return;
+      }
+      if (ended === undefined) return;
+      if (ended.pid === this.#process!.pid) this.#exited(ended.status);
+    }
+  }
+
+  #exited(exitCode: number): void {
+    this.#exitCode = exitCode;
+    // What init said before it ended is still to be heard, up to the end of the socket.
+    while (!this.#hasSpoken) this.#hearInit();
+    this.#pump.drain(() => {
+      this.#input?.close();
+      this.#end(exitCode);
+    });
+  }
+
+  #end(exitCode: number): void {
+    const failure = this.#failure ?? (this.#startedAt === "" ? killedInSetup(exitCode) : undefined);
+    this.#options.log?.close();
+    const record: ExitRecord = {
+      version: PROTOCOL_VERSION,
+      exitCode: this.#failure === undefined ? exitCode : failureExitCode(this.#failure),
+      error: failure?.message ?? "",
+      startedAt: this.#startedAt,
+      finishedAt: nowText(),
+      oomKilled: false,
+    };
+    let lateClient = this.#options.stdio.startOnAttach && !this.#server.wasAttached;
+    this.#options.onEnd(record, lateClient);
+    const initPid = this.#process?.pid ?? 0;
+    this.#answerParent(failure === undefined ? { ok: true, initPid } : { ok: false, failure });
+    const last = failure === undefined
+      ? encodeJsonFrame(FRAME.EXIT, record)
+      : encodeJsonFrame(FRAME.ERROR, { message: failure.message, failure });
+    this.#server.end(last, () => {
+      if (!lateClient || this.#server.wasAttached) this.loop.stop();
+    });
+    if (this.#server.isEmpty && !lateClient) return;
+    this.#options.onLinger();
+    this.loop.after(lateClient ? LATE_CLIENT_MS : LINGER_MS, () => {
+      if (!lateClient || this.#server.isEmpty) return this.loop.stop();
+      lateClient = false;
+      this.loop.after(LINGER_MS, () => this.loop.stop());
+    });
+  }
+
+  #okPayload(): Record<string, unknown> {
+    return { version: PROTOCOL_VERSION, ...this.status() };
+  }
+
+  #answerParent(message: ReadyMessage): void {
+    if (this.#hasAnsweredParent) return;
+    this.#hasAnsweredParent = true;
+    this.loop.unwatch(this.#options.ready);
+    try {
+      writeAll(this.#options.ready, new TextEncoder().encode(JSON.stringify(message)));
+    } catch {
+      // The parent does not listen any more; the records in the folder tell as much.
+    }
+    close(this.#options.ready);
+  }
+}
+
+/** As shells and docker have it: 127 no such program, 126 it cannot be executed, 125 anything before that. */
+export function failureExitCode(failure: SetupFailure): number {
+  if (failure.stage !== "execute") return 125;
+  return failure.errno === ENOENT || failure.errno === ENOTDIR ? 127 : 126;
+}
+
+function killedInSetup(exitCode: number): SetupFailure {
+  const how = exitCode > 128 ? `was killed by signal ${exitCode - 128}` : `ended with status ${exitCode}`;
+  return {
+    stage: "set up",
+    errno: 0,
+    syscall: "",
+    path: "",
+    message: `the container ${how} before its program ran`,
+  };
+}
