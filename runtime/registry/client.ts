@@ -1,0 +1,248 @@
+/**
+ * One repository at one registry: its manifests and blobs.
+ *
+ * @see OCI distribution-spec, Pull
+ */
+import { findCredentials } from "../config/auth_file.ts";
+import type { PullSource } from "../config/registries_conf.ts";
+import { NotFoundError, RegistryError, UnauthorizedError, VerificationError } from "../errors.ts";
+import { MANIFEST_ACCEPT } from "../image/manifest.ts";
+import { type Digest, digestAlgorithm, digestOf, isDigest, verifyBytes } from "../spec/digest.ts";
+import { type Descriptor, DOCUMENT_LIMITS } from "../spec/image.ts";
+import { parseChallenges } from "./challenge.ts";
+import { mayBePlainHttp } from "./dial.ts";
+import { answerError } from "./error_answer.ts";
+import {
+  RETRY_DEFAULTS,
+  RETRYABLE_STATUS,
+  retryDelayMs,
+  type RetryOptions,
+  TransientError,
+} from "./retry.ts";
+import { answerChallenge } from "./token.ts";
+import { drain, type HttpResponse, readAll, senderOf, type Transport } from "./transport.ts";
+
+export interface ClientOptions {
+  transport: Transport;
+  source: PullSource;
+  /** What the user named, for messages: `docker.io/library/busybox:1`. */
+  imageName: string;
+  /** False accepts plain http and any certificate, true forbids both; undefined leaves it to registries.conf. */
+  tlsVerify?: boolean;
+  authFile?: string;
+  credentialHelpers?: readonly string[];
+  retry?: Partial<RetryOptions>;
+  onRetry?: (why: string, delayMs: number) => void;
+}
+
+export interface FetchedManifest {
+  bytes: Uint8Array;
+  contentType: string;
+  digest: Digest;
+}
+
+interface ApiRequest {
+  method: "GET" | "HEAD";
+  path: string;
+  headers: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+export class RegistryClient {
+  readonly insecure: boolean;
+  readonly retry: RetryOptions;
+  #base: Promise<URL> | undefined;
+  #authorization: string | undefined;
+  #authenticating: Promise<void> | undefined;
+
+  constructor(readonly options: ClientOptions) {
+    this.insecure = options.tlsVerify === undefined ? options.source.insecure : !options.tlsVerify;
+    this.retry = { ...RETRY_DEFAULTS, ...options.retry };
+  }
+
+  /**
+   * The bytes of a manifest or index, its digest verified.
+   * @throws NotFoundError, UnauthorizedError, RegistryError, VerificationError
+   */
+  async getManifest(reference: string): Promise<FetchedManifest> {
+    const what = `manifest of ${this.options.imageName}`;
+    const response = await this.#manifestRequest("GET", reference);
+    const bytes = await readAll(what, response, DOCUMENT_LIMITS.manifestBytes);
+    const claimed = response.head.get("docker-content-digest");
+    let digest: Digest;
+    if (isDigest(reference)) {
+      await verifyBytes(what, bytes, digest = reference);
+    } else {
+      digest = await digestOf(bytes);
+      // A header that is not about this body was made by a cache or a liar.
+      if (isDigest(claimed) && (await digestOf(bytes, digestAlgorithm(claimed))) !== claimed) {
+        throw new VerificationError(`verify ${what}: its digest is ${digest}, the registry says ${claimed}`);
+      }
+    }
+    return { bytes, contentType: response.head.get("content-type") ?? "", digest };
+  }
+
+  /** What a tag points to now, without fetching it; null where the registry does not say. */
+  async headManifest(reference: string): Promise<Digest | null> {
+    const response = await this.#manifestRequest("HEAD", reference);
+    response.release();
+    const claimed = response.head.get("docker-content-digest");
+    return isDigest(claimed) ? claimed : null;
+  }
+
+  /** A small blob, such as a config, in memory; size and digest verified. */
+  async getBlobBytes(what: string, descriptor: Descriptor, limitBytes: number): Promise<Uint8Array> {
+    if (descriptor.size > limitBytes) {
+      throw new VerificationError(`read ${what}: it is larger than ${limitBytes} bytes`);
+    }
+    for (let attempt = 0;; attempt++) {
+      try {
+        const response = await this.openBlob(descriptor.digest, 0);
+        const bytes = await readAll(what, response, descriptor.size);
+        await verifyBytes(what, bytes, descriptor.digest, descriptor.size);
+        return bytes;
+      } catch (error) {
+        if (!(error instanceof TransientError) || !(await this.waitToRetry(attempt, error.message))) {
+          throw error;
+        }
+      }
+    }
+  }
+
+  /** Starts a download at `offset`: status 206 from there, or 200 from the start. */
+  async openBlob(digest: Digest, offset: number, signal?: AbortSignal): Promise<HttpResponse> {
+    const headers: Record<string, string> = offset === 0 ? {} : { Range: `bytes=${offset}-` };
+    const path = `/v2/${this.options.source.path}/blobs/${digest}`;
+    const response = await this.#request({
+      method: "GET",
+      path,
+      headers,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (response.status === 200 || (response.status === 206 && offset > 0)) return response;
+    const action = `fetch blob ${digest.slice(0, 19)}… of ${this.options.imageName}`;
+    if (response.status === 404) {
+      await drain(response);
+      throw new RegistryError(`${action}: the registry does not have it`, 404);
+    }
+    throw await answerError(action, response);
+  }
+
+  async #manifestRequest(method: "GET" | "HEAD", reference: string): Promise<HttpResponse> {
+    const { source, imageName } = this.options;
+    const path = `/v2/${source.path}/manifests/${reference}`;
+    const response = await this.#request({ method, path, headers: { Accept: MANIFEST_ACCEPT.join(", ") } });
+    if (response.status === 200) return response;
+    if (response.status === 404) {
+      await drain(response);
+      throw new NotFoundError("image", imageName, {
+        message: `pull ${imageName}: ${source.host} has no such image`,
+      });
+    }
+    throw await answerError(`pull ${imageName}`, response);
+  }
+
+  /** Asks with login, and again after failures that may pass. */
+  async #request(request: ApiRequest): Promise<HttpResponse> {
+    for (let attempt = 0;; attempt++) {
+      try {
+        const response = await this.#requestWithLogin(request);
+        if (!RETRYABLE_STATUS.includes(response.status)) return response;
+        const after = response.head.get("retry-after");
+        if (
+          !(await this.waitToRetry(attempt, `status ${response.status}`, {
+            retryAfter: after,
+            signal: request.signal,
+          }))
+        ) return response;
+        await drain(response);
+      } catch (error) {
+        const passing = error instanceof TransientError ||
+          (error instanceof RegistryError && RETRYABLE_STATUS.includes(error.status));
+        if (!passing || !(await this.waitToRetry(attempt, error.message, request))) throw error;
+      }
+    }
+  }
+
+  /** Pauses before another attempt; false when there were enough. */
+  async waitToRetry(
+    attempt: number,
+    why: string,
+    limits: { retryAfter?: string; signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    const delayMs = retryDelayMs(attempt, limits.retryAfter, this.retry);
+    if (delayMs === null) return false;
+    this.options.onRetry?.(why, delayMs);
+    await this.retry.pause(delayMs, limits.signal ?? this.options.transport.options.signal);
+    return true;
+  }
+
+  async #requestWithLogin(request: ApiRequest): Promise<HttpResponse> {
+    const { transport } = this.options;
+    const base = await (this.#base ??= this.#findBase());
+    for (let logins = 0;; logins++) {
+      const used = this.#authorization;
+      const response = await transport.request({
+        method: request.method,
+        url: new URL(request.path, base),
+        headers: request.headers,
+        insecure: this.insecure,
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+        ...(used === undefined ? {} : { authorization: used }),
+      });
+      if (response.status !== 401) return response;
+      // A login is for the registry; a storage host that wants one gets none.
+      if (response.url.origin !== base.origin || logins === 2) return response;
+      const challenge = response.head.get("www-authenticate");
+      const { peer } = response;
+      if (challenge === undefined) return response;
+      if (logins > 0 && used === this.#authorization && !challenge.toLowerCase().startsWith("bearer")) {
+        return response;
+      }
+      await drain(response);
+      if (used !== this.#authorization) continue; // another request logged in meanwhile
+      this.#authenticating ??= this.#logIn(base, peer, challenge).finally(() =>
+        this.#authenticating = undefined
+      );
+      await this.#authenticating;
+    }
+  }
+
+  async #logIn(base: URL, peer: string, challenge: string): Promise<void> {
+    const { transport, source, authFile, credentialHelpers } = this.options;
+    const credentials = await findCredentials(transport.options.sources, `${source.host}/${source.path}`, {
+      ...(authFile === undefined ? {} : { authFile }),
+      ...(credentialHelpers === undefined ? {} : { helpers: credentialHelpers }),
+    });
+    try {
+      this.#authorization = await answerChallenge(transport, {
+        challenges: parseChallenges(challenge),
+        sender: senderOf(base, peer, this.insecure),
+        // Our own words, not the challenge's: a registry gets no token for more than this pull.
+        scope: `repository:${source.path}:pull`,
+        credentials,
+      });
+    } catch (error) {
+      if (!(error instanceof UnauthorizedError)) throw error;
+      throw new UnauthorizedError(`pull ${this.options.imageName}: ${error.message}`, error.status, {
+        cause: error,
+        hint: error.hint,
+      });
+    }
+  }
+
+  /** https, but for a registry that is declared insecure and does not speak it. */
+  async #findBase(): Promise<URL> {
+    const { source, transport } = this.options;
+    const host = source.host === "docker.io" ? "registry-1.docker.io" : source.host;
+    const https = new URL(`https://${host}`);
+    if (!this.insecure) return https;
+    try {
+      await drain(await transport.request({ method: "GET", url: new URL("/v2/", https), insecure: true }));
+      return https;
+    } catch (error) {
+      if (mayBePlainHttp(error)) return new URL(`http://${host}`);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * Pulls an image: resolves its name, chooses the platform, and gets its layers side by side, each unpacked while it
+ * still comes.
+ *
+ * Order of things on disk: layers and their blobs first, each when verified; config and manifest last. What ends
+ * early leaves layers that the next pull finds, and nothing that looks like an image.
+ */
+import {
+  loadRegistriesConf,
+  type PullSource,
+  pullSources,
+  type RegistriesConf,
+} from "../config/registries_conf.ts";
+import { resolveShortName } from "../config/short_names.ts";
+import { type ConfigSources, configSources } from "../config/sources.ts";
+import { NotFoundError, RegistryError, SkiffError, UnsupportedError, VerificationError } from "../errors.ts";
+import {
+  checkImageManifest,
+  type ImageLayer,
+  type ManifestDocument,
+  pairLayers,
+  parseManifestDocument,
+} from "../image/manifest.ts";
+import {
+  choosePlatform,
+  formatPlatform,
+  hostPlatform,
+  parsePlatform,
+  platformFits,
+} from "../image/platform.ts";
+import {
+  formatReference,
+  parseName,
+  qualify,
+  type Reference,
+  repositoryName,
+  withDefaultTag,
+} from "../image/reference.ts";
+import type { Digest } from "../spec/digest.ts";
+import {
+  type Descriptor,
+  DOCUMENT_LIMITS,
+  type ImageConfig,
+  type Manifest,
+  type Platform,
+} from "../spec/image.ts";
+import { parseImageConfig } from "../spec/image_parse.ts";
+import { hasBlob, readBlob, writeBlob } from "../storage/blobs.ts";
+import { type FetchedManifest, RegistryClient } from "./client.ts";
+import { type LayerContext, pullLayers, type PullProgress } from "./pull_layers.ts";
+import type { RetryOptions } from "./retry.ts";
+import { Transport } from "./transport.ts";
+
+export type { PullProgress } from "./pull_layers.ts";
+export type PullContext = LayerContext;
+
+export interface PullOptions {
+  /** `os/architecture[/variant]`; the default is this machine's. */
+  platform?: string;
+  /** False accepts plain http and any certificate, true neither; undefined leaves it to registries.conf. */
+  tlsVerify?: boolean;
+  authFile?: string;
+  signal?: AbortSignal;
+  progress?: (event: PullProgress) => void;
+  /** Where configuration is; the default is the environment's. */
+  sources?: ConfigSources;
+  retry?: Partial<RetryOptions>;
+  /** Layers fetched at a time. */
+  parallel?: number;
+  idleTimeoutMs?: number;
+}
+
+export interface PulledImage {
+  /** The normalised reference, `docker.io/library/busybox:latest`. */
+  name: string;
+  /** Of the manifest of the chosen platform. */
+  digest: Digest;
+  /** Of the index it was chosen from. */
+  indexDigest?: Digest;
+  /** The digest of the config. */
+  imageId: Digest;
+  config: ImageConfig;
+  manifest: Manifest;
+  /** Lowest first. */
+  layers: ImageLayer[];
+  /** Bytes of the layers as downloaded. */
+  size: number;
+}
+
+/** One name an image may have, and the places to get it from. */
+interface Candidate {
+  reference: Reference;
+  places: PullSource[];
+}
+
+/**
+ * Pulls an image into the store; the caller records it in the database.
+ *
+ * @param text as the user wrote it
+ * @throws NotFoundError, UnauthorizedError, RegistryError, VerificationError, HostError; the signal's reason
+ */
+export async function pullImage(
+  context: PullContext,
+  text: string,
+  options: PullOptions = {},
+): Promise<PulledImage> {
+  const wanted = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  return await tryPlaces(
+    text,
+    options,
+    (client, reference) => pullFrom(client, reference, context, wanted, options),
+  );
+}
+
+/** What a name points to at its registry now: the digest of an index or manifest. Fetches no layers. */
+export async function remoteDigest(text: string, options: PullOptions = {}): Promise<Digest> {
+  return await tryPlaces(text, options, async (client, reference) => {
+    const what = reference.digest ?? reference.tag!;
+    return (await client.headManifest(what)) ?? (await client.getManifest(what)).digest;
+  });
+}
+
+/** Every registry a name may mean, and the mirrors of each, until one has it. */
+async function tryPlaces<T>(
+  text: string,
+  options: PullOptions,
+  attempt: (client: RegistryClient, reference: Reference) => Promise<T>,
+): Promise<T> {
+  const sources = options.sources ?? configSources();
+  const conf = await loadRegistriesConf(sources);
+  const candidates = findCandidates(text, conf);
+  const transport = new Transport({
+    sources,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: options.idleTimeoutMs }),
+  });
+  const failures: SkiffError[] = [];
+  try {
+    for (const { reference, places } of candidates) {
+      for (const source of places) {
+        const client = new RegistryClient({
+          transport,
+          source,
+          imageName: formatReference(reference),
+          credentialHelpers: conf.credentialHelpers,
+          ...(options.tlsVerify === undefined ? {} : { tlsVerify: options.tlsVerify }),
+          ...(options.authFile === undefined ? {} : { authFile: options.authFile }),
+          ...(options.retry === undefined ? {} : { retry: options.retry }),
+          onRetry: (why, delayMs) =>
+            options.progress?.({
+              kind: "status",
+              text: `${source.host}: ${why}; trying again in ${Math.ceil(delayMs / 1000)} s`,
+            }),
+        });
+        try {
+          return await attempt(client, reference);
+        } catch (error) {
+          if (!mayTryElsewhere(error)) throw error;
+          failures.push(error);
+          if (source.isMirror) {
+            options.progress?.({ kind: "status", text: `mirror ${source.host}: ${error.message}` });
+          }
+        }
+      }
+    }
+  } finally {
+    transport.close();
+  }
+  throw summarise(text, failures);
+}
+
+/** The names to try, in order. */
+function findCandidates(text: string, conf: RegistriesConf): Candidate[] {
+  const name = parseName(text);
+  const by = name.digest === undefined ? "tag" : "digest";
+  const names = name.domain !== undefined
+    ? [name]
+    : resolveShortName(conf, name.path).candidates.map((candidate) => {
+      const { domain, path } = parseName(candidate);
+      return { ...name, domain, path };
+    });
+  return names.map((one) => {
+    const reference = withDefaultTag(qualify(one, "docker.io"));
+    return { reference, places: pullSources(conf, repositoryName(reference), by) };
+  });
+}
+
+function mayTryElsewhere(error: unknown): error is SkiffError {
+  return error instanceof RegistryError || error instanceof NotFoundError ||
+    error instanceof VerificationError;
+}
+
+/** The last failure is the registry's own; what mirrors and other registries said goes into the hint. */
+function summarise(text: string, failures: SkiffError[]): SkiffError {
+  const last = failures.pop() ?? new NotFoundError("image", text);
+  if (failures.length === 0) return last;
+  const before = failures.map((failure) => failure.message).join("; ");
+  const hint = `tried before: ${before}` + (last.hint === undefined ? "" : `; ${last.hint}`);
+  if (last instanceof NotFoundError) {
+    return new NotFoundError(last.kind, last.subject, { message: last.message, hint });
+  }
+  if (last instanceof VerificationError) return new VerificationError(last.message, { cause: last, hint });
+  return new RegistryError(last.message, (last as RegistryError).status, { cause: last, hint });
+}
+
+async function pullFrom(
+  client: RegistryClient,
+  reference: Reference,
+  context: PullContext,
+  wanted: Platform,
+  options: PullOptions,
+): Promise<PulledImage> {
+  const name = formatReference(reference);
+  const { folders } = context;
+  const top = await fetchTop(client, reference, context);
+  const index = top.document.kind === "index" ? top : undefined;
+  const chosen = await descend(client, name, top, wanted);
+  const { manifest } = chosen.document;
+  checkImageManifest(name, manifest);
+  const configBytes = await fetchConfig(client, name, manifest.config, context);
+  const config = parseImageConfig(`config of ${name}`, configBytes);
+  checkPlatform(name, config, wanted, options);
+  const layers = pairLayers(name, manifest, config);
+
+  await pullLayers(context, client, layers, {
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.progress === undefined ? {} : { progress: options.progress }),
+    ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
+  });
+
+  await writeBlob(folders, configBytes, manifest.config.digest);
+  await writeBlob(folders, chosen.bytes, chosen.digest);
+  if (index !== undefined) await writeBlob(folders, index.bytes, index.digest);
+  return {
+    name,
+    digest: chosen.digest,
+    ...(index === undefined ? {} : { indexDigest: index.digest }),
+    imageId: manifest.config.digest,
+    config,
+    manifest,
+    layers,
+    size: layers.reduce((sum, layer) => sum + layer.size, 0),
+  };
+}
+
+interface FetchedDocument<D extends ManifestDocument = ManifestDocument> {
+  document: D;
+  bytes: Uint8Array;
+  digest: Digest;
+}
+
+type FetchedImage = FetchedDocument<ManifestDocument & { kind: "manifest" }>;
+
+/** The manifest or index a name points to; a pinned one that is here already is not asked for again. */
+async function fetchTop(
+  client: RegistryClient,
+  reference: Reference,
+  context: PullContext,
+): Promise<FetchedDocument> {
+  const what = `manifest of ${formatReference(reference)}`;
+  const { digest } = reference;
+  let fetched: FetchedManifest | undefined;
+  if (digest !== undefined && hasBlob(context.folders, digest)) {
+    const bytes = await readBlob(context.folders, digest).catch(() => undefined);
+    if (bytes !== undefined) fetched = { bytes, contentType: "", digest };
+  }
+  fetched ??= await client.getManifest(digest ?? reference.tag!);
+  return { ...fetched, document: parseManifestDocument(what, fetched.bytes, fetched.contentType) };
+}
+
+/** From an index down to the manifest for a platform. */
+async function descend(
+  client: RegistryClient,
+  name: string,
+  top: FetchedDocument,
+  wanted: Platform,
+): Promise<FetchedImage> {
+  let { document, bytes, digest } = top;
+  for (let depth = 0; document.kind === "index"; depth++) {
+    if (depth === DOCUMENT_LIMITS.indexDepth) {
+      throw new VerificationError(`use ${name}: its indexes are nested more than ${depth} deep`);
+    }
+    const entry = choosePlatform(name, document.index, wanted);
+    ({ document, bytes, digest } = await fetchEntry(client, name, entry));
+  }
+  return { document, bytes, digest };
+}
+
+/** An entry of an index: what it describes and what comes have to be the same in digest, size and type. */
+async function fetchEntry(client: RegistryClient, name: string, entry: Descriptor): Promise<FetchedDocument> {
+  const what = `manifest ${entry.digest.slice(0, 19)}… of ${name}`;
+  const { bytes, contentType, digest } = await client.getManifest(entry.digest);
+  if (bytes.length !== entry.size) {
+    throw new VerificationError(`verify ${what}: it has ${bytes.length} bytes instead of ${entry.size}`);
+  }
+  const document = parseManifestDocument(what, bytes, contentType);
+  if (document.mediaType !== entry.mediaType) {
+    throw new VerificationError(
+      `read ${what}: it is ${document.mediaType}, its index says ${entry.mediaType}`,
+    );
+  }
+  return { document, bytes, digest };
+}
+
+async function fetchConfig(
+  client: RegistryClient,
+  name: string,
+  descriptor: Descriptor,
+  context: PullContext,
+): Promise<Uint8Array> {
+  if (hasBlob(context.folders, descriptor.digest, descriptor.size)) {
+    const bytes = await readBlob(context.folders, descriptor.digest).catch(() => undefined);
+    if (bytes !== undefined) return bytes;
+  }
+  return await client.getBlobBytes(`config of ${name}`, descriptor, DOCUMENT_LIMITS.configBytes);
+}
+
+/** Another system's image is refused; another processor's only when a platform was asked for. */
+function checkPlatform(name: string, config: ImageConfig, wanted: Platform, options: PullOptions): void {
+  if (config.os !== "linux") {
+    throw new UnsupportedError(`use ${name}: it is for ${formatPlatform(config)}, not for linux`);
+  }
+  if (platformFits(config, wanted)) return;
+  if (options.platform !== undefined) {
+    throw new NotFoundError("image", name, {
+      message: `choose an image of ${name}: it is for ${formatPlatform(config)}, not for ${
+        formatPlatform(wanted)
+      }`,
+    });
+  }
+  options.progress?.({
+    kind: "status",
+    text: `${name} is for ${formatPlatform(config)}; this machine is ${formatPlatform(wanted)}`,
+  });
+}

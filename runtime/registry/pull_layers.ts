@@ -1,0 +1,225 @@
+/** Gets the layers of an image side by side: found, or downloaded and unpacked at the same time. */
+import { RegistryError, SkiffError, VerificationError } from "../errors.ts";
+import type { ImageLayer } from "../image/manifest.ts";
+import { type Digest, digestAlgorithm } from "../spec/digest.ts";
+import { blobPath, commitPartial, hasBlob, partialPath } from "../storage/blobs.ts";
+import {
+  DEFAULT_LAYER_LIMIT_BYTES,
+  type Extraction,
+  hasLayer,
+  type LayerForm,
+  type LayerJob,
+  startExtraction,
+  type StorageContext,
+} from "../storage/layers.ts";
+import { lockBlob } from "./blob_lock.ts";
+import type { RegistryClient } from "./client.ts";
+import { downloadBlob } from "./download.ts";
+
+export type LayerStatus = "waiting" | "exists" | "downloading" | "extracting" | "done" | "retrying";
+
+export type PullProgress =
+  | { kind: "layer"; digest: Digest; status: LayerStatus; current: number; total: number }
+  | { kind: "status"; text: string };
+
+export interface LayerContext extends StorageContext {
+  form: LayerForm;
+  /** A layer that unpacks to more is refused. */
+  layerLimitBytes?: number;
+  /** Storage's, but for tests. */
+  startExtraction?: typeof startExtraction;
+}
+
+export interface LayerOptions {
+  signal?: AbortSignal;
+  progress?: (event: PullProgress) => void;
+  parallel?: number;
+}
+
+const DEFAULT_PARALLEL = 6;
+
+/**
+ * Returns when every layer is in the store. The first failure stops the others and is thrown.
+ *
+ * A download that broke off for want of a connection is kept and continued by the next pull; one whose content
+ * is wrong is removed.
+ */
+export async function pullLayers(
+  context: LayerContext,
+  client: RegistryClient,
+  layers: ImageLayer[],
+  options: LayerOptions,
+): Promise<void> {
+  const todo = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
+  for (const layer of todo) report(options, layer, "waiting", 0);
+  // One layer's failure ends the others' waiting and downloading.
+  const stop = new AbortController();
+  const signal = AbortSignal.any([stop.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  let failure: { error: unknown } | undefined;
+  const worker = async () => {
+    for (let layer = todo.shift(); layer !== undefined && failure === undefined; layer = todo.shift()) {
+      try {
+        await pullLayer(context, client, layer, { ...options, signal });
+      } catch (error) {
+        failure ??= { error };
+        stop.abort(error);
+      }
+    }
+  };
+  const parallel = Math.min(options.parallel ?? DEFAULT_PARALLEL, todo.length);
+  await Promise.all(Array.from({ length: parallel }, worker));
+  if (failure !== undefined) throw failure.error;
+}
+
+async function pullLayer(
+  context: LayerContext,
+  client: RegistryClient,
+  layer: ImageLayer,
+  options: LayerOptions & { signal: AbortSignal },
+): Promise<void> {
+  const { folders, form } = context;
+  const isHere = () => hasLayer(folders, layer.diffId, form) && hasBlob(folders, layer.digest, layer.size);
+  if (isHere()) return report(options, layer, "exists", layer.size);
+  using _lock = await lockBlob(folders.locks, layer.digest, {
+    signal: options.signal,
+    onWait: () => report(options, layer, "waiting", 0),
+  });
+  if (isHere()) return report(options, layer, "exists", layer.size);
+
+  if (hasBlob(folders, layer.digest, layer.size)) {
+    try {
+      return await unpackFile(context, layer, blobPath(folders, layer.digest), options);
+    } catch (error) {
+      if (!(error instanceof VerificationError)) throw error;
+      // A sound blob that is not what the image says belongs to other images as well: it stays.
+      if (await isSound(blobPath(folders, layer.digest), layer.digest)) throw error;
+      await removeIfThere(blobPath(folders, layer.digest));
+    }
+  }
+  try {
+    const resumed = await fetchLayer(context, client, layer, options);
+    if (resumed === "start again") await fetchLayer(context, client, layer, options);
+  } catch (error) {
+    const isUsersAbort = options.signal.aborted && !(options.signal.reason instanceof SkiffError);
+    const isWorthKeeping = error instanceof RegistryError || isUsersAbort;
+    if (!isWorthKeeping) await removeIfThere(partialPath(folders, layer.digest));
+    throw error;
+  }
+}
+
+/**
+ * Downloads and unpacks at once.
+ * @returns "start again" when what an earlier download left turned out to be wrong
+ */
+async function fetchLayer(
+  context: LayerContext,
+  client: RegistryClient,
+  layer: ImageLayer,
+  options: LayerOptions & { signal: AbortSignal },
+): Promise<"done" | "start again"> {
+  const { folders } = context;
+  const path = partialPath(folders, layer.digest);
+  // The child opens the file at once.
+  (await Deno.open(path, { write: true, create: true, mode: 0o600 })).close();
+  let resumed = 0;
+  let isComing = true;
+  const showUnpacked = (bytes: number) => {
+    // While both go on, the download is what is worth showing.
+    if (!isComing) report(options, layer, "extracting", bytes);
+  };
+  try {
+    const consumer = hasLayer(folders, layer.diffId, context.form)
+      ? blobOnly(path, layer)
+      : await beginUnpack(context, layer, path, showUnpacked);
+    try {
+      resumed = await downloadBlob(client, {
+        digest: layer.digest,
+        size: layer.size,
+        path,
+        signal: options.signal,
+        onGrow(total) {
+          consumer.grow(total);
+          report(options, layer, "downloading", total);
+        },
+        onRetry: () => report(options, layer, "retrying", 0),
+      });
+    } catch (error) {
+      await consumer.abort();
+      throw error;
+    }
+    isComing = false;
+    await consumer.finish();
+  } catch (error) {
+    if (!(error instanceof VerificationError) || resumed === 0) throw error;
+    await removeIfThere(path);
+    return "start again";
+  }
+  await commitPartial(folders, layer.digest);
+  report(options, layer, "done", layer.size);
+  return "done";
+}
+
+/** Unpacks a blob that is complete. */
+async function unpackFile(
+  context: LayerContext,
+  layer: ImageLayer,
+  path: string,
+  options: LayerOptions & { signal: AbortSignal },
+): Promise<void> {
+  const show = (bytes: number) => report(options, layer, "extracting", bytes);
+  const extraction = await beginUnpack(context, layer, path, show);
+  extraction.grow(layer.size);
+  await extraction.finish();
+  report(options, layer, "done", layer.size);
+}
+
+async function beginUnpack(
+  context: LayerContext,
+  layer: ImageLayer,
+  blobFile: string,
+  onProgress: (bytes: number) => void,
+): Promise<Extraction> {
+  const job: LayerJob = {
+    digest: layer.digest,
+    size: layer.size,
+    mediaType: layer.mediaType,
+    diffId: layer.diffId,
+    blobFile,
+    form: context.form,
+    limitBytes: context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES,
+  };
+  return await (context.startExtraction ?? startExtraction)(context, job, { onProgress });
+}
+
+/** The tree is there already (another blob had the same content): only the blob's digest is to be checked. */
+function blobOnly(path: string, layer: ImageLayer): Extraction {
+  return {
+    grow: () => {},
+    abort: () => Promise.resolve(),
+    async finish() {
+      if (await isSound(path, layer.digest)) return;
+      throw new VerificationError(`verify layer ${layer.digest.slice(0, 19)}: its digest is another`);
+    },
+  };
+}
+
+async function isSound(path: string, digest: Digest): Promise<boolean> {
+  const { createHash } = await import("node:crypto");
+  const hash = createHash(digestAlgorithm(digest));
+  using file = await Deno.open(path, { read: true });
+  const buffer = new Uint8Array(1 << 20);
+  for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
+    hash.update(buffer.subarray(0, n));
+  }
+  return `${digestAlgorithm(digest)}:${hash.digest("hex")}` === digest;
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+function report(options: LayerOptions, layer: ImageLayer, status: LayerStatus, current: number): void {
+  options.progress?.({ kind: "layer", digest: layer.digest, status, current, total: layer.size });
+}
