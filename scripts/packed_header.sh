@@ -1,6 +1,7 @@
 #!/bin/sh
 # skiff @VERSION@: a shell header and, after it, a compressed Deno runtime with the program. The first
 # start unpacks both into a private folder named after their content; every start runs them from there.
+{ # read as a whole, so that a file cut off in here does nothing
 caller_path=$PATH
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
@@ -67,11 +68,12 @@ unpack() {
   are_mine "$top" || return 1
   find "$top" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
   why='cannot be written'
-  new=$(mktemp -d "$top/.new-XXXXXX" 2>/dev/null) || return 1
-  trap 'rm -rf "$new"' EXIT
+  new=
+  trap '[ -z "$new" ] || rm -rf "$new"' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+  new=$(mktemp -d "$top/.new-XXXXXX" 2>/dev/null) || return 1
   errors=$({ tail -c +@OFFSET@ "$self" | gzip -dc | tar -xf - -C "$new"; } 2>&1)
   if [ "$(cd "$new" && sha256sum 2>&1 <SHA256SUMS)" != "@SUMS@  -" ] ||
     ! (cd "$new" && sha256sum -c SHA256SUMS) >/dev/null 2>&1; then
@@ -161,4 +163,4 @@ for base in "$first" "$second" "$third" "$fourth" $set_of; do
   $top: $why"
 done
 fail "unpack skiff: no folder to unpack it into:$reasons" 'XDG_CACHE_HOME names a folder of your own'
-#--
+}
