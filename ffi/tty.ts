@@ -2,7 +2,58 @@
 
 import { ioctl, open, openat } from "./file.ts";
 import { O_CLOEXEC, O_NOCTTY, O_RDWR } from "./constants/fcntl.ts";
+import {
+  BRKINT,
+  CS8,
+  CSIZE,
+  ECHO,
+  ECHONL,
+  ICANON,
+  ICRNL,
+  IEXTEN,
+  IGNBRK,
+  IGNCR,
+  INLCR,
+  ISIG,
+  ISTRIP,
+  IXON,
+  OPOST,
+  PARENB,
+  PARMRK,
+  TCGETS,
+  TCSETS,
+  VMIN,
+  VTIME,
+} from "./constants/termios.ts";
 import { TIOCGPTN, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "./constants/ioctl.ts";
+
+/** The kernel's struct termios: four u32 of flags, a line discipline, 19 control characters. */
+const TERMIOS_BYTES = 36;
+const CONTROL_CHARACTERS_AT = 17;
+
+/** The modes of a terminal, opaque. @throws {SyscallError} ENOTTY where `fd` is none */
+export function tcgetattr(fd: number): Uint8Array<ArrayBuffer> {
+  const modes = new Uint8Array(TERMIOS_BYTES);
+  ioctl(fd, TCGETS, modes);
+  return modes;
+}
+
+export function tcsetattr(fd: number, modes: Uint8Array<ArrayBuffer>): void {
+  ioctl(fd, TCSETS, modes);
+}
+
+/** A copy of `modes` by which every byte passes unchanged, both ways. @see cfmakeraw(3) */
+export function cfmakeraw(modes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const raw = modes.slice();
+  const flags = new Uint32Array(raw.buffer, 0, 4);
+  flags[0]! &= ~(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+  flags[1]! &= ~OPOST;
+  flags[2] = (flags[2]! & ~(CSIZE | PARENB)) | CS8;
+  flags[3]! &= ~(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+  raw[CONTROL_CHARACTERS_AT + VMIN] = 1;
+  raw[CONTROL_CHARACTERS_AT + VTIME] = 0;
+  return raw;
+}
 
 /** Opens the multiplexer of the devpts instance at `ptmx`, unlocked; the number names its slave. */
 export function openTerminal(ptmx: string, dirfd?: number): { master: number; index: number } {

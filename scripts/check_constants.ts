@@ -16,7 +16,8 @@ const HEADER_GROUPS = [
     ...["errno.h", "fcntl.h", "net/if.h", "poll.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdio.h"],
     ...["sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h"],
     ...["sys/mount.h", "sys/prctl.h", "sys/resource.h", "sys/signalfd.h", "sys/socket.h", "sys/stat.h"],
-    ...["sys/syscall.h", "sys/timerfd.h", "sys/un.h", "sys/wait.h", "sys/xattr.h", "time.h", "unistd.h"],
+    ...["sys/syscall.h", "sys/timerfd.h", "sys/un.h", "sys/wait.h", "sys/xattr.h", "termios.h", "time.h"],
+    ...["unistd.h"],
   ],
   [
     ...[
