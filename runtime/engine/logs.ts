@@ -1,30 +1,37 @@
-/** Where a container's log is, and whether more may come; the reading is the monitor's format. */
+/** `logs`: what a container has written, and writes. */
 
-import { ConflictError } from "../errors.ts";
+import { type LogQuery, readLog } from "../monitor/log_reader.ts";
+import type { LogRecord } from "../monitor/log_record.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { wait } from "./wait.ts";
 
-export interface LogSource {
-  driver: "k8s-file" | "json-file";
-  path: string;
-  isRunning: () => Promise<boolean>;
-}
+export type { LogRecord } from "../monitor/log_record.ts";
+export type LogsOptions = Omit<LogQuery, "ended">;
 
-/** Throws where the container keeps no log. */
-export async function logSource(engine: Engine, text: string): Promise<LogSource> {
-  const { row } = await observe(engine, text);
+/**
+ * The records in order, many at a time. With `follow` until the container has ended.
+ *
+ * @throws {UnsupportedError} where the container keeps no log
+ */
+export async function* logs(
+  engine: Engine,
+  text: string,
+  options: LogsOptions = {},
+): AsyncGenerator<LogRecord[]> {
+  const { row, status } = await observe(engine, text);
   const { log } = loadConfig(engine, row.id);
-  if (log.driver !== "k8s-file" && log.driver !== "json-file") {
-    throw new ConflictError(
-      `read logs of container "${text}": its log driver is "${log.driver}", which keeps none`,
-    );
+  if (!options.follow) {
+    yield* readLog(log, options);
+    return;
   }
-  return {
-    driver: log.driver,
-    path: log.path,
-    isRunning: async () => {
-      const { status } = (await observe(engine, row.id)).status;
-      return status === "running" || status === "stopping";
-    },
-  };
+  const ended = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
+  const end = status.status === "exited" ? Promise.resolve() : wait(engine, row.id, { signal });
+  try {
+    // a container that vanishes has ended as well
+    yield* readLog(log, { ...options, ended: end.then(() => {}, () => {}) });
+  } finally {
+    ended.abort();
+  }
 }

@@ -1,0 +1,111 @@
+/**
+ * The folder of a container: made with its lock held, so that nobody takes an unfinished one for garbage.
+ *
+ * ```
+ *  containers/<id>/  lock  config.json  hosts hostname resolv.conf containerenv    made by create
+ *                    state.json  exit.json  ctr.log  exec/                         the monitor's
+ *                    upper/ work/ merged/                                          the driver's
+ * ```
+ */
+
+import { LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { EAGAIN, isErrno } from "../../ffi/errno.ts";
+import { close, flock, open } from "../../ffi/file.ts";
+import { ConflictError } from "../errors.ts";
+import { processStartTime, readExit, readState } from "../monitor/records.ts";
+import type { ContainerConfig } from "./config.ts";
+import { generateFiles, type HostFiles } from "./generated_files.ts";
+import { lockPath } from "./state.ts";
+
+/** Makes the folder and takes its lock; the descriptor is the caller's, and later the monitor's. */
+export function makeContainerFolder(dir: string): number {
+  Deno.mkdirSync(dir, { mode: 0o700 });
+  const fd = open(lockPath(dir), O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
+  flock(fd, LOCK_EX | LOCK_NB);
+  return fd;
+}
+
+/**
+ * Takes the lock of an existing container; null where it runs. Whoever only looks holds the lock for
+ * moments, so a held lock alone does not mean that a monitor lives.
+ */
+export async function takeContainerLock(dir: string, signal?: AbortSignal): Promise<number | null> {
+  const fd = open(lockPath(dir), O_RDWR | O_CLOEXEC);
+  try {
+    for (let waitedMs = 0;;) {
+      signal?.throwIfAborted();
+      try {
+        flock(fd, LOCK_EX | LOCK_NB);
+        return fd;
+      } catch (error) {
+        if (!isErrno(error, EAGAIN)) throw error;
+      }
+      if (hasLiveMonitor(dir)) {
+        close(fd);
+        return null;
+      }
+      if (waitedMs > 10_000) {
+        throw new ConflictError(`lock container folder "${dir}": another skiff works on it`);
+      }
+      const pauseMs = Math.min(20, 1 + waitedMs / 4);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      waitedMs += pauseMs;
+    }
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function hasLiveMonitor(dir: string): boolean {
+  const state = readState(dir);
+  return state !== undefined && readExit(dir) === undefined && processStartTime(state.monitorPid) !== "";
+}
+
+/** Writes config.json and the files that are bound into the container. */
+export function writeContainerFiles(dir: string, config: ContainerConfig, rootless: boolean): void {
+  const host: HostFiles = config.network.mode === "host"
+    ? { hosts: readText("/etc/hosts"), resolvConf: readText("/etc/resolv.conf") }
+    : { hosts: "", resolvConf: "" };
+  for (const { name, content } of generateFiles(config, host, rootless)) {
+    Deno.writeTextFileSync(`${dir}/${name}`, content, { mode: 0o644 });
+  }
+  // last: a folder without it is no container
+  Deno.writeTextFileSync(`${dir}/config.json.tmp`, JSON.stringify(config), { mode: 0o600 });
+  Deno.renameSync(`${dir}/config.json.tmp`, `${dir}/config.json`);
+}
+
+/** Target and source of every generated file that the folder has, and of those of the container it joins. */
+export function generatedMounts(
+  dir: string,
+  config: ContainerConfig,
+  joinedDir: string | undefined,
+): { source: string; destination: string }[] {
+  const own = generateFiles(config, { hosts: "", resolvConf: "" }, true)
+    .map(({ name, destination }) => ({ source: `${dir}/${name}`, destination }));
+  if (joinedDir === undefined) return own;
+  return [
+    { source: `${joinedDir}/hosts`, destination: "/etc/hosts" },
+    { source: `${joinedDir}/resolv.conf`, destination: "/etc/resolv.conf" },
+    ...own,
+  ];
+}
+
+/** What a previous run left; its end was folded into the database before. */
+export function removeRecords(dir: string): void {
+  for (const name of ["exit.json", "state.json"]) {
+    try {
+      Deno.removeSync(`${dir}/${name}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Forks the monitor of a container and gives it what it inherits.
+ *
+ * ```
+ *  command                              monitor
+ *    lock, listen, fork ──────────────▶   enters the user's namespace, mounts, forks init
+ *    maps ids where it is the first ◀──   asks
+ *    reads one ReadyMessage ◀──────────   the program runs, or why it does not
+ * ```
+ */
+
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/socket.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
+import { close, pipe2, readAsync } from "../../ffi/file.ts";
+import { forkChild, prepareFork } from "../../ffi/fork.ts";
+import { kill } from "../../ffi/process.ts";
+import { listenUnix } from "../../ffi/socket.ts";
+import { SkiffError } from "../errors.ts";
+import { runMonitor } from "../monitor/monitor.ts";
+import type { MonitorPlan } from "../monitor/plan.ts";
+import type { ReadyMessage } from "../monitor/records.ts";
+import type { NamespaceContext } from "../namespaces/context.ts";
+import { openIdMapChannel, serveIdMaps } from "../namespaces/user_namespace.ts";
+
+const BACKLOG = 64;
+const READY_LIMIT_BYTES = 65536;
+
+export interface ForkedMonitor {
+  pid: number;
+  /** Resolves when the program runs or is known not to. To be awaited: the monitor watches this command by it. */
+  ready: Promise<ReadyMessage>;
+}
+
+/**
+ * Starts the monitor; the lock's descriptor is its own from here on (and is closed here).
+ *
+ * @throws {HostError} where the user's namespace cannot be had
+ */
+export async function forkMonitor(
+  plan: MonitorPlan,
+  context: NamespaceContext,
+  lockFd: number,
+): Promise<ForkedMonitor> {
+  removeSocket(plan.socketPath);
+  const listen = listenUnix(plan.socketPath, BACKLOG, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
+  const [readyRead, ready] = pipe2(O_CLOEXEC);
+  const idMap = openIdMapChannel();
+  prepareFork();
+  const pid = forkChild(() => runMonitor(plan, context, { listen, lock: lockFd, ready, idMap: idMap.child }));
+  for (const fd of [listen, ready, lockFd]) close(fd);
+  const message = readReady(readyRead);
+  try {
+    await serveIdMaps(context, idMap, pid);
+  } catch (error) {
+    kill(pid, SIGKILL);
+    await message.catch(() => {});
+    removeSocket(plan.socketPath);
+    throw error;
+  }
+  return { pid, ready: message };
+}
+
+async function readReady(fd: number): Promise<ReadyMessage> {
+  try {
+    const chunks: Uint8Array[] = [];
+    for (let total = 0; total < READY_LIMIT_BYTES;) {
+      const buffer = new Uint8Array(4096);
+      const length = await readAsync(fd, buffer);
+      if (length === 0) break;
+      chunks.push(buffer.subarray(0, length));
+      total += length;
+    }
+    const text = new TextDecoder().decode(await new Blob(chunks as BlobPart[]).arrayBuffer());
+    if (text === "") throw new SkiffError("start container: the monitor ended before the program ran");
+    return JSON.parse(text);
+  } finally {
+    close(fd);
+  }
+}
+
+function removeSocket(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * What killed commands leave behind, and what nobody needs any more.
+ *
+ * Removing is in two steps: a folder is renamed into `tmp/rm-…`, which is atomic, and emptied at leisure; whoever
+ * comes later finishes what was interrupted. Nothing here waits for a lock: what is in use stays for the next.
+ */
+
+import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { EACCES, EPERM, isErrno } from "../../ffi/errno.ts";
+import { lockPath } from "../container/state.ts";
+import { imagesLockPath } from "../image/store.ts";
+import { findContainer } from "../state/containers.ts";
+import type { Database } from "../state/db.ts";
+import { listReferencedContent } from "../state/images.ts";
+import { inspectLock, tryLock } from "../state/locks.ts";
+import { deleteUnusedVolume, listOrphanVolumes } from "../state/volumes.ts";
+import { removeTree } from "../storage/remove_tree.ts";
+import type { Engine } from "./engine.ts";
+
+const TRASH = "rm-";
+/** Something that young may be in the making. */
+const GRACE_MS = 60_000;
+/** A download that nobody has gone on with for this long. */
+const PARTIAL_GRACE_MS = 24 * 3600_000;
+
+/** Moves a folder out of sight; whether it was there. */
+export function discard(engine: Engine, path: string): boolean {
+  try {
+    Deno.renameSync(path, `${engine.folders.tmp}/${TRASH}${crypto.randomUUID()}`);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** Removes what `discard` has moved away, here or in another command. */
+export async function emptyTrash(engine: Engine): Promise<void> {
+  const stubborn: string[] = [];
+  for (const name of namesIn(engine.folders.tmp)) {
+    if (!name.startsWith(TRASH)) continue;
+    const path = `${engine.folders.tmp}/${name}`;
+    try {
+      removeTree(AT_FDCWD, path);
+    } catch (error) {
+      // files of subordinate ids, which only root of the user's namespace may remove
+      if (!isErrno(error, EACCES, EPERM)) throw error;
+      stubborn.push(path);
+    }
+  }
+  if (stubborn.length === 0) return;
+  const { removeInNamespace } = await import("../storage/removal.ts");
+  await removeInNamespace(engine, stubborn);
+}
+
+/** Container folders without a row, anonymous volumes without a container, sockets without a listener. */
+export async function collectContainerGarbage(engine: Engine): Promise<void> {
+  const db = await engine.database();
+  for (const id of namesIn(engine.folders.containers)) {
+    if (!findContainer(db, id)) discardOrphan(engine, db, id);
+  }
+  await removeVolumes(engine, listOrphanVolumes(db).map(({ name }) => name));
+  for (const part of ["c", "x"]) await removeDeadSockets(`${engine.folders.run}/${part}`);
+  await emptyTrash(engine);
+}
+
+/** A folder whose creator was killed before the row; a live creator or monitor holds its lock. */
+function discardOrphan(engine: Engine, db: Database, id: string): void {
+  const dir = engine.containerDir(id);
+  const asked = inspectLock(lockPath(dir));
+  if (asked.state === "held") return;
+  if (asked.state === "missing") {
+    if (isOlderThan(dir, GRACE_MS)) discard(engine, dir);
+    return;
+  }
+  using _lock = asked.lock;
+  // the row may have come between the first look and the lock
+  if (!findContainer(db, id)) discard(engine, dir);
+}
+
+/** Removes volumes that no container uses: rows first, for the folder may be refilled by its name. */
+export async function removeVolumes(engine: Engine, names: string[]): Promise<void> {
+  if (names.length === 0) return;
+  const db = await engine.database();
+  const gone = await db.transaction(() => names.filter((name) => deleteUnusedVolume(db, name)));
+  for (const name of gone) discard(engine, `${engine.folders.volumes}/${name}`);
+}
+
+async function removeDeadSockets(folder: string): Promise<void> {
+  for (const name of namesIn(folder)) {
+    const path = `${folder}/${name}`;
+    if (!isOlderThan(path, GRACE_MS)) continue;
+    try {
+      (await Deno.connect({ transport: "unix", path })).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) removeFile(path);
+    }
+  }
+}
+
+/**
+ * Blobs and layers that no image refers to, and old partial downloads. Does nothing while a pull is on its way: its
+ * content has no row yet.
+ */
+export async function collectImageGarbage(engine: Engine): Promise<void> {
+  using lock = tryLock(imagesLockPath(engine.folders));
+  if (!lock) return;
+  const { blobs, diffIds } = listReferencedContent(await engine.database());
+  for (const algorithm of ["sha256", "sha512"]) {
+    const folder = `${engine.folders.blobs}/${algorithm}`;
+    for (const hex of namesIn(folder)) {
+      if (!blobs.has(`${algorithm}:${hex}`)) removeFile(`${folder}/${hex}`);
+    }
+  }
+  const partial = `${engine.folders.blobs}/partial`;
+  for (const name of namesIn(partial)) {
+    if (isOlderThan(`${partial}/${name}`, PARTIAL_GRACE_MS)) removeFile(`${partial}/${name}`);
+  }
+  const hexes = new Set(Array.from(diffIds, (id) => id.slice(id.indexOf(":") + 1)));
+  for (const hex of namesIn(engine.folders.layers)) {
+    if (!hexes.has(hex)) discard(engine, `${engine.folders.layers}/${hex}`);
+  }
+  const { removeAbandonedLayers } = await import("../storage/layers.ts");
+  await removeAbandonedLayers(engine);
+  await emptyTrash(engine);
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(folder), (entry) => entry.name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+function isOlderThan(path: string, ms: number): boolean {
+  try {
+    return Date.now() - (Deno.lstatSync(path).mtime?.getTime() ?? 0) > ms;
+  } catch {
+    return false;
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

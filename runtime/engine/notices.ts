@@ -1,0 +1,28 @@
+/** What a user is told once, and never again: recorded as empty files in the data folder. */
+
+import type { Engine } from "./engine.ts";
+
+const NOTICES = {
+  "network-none":
+    "containers have no network unless --network says otherwise: host, container:ID (this is told once)",
+  "single-id": "only one user id can be mapped, so file owners inside containers are pretended",
+} as const;
+
+export type Notice = keyof typeof NOTICES;
+
+/** The text where this was never told before, and remembers it; else undefined. */
+export function noticeOnce(engine: Engine, notice: Notice, detail = ""): string | undefined {
+  const path = `${engine.folders.data}/told-${notice}`;
+  try {
+    Deno.statSync(path);
+    return undefined;
+  } catch {
+    // not told yet
+  }
+  try {
+    Deno.writeTextFileSync(path, "", { createNew: true, mode: 0o600 });
+  } catch {
+    return undefined; // another command tells it just now, or the disk is full, which others will say
+  }
+  return NOTICES[notice] + detail;
+}

@@ -1,0 +1,108 @@
+/** Looks up and makes what a container's plan needs of this machine, right before a start. */
+
+import { MACHINE } from "../../ffi/arch.ts";
+import { takeLaunch } from "../config/launch.ts";
+import type { ContainerConfig } from "../container/config.ts";
+import { generatedMounts } from "../container/folder.ts";
+import { listDevices, readHardLimit, readLastCapability } from "../container/host_facts.ts";
+import { planCapabilities, type PlanFacts } from "../container/plan.ts";
+import { ConflictError } from "../errors.ts";
+import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
+import { seccompFilter } from "../security/seccomp.ts";
+import { monitorSocketPath } from "../state/folders.ts";
+import { volumeDataPath } from "../storage/volumes.ts";
+import { prepareRoot } from "./container_root.ts";
+import { observeRunning } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+
+export async function gatherFacts(
+  engine: Engine,
+  config: ContainerConfig,
+  startOnAttach: boolean,
+): Promise<PlanFacts> {
+  const { folders, namespaces } = engine;
+  const containerDir = engine.containerDir(config.id);
+  const lastCapability = readLastCapability();
+  const nestedUserns = nestedMaps(engine, config);
+  const volumePath = (name: string) => volumeDataPath(folders, name);
+  const joined = config.network.mode === "container" ? config.network.id : undefined;
+  const [networkPath, rootfs, seccomp] = await Promise.all([
+    joined === undefined ? undefined : networkPathOf(engine, joined),
+    prepareRoot(engine, config, containerDir, nestedUserns),
+    config.privileged && config.security.seccomp.kind === "default" ? undefined : seccompFilter({
+      profile: config.security.seccomp,
+      capabilities: planCapabilities(config, lastCapability),
+      fakeOwnership: namespaces.maps.isSingle,
+      machine: MACHINE,
+      kernelRelease: Deno.osRelease(),
+    }),
+  ]);
+  return {
+    containerDir,
+    runtimeDir: folders.run,
+    socketPath: monitorSocketPath(folders, config.id),
+    rootfs,
+    isSingleId: namespaces.maps.isSingle,
+    seccomp,
+    lastCapability,
+    nestedUserns,
+    networkPath,
+    freshVolumes: findFreshVolumes(config, volumePath),
+    devices: config.privileged ? listDevices() : [],
+    callerNofile: callerNofile(),
+    startOnAttach,
+    mapsTtyGroup: !namespaces.maps.isSingle,
+    mayMountSysfs: !namespaces.isRootless || config.network.mode === "none" ||
+      (config.network.mode === "container" && nestedUserns === undefined),
+    generated: generatedMounts(
+      containerDir,
+      config,
+      joined === undefined ? undefined : engine.containerDir(joined),
+    ),
+    volumePath,
+  };
+}
+
+/** The maps of `--userns keep-id` and `nomap`, counted in the ids of the user's shared namespace. */
+export function nestedMaps(engine: Engine, config: ContainerConfig): PlanFacts["nestedUserns"] {
+  if (config.userns === "host") return undefined;
+  const { uid, gid, maps } = engine.namespaces;
+  if (config.userns === "nomap" && maps.isSingle) {
+    throw new ConflictError(`use user namespace "nomap": ${maps.reason}`);
+  }
+  return {
+    uid: nestedIdMap(config.userns, uid, mappedIdCount(maps.uid)),
+    gid: nestedIdMap(config.userns, gid, mappedIdCount(maps.gid)),
+  };
+}
+
+async function networkPathOf(engine: Engine, id: string): Promise<string> {
+  const { status } = await observeRunning(engine, id, "join the network of");
+  return `/proc/${status.pid}/ns/net`;
+}
+
+/** Volumes that are to get the image's content, and have none of their own yet. */
+function findFreshVolumes(config: ContainerConfig, volumePath: (name: string) => string): Set<string> {
+  const fresh = new Set<string>();
+  for (const mount of config.mounts) {
+    if (mount.kind === "volume" && mount.copyUp && isEmpty(volumePath(mount.name))) fresh.add(mount.name);
+  }
+  return fresh;
+}
+
+function isEmpty(folder: string): boolean {
+  try {
+    for (const _entry of Deno.readDirSync(folder)) return false;
+    return true;
+  } catch {
+    return false; // closed to us, so a container has used it
+  }
+}
+
+/** What the caller had before the runtime raised it; undefined where nobody told. */
+function callerNofile(): { soft: number; hard: number } | undefined {
+  const { nofileSoft } = takeLaunch();
+  if (nofileSoft === undefined) return undefined;
+  const isUnlimited = nofileSoft > BigInt(Number.MAX_SAFE_INTEGER);
+  return { soft: isUnlimited ? -1 : Number(nofileSoft), hard: readHardLimit("RLIMIT_NOFILE") };
+}

@@ -1,0 +1,82 @@
+/** `rm`: removes a container with all it has written. */
+
+import { close } from "../../ffi/file.ts";
+import { takeContainerLock } from "../container/folder.ts";
+import { lockPath, observeContainers } from "../container/state.ts";
+import { ConflictError, NotFoundError } from "../errors.ts";
+import { deleteContainer, setContainerState } from "../state/containers.ts";
+import { inspectLock } from "../state/locks.ts";
+import { listVolumesOfContainer } from "../state/volumes.ts";
+import { findRow } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import { collectContainerGarbage, discard, removeVolumes } from "./garbage.ts";
+import { killAndWait } from "./kill.ts";
+
+export interface RmOptions {
+  /** Kill it where it runs, and remove it whatever state its files are in. */
+  force?: boolean;
+  /** Also the anonymous volumes that only it used. */
+  volumes?: boolean;
+  /** No error where there is no such container. */
+  ignore?: boolean;
+  /** With `force`: how long the container has to stop by itself; by default it is killed at once. */
+  timeoutSeconds?: number;
+}
+
+/** Returns the id of what was removed; undefined where there was nothing (`ignore`). */
+export async function rm(engine: Engine, text: string, options: RmOptions = {}): Promise<string | undefined> {
+  const db = await engine.database();
+  let row;
+  try {
+    row = findRow(db, text);
+  } catch (error) {
+    if (options.ignore && error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+  const [observed] = await observeContainers(db, engine.folders.containers, [row]);
+  const status = observed?.status.status;
+  if (status === "running" || status === "stopping") {
+    if (!options.force) {
+      throw new ConflictError(
+        `remove container "${text}": it is running - running containers cannot be removed without force`,
+      );
+    }
+    await killAndWait(engine, row.id, options.timeoutSeconds ?? 0);
+  }
+  // a container of --rm takes itself away
+  await removeFolder(engine, row.id);
+  const anonymous = listVolumesOfContainer(db, row.id).filter((volume) => volume.anonymous);
+  await db.transaction(() => deleteContainer(db, row.id));
+  if (options.volumes || row.autoRemove) await removeVolumes(engine, anonymous.map(({ name }) => name));
+  await collectContainerGarbage(engine);
+  return row.id;
+}
+
+async function removeFolder(engine: Engine, id: string): Promise<void> {
+  const dir = engine.containerDir(id);
+  if (inspectLockState(dir) === "missing") {
+    discard(engine, dir);
+    return;
+  }
+  let lockFd: number | null;
+  try {
+    lockFd = await takeContainerLock(dir);
+  } catch (error) {
+    if (inspectLockState(dir) === "missing") return; // its monitor was faster
+    throw error;
+  }
+  if (lockFd === null) throw new ConflictError(`remove container "${id}": it was started meanwhile`);
+  try {
+    const db = await engine.database();
+    await db.transaction(() => setContainerState(db, id, "removing"));
+    discard(engine, dir);
+  } finally {
+    close(lockFd);
+  }
+}
+
+function inspectLockState(dir: string): string {
+  const asked = inspectLock(lockPath(dir));
+  if (asked.state === "free") asked.lock[Symbol.dispose]();
+  return asked.state;
+}

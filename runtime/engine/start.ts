@@ -1,0 +1,91 @@
+/** `start`: gives a container a monitor, and that its processes. */
+
+import { close } from "../../ffi/file.ts";
+import type { ContainerConfig } from "../container/config.ts";
+import { removeRecords, takeContainerLock } from "../container/folder.ts";
+import { planContainer } from "../container/plan.ts";
+import { observeContainers } from "../container/state.ts";
+import { setupError } from "../container/setup_error.ts";
+import { NotFoundError } from "../errors.ts";
+import { setContainerState } from "../state/containers.ts";
+import { monitorSocketPath } from "../state/folders.ts";
+import { findRow, loadConfig } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import { gatherFacts } from "./plan_facts.ts";
+
+export interface StartOptions {
+  /**
+   * The caller attaches at once, and the program starts with that; what goes wrong is told to the
+   * attached client. Without it `start` returns when the program runs.
+   */
+  foreground?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface StartedContainer {
+  id: string;
+  name: string;
+  /** Where its monitor listens. */
+  socketPath: string;
+  /** It ran before; nothing was done. */
+  wasRunning: boolean;
+}
+
+/** Starts a created or exited container; one that runs is left alone. */
+export async function start(
+  engine: Engine,
+  text: string,
+  options: StartOptions = {},
+): Promise<StartedContainer> {
+  const db = await engine.database();
+  const row = findRow(db, text);
+  const dir = engine.containerDir(row.id);
+  const socketPath = monitorSocketPath(engine.folders, row.id);
+  // records the end of a former run before its files go
+  const [observed] = await observeContainers(db, engine.folders.containers, [row]);
+  if (!observed || observed.status.status === "removing") throw new NotFoundError("container", text);
+  const config = loadConfig(engine, row.id);
+  const lockFd = await takeContainerLock(dir, options.signal);
+  if (lockFd === null) return { id: row.id, name: row.name, socketPath, wasRunning: true };
+  try {
+    await db.transaction(() => {
+      if (!setContainerState(db, row.id, "starting")) throw new NotFoundError("container", text);
+    });
+    removeRecords(dir);
+  } catch (error) {
+    close(lockFd);
+    throw error;
+  }
+  return await startHeld(engine, config, lockFd, options);
+}
+
+/** Starts a container whose lock the caller holds; the descriptor is used up. */
+export async function startHeld(
+  engine: Engine,
+  config: ContainerConfig,
+  lockFd: number,
+  options: StartOptions,
+): Promise<StartedContainer> {
+  let plan;
+  let forkMonitor;
+  try {
+    [plan, { forkMonitor }] = await Promise.all([
+      gatherFacts(engine, config, options.foreground ?? false).then((facts) => planContainer(config, facts)),
+      import("../container/start.ts"),
+    ]);
+    options.signal?.throwIfAborted();
+  } catch (error) {
+    close(lockFd);
+    throw error;
+  }
+  const monitor = await forkMonitor(plan, engine.namespaces, lockFd);
+  const started = { id: config.id, name: config.name, socketPath: plan.socketPath, wasRunning: false };
+  if (options.foreground) {
+    // the attached client hears of a failure; the pipe stays open so that the monitor sees this command live
+    monitor.ready.catch(() => {});
+    return started;
+  }
+  const message = await monitor.ready;
+  if (!message.ok) throw setupError(message.failure);
+  return started;
+}
