@@ -1,6 +1,6 @@
 /** Finds the program and becomes it, through the sealed stub. */
 
-import { EACCES, ENOENT, errnoText, isErrno } from "../../ffi/errno.ts";
+import { EACCES, EINVAL, ENOENT, errnoText, isErrno } from "../../ffi/errno.ts";
 import { MACHINE } from "../../ffi/arch.ts";
 import { emitExecStub, EXEC_STUB_STATUS_FD } from "../../ffi/exec_stub.ts";
 import { dup2, faccessat, fcntl, memfd_create, statx, writeAll } from "../../ffi/file.ts";
@@ -22,6 +22,8 @@ import type { SetupFailure } from "../monitor/plan.ts";
 /** @see memfd_create(2) */
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
+/** Linux 6.3; without it vm.memfd_noexec=1 makes a file that cannot be executed. */
+const MFD_EXEC = 0x10;
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -34,10 +36,20 @@ export class ExecuteError extends Error {
 
 /** A memfd that holds the stub and can never be changed. Made before the seccomp filter is in place. */
 export function openExecStub(): number {
-  const fd = memfd_create("skiff-exec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  const fd = createExecutableMemfd();
   writeAll(fd, emitExecStub(MACHINE) as Uint8Array<ArrayBuffer>);
   fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   return fd;
+}
+
+function createExecutableMemfd(): number {
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  try {
+    return memfd_create("skiff-exec", flags | MFD_EXEC);
+  } catch (error) {
+    if (!isErrno(error, EINVAL)) throw error;
+    return memfd_create("skiff-exec", flags);
+  }
 }
 
 /**
