@@ -27,6 +27,8 @@ export interface Flag {
   hidden?: boolean;
   /** The only values that can be had so far; others are refused as not available yet. */
   only?: readonly string[];
+  /** For int: words that stand for a number. */
+  words?: Readonly<Record<string, number>>;
   /** The only values that exist. */
   choices?: readonly string[];
 }

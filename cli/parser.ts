@@ -141,7 +141,7 @@ class LineParser {
         break;
       case "int":
       case "uint":
-        this.#values.set(name, this.#integer(shown, text, flag.kind));
+        this.#values.set(name, flag.words?.[text] ?? this.#integer(shown, text, flag.kind));
         break;
       case "list":
       case "array": {

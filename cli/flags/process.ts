@@ -51,7 +51,3 @@ export const SIG_PROXY = {
     help: "Pass signals on to the process when it has no terminal",
   },
 } as const satisfies Flags;
-
-export const LATEST = {
-  latest: { kind: "bool", short: "l", help: "Act on the container created last" },
-} as const satisfies Flags;

@@ -1,5 +1,7 @@
 /** Writes to stdout and stderr, whole and in order. */
 
+import { escapeLines } from "./escape.ts";
+
 const encoder = new TextEncoder();
 
 /** Thrown when the reader of stdout has gone: `skiff ps | head -1`. Not a failure of ours. */
@@ -39,4 +41,9 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
+}
+
+/** `Warning: …`, one a line. */
+export function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) printError(`Warning: ${escapeLines(warning)}\n`);
 }

@@ -1,0 +1,116 @@
+/** @see podman-logs(1) */
+
+import type { Engine } from "../../runtime/engine/engine.ts";
+import { observe } from "../../runtime/engine/containers.ts";
+import { logSource, readLog } from "../../runtime/engine/logs.ts";
+import type { LogQuery, LogRecord } from "../../runtime/engine/logs.ts";
+import { defineCommand } from "../command.ts";
+import { engineFor } from "../engine.ts";
+import { LATEST } from "../flags/selection.ts";
+import { parseTime } from "../output/time_argument.ts";
+import { print, printError } from "../output/print.ts";
+import { selectContainers } from "../selection.ts";
+
+export const command = defineCommand({
+  usage: "[options] CONTAINER [CONTAINER...]",
+  description: "What went to stderr goes to stderr again. Several containers' lines begin with their ids.",
+  examples: ["skiff logs -f web", "skiff logs --tail 20 --timestamps web", "skiff logs --since 10m web db"],
+  flags: {
+    follow: { kind: "bool", short: "f", help: "Go on until the container ends" },
+    ...LATEST,
+    names: {
+      kind: "bool",
+      short: "n",
+      help: "Begin lines with names instead of ids, where there are several",
+    },
+    since: {
+      kind: "string",
+      value: "TIME",
+      help: "From TIME on: 10m, 2026-11-20T10:00:00Z, seconds since 1970",
+    },
+    tail: { kind: "int", value: "N", words: { all: -1 }, help: "Only the last N lines (default all)" },
+    timestamps: { kind: "bool", short: "t", help: "Begin lines with their time" },
+    until: { kind: "string", value: "TIME", help: "Up to TIME" },
+  },
+  async run({ options, args, global }) {
+    const now = Date.now();
+    const nanoseconds = (text: string | undefined, name: string) =>
+      text === undefined ? undefined : BigInt(Math.round(parseTime(text, name, now) * 1000)) * 1000n;
+    const query: LogQuery = {
+      tail: options.tail !== undefined && options.tail >= 0 ? options.tail : undefined,
+      since: nanoseconds(options.since, "since"),
+      until: nanoseconds(options.until, "until"),
+    };
+    const engine = engineFor(global);
+    const none = "specify at least one container name or ID to log";
+    const targets = await selectContainers(engine, { args, latest: options.latest }, none);
+    const shown = targets.map(async (name) => {
+      const prefix = targets.length > 1 ? await prefixOf(engine, name, options.names) : "";
+      return async () => {
+        const ended = options.follow ? untilEnd(engine, name) : undefined;
+        const writer = new LineWriter(prefix, options.timestamps);
+        const source = await logSource(engine, name);
+        for await (const records of readLog(source, { ...query, follow: options.follow, ended })) {
+          writer.write(records);
+        }
+      };
+    });
+    const copies = await Promise.all(shown);
+    if (options.follow) await Promise.all(copies.map((copy) => copy()));
+    else for (const copy of copies) await copy();
+  },
+});
+
+/** `web `, or the twelve digits of the id. */
+async function prefixOf(engine: Engine, name: string, asName: boolean): Promise<string> {
+  const { row } = await observe(engine, name);
+  return `${asName ? row.name : row.id.slice(0, 12)} `;
+}
+
+async function untilEnd(engine: Engine, name: string): Promise<void> {
+  const { wait } = await import("../../runtime/engine/wait.ts");
+  const { status } = (await observe(engine, name)).status;
+  if (status === "running" || status === "stopping") await wait(engine, name);
+}
+
+const encoder = new TextEncoder();
+const NOTHING = new Uint8Array(0);
+
+/** Puts prefix and time before lines, but not within one that comes in pieces; the bytes stay as they are. */
+class LineWriter {
+  readonly #isWithinLine = { stdout: false, stderr: false };
+
+  constructor(readonly prefix: string, readonly timestamps: boolean) {}
+
+  write(records: readonly LogRecord[]): void {
+    let stream: LogRecord["stream"] = "stdout";
+    let pending: Uint8Array[] = [];
+    const flush = () => {
+      if (pending.length > 0) (stream === "stdout" ? print : printError)(joined(pending));
+      pending = [];
+    };
+    for (const record of records) {
+      if (record.stream !== stream) flush();
+      stream = record.stream;
+      pending.push(this.#prefixOf(record), record.bytes);
+      this.#isWithinLine[record.stream] = !record.endsLine;
+    }
+    flush();
+  }
+
+  #prefixOf({ stream, time }: LogRecord): Uint8Array {
+    if (this.#isWithinLine[stream]) return NOTHING;
+    const text = this.prefix + (this.timestamps ? `${time} ` : "");
+    return text === "" ? NOTHING : encoder.encode(text);
+  }
+}
+
+function joined(parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,60 @@
+/** @see podman-run(1) */
+
+import { attachTo } from "../../runtime/engine/attach.ts";
+import { run, settle } from "../../runtime/engine/run.ts";
+import { callerFacts } from "../caller.ts";
+import { defineCommand } from "../command.ts";
+import { engineFor } from "../engine.ts";
+import { CREATE_FLAGS, toCreateOptions } from "../flags/create.ts";
+import { SIG_PROXY } from "../flags/process.ts";
+import { print, printWarnings } from "../output/print.ts";
+import { PullWatch } from "../terminal/pull_watch.ts";
+import { windowSize } from "../terminal/raw_mode.ts";
+import { exitCodeOf, joinSession } from "../terminal/session.ts";
+
+export const command = defineCommand({
+  usage: "[options] IMAGE [COMMAND [ARG...]]",
+  description:
+    "Creates a container from an image, pulled where it is missing, and starts it. The exit code is the\n" +
+    "program's; 125 where skiff failed, 126 where the program cannot be executed, 127 where there is none.\n" +
+    "The image `host` is made of this machine's own folders; without root, /usr and /etc are read-only in it.",
+  examples: [
+    "skiff run --rm host cat /etc/os-release",
+    "skiff run --rm -it docker.io/library/debian bash",
+    "skiff run -d --name db -e POSTGRES_PASSWORD -v data:/var/lib/postgresql/data docker.io/library/postgres",
+    "skiff run --rm -v .:/src:ro -w /src --read-only docker.io/library/golang go vet ./...",
+  ],
+  flags: {
+    ...CREATE_FLAGS,
+    ...SIG_PROXY,
+    detach: { kind: "bool", short: "d", help: "Run in the background and print the container's id" },
+  },
+  optionsFirst: true,
+  arity: { min: 1 },
+  async run({ options, given, args, global }) {
+    const engine = engineFor(global);
+    const asked = toCreateOptions(options, given, args, callerFacts());
+    if (options.tty) asked.size = windowSize();
+    const watch = new PullWatch(options.quiet);
+    const { id, socketPath } = await watch.during(() =>
+      run(engine, asked, {
+        foreground: !options.detach,
+        signal: watch.signal,
+        progress: watch.progress,
+        warn: (text) => printWarnings([text]),
+      })
+    );
+    if (options.detach) return print(`${id}\n`);
+    try {
+      const outcome = await joinSession((streams) => attachTo(socketPath, streams), {
+        tty: options.tty,
+        stdin: options.interactive,
+        detachKeys: options["detach-keys"],
+        sigProxy: options["sig-proxy"],
+      });
+      return exitCodeOf(outcome);
+    } finally {
+      await settle(engine, id);
+    }
+  },
+});

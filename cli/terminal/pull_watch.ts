@@ -1,0 +1,57 @@
+/** What a pull needs of the terminal: its progress shown, and a Ctrl-C that ends it cleanly. */
+
+import type { PullProgress } from "../../runtime/engine/pull.ts";
+import { PullProgressBar } from "../output/progress.ts";
+
+/** The user asked to stop; what was downloaded stays for the next try. */
+export class InterruptedError extends Error {
+  override name = "InterruptedError";
+  constructor(signal: "SIGINT" | "SIGTERM", readonly exitCode = signal === "SIGINT" ? 130 : 143) {
+    super(`interrupted by ${signal}`);
+  }
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** Costs nothing until the first event: a `run` of an image that is there shows nothing. */
+export class PullWatch implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #bar = new PullProgressBar();
+  readonly #listeners = SIGNALS.map((name) => ({
+    name,
+    stop: () => this.#controller.abort(new InterruptedError(name)),
+  }));
+  #isListening = false;
+
+  constructor(private readonly quiet: boolean) {}
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly progress = (event: PullProgress): void => {
+    if (!this.#isListening) {
+      this.#isListening = true;
+      for (const { name, stop } of this.#listeners) Deno.addSignalListener(name, stop);
+    }
+    if (!this.quiet) this.#bar.update(event);
+  };
+
+  /** Runs `action`; after a signal its error, whatever it is, gives way to the interruption. */
+  async during<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      throw this.signal.aborted ? this.signal.reason : error;
+    } finally {
+      this[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isListening) return;
+    this.#isListening = false;
+    if (!this.quiet) this.#bar.finish();
+    for (const { name, stop } of this.#listeners) Deno.removeSignalListener(name, stop);
+  }
+}
