@@ -32,7 +32,7 @@ export class EpollEvents {
 
   /** Waits up to `timeoutMs` (-1: for ever); gives the number of events, 0 on a timeout or signal. @see epoll_wait(2) */
   waitBlocking(epfd: number, timeoutMs: number): number {
-    const count = libc("poll").epoll_wait(epfd, this.#buffer, this.capacity, timeoutMs);
+    const count = libc("poll").epoll_pwait(epfd, this.#buffer, this.capacity, timeoutMs, null);
     if (count !== -1) return count;
     const code = errno();
     if (code === EINTR) return 0;
@@ -56,7 +56,11 @@ export function pollBlocking(fd: number, events: number, timeoutMs: number): num
   const view = new DataView(entry.buffer);
   view.setInt32(0, fd, true);
   view.setInt16(4, events, true);
-  retry("poll", () => libc("poll").poll(entry, 1, timeoutMs));
+  // struct timespec; none waits for ever.
+  const timeout = timeoutMs < 0 ? null : new Uint8Array(
+    new BigInt64Array([BigInt(Math.floor(timeoutMs / 1000)), BigInt(timeoutMs % 1000) * 1_000_000n]).buffer,
+  );
+  retry("ppoll", () => libc("poll").ppoll(entry, 1, timeout, null));
   return view.getUint16(6, true);
 }
 

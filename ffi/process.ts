@@ -230,22 +230,22 @@ export function capset(effective: bigint, permitted: bigint, inheritable: bigint
 
 /** @see getuid(2) */
 export function getuid(): number {
-  return libc("credentials").getuid();
+  return libc("credentials").getuid() >>> 0;
 }
 
 /** @see geteuid(2) */
 export function geteuid(): number {
-  return libc("credentials").geteuid();
+  return libc("credentials").geteuid() >>> 0;
 }
 
 /** @see getgid(2) */
 export function getgid(): number {
-  return libc("credentials").getgid();
+  return libc("credentials").getgid() >>> 0;
 }
 
 /** @see getegid(2) */
 export function getegid(): number {
-  return libc("credentials").getegid();
+  return libc("credentials").getegid() >>> 0;
 }
 
 function bytes(array: ArrayBufferView<ArrayBuffer>): Uint8Array<ArrayBuffer> {

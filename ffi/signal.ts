@@ -7,29 +7,40 @@ import { SIG_SETMASK } from "./constants/signal.ts";
 /** Number of the last real-time signal. */
 const LAST_SIGNAL = 64;
 
-/** A sigset_t (glibc: 128 bytes) of these signals. @see sigsetops(3) */
+/** Size of the kernel's sigset_t. */
+const SIGSET_BYTES = 8;
+
+/** glibc's sigset_t (128 bytes, of which the kernel takes the first 8) of these signals. @see sigsetops(3) */
 export function signalSet(signals: readonly number[]): Uint8Array<ArrayBuffer> {
   const set = new Uint8Array(128);
   for (const signal of signals) set[(signal - 1) >> 3]! |= 1 << ((signal - 1) & 7);
   return set;
 }
 
+/** struct kernel_sigaction { handler; flags; restorer; mask; } of all zeros: SIG_DFL. */
+const DEFAULT_ACTION = new Uint8Array(32);
+
 /** Every signal back to its default action: what execve(2) leaves ignored stays ignored otherwise. */
 export function resetSignalDispositions(): void {
-  for (let signal = 1; signal <= LAST_SIGNAL; signal++) libc("signal").signal(signal, null);
+  for (let signal = 1; signal <= LAST_SIGNAL; signal++) {
+    // SIGKILL and SIGSTOP refuse, and are at their default anyway.
+    libc("signal").rt_sigaction(signal, DEFAULT_ACTION, null, SIGSET_BYTES);
+  }
 }
 
-/** Ignores a signal. @see signal(2) */
+/** Ignores a signal. @see sigaction(2) */
 export function ignoreSignal(signal: number): void {
-  libc("signal").signal(signal, Deno.UnsafePointer.create(1n));
+  const action = new Uint8Array(32);
+  action[0] = 1; // SIG_IGN
+  check("rt_sigaction", libc("signal").rt_sigaction(signal, action, null, SIGSET_BYTES));
 }
 
 /** Blocks exactly these signals. @see sigprocmask(2) */
 export function setSignalMask(signals: readonly number[]): void {
-  check("sigprocmask", libc("signal").sigprocmask(SIG_SETMASK, signalSet(signals), null));
+  check("sigprocmask", libc("signal").rt_sigprocmask(SIG_SETMASK, signalSet(signals), null, SIGSET_BYTES));
 }
 
 /** A descriptor that yields a struct signalfd_siginfo (128 bytes) for each of these, which must be blocked. */
 export function signalfd(signals: readonly number[], flags: number): number {
-  return check("signalfd", libc("signal").signalfd(-1, signalSet(signals), flags));
+  return check("signalfd", libc("signal").signalfd4(-1, signalSet(signals), SIGSET_BYTES, flags));
 }
