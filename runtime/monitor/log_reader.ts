@@ -56,6 +56,8 @@ export async function* readLog(
       const old = await openFile(`${log.path}.1`);
       if (old !== undefined) {
         using _ = old;
+        // A rotation between the two opens would have given the same file twice.
+        if (file !== undefined && await isSameFile(old, file)) await old.seek(0, Deno.SeekMode.End);
         for await (const records of readRecords(old, new LineSplitter(parse), query.signal)) {
           yield records.filter(select);
         }
@@ -221,9 +223,13 @@ async function openFile(path: string): Promise<Deno.FsFile | undefined> {
 async function openNext(path: string, current: Deno.FsFile | undefined): Promise<Deno.FsFile | undefined> {
   const next = await openFile(path);
   if (next === undefined || current === undefined) return next;
-  const [now, before] = [await next.stat(), await current.stat()];
-  if (now.ino !== before.ino || now.dev !== before.dev) return next;
+  if (!await isSameFile(next, current)) return next;
   next.close();
+}
+
+async function isSameFile(one: Deno.FsFile, other: Deno.FsFile): Promise<boolean> {
+  const [a, b] = [await one.stat(), await other.stat()];
+  return a.ino === b.ino && a.dev === b.dev;
 }
 
 /** Tells when the log's folder has changed, or the container has ended. @see inotify(7) */

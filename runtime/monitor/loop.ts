@@ -33,8 +33,12 @@ export class EventLoop {
   readonly #timers = new Set<Timer>();
   #isStopped = false;
 
-  /** Calls `handler` while `fd` is ready for one of `events`. An `events` of 0 waits for errors only. */
+  /**
+   * Calls `handler` while `fd` is ready for one of `events`; at most one handler a descriptor. An `events`
+   * of 0 waits for errors only.
+   */
   watch(fd: number, handler: Handler, events: number = EPOLLIN): void {
+    if (this.#handlers.has(fd)) return;
     epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, events);
     this.#handlers.set(fd, handler);
   }

@@ -132,16 +132,13 @@ class ContainerMonitor {
       const failure = error instanceof StageError
         ? describeSetupFailure(error.stage, error.cause)
         : describeSetupFailure("start the monitor", error);
-      this.#makeSession(false).failBlocking(failure);
-      this.#socket.remove();
-      return;
+      return this.#makeSession(false).failBlocking(failure);
     }
     detachStandardStreams();
     setProcessTitle(`skiff: ${plan.name}`);
     if (plan.pidFile) Deno.writeTextFileSync(plan.pidFile, String(this.#process.pid));
     if (plan.conmonPidFile) Deno.writeTextFileSync(plan.conmonPidFile, String(getpid()));
     session.runBlocking(this.#process);
-    this.#socket.remove();
   }
 
   /** Writes down what no code expected, so that the next command can tell it. */
@@ -175,7 +172,7 @@ class ContainerMonitor {
       describe: () => ({ id: plan.id, name: plan.name, monitorPid: getpid(), state: this.#state ?? null }),
       onRunning: (startedAt) => this.#writeState("running", startedAt),
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
-      onEnd: (record, isClientComing) => this.#end(record, isClientComing),
+      onEnd: (record) => this.#end(record),
       onLinger: () => this.#unmountRootfs(),
     });
   }
@@ -194,10 +191,10 @@ class ContainerMonitor {
     writeState(this.#plan.containerDir, this.#state);
   }
 
-  #end(record: ExitRecord, isClientComing: boolean): void {
+  #end(record: ExitRecord): void {
     const plan = this.#plan;
     writeExit(plan.containerDir, record);
-    if (!isClientComing) this.#socket.remove();
+    this.#socket.remove();
     if (plan.autoRemove) {
       this.#unmountRootfs();
       for (const folder of [plan.containerDir, ...plan.removeWith]) removeFolder(folder);

@@ -37,13 +37,21 @@ export class OutputPump {
     const pipe = new OutputPipe(fd, stream, terminalInput !== undefined);
     this.#terminalInput = terminalInput;
     this.#pipes.push(pipe);
-    this.#watch(pipe);
+    if (!this.#isHeld) this.#watch(pipe);
   }
 
-  /** Stops reading, so that the container has to wait, and goes on again. */
+  /**
+   * Stops reading, so that the container has to wait, and goes on again. A pipe is not even watched
+   * meanwhile: its end would be reported again and again.
+   */
   hold(held: boolean): void {
+    if (held === this.#isHeld) return;
     this.#isHeld = held;
-    this.updateInterest();
+    for (const pipe of this.#pipes) {
+      if (!pipe.isOpen) continue;
+      if (held) this.loop.unwatch(pipe.fd);
+      else this.#watch(pipe);
+    }
   }
 
   /** To be called when the terminal's input has begun or ceased to wait. */
@@ -84,13 +92,12 @@ export class OutputPump {
   }
 
   #interest(pipe: OutputPipe): number {
-    return (this.#isHeld ? 0 : EPOLLIN) | (pipe.isTerminal && this.#terminalInput!.isWaiting ? EPOLLOUT : 0);
+    return EPOLLIN | (pipe.isTerminal && this.#terminalInput!.isWaiting ? EPOLLOUT : 0);
   }
 
   #serve(pipe: OutputPipe, events: number): void {
     if (events & EPOLLOUT) this.#terminalInput?.flush();
-    // The end of a pipe is reported whether it is waited for or not.
-    if (pipe.isOpen && events & ~EPOLLOUT && !(this.#isHeld && events & EPOLLIN)) this.#move(pipe);
+    if (pipe.isOpen && events & ~EPOLLOUT) this.#move(pipe);
   }
 
   /** Reads once, logs, sends. Gives whether there may be more. */
@@ -110,7 +117,7 @@ export class OutputPump {
     if (pipe.isTerminal && !this.#isDraining) {
       this.loop.unwatch(pipe.fd);
       this.loop.after(TERMINAL_RETRY_MS, () => {
-        if (pipe.isOpen && !this.#isDraining) this.#watch(pipe);
+        if (pipe.isOpen && !this.#isDraining && !this.#isHeld) this.#watch(pipe);
       });
       return;
     }

@@ -184,8 +184,10 @@ export function parseSignal(value: unknown): number {
   return value;
 }
 
+const MAX_TIMEOUT_SECONDS = 0x7fffffff;
+
 function parseTimeout(value: unknown): number {
-  if (value === -1 || (isCount(value) && value <= 0x7fffffff)) return value as number;
+  if (value === -1 || (typeof value === "number" && value >= 0 && value <= MAX_TIMEOUT_SECONDS)) return value;
   throw new SkiffError("read frame: a timeout is a number of seconds, or -1");
 }
 

@@ -75,7 +75,6 @@ export class Server {
   readonly #clients = new Map<number, Client>();
   /** Shared: what is read of a client is dealt with at once. */
   readonly #buffer = new Uint8Array(READ_BYTES);
-  readonly #uid = geteuid();
   #wasAttached = false;
   #isHolding = false;
   #holdTimer: Timer | undefined;
@@ -152,7 +151,7 @@ export class Server {
       return;
     }
     // The socket is 0600 in a 0700 folder; this holds where someone loosened that.
-    if (this.#clients.size >= CLIENT_LIMIT || peerCredentials(fd).uid !== this.#uid) return close(fd);
+    if (this.#clients.size >= CLIENT_LIMIT || peerCredentials(fd).uid !== geteuid()) return close(fd);
     const client: Client = {
       fd,
       queue: new OutboundQueue(fd, this.spillFolder),

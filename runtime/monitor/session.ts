@@ -46,8 +46,8 @@ export interface SessionProcess {
   control: number;
   /** Its next word; `executed` and `failure` are the last, and close `control`. */
   receive(): Exclude<InitMessage, { kind: "map-ids" }>;
-  /** Lets it execute the program. */
-  openBarrier(): void;
+  /** Lets it execute the program. Absent where it does so at once. */
+  openBarrier?(): void;
   /** Absent where a terminal comes by a message, and with the log driver passthrough. */
   pipes?: Pipes;
 }
@@ -67,16 +67,16 @@ export interface SessionOptions {
   onRunning(startedAt: string): void;
   /** Somebody asked it to stop. */
   onStopping(): void;
-  /** It is over and all output is logged; clients are told after this, one of which may not have come yet. */
-  onEnd(record: ExitRecord, isClientComing: boolean): void;
+  /** It is over and all output is logged; clients are told after this. */
+  onEnd(record: ExitRecord): void;
   /** Clients have still to read: let go of all that the container held. */
   onLinger(): void;
 }
 
 /** How long a foreground start waits for its client once the parent has gone. */
 const ABANDONED_MS = 10_000;
-/** How long the end of a foreground start waits for a client that has not come yet. */
-const LATE_CLIENT_MS = 2_000;
+/** How long the output of a foreground start that has ended waits for its client. */
+const LATE_CLIENT_MS = 5_000;
 /** How long clients may take to read the rest when everything else is over. */
 const LINGER_MS = 600_000;
 
@@ -109,6 +109,8 @@ export class Session implements Control {
   #isStopping = false;
   #exitCode: number | undefined;
   #hasAnsweredParent = false;
+  /** What is done when the client of a foreground start has come. */
+  #whenAttached: (() => void) | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -116,11 +118,14 @@ export class Session implements Control {
     this.#size = options.stdio.size;
     this.#server = new Server(this.loop, options.listen, this, options.spillFolder);
     this.#pump = new OutputPump(this.loop, options.log, (type, frame) => this.#server.output(type, frame));
+    // The first client of a foreground start gets the output from its first byte on.
+    this.#pump.hold(this.#isClientMissing);
   }
 
   /** Takes the program over and serves it to its end. Returns when every client has read what is its. */
   runBlocking(process: SessionProcess): void {
     this.#process = process;
+    this.#hasGone = process.openBarrier === undefined;
     const { pipes } = process;
     if (pipes !== undefined) {
       if (pipes.stdin !== -1) this.#input = this.#makeInput(pipes.stdin, false);
@@ -130,14 +135,15 @@ export class Session implements Control {
     this.loop.watch(process.control, () => this.#hearInit());
     const signals = signalfd(HANDLED_SIGNALS, SFD_NONBLOCK | SFD_CLOEXEC);
     this.loop.watch(signals, () => this.#takeSignals(signals));
-    if (!this.#mayStart) this.#watchParent();
+    if (this.#isClientMissing) this.#watchParent();
     this.loop.runBlocking();
   }
 
   /** Tells a failure from before there was a program to the parent, and to the client that it sends. */
   failBlocking(failure: SetupFailure): void {
     this.#failure = failure;
-    this.#end(125);
+    this.#answerParent({ ok: false, failure });
+    this.#withClient(() => this.#end(125));
     this.loop.runBlocking();
   }
 
@@ -198,7 +204,12 @@ export class Session implements Control {
   }
 
   attached(first: boolean): void {
-    if (first) this.#letStart();
+    if (!first) return;
+    this.#pump.hold(false);
+    this.#letStart();
+    const waiting = this.#whenAttached;
+    this.#whenAttached = undefined;
+    waiting?.();
   }
 
   holdOutput(held: boolean): void {
@@ -218,16 +229,29 @@ export class Session implements Control {
       this.loop.unwatch(ready);
       if (getppid() === parent) return;
       this.loop.after(ABANDONED_MS, () => {
-        if (!this.#mayStart && this.#exitCode === undefined) this.signal(SIGKILL);
+        if (this.#isClientMissing && this.#exitCode === undefined) this.signal(SIGKILL);
       });
     }, 0);
+  }
+
+  get #isClientMissing(): boolean {
+    return this.#options.stdio.startOnAttach && !this.#server.wasAttached;
+  }
+
+  /** Does it now, or when the client of a foreground start has come, or not come in time. */
+  #withClient(action: () => void): void {
+    if (!this.#isClientMissing) return action();
+    this.#whenAttached = action;
+    this.loop.after(LATE_CLIENT_MS, () => {
+      if (this.#whenAttached === action) action();
+    });
   }
 
   #letStart(): void {
     this.#mayStart = true;
     if (!this.#isReady || this.#hasGone) return;
     this.#hasGone = true;
-    this.#process!.openBarrier();
+    this.#process!.openBarrier?.();
   }
 
   #hearInit(): void {
@@ -292,10 +316,12 @@ export class Session implements Control {
     this.#exitCode = exitCode;
     // What init said before it ended is still to be heard, up to the end of the socket.
     while (!this.#hasSpoken) this.#hearInit();
-    this.#pump.drain(() => {
-      this.#input?.close();
-      this.#end(exitCode);
-    });
+    this.#withClient(() =>
+      this.#pump.drain(() => {
+        this.#input?.close();
+        this.#end(exitCode);
+      })
+    );
   }
 
   #end(exitCode: number): void {
@@ -309,23 +335,16 @@ export class Session implements Control {
       finishedAt: nowText(),
       oomKilled: false,
     };
-    let lateClient = this.#options.stdio.startOnAttach && !this.#server.wasAttached;
-    this.#options.onEnd(record, lateClient);
+    this.#options.onEnd(record);
     const initPid = this.#process?.pid ?? 0;
     this.#answerParent(failure === undefined ? { ok: true, initPid } : { ok: false, failure });
     const last = failure === undefined
       ? encodeJsonFrame(FRAME.EXIT, record)
       : encodeJsonFrame(FRAME.ERROR, { message: failure.message, failure });
-    this.#server.end(last, () => {
-      if (!lateClient || this.#server.wasAttached) this.loop.stop();
-    });
-    if (this.#server.isEmpty && !lateClient) return;
+    this.#server.end(last, () => this.loop.stop());
+    if (this.#server.isEmpty) return;
     this.#options.onLinger();
-    this.loop.after(lateClient ? LATE_CLIENT_MS : LINGER_MS, () => {
-      if (!lateClient || this.#server.isEmpty) return this.loop.stop();
-      lateClient = false;
-      this.loop.after(LINGER_MS, () => this.loop.stop());
-    });
+    this.loop.after(LINGER_MS, () => this.loop.stop());
   }
 
   #okPayload(): Record<string, unknown> {

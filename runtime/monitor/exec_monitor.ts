@@ -1,0 +1,126 @@
+/**
+ * The monitor of an exec session: the loop and protocol of a container's, for one more program in it.
+ *
+ * Its exit record lies in the session's folder. It keeps no log, and it does not outlive the container: its
+ * program is killed with the container's pid namespace.
+ */
+
+import { SIGKILL, SIGTERM } from "../../ffi/constants/signal.ts";
+import { closeAllExcept } from "../../ffi/file.ts";
+import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
+import { type ExecHandle, receiveExecMessage, spawnExec } from "../init/exec.ts";
+import { describeSetupFailure, type InitMessage } from "../init/handshake.ts";
+import { type ExecPlan, type ExitRecord, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
+import { setProcessTitle } from "./process_title.ts";
+import { bootId, processStartTime, writeExit, writeState } from "./records.ts";
+import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
+import { SocketFile } from "./socket_file.ts";
+import { closeChildEnds, detachStandardStreams, makePipes } from "./stdio.ts";
+
+/** What the session's monitor inherits; it closes everything else. */
+export interface ExecMonitorFds {
+  /** The listening socket at `plan.socketPath`. */
+  listen: number;
+  /** The writing end of a pipe to the parent, for one ReadyMessage. */
+  ready: number;
+}
+
+/** The words of a session that asks for no stop signal of its own. */
+const STOP = { signal: SIGTERM, timeoutSeconds: 10 };
+
+/** Runs an exec session to its end, and ends this process. To be called in a forked child. */
+export function runExecMonitor(plan: ExecPlan, fds: ExecMonitorFds): never {
+  let process: SessionProcess | undefined;
+  try {
+    closeAllExcept([fds.listen, fds.ready]);
+    setsid();
+    blockSessionSignals();
+    const socket = new SocketFile(plan.socketPath);
+    const session = makeSession(plan, fds, socket, () => process!.pid);
+    try {
+      process = spawn(plan);
+    } catch (error) {
+      session.failBlocking(describeSetupFailure("enter the container", error));
+      _exit(0);
+    }
+    detachStandardStreams();
+    setProcessTitle(`skiff: exec ${plan.containerId.slice(0, 12)}`);
+    session.runBlocking(process);
+  } catch (error) {
+    reportLoss(plan, error, process);
+    _exit(125);
+  }
+  _exit(0);
+}
+
+function spawn(plan: ExecPlan): SessionProcess {
+  const pipes = plan.stdio.tty ? undefined : makePipes(plan.stdio);
+  const handle = spawnExec(plan, pipes?.child ?? "terminal");
+  if (pipes !== undefined) closeChildEnds(pipes);
+  const { pid, pidfd, control } = handle;
+  return { pid, pidfd, control, receive: () => receive(handle), pipes };
+}
+
+/** A session joins namespaces and never makes one: there are no ids to be mapped. */
+function receive(handle: ExecHandle): Exclude<InitMessage, { kind: "map-ids" }> {
+  const message = receiveExecMessage(handle);
+  if (message.kind === "map-ids") throw new Error("an exec session asked for id maps");
+  return message;
+}
+
+function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pid: () => number): Session {
+  let state: StateRecord | undefined;
+  return new Session({
+    listen: fds.listen,
+    ready: fds.ready,
+    stdio: plan.stdio,
+    stop: STOP,
+    log: undefined,
+    spillFolder: plan.sessionDir,
+    describe: () => ({ id: plan.sessionId, containerId: plan.containerId, state: state ?? null }),
+    onRunning: (startedAt) => {
+      state = {
+        version: PROTOCOL_VERSION,
+        status: "running",
+        monitorPid: getpid(),
+        initPid: pid(),
+        initStartTime: processStartTime(pid()),
+        startedAt,
+        bootId: bootId(),
+      };
+      ignoreMissing(() => writeState(plan.sessionDir, state!));
+    },
+    onStopping: () => {},
+    onEnd: (record: ExitRecord) => {
+      ignoreMissing(() => writeExit(plan.sessionDir, record));
+      socket.remove();
+    },
+    onLinger: () => {},
+  });
+}
+
+/** The folder of a container that is removed goes under its sessions; their clients are told all the same. */
+function ignoreMissing(write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function reportLoss(plan: ExecPlan, error: unknown, process: SessionProcess | undefined): void {
+  try {
+    const at = new Date().toISOString();
+    writeExit(plan.sessionDir, {
+      version: PROTOCOL_VERSION,
+      exitCode: 125,
+      error: `monitor: ${error instanceof Error ? error.message : String(error)}`,
+      startedAt: at,
+      finishedAt: at,
+      oomKilled: false,
+    });
+    if (process !== undefined) kill(process.pid, SIGKILL);
+  } catch {
+    // The session's clients see their connection end.
+  }
+}

@@ -1,0 +1,58 @@
+import { assertEquals, assertMatch } from "../../tests/assertions.ts";
+import type { ExitRecord, StateRecord } from "./plan.ts";
+import {
+  bootId,
+  processStartTime,
+  readExit,
+  readState,
+  removeRecords,
+  writeExit,
+  writeState,
+} from "./records.ts";
+
+const STATE: StateRecord = {
+  version: 1,
+  status: "running",
+  monitorPid: 10,
+  initPid: 11,
+  initStartTime: "123",
+  startedAt: "2016-10-06T00:17:09.669794202Z",
+  bootId: "b",
+};
+const EXIT: ExitRecord = {
+  version: 1,
+  exitCode: 3,
+  error: "",
+  startedAt: STATE.startedAt,
+  finishedAt: STATE.startedAt,
+  oomKilled: false,
+};
+
+Deno.test("records come back as written, and only the user may read them", () => {
+  const folder = Deno.makeTempDirSync();
+  assertEquals([readState(folder), readExit(folder)], [undefined, undefined]);
+  writeState(folder, STATE);
+  writeExit(folder, EXIT);
+  assertEquals([readState(folder), readExit(folder)], [STATE, EXIT]);
+  assertEquals([...Deno.readDirSync(folder)].map((entry) => entry.name).sort(), ["exit.json", "state.json"]);
+  assertEquals(Deno.statSync(`${folder}/exit.json`).mode! & 0o777, 0o600);
+  removeRecords(folder);
+  removeRecords(folder);
+  assertEquals([...Deno.readDirSync(folder)], []);
+  Deno.removeSync(folder);
+});
+
+Deno.test("a torn or foreign record reads as none", () => {
+  const folder = Deno.makeTempDirSync();
+  for (const text of ["", "{", "null", "[]", '{"exitCode":"3"}']) {
+    Deno.writeTextFileSync(`${folder}/exit.json`, text);
+    assertEquals(readExit(folder), undefined);
+  }
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("a process is named by pid and start time", () => {
+  assertMatch(processStartTime(Deno.pid), /^\d+$/);
+  assertEquals(processStartTime(0x7ffffffe), "");
+  assertMatch(bootId(), /^[0-9a-f-]{36}$/);
+});

@@ -1,0 +1,242 @@
+/** The monitor's loop with real children: output, log, clients, signals, end. */
+
+import { Attachment } from "../runtime/monitor/attachment.ts";
+import { requestMonitor, sendSignal, stopAndWait, waitForExit } from "../runtime/monitor/client.ts";
+import { parseDetachKeys } from "../runtime/monitor/detach_keys.ts";
+import { readLog } from "../runtime/monitor/log_reader.ts";
+import { readExit, readState } from "../runtime/monitor/records.ts";
+import { inspectLock } from "../runtime/state/locks.ts";
+import { assert, assertEquals } from "./assertions.ts";
+import { Collected, MonitorFixture, Typed } from "./monitor_fixture.ts";
+
+async function logged(monitor: MonitorFixture): Promise<{ stdout: string; stderr: string }> {
+  const text = { stdout: "", stderr: "" };
+  const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+  for await (const records of readLog(monitor.plan.log)) {
+    for (const { stream, bytes } of records) text[stream] += decoders[stream].decode(bytes, { stream: true });
+  }
+  return text;
+}
+
+Deno.test("output, log and exit record of a detached run", async () => {
+  await using monitor = MonitorFixture.start({ script: "echo out; echo err >&2; printf part; exit 7" });
+  assertEquals((await monitor.ready).ok, true);
+  assertEquals(await monitor.ended(), 0);
+  assertEquals(await logged(monitor), { stdout: "out\npart", stderr: "err\n" });
+  const exit = readExit(monitor.plan.containerDir)!;
+  assertEquals([exit.exitCode, exit.error, exit.oomKilled], [7, "", false]);
+  assert(exit.startedAt < exit.finishedAt, `${exit.startedAt} !< ${exit.finishedAt}`);
+});
+
+Deno.test("a foreground run loses no byte to its first client, and is told the exit code", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "echo first; echo oops >&2; exit 3",
+    startOnAttach: true,
+  });
+  const [out, err] = [new Collected(), new Collected()];
+  const attachment = await Attachment.open(monitor.plan.socketPath, { stdout: out.sink, stderr: err.sink });
+  const outcome = await attachment.outcome;
+  assertEquals([out.text, err.text], ["first\n", "oops\n"]);
+  assertEquals(outcome.kind === "exited" && outcome.record.exitCode, 3);
+  assertEquals(inspectLock(monitor.lockPath).state, "free");
+});
+
+Deno.test("a signal's death is 128 and its number", async () => {
+  await using monitor = MonitorFixture.start({ script: "kill -9 $$" });
+  await monitor.ended();
+  assertEquals(readExit(monitor.plan.containerDir)?.exitCode, 137);
+});
+
+Deno.test("stdin reaches the program, and its end after the only client's", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "cat; echo end",
+    startOnAttach: true,
+    openStdin: true,
+    stdinOnce: true,
+  });
+  const [out, stdin] = [new Collected(), new Typed()];
+  const attachment = await Attachment.open(monitor.plan.socketPath, { stdin, stdout: out.sink });
+  stdin.type("hello\n");
+  await out.until(/hello\n/);
+  stdin.end();
+  await attachment.outcome;
+  assertEquals(out.text, "hello\nend\n");
+});
+
+Deno.test("a megabyte of input comes back whole", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "cat",
+    startOnAttach: true,
+    openStdin: true,
+    stdinOnce: true,
+    log: "none",
+  });
+  const line = "0123456789abcdef".repeat(63) + "\n";
+  let left = 1024;
+  const stdin = {
+    read(buffer: Uint8Array): Promise<number | null> {
+      if (left-- === 0) return Promise.resolve(null);
+      return Promise.resolve(new TextEncoder().encodeInto(line, buffer).written);
+    },
+  };
+  const out = new Collected();
+  await (await Attachment.open(monitor.plan.socketPath, { stdin, stdout: out.sink })).outcome;
+  assertEquals(out.text === line.repeat(1024), true);
+});
+
+Deno.test("several clients get the same output; one detaches by keys and the program goes on", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "read a; echo got $a; read b; echo got $b",
+    openStdin: true,
+    startOnAttach: true,
+  });
+  const [one, two] = [new Collected(), new Collected()];
+  const [firstKeys, secondKeys] = [new Typed(), new Typed()];
+  const detachKeys = parseDetachKeys("ctrl-p,ctrl-q");
+  const { socketPath } = monitor.plan;
+  const first = await Attachment.open(socketPath, { stdin: firstKeys, stdout: one.sink, detachKeys });
+  const second = await Attachment.open(socketPath, { stdin: secondKeys, stdout: two.sink, detachKeys });
+  firstKeys.type("a\n");
+  await Promise.all([one.until(/got a\n/), two.until(/got a\n/)]);
+  firstKeys.type("\x10\x11");
+  assertEquals(await first.outcome, { kind: "detached" });
+  secondKeys.type("b\n");
+  assertEquals((await second.outcome).kind, "exited");
+  assertEquals([one.text, two.text], ["got a\n", "got a\ngot b\n"]);
+});
+
+Deno.test("a terminal echoes, has the client's size, and follows a new one", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.01; done",
+    tty: true,
+    openStdin: true,
+    startOnAttach: true,
+  });
+  const out = new Collected();
+  const attachment = await Attachment.open(monitor.plan.socketPath, {
+    stdin: new Typed(),
+    stdout: out.sink,
+    size: { rows: 33, cols: 101 },
+  });
+  await out.until(/ready/);
+  await attachment.resize({ rows: 20, cols: 70 });
+  await attachment.outcome;
+  assertEquals(out.text, "33 101\r\nready\r\n20 70\r\n");
+});
+
+Deno.test("stop kills what ignores its signal after the timeout", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "trap '' TERM; echo up; while :; do sleep 0.05; done",
+  });
+  await monitor.ready;
+  await waitForLog(monitor, "up\n");
+  const began = performance.now();
+  const record = await stopAndWait(monitor.plan.socketPath, { timeoutSeconds: 0.2 });
+  assertEquals(record.exitCode, 137);
+  assert(performance.now() - began > 190, "it was killed too early");
+});
+
+Deno.test("stop by the program's own leave; state says stopping meanwhile", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.05; done",
+  });
+  assertEquals((await monitor.ready).ok, true);
+  assertEquals(readState(monitor.plan.containerDir)?.status, "running");
+  await waitForLog(monitor, "up\n");
+  const record = await stopAndWait(monitor.plan.socketPath, {});
+  assertEquals([record.exitCode, (await logged(monitor)).stdout], [4, "up\nbye\n"]);
+  assertEquals(readState(monitor.plan.containerDir)?.status, "stopping");
+});
+
+Deno.test("SIGTERM to the monitor stops its container", async () => {
+  await using monitor = MonitorFixture.start({ script: "trap 'exit 5' TERM; while :; do sleep 0.05; done" });
+  await monitor.ready;
+  Deno.kill(monitor.pid, "SIGTERM");
+  await monitor.ended();
+  const exitCode = readExit(monitor.plan.containerDir)?.exitCode;
+  assertEquals(exitCode === 5 || exitCode === 143, true);
+});
+
+Deno.test("signal, status and wait are answered, and refused after the end", async () => {
+  await using monitor = MonitorFixture.start({
+    script: "trap 'exit 6' USR1; echo up; while :; do sleep 0.05; done",
+  });
+  const { socketPath } = monitor.plan;
+  await monitor.ready;
+  await waitForLog(monitor, "up\n");
+  const status = await requestMonitor(socketPath, { op: "status" });
+  assertEquals([status.version, status.name, (status.state as { status: string }).status], [
+    1,
+    "fixture",
+    "running",
+  ]);
+  const exit = waitForExit(socketPath);
+  await requestMonitor(socketPath, { op: "status" });
+  await sendSignal(socketPath, 10);
+  assertEquals((await exit).exitCode, 6);
+  await monitor.ended();
+  const error = await requestMonitor(socketPath, { op: "status" }).catch((error) => error);
+  assertEquals([error.name, error.message], [
+    "ConflictError",
+    "connect to the monitor: the container is not running",
+  ]);
+});
+
+Deno.test("a failed set-up is told to the parent and to the client, and recorded", async () => {
+  await using monitor = MonitorFixture.start({ script: "", failSetup: true, startOnAttach: true });
+  const attachment = await Attachment.open(monitor.plan.socketPath, { stdout: () => {} });
+  const error = await attachment.outcome.catch((error) => error);
+  assertEquals([error.name, error.message], ["StartError", "the fixture was told to fail"]);
+  const ready = await monitor.ready;
+  assertEquals(!ready.ok && ready.failure.stage, "start the monitor");
+  await monitor.ended();
+  const exit = readExit(monitor.plan.containerDir)!;
+  assertEquals([exit.exitCode, exit.error], [125, "the fixture was told to fail"]);
+});
+
+Deno.test("--rm leaves no folder and no socket when the client is told", async () => {
+  await using monitor = MonitorFixture.start({ script: "echo gone", startOnAttach: true, autoRemove: true });
+  Deno.mkdirSync(`${monitor.plan.containerDir}/deep/er`, { recursive: true });
+  const attachment = await Attachment.open(monitor.plan.socketPath, { stdout: () => {} });
+  await attachment.outcome;
+  const left = [...Deno.readDirSync(monitor.root)].map((entry) => entry.name);
+  assertEquals(left, ["log"]);
+});
+
+Deno.test("a grandchild that keeps the pipes open delays nothing", async () => {
+  await using monitor = MonitorFixture.start({ script: "sleep 30 & echo $!; exit 0" });
+  await monitor.ended();
+  const { stdout } = await logged(monitor);
+  Deno.kill(Number(stdout), "SIGKILL");
+});
+
+for (const driver of ["k8s-file", "json-file"] as const) {
+  Deno.test(`every byte of a flood of lines is in the log: ${driver}`, async () => {
+    await using monitor = MonitorFixture.start({ script: "seq 1 200000; seq 1 1000 >&2", log: driver });
+    await monitor.ended();
+    const { stdout, stderr } = await logged(monitor);
+    const seq = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join("");
+    assertEquals([stdout === seq(200000), stderr === seq(1000)], [true, true]);
+  });
+}
+
+Deno.test("logs follow what is written until the end", async () => {
+  await using monitor = MonitorFixture.start({ script: "for i in 1 2 3; do echo $i; sleep 0.05; done" });
+  await monitor.ready;
+  const ended = waitForExit(monitor.plan.socketPath);
+  let text = "";
+  for await (const records of readLog(monitor.plan.log, { follow: true, ended })) {
+    for (const { bytes } of records) text += new TextDecoder().decode(bytes);
+  }
+  assertEquals(text, "1\n2\n3\n");
+});
+
+async function waitForLog(monitor: MonitorFixture, text: string): Promise<void> {
+  const seen = new AbortController();
+  let found = "";
+  const ended = new Promise((resolve) => seen.signal.addEventListener("abort", resolve));
+  for await (const records of readLog(monitor.plan.log, { follow: true, ended })) {
+    for (const { bytes } of records) found += new TextDecoder().decode(bytes);
+    if (found.includes(text)) return;
+  }
+}
