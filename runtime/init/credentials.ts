@@ -71,13 +71,13 @@ export function assumeCredentials({ process, user, seccomp, canSetGroups }: Cred
   ];
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before that is gone.
   if (seccomp && !process.noNewPrivileges) installFilter(seccomp);
-  dropBoundingSet(bounding);
+  const available = dropBoundingSet(bounding);
   prctl(PR_SET_KEEPCAPS, 1);
   if (canSetGroups) setgroups(user.additionalGids);
   setresgid(user.gid);
   setresuid(user.uid);
   prctl(PR_SET_KEEPCAPS, 0);
-  capset(effective, permitted, inheritable);
+  capset(effective & available, permitted & available, inheritable & available);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   for (const name of ambient) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilityNumber(name));
   // A change of ids made the process dumpable again: nobody in the container may look into it.
@@ -147,15 +147,23 @@ function applyRlimit({ type, soft, hard }: RlimitSpec): void {
   }
 }
 
-function dropBoundingSet(kept: bigint): void {
+/**
+ * Takes what is not in `kept` out of the bounding set, and gives what is left: a machine may keep capabilities from
+ * root itself, and capset(2) refuses a set that asks for one of them.
+ */
+function dropBoundingSet(kept: bigint): bigint {
+  let left = 0n;
   for (let number = 0; number <= LAST_CAPABILITY_BIT; number++) {
-    if (kept & (1n << BigInt(number))) continue;
+    const bit = 1n << BigInt(number);
     let has: number;
     try {
       has = prctl(PR_CAPBSET_READ, number);
     } catch {
-      return;
+      break;
     }
-    if (has === 1) prctl(PR_CAPBSET_DROP, number);
+    if (has !== 1) continue;
+    if (kept & bit) left |= bit;
+    else prctl(PR_CAPBSET_DROP, number);
   }
+  return left;
 }
