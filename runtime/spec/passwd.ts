@@ -97,7 +97,7 @@ function parseId(word: string): number | undefined {
   if (!/^-?\d+$/.test(word)) return undefined;
   const id = Number(word);
   if (id < 0 || Object.is(id, -0) || id > MAX_ID) {
-    throw new InvalidArgumentError(`uids and gids must be in range 0-${MAX_ID}: ${word.slice(0, 40)}`);
+    throw new InvalidArgumentError(`uids and gids must be in range 0-${MAX_ID}`);
   }
   return id;
 }

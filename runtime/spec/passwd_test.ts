@@ -96,7 +96,7 @@ Deno.test("ids without files need none", () => {
 
 Deno.test("ids out of range are refused, not wrapped to 0", () => {
   for (const id of ["-1", "-0", "2147483648", "4294967295", "4294967296", "18446744073709551616"]) {
-    const message = `uids and gids must be in range 0-2147483647: ${id}`;
+    const message = "uids and gids must be in range 0-2147483647";
     throws(() => resolve(id), { message });
     throws(() => resolve(`0:${id}`), { message });
     throws(() => resolve("root", [id]), { message });
