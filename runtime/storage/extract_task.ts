@@ -10,7 +10,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { ByteSource, ChunkSource } from "../archive/chunks.ts";
+import { type ByteSource, type ChunkSource, sourceOf } from "../archive/chunks.ts";
 import { GunzipSource, GzipError } from "../archive/gzip.ts";
 import { ZstdError, ZstdSource } from "../archive/zstd.ts";
 import { HostError, VerificationError } from "../errors.ts";
@@ -69,6 +69,21 @@ const HASH_CHILD_FROM = 1 << 20;
 /** Far above real images (the largest known have about a million files). */
 const MAX_ENTRIES = 4_000_000;
 const PROGRESS_STEP = 2 << 20;
+
+/**
+ * Runs everything once that Deno loads at its first use; to be called before the fork. In the child such a
+ * load would wait ten seconds for a lock on the code cache's database, whose descriptor is closed there.
+ */
+export function warmUp(): void {
+  for (const algorithm of ["sha256", "sha512"]) createHash(algorithm).update(new Uint8Array(1)).digest("hex");
+  const room = new Uint8Array(16);
+  // Empty streams: a gzip member and a zstd frame of no bytes.
+  const gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+  const zstd = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0];
+  new GunzipSource(sourceOf(new Uint8Array(gzip))).read(room);
+  new ZstdSource(sourceOf(new Uint8Array(zstd))).read(room);
+  crypto.randomUUID();
+}
 
 /** Unpacks one layer; reports on `resultFd`. Never throws; the status is for the exit of the child. */
 export function extractLayer(

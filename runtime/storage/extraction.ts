@@ -6,7 +6,7 @@ import { EAGAIN, EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, pipe2, readAsync, setNonblocking, write } from "../../ffi/file.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
-import { type ExtractionMessage, extractLayer } from "./extract_task.ts";
+import { type ExtractionMessage, extractLayer, warmUp } from "./extract_task.ts";
 import { ABORTED, DownloadAborted } from "./growing_file.ts";
 import type { Extraction, ExtractionOptions, LayerJob, StorageContext } from "./layers.ts";
 
@@ -20,6 +20,7 @@ export async function forkExtraction(
   options: ExtractionOptions,
 ): Promise<Extraction> {
   openFamilies("errno", "file", "xattr", "process", "memory", "fork");
+  warmUp();
   const [controlFd, control] = pipe2(O_CLOEXEC);
   const [result, resultFd] = pipe2(O_CLOEXEC);
   setNonblocking(control);
