@@ -14,7 +14,7 @@ import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/so
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { close, pipe2, readAsync } from "../../ffi/file.ts";
 import { forkChild, prepareFork } from "../../ffi/fork.ts";
-import { kill } from "../../ffi/process.ts";
+import { kill, waitpidAsync } from "../../ffi/process.ts";
 import { listenUnix } from "../../ffi/socket.ts";
 import { SkiffError } from "../errors.ts";
 import { runMonitor } from "../monitor/monitor.ts";
@@ -42,23 +42,35 @@ export async function forkMonitor(
   context: NamespaceContext,
   lockFd: number,
 ): Promise<ForkedMonitor> {
-  removeSocket(plan.socketPath);
-  const listen = listenUnix(plan.socketPath, BACKLOG, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
-  const [readyRead, ready] = pipe2(O_CLOEXEC);
-  const idMap = openIdMapChannel();
-  prepareFork();
-  const pid = forkChild(() => runMonitor(plan, context, { listen, lock: lockFd, ready, idMap: idMap.child }));
-  for (const fd of [listen, ready, lockFd]) close(fd);
-  const message = readReady(readyRead);
+  const { pid, idMap, ready } = fork(plan, context, lockFd);
+  const message = readReady(ready);
   try {
     await serveIdMaps(context, idMap, pid);
   } catch (error) {
+    message.catch(() => {});
     kill(pid, SIGKILL);
-    await message.catch(() => {});
+    await waitpidAsync(pid);
     removeSocket(plan.socketPath);
     throw error;
   }
   return { pid, ready: message };
+}
+
+function fork(plan: MonitorPlan, context: NamespaceContext, lock: number) {
+  const inherited = [lock];
+  try {
+    removeSocket(plan.socketPath);
+    const listen = listenUnix(plan.socketPath, BACKLOG, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
+    inherited.push(listen);
+    const [readyRead, ready] = pipe2(O_CLOEXEC);
+    inherited.push(ready);
+    const idMap = openIdMapChannel();
+    prepareFork();
+    const pid = forkChild(() => runMonitor(plan, context, { listen, lock, ready, idMap: idMap.child }));
+    return { pid, idMap, ready: readyRead };
+  } finally {
+    for (const fd of inherited) close(fd);
+  }
 }
 
 async function readReady(fd: number): Promise<ReadyMessage> {

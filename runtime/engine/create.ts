@@ -20,8 +20,7 @@ import type { Database } from "../state/db.ts";
 import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage, type ImageRow } from "../state/images.ts";
 import { putVolume, putVolumeUse } from "../state/volumes.ts";
-import { chooseDriver } from "../storage/drivers/choose.ts";
-import { createVolume } from "../storage/volumes.ts";
+import { createVolume } from "../container/volume_folders.ts";
 import { timestamp } from "./clock.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -272,7 +271,7 @@ async function driverFor(
 ): Promise<ContainerConfig["storageDriver"]> {
   const forced = options.storageDriver ?? engine.storageDriver;
   if (root.kind === "rootfs") return forced ?? "overlay";
-  return (await chooseDriver(engine, forced)).name;
+  return forced ?? "overlay";
 }
 
 async function resolveNetworkContainer(

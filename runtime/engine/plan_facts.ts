@@ -10,7 +10,7 @@ import { ConflictError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { monitorSocketPath } from "../state/folders.ts";
-import { volumeDataPath } from "../storage/volumes.ts";
+import { volumeDataPath } from "../container/volume_folders.ts";
 import { prepareRoot } from "./container_root.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -29,8 +29,10 @@ export async function gatherFacts(
   const [networkPath, rootfs, seccomp] = await Promise.all([
     joined === undefined ? undefined : networkPathOf(engine, joined),
     prepareRoot(engine, config, containerDir, nestedUserns),
-    config.privileged && config.security.seccomp.kind === "default" ? undefined : seccompFilter({
-      profile: config.security.seccomp,
+    seccompFilter({
+      profile: config.privileged && config.security.seccomp.kind === "default"
+        ? { kind: "unconfined" }
+        : config.security.seccomp,
       capabilities: planCapabilities(config, lastCapability),
       fakeOwnership: namespaces.maps.isSingle,
       machine: MACHINE,

@@ -68,7 +68,10 @@ export function openFolders(options: FolderOptions = {}): Folders {
     Deno.mkdirSync(folders.tmp, { recursive: true, mode: 0o700 });
   }
   if (options.run === undefined) folders.run = chooseRuntimeFolder(data);
-  else ensurePrivateFolder(options.run);
+  else {
+    ensurePrivateFolder(options.run);
+    makeSocketFolders(options.run);
+  }
   return folders;
 }
 
@@ -154,7 +157,11 @@ function chooseRuntimeFolder(data: string): string {
 function makeRuntimeFolder(path: string): void {
   makeFolder(path);
   checkPrivateFolder(path);
-  for (const part of ["c", "x"]) Deno.mkdirSync(`${path}/${part}`, { recursive: true, mode: 0o700 });
+  makeSocketFolders(path);
+}
+
+function makeSocketFolders(run: string): void {
+  for (const part of ["c", "x"]) Deno.mkdirSync(`${run}/${part}`, { recursive: true, mode: 0o700 });
 }
 
 function readChoice(file: string): RuntimeChoice | undefined {
@@ -178,7 +185,7 @@ function hasLife(run: string): boolean {
   return false;
 }
 
-/** Makes `path` with mode 0700 where missing, and its runtime subfolders; refuses one of another user. */
+/** Makes `path` with mode 0700 where missing; refuses one of another user. */
 function ensurePrivateFolder(path: string): void {
   if (!isFolder(path)) Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   checkPrivateFolder(path);
