@@ -21,7 +21,9 @@ export async function dispatch(words: readonly string[], onLogLevel: OnLogLevel)
   const level = root.values.get("log-level");
   if (typeof level === "string") onLogLevel(level);
   if (root.values.get("version") === true) {
-    return await runVerb(versionVerb(), "skiff version", [], root.values);
+    const { VERSION } = await import("../runtime/engine/version.ts");
+    print(`skiff version ${VERSION}\n`);
+    return 0;
   }
   if (root.help || root.args.length === 0) {
     const { rootHelp } = await import("./help.ts");
@@ -35,12 +37,6 @@ export async function dispatch(words: readonly string[], onLogLevel: OnLogLevel)
     throw explainUnknownVerb(found);
   }
   return await runVerb(found.verb, found.path, found.rest, root.values, onLogLevel);
-}
-
-function versionVerb(): Verb {
-  const found = findVerb(["version"]);
-  if (found.kind !== "verb") throw new Error("there is no command `version`");
-  return found.verb;
 }
 
 /** `skiff container` alone is a mistake, `skiff container --help` is not. */
@@ -60,7 +56,7 @@ async function runVerb(
   path: string,
   rest: string[],
   rootValues: ReadonlyMap<string, unknown>,
-  onLogLevel?: OnLogLevel,
+  onLogLevel: OnLogLevel,
 ): Promise<number> {
   const { command } = await verb.load();
   const flags: Flags = { ...GLOBAL_FLAGS, ...command.flags };
@@ -75,7 +71,7 @@ async function runVerb(
     if (value !== undefined && !parsed.values.has(name)) parsed.values.set(name, value as string);
   }
   const options = fillDefaults(flags, parsed);
-  if (onLogLevel && typeof options["log-level"] === "string") onLogLevel(options["log-level"]);
+  if (typeof options["log-level"] === "string") onLogLevel(options["log-level"]);
   const given = new Set(parsed.values.keys());
   checkArity(command, parsed.args, path);
   const call: Call = { options, given, args: parsed.args, global: options as unknown as GlobalValues, path };

@@ -4,7 +4,6 @@ import { dispatch } from "./dispatch.ts";
 import { printError } from "./output/print.ts";
 import { renderError } from "./render_error.ts";
 import { takeLaunch } from "../runtime/config/launch.ts";
-import { takeLaunch } from "../runtime/config/launch.ts";
 import { HostError } from "../runtime/errors.ts";
 
 /**

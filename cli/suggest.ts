@@ -1,13 +1,11 @@
-/** "Did you mean this?": names within two edits, or that start with what was typed, as cobra picks them. */
-
-const MAX_EDITS = 2;
+/** "Did you mean this?": near names, or that start with what was typed. */
 
 /** The names of `known` that `typed` may have meant, in their order. */
 export function suggest(typed: string, known: Iterable<string>): string[] {
   const wanted = typed.toLowerCase();
   return [...known].filter((name) => {
     const lower = name.toLowerCase();
-    return lower.startsWith(wanted) || editDistance(wanted, lower) <= MAX_EDITS;
+    return lower.startsWith(wanted) || editDistance(wanted, lower) <= mayDiffer(wanted);
   });
 }
 
@@ -23,4 +21,9 @@ export function editDistance(a: string, b: string): number {
     row = next;
   }
   return row[b.length]!;
+}
+
+/** Two edits, but no more than half of the word: `foo` is not `os`. */
+function mayDiffer(typed: string): number {
+  return Math.min(2, Math.max(1, Math.floor(typed.length / 2)));
 }

@@ -2,8 +2,7 @@
 
 import type { Engine } from "../../runtime/engine/engine.ts";
 import { observe } from "../../runtime/engine/containers.ts";
-import { logSource, readLog } from "../../runtime/engine/logs.ts";
-import type { LogQuery, LogRecord } from "../../runtime/engine/logs.ts";
+import { type LogRecord, logs, type LogsOptions } from "../../runtime/engine/logs.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
@@ -36,7 +35,8 @@ export const command = defineCommand({
     const now = Date.now();
     const nanoseconds = (text: string | undefined, name: string) =>
       text === undefined ? undefined : BigInt(Math.round(parseTime(text, name, now) * 1000)) * 1000n;
-    const query: LogQuery = {
+    const query: LogsOptions = {
+      follow: options.follow,
       tail: options.tail !== undefined && options.tail >= 0 ? options.tail : undefined,
       since: nanoseconds(options.since, "since"),
       until: nanoseconds(options.until, "until"),
@@ -47,12 +47,8 @@ export const command = defineCommand({
     const shown = targets.map(async (name) => {
       const prefix = targets.length > 1 ? await prefixOf(engine, name, options.names) : "";
       return async () => {
-        const ended = options.follow ? untilEnd(engine, name) : undefined;
         const writer = new LineWriter(prefix, options.timestamps);
-        const source = await logSource(engine, name);
-        for await (const records of readLog(source, { ...query, follow: options.follow, ended })) {
-          writer.write(records);
-        }
+        for await (const records of logs(engine, name, query)) writer.write(records);
       };
     });
     const copies = await Promise.all(shown);
@@ -65,12 +61,6 @@ export const command = defineCommand({
 async function prefixOf(engine: Engine, name: string, asName: boolean): Promise<string> {
   const { row } = await observe(engine, name);
   return `${asName ? row.name : row.id.slice(0, 12)} `;
-}
-
-async function untilEnd(engine: Engine, name: string): Promise<void> {
-  const { wait } = await import("../../runtime/engine/wait.ts");
-  const { status } = (await observe(engine, name)).status;
-  if (status === "running" || status === "stopping") await wait(engine, name);
 }
 
 const encoder = new TextEncoder();

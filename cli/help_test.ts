@@ -1,0 +1,73 @@
+import { deepStrictEqual as assertEquals, ok } from "node:assert";
+import { type Command, defineCommand } from "./command.ts";
+import { commandHelp, groupHelp, rootHelp } from "./help.ts";
+import { GROUPS, type Verb, VERBS } from "./verbs.ts";
+
+const SAIL: Verb = {
+  name: "sail",
+  aliases: ["go"],
+  summary: "Sail somewhere",
+  load: () => Promise.reject(new Error("not loaded")),
+};
+
+const COMMAND = defineCommand({
+  usage: "[options] HARBOUR",
+  description: "Takes a while.",
+  examples: ["skiff sail oslo"],
+  flags: {
+    crew: { kind: "int", short: "c", value: "N", help: "How many sail", default: "2" },
+    fast: { kind: "bool", help: "Hurry" },
+    wind: { kind: "string", only: ["", "south"], help: "From where" },
+    ghost: { kind: "bool", help: "Not shown", hidden: true },
+  },
+  run: () => Promise.resolve(),
+});
+
+Deno.test("a command's help lines up its options and hides what is hidden", () => {
+  assertEquals(
+    commandHelp(COMMAND, SAIL, "skiff sail"),
+    `Sail somewhere
+
+Takes a while.
+
+Usage:
+  skiff sail [options] HARBOUR
+
+Aliases:
+  sail, go
+
+Examples:
+  skiff sail oslo
+
+Options:
+  -c, --crew N       How many sail (default 2)
+      --fast         Hurry
+      --wind string  From where (so far only south)
+`,
+  );
+});
+
+Deno.test("the main help names every command and group once", () => {
+  const help = rootHelp();
+  for (const { name, summary } of [...VERBS, ...GROUPS]) {
+    assertEquals(help.split(`\n  ${name} `).length, 2, name);
+    ok(help.includes(summary), summary);
+  }
+});
+
+Deno.test("a group's help shows the other spellings", () => {
+  ok(groupHelp(GROUPS[1]!).includes("\n  list, ls    List images in local storage\n"));
+});
+
+Deno.test("every command has usage, examples that name it, and options with distinct letters", async () => {
+  for (const verb of VERBS) {
+    const { command }: { command: Command } = await verb.load();
+    ok(command.examples.length > 0, verb.name);
+    ok(command.examples.some((example) => example.includes(`skiff ${verb.name}`)), verb.name);
+    const letters = Object.values(command.flags).flatMap(({ short }) => short ?? []);
+    assertEquals(new Set(letters).size, letters.length, verb.name);
+    for (const line of commandHelp(command, verb, `skiff ${verb.name}`).split("\n")) {
+      ok(line.length <= 120, line);
+    }
+  }
+});

@@ -1,0 +1,23 @@
+import { deepStrictEqual as assertEquals } from "node:assert";
+import { editDistance, suggest } from "./suggest.ts";
+
+const VERBS = ["ps", "push", "run", "images", "inspect", "image"];
+
+const CASES: [typed: string, meant: string[]][] = [
+  ["pss", ["ps"]],
+  ["imges", ["images", "image"]],
+  ["ins", ["inspect"]],
+  ["RUN", ["run"]],
+  ["foo", []],
+  ["something", []],
+];
+for (const [typed, meant] of CASES) {
+  Deno.test(`"${typed}" may mean ${meant.join(", ") || "nothing"}`, () =>
+    assertEquals(suggest(typed, VERBS), meant));
+}
+
+Deno.test("an edit is a letter more, less or other", () => {
+  assertEquals(editDistance("kitten", "sitting"), 3);
+  assertEquals(editDistance("", "abc"), 3);
+  assertEquals(editDistance("abc", "abc"), 0);
+});

@@ -1,0 +1,61 @@
+import { deepStrictEqual as assertEquals } from "node:assert";
+import { CREATE_FLAGS } from "./flags/create.ts";
+import { parseLine, UnknownFlagError } from "./parser.ts";
+import { explainUnknownFlag, explainUnknownVerb } from "./unavailable.ts";
+import { findVerb } from "./verbs.ts";
+
+function explain(word: string, path = "skiff run"): [string, string] {
+  try {
+    parseLine([word], CREATE_FLAGS, path);
+  } catch (error) {
+    const { name, message } = explainUnknownFlag(error as UnknownFlagError, path, CREATE_FLAGS);
+    return [name, message];
+  }
+  throw new Error(`${word} is known`);
+}
+
+Deno.test("an option that podman or docker has is said to be not available yet, and why", () => {
+  assertEquals(explain("--memory=1g"), [
+    "UnsupportedError",
+    "--memory is not available yet: resource limits are not set yet",
+  ]);
+  assertEquals(explain("-p"), [
+    "UnsupportedError",
+    "-p is not available yet: containers have no network of their own yet",
+  ]);
+  assertEquals(explain("--mount"), ["UnsupportedError", "--mount is not available yet"]);
+});
+
+Deno.test("a slip of the finger is pointed out", () => {
+  assertEquals(explain("--nmae"), [
+    "UnknownFlagError",
+    "unknown flag: --nmae\n\nDid you mean this?\n\t--name\n",
+  ]);
+  assertEquals(explain("--foo"), ["UnknownFlagError", "unknown flag: --foo"]);
+  assertEquals(explain("-Z"), ["UnknownFlagError", "unknown shorthand flag: 'Z' in -Z"]);
+});
+
+Deno.test("no option that works is on the list of reasons", () => {
+  for (const name of Object.keys(CREATE_FLAGS)) {
+    const error = new UnknownFlagError(`unknown flag: --${name}`, `--${name}`, "");
+    assertEquals(explainUnknownFlag(error, "skiff run", {}).message.includes("yet:"), false, name);
+  }
+});
+
+Deno.test("a command of docker or podman is said to be not available yet", () => {
+  const unknown = (words: string) => {
+    const found = findVerb(words.split(" "));
+    if (found.kind !== "unknown") throw new Error(`${words} is known`);
+    const { message, hint } = explainUnknownVerb(found);
+    return [message, hint];
+  };
+  assertEquals(unknown("build ."), ["`skiff build` is not available yet", "Try 'skiff --help' for what is"]);
+  assertEquals(unknown("image prune"), [
+    "`skiff image prune` is not available yet",
+    "Try 'skiff image --help' for what is",
+  ]);
+  assertEquals(unknown("imges"), [
+    "unrecognized command `skiff imges`\n\nDid you mean this?\n\timages\n\timage\n",
+    "Try 'skiff --help' for more information",
+  ]);
+});
