@@ -1,0 +1,93 @@
+import { deepStrictEqual as assertEquals, throws } from "node:assert";
+import type { ContainerListEntry } from "../../runtime/engine/ps.ts";
+import { filterContainers, filtersByState, isNamed } from "./containers.ts";
+
+function container(name: string, changes: Partial<ContainerListEntry> = {}): ContainerListEntry {
+  return {
+    Id: name.repeat(64).slice(0, 64),
+    Names: [name],
+    Image: "docker.io/library/debian:12",
+    ImageID: "ab".repeat(32),
+    Command: ["sleep", "1"],
+    Created: 1000,
+    CreatedAt: "2026-11-20T10:00:00Z",
+    State: "running",
+    Status: "",
+    Pid: 1,
+    ExitCode: 0,
+    Exited: false,
+    StartedAt: 0,
+    ExitedAt: 0,
+    AutoRemove: false,
+    Labels: {},
+    Mounts: [],
+    Networks: [],
+    Ports: null,
+    Pod: "",
+    PodName: "",
+    IsInfra: false,
+    Size: null,
+    ...changes,
+  };
+}
+
+const FLEET = [
+  container("a", { Labels: { sail: "red", mast: "" }, Mounts: ["/data"] }),
+  container("b", { State: "exited", Exited: true, ExitCode: 3, Created: 900, Labels: { sail: "blue" } }),
+  container("c", { State: "created", Created: 1100, Image: "localhost/bb:latest", Command: ["sh"] }),
+];
+
+const CASES: [filters: string[], names: string][] = [
+  [["id=aaa"], "a"],
+  [["name=^[ab]$"], "a b"],
+  [["label=sail"], "a b"],
+  [["label=sail=red"], "a"],
+  [["label=mast="], "a"],
+  [["label!=sail"], "c"],
+  [["label=sail", "label=mast"], "a"],
+  [["status=exited"], "b"],
+  [["status=exited", "status=created"], "b c"],
+  [["status=stopped"], "b"],
+  [["exited=3"], "b"],
+  [["exited=0"], ""],
+  [["ancestor=debian"], "a b"],
+  [["ancestor=docker.io/library/debian:12"], "a b"],
+  [["ancestor=bb:latest"], "c"],
+  [["ancestor=abab"], "a b c"],
+  [["before=a"], "b"],
+  [["since=a"], "c"],
+  [["until=2026-11-20T09:00:00Z"], ""],
+  [["volume=/data"], "a"],
+  [["command=sh"], "c"],
+  [["name=a", "status=exited"], ""],
+];
+for (const [filters, names] of CASES) {
+  Deno.test(`--filter ${filters.join(" --filter ")} keeps ${names || "nothing"}`, () => {
+    assertEquals(filterContainers(FLEET, filters).map(({ Names }) => Names[0]).join(" "), names);
+  });
+}
+
+const REFUSED: [filter: string, message: string][] = [
+  ["foo=bar", "foo is an invalid filter"],
+  ["foo", 'invalid filter "foo"'],
+  ["status=sunk", "sunk is not a valid status"],
+  ["exited=x", 'exited code "x" is not a number'],
+  ["name=(", 'invalid filter "name=(": not a regular expression'],
+  ["before=z", 'no container with name or ID "z" found: no such container'],
+  ["name!=a", "name! is an invalid filter"],
+];
+for (const [filter, message] of REFUSED) {
+  Deno.test(`--filter ${filter} is refused`, () =>
+    throws(() => filterContainers(FLEET, [filter]), { message }));
+}
+
+Deno.test("only filters by state look at containers that do not run", () => {
+  assertEquals([["status=exited"], ["exited=1"], ["name=a"]].map(filtersByState), [true, true, false]);
+});
+
+Deno.test("a short name is the end of a name, at a slash", () => {
+  assertEquals(isNamed("docker.io/library/debian:12", "debian"), true);
+  assertEquals(isNamed("docker.io/library/debian:12", "library/debian:12"), true);
+  assertEquals(isNamed("docker.io/library/debian:12", "ian"), false);
+  assertEquals(isNamed("localhost:5000/debian", "localhost:5000/debian"), true);
+});
