@@ -55,6 +55,14 @@ function sourceOrCompiled(): Launch {
   const main = new URL("../../cli/main.ts", import.meta.url).pathname;
   return {
     form: "source",
-    command: [Deno.execPath(), "run", "-A", "--quiet", "--v8-flags=--single-threaded", main],
+    command: [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--quiet",
+      "--no-code-cache",
+      "--v8-flags=--single-threaded",
+      main,
+    ],
   };
 }
