@@ -1,5 +1,5 @@
 /**
- * Forks the monitor of a container and gives it what it inherits.
+ * Forks the monitor of a container or exec session and gives it what it inherits.
  *
  * ```
  *  command                              monitor
@@ -17,8 +17,9 @@ import { forkChild, prepareFork } from "../../ffi/fork.ts";
 import { kill, waitpidAsync } from "../../ffi/process.ts";
 import { listenUnix } from "../../ffi/socket.ts";
 import { SkiffError } from "../errors.ts";
+import { runExecMonitor } from "../monitor/exec_monitor.ts";
 import { runMonitor } from "../monitor/monitor.ts";
-import type { MonitorPlan } from "../monitor/plan.ts";
+import type { ExecPlan, MonitorPlan } from "../monitor/plan.ts";
 import type { ReadyMessage } from "../monitor/records.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { openIdMapChannel, serveIdMaps } from "../namespaces/user_namespace.ts";
@@ -40,36 +41,49 @@ export interface ForkedMonitor {
 export async function forkMonitor(
   plan: MonitorPlan,
   context: NamespaceContext,
-  lockFd: number,
+  lock: number,
 ): Promise<ForkedMonitor> {
-  const { pid, idMap, ready } = fork(plan, context, lockFd);
-  const message = readReady(ready);
+  const idMap = openIdMapChannel();
+  const { pid, ready } = forkListener(
+    plan.socketPath,
+    [lock],
+    (fds) => runMonitor(plan, context, { ...fds, lock, idMap: idMap.child }),
+  );
   try {
     await serveIdMaps(context, idMap, pid);
   } catch (error) {
-    message.catch(() => {});
+    ready.catch(() => {});
     kill(pid, SIGKILL);
     await waitpidAsync(pid);
     removeSocket(plan.socketPath);
     throw error;
   }
-  return { pid, ready: message };
+  return { pid, ready };
 }
 
-function fork(plan: MonitorPlan, context: NamespaceContext, lock: number) {
-  const inherited = [lock];
+/** Starts the monitor of an exec session. It joins the container, so there are no ids to be mapped. */
+export function forkExecMonitor(plan: ExecPlan): ForkedMonitor {
+  return forkListener(plan.socketPath, [], (fds) => runExecMonitor(plan, fds));
+}
+
+/** Binds the socket, so that a client can connect at once, and forks who will accept. */
+function forkListener(
+  socketPath: string,
+  inherited: number[],
+  child: (fds: { listen: number; ready: number }) => never,
+): ForkedMonitor {
+  const open = [...inherited];
   try {
-    removeSocket(plan.socketPath);
-    const listen = listenUnix(plan.socketPath, BACKLOG, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
-    inherited.push(listen);
+    removeSocket(socketPath);
+    const listen = listenUnix(socketPath, BACKLOG, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
+    open.push(listen);
     const [readyRead, ready] = pipe2(O_CLOEXEC);
-    inherited.push(ready);
-    const idMap = openIdMapChannel();
+    open.push(ready);
     prepareFork();
-    const pid = forkChild(() => runMonitor(plan, context, { listen, lock, ready, idMap: idMap.child }));
-    return { pid, idMap, ready: readyRead };
+    const pid = forkChild(() => child({ listen, ready }));
+    return { pid, ready: readReady(readyRead) };
   } finally {
-    for (const fd of inherited) close(fd);
+    for (const fd of open) close(fd);
   }
 }
 

@@ -102,7 +102,7 @@ function isEmpty(folder: string): boolean {
 }
 
 /** What the caller had before the runtime raised it; undefined where nobody told. */
-function callerNofile(): { soft: number; hard: number } | undefined {
+export function callerNofile(): { soft: number; hard: number } | undefined {
   const { nofileSoft } = takeLaunch();
   if (nofileSoft === undefined) return undefined;
   const isUnlimited = nofileSoft > BigInt(Number.MAX_SAFE_INTEGER);

@@ -1,0 +1,107 @@
+/** `exec`: one more program in a running container, with a small monitor of its own. */
+
+import { MACHINE } from "../../ffi/arch.ts";
+import { execCapabilities, planExec } from "../container/exec_plan.ts";
+import { readLastCapability } from "../container/host_facts.ts";
+import { setupError } from "../container/setup_error.ts";
+import { ConflictError, InvalidArgumentError } from "../errors.ts";
+import { processStartTime, readExit, readState } from "../monitor/records.ts";
+import { seccompFilter } from "../security/seccomp.ts";
+import { execSocketPath } from "../state/folders.ts";
+import { randomId } from "../state/ids.ts";
+import { loadConfig, observeRunning } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import type { ExecOptions } from "./options.ts";
+import { callerNofile } from "./plan_facts.ts";
+
+export interface ExecSession {
+  /** 64 hex digits. */
+  id: string;
+  containerId: string;
+  /** For `attachTo`. */
+  socketPath: string;
+}
+
+/**
+ * Starts a program in a running container. With `detach` it runs when this returns; else it waits for the caller
+ * to attach to `socketPath`, who is told of what goes wrong.
+ */
+export async function exec(engine: Engine, text: string, options: ExecOptions): Promise<ExecSession> {
+  if (options.command.length === 0) {
+    throw new InvalidArgumentError(`exec in container "${text}": no command given`);
+  }
+  const { row } = await observeRunning(engine, text, "exec in");
+  const containerDir = engine.containerDir(row.id);
+  const config = loadConfig(engine, row.id);
+  const state = readState(containerDir);
+  if (!state) throw new ConflictError(`exec in container "${text}": it is not running`);
+  const isSingleId = engine.namespaces.maps.isSingle;
+  const lastCapability = readLastCapability();
+  const isUnconfined = config.privileged && config.security.seccomp.kind === "default";
+  const [seccomp, { forkExecMonitor }] = await Promise.all([
+    isUnconfined ? undefined : seccompFilter({
+      profile: config.security.seccomp,
+      capabilities: execCapabilities(config, options, lastCapability),
+      fakeOwnership: isSingleId,
+      machine: MACHINE,
+      kernelRelease: Deno.osRelease(),
+    }),
+    import("../container/start.ts"),
+  ]);
+  const sessionId = randomId();
+  const sessionDir = `${containerDir}/exec/${sessionId}`;
+  Deno.mkdirSync(sessionDir, { recursive: true, mode: 0o700 });
+  removeEndedSessions(`${containerDir}/exec`);
+  const plan = planExec(config, options, {
+    sessionId,
+    sessionDir,
+    runtimeDir: engine.folders.run,
+    socketPath: execSocketPath(engine.folders, sessionId),
+    state,
+    seccomp,
+    isSingleId,
+    lastCapability,
+    callerNofile: callerNofile(),
+    startOnAttach: !options.detach,
+  });
+  const { ready } = forkExecMonitor(plan);
+  const session = { id: sessionId, containerId: row.id, socketPath: plan.socketPath };
+  if (options.detach) {
+    const message = await ready;
+    if (!message.ok) throw setupError(message.failure);
+  } else ready.catch(() => {});
+  return session;
+}
+
+/** The ids of sessions whose program has not ended. */
+export function listExecSessions(containerDir: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(`${containerDir}/exec`), ({ name }) => name)
+      .filter((id) => !hasEnded(`${containerDir}/exec/${id}`));
+  } catch {
+    return [];
+  }
+}
+
+/** Records of ended sessions are only of use to who waits for them now. */
+const KEEP_ENDED = 16;
+
+function removeEndedSessions(folder: string): void {
+  const sessions = Array.from(Deno.readDirSync(folder), ({ name }) => `${folder}/${name}`);
+  if (sessions.length <= KEEP_ENDED) return;
+  for (const path of sessions) {
+    if (!hasEnded(path)) continue;
+    try {
+      Deno.removeSync(path, { recursive: true });
+    } catch {
+      // another exec removes it just now
+    }
+  }
+}
+
+/** A session's monitor may have been killed before it wrote its exit record. */
+function hasEnded(sessionDir: string): boolean {
+  if (readExit(sessionDir)) return true;
+  const state = readState(sessionDir);
+  return state !== undefined && processStartTime(state.initPid) !== state.initStartTime;
+}
