@@ -70,6 +70,7 @@ function escapeOption(path: string): string {
   return path.replace(/[\\,:]/g, "\\$&");
 }
 
+/** On disk : shown : count. The layers hold the ids of the image, which are the container's. */
 function formatMapping(mappings: readonly IdMapping[]): string {
-  return mappings.map((one) => `${one.hostID}:${one.containerID}:${one.size}`).join(":");
+  return mappings.map((one) => `${one.containerID}:${one.hostID}:${one.size}`).join(":");
 }
