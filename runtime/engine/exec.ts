@@ -5,12 +5,13 @@ import { execCapabilities, planExec } from "../container/exec_plan.ts";
 import { readLastCapability } from "../container/host_facts.ts";
 import { setupError } from "../container/setup_error.ts";
 import { ConflictError, InvalidArgumentError } from "../errors.ts";
-import { processStartTime, readExit, readState } from "../monitor/records.ts";
+import { readState } from "../monitor/records.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { execSocketPath } from "../state/folders.ts";
 import { randomId } from "../state/ids.ts";
 import { loadConfig, observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { removeEndedSessions } from "./exec_sessions.ts";
 import type { ExecOptions } from "./options.ts";
 import { callerNofile } from "./plan_facts.ts";
 
@@ -51,7 +52,7 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
   const sessionId = randomId();
   const sessionDir = `${containerDir}/exec/${sessionId}`;
   Deno.mkdirSync(sessionDir, { recursive: true, mode: 0o700 });
-  removeEndedSessions(`${containerDir}/exec`);
+  removeEndedSessions(containerDir);
   const plan = planExec(config, options, {
     sessionId,
     sessionDir,
@@ -71,37 +72,4 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
     if (!message.ok) throw setupError(message.failure);
   } else ready.catch(() => {});
   return session;
-}
-
-/** The ids of sessions whose program has not ended. */
-export function listExecSessions(containerDir: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(`${containerDir}/exec`), ({ name }) => name)
-      .filter((id) => !hasEnded(`${containerDir}/exec/${id}`));
-  } catch {
-    return [];
-  }
-}
-
-/** Records of ended sessions are only of use to who waits for them now. */
-const KEEP_ENDED = 16;
-
-function removeEndedSessions(folder: string): void {
-  const sessions = Array.from(Deno.readDirSync(folder), ({ name }) => `${folder}/${name}`);
-  if (sessions.length <= KEEP_ENDED) return;
-  for (const path of sessions) {
-    if (!hasEnded(path)) continue;
-    try {
-      Deno.removeSync(path, { recursive: true });
-    } catch {
-      // another exec removes it just now
-    }
-  }
-}
-
-/** A session's monitor may have been killed before it wrote its exit record. */
-function hasEnded(sessionDir: string): boolean {
-  if (readExit(sessionDir)) return true;
-  const state = readState(sessionDir);
-  return state !== undefined && processStartTime(state.initPid) !== state.initStartTime;
 }

@@ -1,0 +1,265 @@
+/**
+ * The document of `container inspect`: the keys of Docker's and of Podman's, with Podman's (5) spelling where
+ * the two differ for one key. Pure.
+ *
+ * @see podman-inspect(1); Docker Engine API, ContainerInspect
+ */
+
+import { argvOf, type ContainerConfig } from "../container/config.ts";
+import type { ContainerMount } from "../container/mount_options.ts";
+import { planCapabilities } from "../container/plan.ts";
+import type { ContainerStatus } from "../container/state.ts";
+import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
+import { resolveProtectedPaths } from "../security/paths.ts";
+import { signalName } from "../spec/signal.ts";
+import { ZERO_TIME } from "./clock.ts";
+
+export interface DocumentFacts {
+  status: ContainerStatus;
+  containerDir: string;
+  volumePath: (name: string) => string;
+  execIds: string[];
+  lastCapability: number;
+  /** Mount points and folders of the storage driver. */
+  driverData: Record<string, string>;
+}
+
+export type ContainerDocument = ReturnType<typeof containerDocument>;
+
+export function containerDocument(config: ContainerConfig, facts: DocumentFacts) {
+  const { containerDir, status } = facts;
+  const argv = argvOf(config);
+  const capabilities = planCapabilities(config, facts.lastCapability);
+  const isImage = config.root.kind === "image";
+  return {
+    Id: config.id,
+    Created: config.createdAt,
+    Path: argv[0] ?? "",
+    Args: argv.slice(1),
+    State: stateOf(status),
+    Image: config.root.kind === "image" ? config.root.id : "",
+    ImageDigest: config.root.kind === "image" ? config.root.digest : "",
+    ImageName: config.imageName,
+    Rootfs: config.root.kind === "rootfs" ? config.root.path : "",
+    Pod: "",
+    ResolvConfPath: `${containerDir}/resolv.conf`,
+    HostnamePath: `${containerDir}/hostname`,
+    HostsPath: `${containerDir}/hosts`,
+    StaticDir: containerDir,
+    LogPath: config.log.driver === "none" || config.log.driver === "passthrough" ? "" : config.log.path,
+    OCIConfigPath: `${containerDir}/config.json`,
+    OCIRuntime: "skiff",
+    ConmonPidFile: config.conmonPidFile ?? "",
+    PidFile: config.pidFile ?? "",
+    Name: config.name,
+    RestartCount: 0,
+    Driver: config.storageDriver,
+    Platform: "linux",
+    MountLabel: "",
+    ProcessLabel: "",
+    AppArmorProfile: "",
+    EffectiveCaps: capabilities,
+    BoundingCaps: capabilities,
+    ExecIDs: facts.execIds,
+    GraphDriver: { Name: config.storageDriver, Data: isImage ? facts.driverData : null },
+    SizeRootFs: 0,
+    Mounts: config.mounts.filter((mount) => mount.kind !== "tmpfs").map((mount) => mountOf(mount, facts)),
+    Dependencies: config.network.mode === "container" ? [config.network.id] : [],
+    NetworkSettings: NETWORK_SETTINGS,
+    Namespace: "",
+    IsInfra: false,
+    IsService: false,
+    KubeExitCodePropagation: "invalid",
+    Config: configOf(config),
+    HostConfig: hostConfigOf(config, capabilities),
+  };
+}
+
+function stateOf(status: ContainerStatus) {
+  const isRunning = status.status === "running" || status.status === "stopping";
+  return {
+    OciVersion: "1.2.0",
+    Status: status.status,
+    Running: isRunning,
+    Paused: false,
+    Restarting: false,
+    OOMKilled: status.oomKilled,
+    Dead: false,
+    Pid: status.pid,
+    ConmonPid: status.monitorPid,
+    ExitCode: status.exitCode,
+    Error: status.error,
+    StartedAt: status.startedAt || ZERO_TIME,
+    FinishedAt: status.finishedAt || ZERO_TIME,
+    Health: { Status: "", FailingStreak: 0, Log: null },
+    CheckpointedAt: ZERO_TIME,
+    RestoredAt: ZERO_TIME,
+  };
+}
+
+function mountOf(mount: Exclude<ContainerMount, { kind: "tmpfs" }>, facts: DocumentFacts) {
+  const propagation = mount.options.find((word) => /^r?(private|shared|slave|unbindable)$/.test(word));
+  const options = mount.options.filter((word) => word !== propagation);
+  return {
+    Type: mount.kind,
+    ...(mount.kind === "volume" && { Name: mount.name }),
+    Source: mount.kind === "bind" ? mount.source : facts.volumePath(mount.name),
+    Destination: mount.destination,
+    Driver: mount.kind === "volume" ? "local" : "",
+    Mode: "",
+    Options: options.includes("bind") || options.includes("rbind") ? options : [...options, "rbind"],
+    RW: !mount.readOnly,
+    Propagation: propagation ?? "rprivate",
+  };
+}
+
+function configOf(config: ContainerConfig) {
+  return {
+    Hostname: config.hostname,
+    Domainname: "",
+    User: config.user,
+    AttachStdin: config.interactive,
+    AttachStdout: false,
+    AttachStderr: false,
+    Tty: config.tty,
+    OpenStdin: config.interactive,
+    StdinOnce: false,
+    Env: config.env,
+    Cmd: config.cmd,
+    Image: config.imageName,
+    Volumes: null,
+    WorkingDir: config.workdir,
+    Entrypoint: config.entrypoint.length > 0 ? config.entrypoint : null,
+    OnBuild: null,
+    Labels: config.labels,
+    Annotations: {
+      "io.container.manager": "skiff",
+      "org.opencontainers.image.stopSignal": String(config.stopSignal),
+    },
+    StopSignal: signalName(config.stopSignal),
+    HealthcheckOnFailureAction: "none",
+    CreateCommand: config.createCommand ?? null,
+    Umask: "0022",
+    Timeout: 0,
+    StopTimeout: config.stopTimeout,
+    Passwd: true,
+    sdNotifyMode: "container",
+  };
+}
+
+function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
+  const protection = resolveProtectedPaths({
+    privileged: config.privileged,
+    mask: config.security.mask,
+    unmask: config.security.unmask,
+  });
+  return {
+    Binds: config.mounts.filter((mount) => mount.kind !== "tmpfs").map(bindText),
+    CgroupManager: "",
+    CgroupMode: "private",
+    CgroupnsMode: "private",
+    ContainerIDFile: config.cidfile ?? "",
+    LogConfig: {
+      Type: config.log.driver,
+      Config: config.log.maxSize > 0 ? { "max-size": String(config.log.maxSize) } : null,
+      Path: config.log.path,
+      Tag: "",
+      Size: `${config.log.maxSize}B`,
+    },
+    NetworkMode: config.network.mode === "container" ? `container:${config.network.id}` : config.network.mode,
+    PortBindings: {},
+    RestartPolicy: { Name: "", MaximumRetryCount: 0 },
+    AutoRemove: config.autoRemove,
+    VolumeDriver: "",
+    VolumesFrom: null,
+    CapAdd: capabilities.filter((name) => !DEFAULT_CAPABILITIES.includes(name)),
+    CapDrop: DEFAULT_CAPABILITIES.filter((name) => !capabilities.includes(name)),
+    Dns: [],
+    DnsOptions: [],
+    DnsSearch: [],
+    ExtraHosts: [],
+    GroupAdd: config.groupAdd,
+    IpcMode: "private",
+    Cgroup: "",
+    Cgroups: "default",
+    Links: null,
+    OomScoreAdj: 0,
+    PidMode: "private",
+    Privileged: config.privileged,
+    PublishAllPorts: false,
+    ReadonlyRootfs: config.readOnly,
+    SecurityOpt: config.securityOpt,
+    MaskedPaths: protection.maskedPaths,
+    ReadonlyPaths: protection.readonlyPaths,
+    Tmpfs: Object.fromEntries(
+      config.mounts.filter((mount) => mount.kind === "tmpfs")
+        .map((mount) => [mount.destination, [mount.readOnly ? "ro" : "rw", ...mount.options].join(",")]),
+    ),
+    UTSMode: "private",
+    UsernsMode: config.userns === "host" ? "" : config.userns,
+    ShmSize: config.shmBytes,
+    Runtime: "skiff",
+    ConsoleSize: [config.size?.rows ?? 0, config.size?.cols ?? 0],
+    Isolation: "",
+    Init: config.init,
+    Ulimits: config.rlimits.map(({ type, soft, hard }) => ({ Name: type, Soft: soft, Hard: hard })),
+    Devices: [],
+    ...UNLIMITED_RESOURCES,
+  };
+}
+
+function bindText(mount: Exclude<ContainerMount, { kind: "tmpfs" }>): string {
+  const source = mount.kind === "bind" ? mount.source : mount.name;
+  return `${source}:${mount.destination}:${[mount.readOnly ? "ro" : "rw", ...mount.options].join(",")}`;
+}
+
+const NETWORK_SETTINGS = {
+  EndpointID: "",
+  Gateway: "",
+  IPAddress: "",
+  IPPrefixLen: 0,
+  IPv6Gateway: "",
+  GlobalIPv6Address: "",
+  GlobalIPv6PrefixLen: 0,
+  MacAddress: "",
+  Bridge: "",
+  SandboxID: "",
+  HairpinMode: false,
+  LinkLocalIPv6Address: "",
+  LinkLocalIPv6PrefixLen: 0,
+  Ports: {},
+  SandboxKey: "",
+  Networks: {},
+};
+
+/** Limits of cgroups, none of which is set. */
+const UNLIMITED_RESOURCES = {
+  CpuShares: 0,
+  Memory: 0,
+  NanoCpus: 0,
+  CgroupParent: "",
+  BlkioWeight: 0,
+  BlkioWeightDevice: null,
+  BlkioDeviceReadBps: null,
+  BlkioDeviceWriteBps: null,
+  BlkioDeviceReadIOps: null,
+  BlkioDeviceWriteIOps: null,
+  CpuPeriod: 0,
+  CpuQuota: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  CpusetCpus: "",
+  CpusetMems: "",
+  DiskQuota: 0,
+  KernelMemory: 0,
+  MemoryReservation: 0,
+  MemorySwap: 0,
+  MemorySwappiness: 0,
+  OomKillDisable: false,
+  PidsLimit: 0,
+  CpuCount: 0,
+  CpuPercent: 0,
+  IOMaximumIOps: 0,
+  IOMaximumBandwidth: 0,
+  CgroupConf: null,
+};

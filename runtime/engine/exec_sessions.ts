@@ -1,0 +1,37 @@
+/** The folders of a container's exec sessions. */
+
+import { processStartTime, readExit, readState } from "../monitor/records.ts";
+
+/** The ids of sessions whose program has not ended. */
+export function listExecSessions(containerDir: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(`${containerDir}/exec`), ({ name }) => name)
+      .filter((id) => !hasEnded(`${containerDir}/exec/${id}`));
+  } catch {
+    return [];
+  }
+}
+
+/** Records of ended sessions are only of use to who waits for them now. */
+const KEEP_ENDED = 16;
+
+export function removeEndedSessions(containerDir: string): void {
+  const folder = `${containerDir}/exec`;
+  const sessions = Array.from(Deno.readDirSync(folder), ({ name }) => `${folder}/${name}`);
+  if (sessions.length <= KEEP_ENDED) return;
+  for (const path of sessions) {
+    if (!hasEnded(path)) continue;
+    try {
+      Deno.removeSync(path, { recursive: true });
+    } catch {
+      // another exec removes it just now
+    }
+  }
+}
+
+/** A session's monitor may have been killed before it wrote its exit record. */
+function hasEnded(sessionDir: string): boolean {
+  if (readExit(sessionDir)) return true;
+  const state = readState(sessionDir);
+  return state !== undefined && processStartTime(state.initPid) !== state.initStartTime;
+}

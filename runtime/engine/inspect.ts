@@ -1,0 +1,68 @@
+/** `inspect`: what is known of a container or image, as one document. */
+
+import { volumeDataPath } from "../container/volume_folders.ts";
+import { readLastCapability } from "../container/host_facts.ts";
+import { NotFoundError } from "../errors.ts";
+import { getStoredImage } from "../image/store.ts";
+import type { Digest } from "../spec/digest.ts";
+import { listNames, listRepoDigests } from "../state/images.ts";
+import { readBlob } from "../storage/blobs.ts";
+import { type ContainerDocument, containerDocument } from "./container_document.ts";
+import { loadConfig, observe } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import { listExecSessions } from "./exec_sessions.ts";
+import { type ImageDocument, imageDocument } from "./image_document.ts";
+
+export type { ContainerDocument } from "./container_document.ts";
+export type { ImageDocument } from "./image_document.ts";
+
+export async function containerInspect(engine: Engine, text: string): Promise<ContainerDocument> {
+  const { row, status } = await observe(engine, text);
+  const containerDir = engine.containerDir(row.id);
+  return containerDocument(loadConfig(engine, row.id), {
+    status,
+    containerDir,
+    volumePath: (name) => volumeDataPath(engine.folders, name),
+    execIds: listExecSessions(containerDir),
+    lastCapability: readLastCapability(),
+    driverData: {
+      UpperDir: `${containerDir}/upper`,
+      WorkDir: `${containerDir}/work`,
+      MergedDir: `${containerDir}/merged`,
+    },
+  });
+}
+
+export async function imageInspect(engine: Engine, text: string): Promise<ImageDocument> {
+  const db = await engine.database();
+  const { image } = getStoredImage(db, text);
+  const manifest = JSON.parse(
+    new TextDecoder().decode(await readBlob(engine.folders, image.digest as Digest)),
+  );
+  return imageDocument(image, {
+    names: listNames(db, image.id),
+    repoDigests: listRepoDigests(db, image.id),
+    manifestType: manifest.mediaType ?? "application/vnd.oci.image.manifest.v1+json",
+    annotations: manifest.annotations ?? {},
+  });
+}
+
+/** A container where there is one of that name, else an image, as docker and podman look it up. */
+export async function inspect(
+  engine: Engine,
+  text: string,
+): Promise<
+  { type: "container"; document: ContainerDocument } | { type: "image"; document: ImageDocument }
+> {
+  try {
+    return { type: "container", document: await containerInspect(engine, text) };
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+  }
+  try {
+    return { type: "image", document: await imageInspect(engine, text) };
+  } catch (error) {
+    if (!(error instanceof NotFoundError)) throw error;
+    throw new NotFoundError("container", text, { message: `no such object: "${text}"` });
+  }
+}
