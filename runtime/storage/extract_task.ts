@@ -1,12 +1,6 @@
 /**
  * What the forked child does that unpacks a layer: follow the blob, hash, inflate, unpack, verify, sync,
  * rename. All synchronous. The layer appears under its name only when both digests are right.
- *
- * ```
- * layers/<diff-id hex>/<form>.tmp-<random>/   held locked while the child lives
- *   tree/      becomes layers/<diff-id hex>/<form>
- *   owners     becomes <form>.owners (single-id map only)
- * ```
  */
 
 import { createHash } from "node:crypto";
@@ -16,47 +10,16 @@ import { ZstdError, ZstdSource } from "../archive/zstd.ts";
 import { HostError, VerificationError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
 import { LAYER_COMPRESSION } from "../spec/image.ts";
-import { EAGAIN, EEXIST, ENOENT, ENOTEMPTY, errnoText, isErrno, SyscallError } from "../../ffi/errno.ts";
-import {
-  close,
-  fchmod,
-  fchownat,
-  flock,
-  fsync,
-  mkdirat,
-  open,
-  openat,
-  renameat2,
-  statx,
-  syncfs,
-  unlinkat,
-  writeAll,
-} from "../../ffi/file.ts";
+import { errnoText, SyscallError } from "../../ffi/errno.ts";
+import { close, open, openat, renameat2, syncfs, writeAll } from "../../ffi/file.ts";
 import { umask } from "../../ffi/process.ts";
-import { lremovexattr } from "../../ffi/xattr.ts";
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_REMOVEDIR,
-  AT_SYMLINK_NOFOLLOW,
-  LOCK_EX,
-  LOCK_NB,
-  O_CLOEXEC,
-  O_CREAT,
-  O_DIRECTORY,
-  O_EXCL,
-  O_NOFOLLOW,
-  O_RDONLY,
-  O_WRONLY,
-  RENAME_NOREPLACE,
-} from "../../ffi/constants/fcntl.ts";
-import { DEFAULT_ACL } from "./entry_metadata.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { type ExtractSummary, extractTar } from "./extract.ts";
 import { DownloadAborted, GrowingFile } from "./growing_file.ts";
 import { hashHere, hashInChild } from "./hash_child.ts";
 import type { LayerJob } from "./layers.ts";
 import { OwnerRecorder } from "./owners.ts";
-import { removeTree } from "./remove_tree.ts";
+import { makeTree, openWork, publish, tidy } from "./work_folder.ts";
 
 /** Lines of JSON on the result pipe: any number of progress, then one of the others. */
 export type ExtractionMessage =
@@ -141,39 +104,6 @@ function unpackInto(
     return summary;
   } finally {
     tidy(layerDir, layerFd, work.name);
-  }
-}
-
-/** The layer's folder and a work folder in it. */
-export function openWork(
-  layerDir: string,
-  form: string,
-): { layerFd: number; work: { fd: number; name: string } } {
-  for (;;) {
-    try {
-      mkdirat(AT_FDCWD, layerDir, 0o700);
-    } catch (error) {
-      if (!isErrno(error, EEXIST)) throw error;
-    }
-    let layerFd = -1;
-    try {
-      layerFd = open(layerDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-      return { layerFd, work: makeWorkFolder(layerFd, `${form}.tmp-`) };
-    } catch (error) {
-      if (layerFd !== -1) close(layerFd);
-      // Another child that failed has removed the empty folder in between.
-      if (!isErrno(error, ENOENT)) throw error;
-    }
-  }
-}
-
-/** Removes the work folder, and the layer's own where nothing else is in it. */
-export function tidy(layerDir: string, layerFd: number, workName: string): void {
-  try {
-    removeTree(layerFd, workName);
-    unlinkat(AT_FDCWD, layerDir, AT_REMOVEDIR);
-  } catch {
-    // Not empty: other forms, other children at work. What cannot be removed now, a later command removes.
   }
 }
 
@@ -282,43 +212,4 @@ function refuseBlob(job: LayerJob, why: string): never {
 
 function short(digest: Digest): string {
   return digest.slice(0, digest.indexOf(":") + 13);
-}
-
-/** A folder that only its maker uses; its lock tells the living from the left behind. */
-export function makeWorkFolder(parentFd: number, prefix: string): { fd: number; name: string } {
-  for (;;) {
-    const name = `${prefix}${crypto.randomUUID()}`;
-    mkdirat(parentFd, name, 0o700);
-    try {
-      const fd = openat(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-      flock(fd, LOCK_EX | LOCK_NB);
-      // Somebody who tidies up may have been faster than the lock.
-      if (statx(parentFd, name, AT_SYMLINK_NOFOLLOW).ino === statx(fd, "", AT_EMPTY_PATH).ino) {
-        return { fd, name };
-      }
-      close(fd);
-    } catch (error) {
-      if (!isErrno(error, ENOENT, EAGAIN)) throw error;
-    }
-  }
-}
-
-/** The root of a tree: 0:0, 0755, whatever the folders above would make it inherit. */
-export function makeTree(workFd: number): number {
-  mkdirat(workFd, "tree", 0o755);
-  const fd = openat(workFd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  fchownat(fd, "", 0, 0, AT_EMPTY_PATH);
-  fchmod(fd, 0o755);
-  for (const acl of [DEFAULT_ACL, "system.posix_acl_access"]) lremovexattr(`/proc/self/fd/${fd}/.`, acl);
-  return fd;
-}
-
-/** Gives the tree its name; where another child was faster, its tree is as good. */
-export function publish(workFd: number, layerFd: number, form: string): void {
-  try {
-    renameat2(workFd, "tree", layerFd, form, RENAME_NOREPLACE);
-  } catch (error) {
-    if (!isErrno(error, EEXIST, ENOTEMPTY)) throw error;
-  }
-  fsync(layerFd);
 }

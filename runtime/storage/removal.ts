@@ -1,9 +1,6 @@
 /** Removes trees that other ids of the user own, in a forked child that is root of the user's namespace. */
 
-import { forkInUserNamespace } from "../namespaces/fork_task.ts";
-import { HostError } from "../errors.ts";
-import { openFamilies } from "../../ffi/libc.ts";
-import { close, flock, open, pipe2, readAll, writeAll } from "../../ffi/file.ts";
+import { close, flock, open } from "../../ffi/file.ts";
 import {
   AT_FDCWD,
   LOCK_EX,
@@ -14,6 +11,7 @@ import {
   O_RDONLY,
 } from "../../ffi/constants/fcntl.ts";
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
+import { runInNamespace } from "./namespace_task.ts";
 import { removeTree } from "./remove_tree.ts";
 import type { StorageContext } from "./layers.ts";
 
@@ -22,26 +20,17 @@ export async function removeInNamespace(
   context: Pick<StorageContext, "namespaces">,
   paths: readonly string[],
 ): Promise<void> {
-  openFamilies("errno", "file", "xattr", "process");
-  const [result, resultFd] = pipe2(O_CLOEXEC);
-  const task = await forkInUserNamespace(context.namespaces, [resultFd], () => {
-    let status = 0;
+  await runInNamespace(context, "remove", () => {
+    let failure: { error: unknown } | undefined;
     for (const path of paths) {
       try {
         removeTree(AT_FDCWD, path);
       } catch (error) {
-        if (status === 0) {
-          writeAll(resultFd, new TextEncoder().encode(`${path}: ${(error as Error).message}`));
-        }
-        status = 1;
+        failure ??= { error };
       }
     }
-    return status;
-  }).finally(() => close(resultFd));
-  const { status } = await task.wait();
-  const message = new TextDecoder().decode(readAll(result, 65536));
-  close(result);
-  if (status !== 0) throw new HostError(`remove ${message || `${paths[0]}: status ${status}`}`);
+    if (failure !== undefined) throw failure.error;
+  });
 }
 
 /** Work folders in `layersDir` whose child is gone. */

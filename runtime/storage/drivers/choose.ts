@@ -1,0 +1,89 @@
+/**
+ * Which storage driver is used: the first that works, found out by trying and remembered for as long as the
+ * machine runs (`storage.json` in the data folder), or the one that the user wants.
+ */
+
+import { HostError, InvalidArgumentError } from "../../errors.ts";
+import { readBootId } from "../../state/boot.ts";
+import type { StorageContext } from "../layers.ts";
+import type { DriverName, StorageDriver } from "./driver.ts";
+import { fuseOverlayfs } from "./fuse_overlayfs.ts";
+import { overlay } from "./overlay.ts";
+import { vfs } from "./vfs.ts";
+
+/** In order of preference. */
+export const DRIVERS: readonly StorageDriver[] = [overlay, fuseOverlayfs, vfs];
+
+/** What was found out in this boot. */
+interface Findings {
+  version: 1;
+  bootId: string;
+  /** Rootless and root, single id or many: the kernel may allow one and not the other. */
+  namespaces: string;
+  /** Null where it works, else why not. */
+  reasons: Partial<Record<DriverName, string | null>>;
+}
+
+/** A driver by its name. @throws {InvalidArgumentError} */
+export function driverNamed(name: string): StorageDriver {
+  const driver = DRIVERS.find((one) => one.name === name);
+  if (driver !== undefined) return driver;
+  const names = DRIVERS.map((one) => one.name).join(", ");
+  throw new InvalidArgumentError(`use storage driver "${name}": only ${names} are known`);
+}
+
+/**
+ * The driver to use. `forced` is used or refused, never replaced.
+ *
+ * @throws {HostError} where the forced one does not work here
+ */
+export async function chooseDriver(context: StorageContext, forced?: string): Promise<StorageDriver> {
+  const findings = readFindings(context);
+  const candidates = forced === undefined || forced === "" ? DRIVERS : [driverNamed(forced)];
+  let reason: string | null = null;
+  for (const driver of candidates) {
+    // One that is asked for by name is tried again: the missing program may be installed by now.
+    const remembered = findings.reasons[driver.name];
+    const known = forced && remembered !== null ? undefined : remembered;
+    reason = known === undefined ? await driver.probe(context) : known;
+    if (known === undefined) {
+      findings.reasons[driver.name] = reason;
+      writeFindings(context, findings);
+    }
+    if (reason === null) return driver;
+  }
+  throw new HostError(`use storage driver ${candidates.at(-1)!.name}: ${reason}`, {
+    hint: "leave out --storage-driver to use what works here",
+  });
+}
+
+function readFindings(context: StorageContext): Findings {
+  const fresh: Findings = {
+    version: 1,
+    bootId: readBootId(),
+    namespaces: namespacesKey(context),
+    reasons: {},
+  };
+  try {
+    const found = JSON.parse(Deno.readTextFileSync(findingsPath(context))) as Findings;
+    const isCurrent = found.version === 1 && found.bootId === fresh.bootId &&
+      found.namespaces === fresh.namespaces;
+    return isCurrent ? found : fresh;
+  } catch {
+    return fresh; // Not written yet, or not by us: then it is found out again.
+  }
+}
+
+function writeFindings(context: StorageContext, findings: Findings): void {
+  const temporary = `${context.folders.tmp}/storage-${crypto.randomUUID()}`;
+  Deno.writeTextFileSync(temporary, JSON.stringify(findings), { mode: 0o600 });
+  Deno.renameSync(temporary, findingsPath(context));
+}
+
+function findingsPath(context: StorageContext): string {
+  return `${context.folders.data}/storage.json`;
+}
+
+function namespacesKey({ namespaces }: StorageContext): string {
+  return namespaces.isRootless ? (namespaces.maps.isSingle ? "single" : "full") : "root";
+}

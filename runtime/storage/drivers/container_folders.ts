@@ -1,0 +1,72 @@
+/** The folders that overlay drivers need below `containers/<id>`: upper, work and the mount point. */
+
+import { SkiffError } from "../../errors.ts";
+import { type Digest, digestHex } from "../../spec/digest.ts";
+import type { LayerForm, StorageContext } from "../layers.ts";
+import { layerPath } from "../layers.ts";
+
+export interface ContainerFolders {
+  lower: string[];
+  upper: string;
+  work: string;
+  target: string;
+}
+
+/**
+ * Makes upper, work and merged. The upper folder is the container's `/`, so it gets mode and owner of the
+ * topmost layer's root.
+ */
+export async function makeContainerFolders(
+  context: StorageContext,
+  containerDir: string,
+  layers: readonly Digest[],
+  form: LayerForm,
+): Promise<ContainerFolders> {
+  const folders: ContainerFolders = {
+    lower: layers.map((diffId) => layerPath(context.folders, diffId, form)),
+    upper: `${containerDir}/upper`,
+    work: `${containerDir}/work`,
+    target: `${containerDir}/merged`,
+  };
+  makeFolder(folders.target, 0o755);
+  makeFolder(folders.work, 0o700);
+  if (layers.length === 0) {
+    // An image without layers still needs something below: overlay refuses to have no lower folder.
+    folders.lower.push(`${containerDir}/empty`);
+    makeFolder(`${containerDir}/empty`, 0o755);
+  }
+  const top = statLayer(folders.lower[0]!, layers[0]);
+  for (let below = 1; below < layers.length; below++) statLayer(folders.lower[below]!, layers[below]);
+  if (makeFolder(folders.upper, (top.mode ?? 0o755) & 0o7777) && !isOurs(top)) {
+    const { copyOwner } = await import("./upper_owner.ts");
+    await copyOwner(context, folders.lower[0]!, folders.upper);
+  }
+  return folders;
+}
+
+function statLayer(path: string, diffId: Digest | undefined): Deno.FileInfo {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound) || diffId === undefined) throw error;
+    throw new SkiffError(`prepare root: layer ${digestHex(diffId).slice(0, 12)} is not unpacked`, {
+      hint: "pull the image again",
+    });
+  }
+}
+
+function isOurs(info: Deno.FileInfo): boolean {
+  return info.uid === Deno.uid() && info.gid === Deno.gid();
+}
+
+/** Whatever the umask. False where it is there already. */
+export function makeFolder(path: string, mode: number): boolean {
+  try {
+    Deno.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  }
+  Deno.chmodSync(path, mode);
+  return true;
+}

@@ -1,0 +1,319 @@
+/**
+ * Copies a layer's tree: with its ids shifted for a nested user namespace, or merged over what lower layers
+ * left (vfs). By descriptors, synchronous, for forked children.
+ *
+ * Kept: owners, modes, times in nanoseconds, extended attributes, hard links, holes, devices. Data is
+ * shared by reflink where the file system can, copied in the kernel where it cannot.
+ *
+ * @see ioctl_ficlone(2), copy_file_range(2); Documentation/filesystems/overlayfs.rst
+ */
+
+import { bytesOf, byteString } from "../archive/byte_string.ts";
+import { HostError } from "../errors.ts";
+import type { IdMapping } from "../spec/runtime.ts";
+import { ENXIO, EOPNOTSUPP, EPERM, isErrno, SyscallError } from "../../ffi/errno.ts";
+import {
+  close,
+  copy_file_range,
+  fchmod,
+  fchownat,
+  fstat,
+  ftruncate,
+  ioctl,
+  linkat,
+  lseek,
+  mkdirat,
+  mknodat,
+  openat,
+  openat2,
+  read,
+  readdir,
+  readlinkat,
+  type Stat,
+  statx,
+  symlinkat,
+  utimensat,
+  writeAll,
+} from "../../ffi/file.ts";
+import { fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr } from "../../ffi/xattr.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
+} from "../../ffi/constants/fcntl.ts";
+import { FICLONE } from "../../ffi/constants/ioctl.ts";
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
+import { setModeOfNode } from "./entry_metadata.ts";
+import { removeTree } from "./remove_tree.ts";
+
+/** How ids inside a nested namespace are numbered in the one around it. */
+export interface NestedMaps {
+  uid: IdMapping[];
+  gid: IdMapping[];
+}
+
+export interface CopyOptions {
+  /** Ids of the image become the ids that stand for them. */
+  shift?: NestedMaps;
+  /** `keep`: whiteouts and opaque marks are copied. `apply`: they remove what is in the target. */
+  marks: "keep" | "apply";
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+const OPAQUE_MARKS = ["user.overlay.opaque", "trusted.overlay.opaque"].map((name) => bytesOf(name));
+const SEEK_DATA = 3, SEEK_HOLE = 4, SEEK_SET = 0;
+
+/** Copies what is in the folder `from` into the folder `to`, and gives `to` the attributes of `from`. */
+export function copyLayer(from: number, to: number, options: CopyOptions): void {
+  new LayerCopy(to, options).folder(from, to, "");
+}
+
+/** The id that stands for `id`. @throws {HostError} where the map has none */
+export function shiftId(mappings: readonly IdMapping[], id: number): number {
+  for (const { containerID, hostID, size } of mappings) {
+    if (id >= containerID && id < containerID + size) return hostID + id - containerID;
+  }
+  throw new HostError(`shift layer: id ${id} is not in the container's user namespace`, {
+    hint: "give the user a larger range in /etc/subuid and /etc/subgid",
+  });
+}
+
+class LayerCopy {
+  #root: number;
+  #options: CopyOptions;
+  /** First names of files with several, by device and inode. */
+  #links = new Map<string, string>();
+  #canClone = true;
+
+  constructor(root: number, options: CopyOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  folder(from: number, to: number, path: string): void {
+    if (this.#options.marks === "apply" && isOpaque(from)) {
+      for (const { name } of readdir(to)) removeTree(to, name);
+    }
+    for (const { name } of readdir(from)) this.#entry(from, to, name, path);
+    this.#attributes(from, to, fstat(from));
+  }
+
+  #entry(from: number, to: number, name: Bytes, parentPath: string): void {
+    const stat = statx(from, name, AT_SYMLINK_NOFOLLOW);
+    const type = stat.mode & S_IFMT;
+    const path = parentPath === "" ? byteString(name) : `${parentPath}/${byteString(name)}`;
+    if (this.#options.marks === "apply" && !this.#makeRoom(to, name, stat)) return;
+    if (type === S_IFDIR) return this.#subfolder(from, to, name, path);
+    if (stat.nlink > 1) {
+      const key = `${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
+      const first = this.#links.get(key);
+      if (first !== undefined) return this.#link(first, to, name);
+      this.#links.set(key, path);
+    }
+    if (type === S_IFREG) return this.#file(from, to, name, stat);
+    if (type === S_IFLNK) symlinkat(readlinkat(from, name), to, name);
+    else mknodat(to, name, stat.mode, stat.rdevMajor, stat.rdevMinor);
+    this.#node(from, to, name, stat);
+  }
+
+  /** Removes what the entry replaces. False for a whiteout, which is nothing but that. */
+  #makeRoom(to: number, name: Bytes, stat: Stat): boolean {
+    if (isWhiteout(stat)) {
+      removeTree(to, name);
+      return false;
+    }
+    const isFolder = (stat.mode & S_IFMT) === S_IFDIR;
+    if (!isFolder || !isExistingFolder(to, name)) removeTree(to, name);
+    return true;
+  }
+
+  #subfolder(from: number, to: number, name: Bytes, path: string): void {
+    if (this.#options.marks === "keep" || !isExistingFolder(to, name)) mkdirat(to, name, 0o700);
+    const source = openat(from, name, OPEN_FOLDER);
+    try {
+      const target = openat(to, name, OPEN_FOLDER);
+      try {
+        this.folder(source, target, path);
+      } finally {
+        close(target);
+      }
+    } finally {
+      close(source);
+    }
+  }
+
+  #link(first: string, to: number, name: Bytes): void {
+    const slash = first.lastIndexOf("/");
+    const folder = slash === -1 ? "." : first.slice(0, slash);
+    const flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    const fd = openat2(this.#root, bytesOf(folder), flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    try {
+      linkat(fd, bytesOf(first.slice(slash + 1)), to, name);
+    } finally {
+      close(fd);
+    }
+  }
+
+  #file(from: number, to: number, name: Bytes, stat: Stat): void {
+    const source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    try {
+      const target = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600);
+      try {
+        if (stat.size > 0) this.#content(source, target, stat);
+        this.#attributes(source, target, stat);
+      } finally {
+        close(target);
+      }
+    } finally {
+      close(source);
+    }
+  }
+
+  #content(source: number, target: number, stat: Stat): void {
+    if (this.#canClone) {
+      try {
+        ioctl(target, FICLONE, source);
+        return;
+      } catch (error) {
+        if (!(error instanceof SyscallError)) throw error;
+        this.#canClone = false; // One tree, one file system: the next would fail as well.
+      }
+    }
+    if (stat.blocks * 512 >= stat.size) return copyRange(source, target, stat.size);
+    // Holes stay holes.
+    for (let at = 0; at < stat.size;) {
+      const start = seekOrEnd(source, at, SEEK_DATA, stat.size);
+      if (start >= stat.size) break;
+      const end = seekOrEnd(source, start, SEEK_HOLE, stat.size);
+      lseek(source, start, SEEK_SET);
+      lseek(target, start, SEEK_SET);
+      copyRange(source, target, end - start);
+      at = end;
+    }
+    ftruncate(target, stat.size);
+  }
+
+  /** Of an open file or folder; in the order that loses nothing: chown clears modes and capabilities. */
+  #attributes(from: number, to: number, stat: Stat): void {
+    fchownat(to, "", this.#uid(stat), this.#gid(stat), AT_EMPTY_PATH);
+    fchmod(to, stat.mode & 0o7777);
+    for (const name of flistxattr(from)) {
+      if (!this.#isWanted(name)) continue;
+      const value = fgetxattr(from, name);
+      if (value !== undefined) tolerate(() => fsetxattr(to, name, value));
+    }
+    const { atime, mtime } = timesOf(stat);
+    utimensat(to, "", atime, mtime, AT_EMPTY_PATH);
+  }
+
+  /** Of what is not opened. */
+  #node(from: number, to: number, name: Bytes, stat: Stat): void {
+    if (!isWhiteout(stat)) {
+      fchownat(to, name, this.#uid(stat), this.#gid(stat), AT_SYMLINK_NOFOLLOW);
+      if ((stat.mode & S_IFMT) !== S_IFLNK) setModeOfNode(to, name, stat.mode & 0o7777);
+      const [source, target] = [procPath(from, name), procPath(to, name)];
+      for (const key of llistxattr(source)) {
+        if (!this.#isWanted(key)) continue;
+        const value = lgetxattr(source, key);
+        if (value !== undefined) tolerate(() => lsetxattr(target, key, value));
+      }
+    }
+    const { atime, mtime } = timesOf(stat);
+    utimensat(to, name, atime, mtime, AT_SYMLINK_NOFOLLOW);
+  }
+
+  /** Overlay's marks mean nothing outside a layer. */
+  #isWanted(name: Bytes): boolean {
+    return this.#options.marks === "keep" || !/^(user|trusted)\.overlay\./.test(byteString(name));
+  }
+
+  #uid(stat: Stat): number {
+    return this.#options.shift === undefined ? stat.uid : shiftId(this.#options.shift.uid, stat.uid);
+  }
+
+  #gid(stat: Stat): number {
+    return this.#options.shift === undefined ? stat.gid : shiftId(this.#options.shift.gid, stat.gid);
+  }
+}
+
+function isWhiteout(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+function isOpaque(fd: number): boolean {
+  return OPAQUE_MARKS.some((name) => fgetxattr(fd, name)?.[0] === 0x79);
+}
+
+function isExistingFolder(dirfd: number, name: Bytes): boolean {
+  try {
+    return (statx(dirfd, name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFDIR;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+function copyRange(source: number, target: number, length: number): void {
+  let left = length;
+  try {
+    while (left > 0) {
+      const copied = copy_file_range(source, target, Math.min(left, 1 << 30));
+      if (copied === 0) return;
+      left -= copied;
+    }
+    return;
+  } catch (error) {
+    // Refused between some file systems (EXDEV, EINVAL, EOPNOTSUPP), and then at once.
+    if (left !== length || !(error instanceof SyscallError)) throw error;
+  }
+  const buffer = new Uint8Array(1 << 18);
+  while (left > 0) {
+    const count = read(source, left < buffer.length ? buffer.subarray(0, left) : buffer);
+    if (count === 0) return;
+    writeAll(target, buffer.subarray(0, count));
+    left -= count;
+  }
+}
+
+function seekOrEnd(fd: number, offset: number, whence: 3 | 4, end: number): number {
+  try {
+    return lseek(fd, offset, whence);
+  } catch (error) {
+    if (isErrno(error, ENXIO)) return end; // No data behind this point.
+    throw error;
+  }
+}
+
+function timesOf(stat: Stat) {
+  return {
+    atime: { sec: stat.atimeSec, nsec: stat.atimeNsec },
+    mtime: { sec: stat.mtimeSec, nsec: stat.mtimeNsec },
+  };
+}
+
+function procPath(dirfd: number, name: Bytes): Bytes {
+  const prefix = bytesOf(`/proc/self/fd/${dirfd}/`);
+  const path = new Uint8Array(prefix.length + name.length);
+  path.set(prefix);
+  path.set(name, prefix.length);
+  return path;
+}
+
+function tolerate(set: () => void): void {
+  try {
+    set();
+  } catch (error) {
+    if (!isErrno(error, EPERM, EOPNOTSUPP)) throw error;
+  }
+}

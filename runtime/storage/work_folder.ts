@@ -1,0 +1,111 @@
+/**
+ * A tree in the making: built in a locked work folder beside its final name, and renamed when it is whole.
+ *
+ * ```
+ * layers/<diff-id hex>/<form>.tmp-<random>/   held locked while its maker lives
+ *   tree/      becomes layers/<diff-id hex>/<form>
+ * ```
+ */
+
+import { EAGAIN, EEXIST, ENOENT, ENOTEMPTY, isErrno } from "../../ffi/errno.ts";
+import {
+  close,
+  fchmod,
+  fchownat,
+  flock,
+  fsync,
+  mkdirat,
+  open,
+  openat,
+  renameat2,
+  statx,
+  unlinkat,
+} from "../../ffi/file.ts";
+import { lremovexattr } from "../../ffi/xattr.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  LOCK_EX,
+  LOCK_NB,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  RENAME_NOREPLACE,
+} from "../../ffi/constants/fcntl.ts";
+import { DEFAULT_ACL } from "./entry_metadata.ts";
+import { removeTree } from "./remove_tree.ts";
+
+/** The layer's folder and a work folder in it. */
+export function openWork(
+  layerDir: string,
+  form: string,
+): { layerFd: number; work: { fd: number; name: string } } {
+  for (;;) {
+    try {
+      mkdirat(AT_FDCWD, layerDir, 0o700);
+    } catch (error) {
+      if (!isErrno(error, EEXIST)) throw error;
+    }
+    let layerFd = -1;
+    try {
+      layerFd = open(layerDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      return { layerFd, work: makeWorkFolder(layerFd, `${form}.tmp-`) };
+    } catch (error) {
+      if (layerFd !== -1) close(layerFd);
+      // Another child that failed has removed the empty folder in between.
+      if (!isErrno(error, ENOENT)) throw error;
+    }
+  }
+}
+
+/** Removes the work folder, and the layer's own where nothing else is in it. */
+export function tidy(layerDir: string, layerFd: number, workName: string): void {
+  try {
+    removeTree(layerFd, workName);
+    unlinkat(AT_FDCWD, layerDir, AT_REMOVEDIR);
+  } catch {
+    // Not empty: other forms, other children at work. What cannot be removed now, a later command removes.
+  }
+}
+
+/** A folder that only its maker uses; its lock tells the living from the left behind. */
+export function makeWorkFolder(parentFd: number, prefix: string): { fd: number; name: string } {
+  for (;;) {
+    const name = `${prefix}${crypto.randomUUID()}`;
+    mkdirat(parentFd, name, 0o700);
+    try {
+      const fd = openat(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      flock(fd, LOCK_EX | LOCK_NB);
+      // Somebody who tidies up may have been faster than the lock.
+      if (statx(parentFd, name, AT_SYMLINK_NOFOLLOW).ino === statx(fd, "", AT_EMPTY_PATH).ino) {
+        return { fd, name };
+      }
+      close(fd);
+    } catch (error) {
+      if (!isErrno(error, ENOENT, EAGAIN)) throw error;
+    }
+  }
+}
+
+/** The root of a tree: 0:0, 0755, whatever the folders above would make it inherit. */
+export function makeTree(workFd: number): number {
+  mkdirat(workFd, "tree", 0o755);
+  const fd = openat(workFd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  fchownat(fd, "", 0, 0, AT_EMPTY_PATH);
+  fchmod(fd, 0o755);
+  for (const acl of [DEFAULT_ACL, "system.posix_acl_access"]) lremovexattr(`/proc/self/fd/${fd}/.`, acl);
+  return fd;
+}
+
+/** Gives the tree its name; where another child was faster, its tree is as good. */
+export function publish(workFd: number, layerFd: number, form: string): void {
+  try {
+    renameat2(workFd, "tree", layerFd, form, RENAME_NOREPLACE);
+  } catch (error) {
+    if (!isErrno(error, EEXIST, ENOTEMPTY)) throw error;
+  }
+  fsync(layerFd);
+}
