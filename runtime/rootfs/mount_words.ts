@@ -90,15 +90,15 @@ export function parseMountWords(options: readonly string[]): MountWords {
   };
   for (const word of options) {
     const recursive = word.startsWith("r") ? word.slice(1) : "";
-    if (word in SETS) {
+    if (has(SETS, word)) {
       words.set |= SETS[word]!;
       words.clear &= ~SETS[word]!;
-    } else if (word in CLEARS) {
+    } else if (has(CLEARS, word)) {
       words.clear |= CLEARS[word]!;
       words.set &= ~CLEARS[word]!;
-    } else if (word in PROPAGATIONS || recursive in PROPAGATIONS) {
-      words.propagation = PROPAGATIONS[word] ?? PROPAGATIONS[recursive]!;
-      words.propagationIsRecursive = !(word in PROPAGATIONS);
+    } else if (has(PROPAGATIONS, word) || has(PROPAGATIONS, recursive)) {
+      words.propagationIsRecursive = !has(PROPAGATIONS, word);
+      words.propagation = PROPAGATIONS[words.propagationIsRecursive ? recursive : word]!;
     } else if (word === "bind" || word === "rbind") {
       words.isBind = true;
       words.isRecursive = word === "rbind";
@@ -109,4 +109,9 @@ export function parseMountWords(options: readonly string[]): MountWords {
     }
   }
   return words;
+}
+
+/** `in` would also find what every object inherits: `constructor`. */
+function has(table: Record<string, number>, word: string): boolean {
+  return Object.hasOwn(table, word);
 }
