@@ -80,6 +80,15 @@ const toleratesMissing: esbuild.Plugin = {
   },
 };
 
+/**
+ * Deno reads and parses at its start whatever a literal `import("./x.js")` names anywhere in the graph, though
+ * nobody imports it yet: 7–10 ms of every command. A specifier that is computed is only read when it is needed.
+ */
+function hideDynamicImports(path: string): void {
+  const source = Deno.readTextFileSync(path);
+  Deno.writeTextFileSync(path, source.replace(/\bimport\(("\.\/[^"]+")\)/g, 'import([$1].join(""))'));
+}
+
 /** Bundles the program into `folder`/bundle and returns its file names, sorted. */
 async function bundle(folder: string, options: Options): Promise<string[]> {
   await linkPackages(folder);
@@ -108,6 +117,7 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     plugins: options.dev ? [toleratesMissing] : [],
   });
   await esbuild.stop();
+  for (const path of Object.keys(result.metafile.outputs)) hideDynamicImports(`${root}${path}`);
   return Object.keys(result.metafile.outputs).map((path) => path.replace(/^.*\//, "")).sort();
 }
 
