@@ -2,21 +2,35 @@
 
 import type { ContainerConfig } from "../container/config.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
+import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
+import { driverNamed } from "../storage/drivers/choose.ts";
 import type { Engine } from "./engine.ts";
 
+/** Makes what is missing of the container's folders and layers. May be called again before each start. */
 export async function prepareRoot(
   engine: Engine,
   config: ContainerConfig,
   containerDir: string,
   nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined,
 ): Promise<RootfsPlan> {
-  const target = `${containerDir}/merged`;
-  Deno.mkdirSync(target, { recursive: true, mode: 0o755 });
-  switch (config.root.kind) {
-    case "rootfs":
-      return { kind: "directory", source: config.root.path, target };
-    default:
-      throw new Error("not wired");
+  const { root } = config;
+  switch (root.kind) {
+    case "image":
+      return await driverNamed(config.storageDriver).prepare(engine, {
+        containerDir,
+        layers: root.diffIds.toReversed() as Digest[],
+        nested,
+        volatile: config.autoRemove,
+      });
+    case "rootfs": {
+      const target = `${containerDir}/merged`;
+      Deno.mkdirSync(target, { recursive: true, mode: 0o755 });
+      return { kind: "directory", source: root.path, target };
+    }
+    case "host": {
+      const { planHostRoot } = await import("../storage/host_image.ts");
+      return await planHostRoot(engine, containerDir);
+    }
   }
 }

@@ -1,7 +1,6 @@
 /** `create`: everything about a container but its processes. */
 
 import { close } from "../../ffi/file.ts";
-import { takeLaunch } from "../config/launch.ts";
 import {
   argvOf,
   type ContainerConfig,
@@ -9,7 +8,6 @@ import {
   resolveConfig,
   type RootSource,
 } from "../container/config.ts";
-import { parseEnvFile } from "../container/env.ts";
 import { makeContainerFolder, writeContainerFiles } from "../container/folder.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
@@ -21,9 +19,11 @@ import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage, type ImageRow } from "../state/images.ts";
 import { putVolume, putVolumeUse } from "../state/volumes.ts";
 import { createVolume } from "../container/volume_folders.ts";
+import { chooseDriver } from "../storage/drivers/choose.ts";
 import { timestamp } from "./clock.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { readEnvFiles } from "./env_files.ts";
 import { noticeOnce } from "./notices.ts";
 import type { CreateOptions } from "./options.ts";
 import type { PullProgress } from "./pull.ts";
@@ -270,8 +270,8 @@ async function driverFor(
   root: RootSource,
 ): Promise<ContainerConfig["storageDriver"]> {
   const forced = options.storageDriver ?? engine.storageDriver;
-  if (root.kind === "rootfs") return forced ?? "overlay";
-  return forced ?? "overlay";
+  if (root.kind !== "image") return forced ?? "overlay";
+  return (await chooseDriver(engine, forced)).name;
 }
 
 async function resolveNetworkContainer(
@@ -282,22 +282,6 @@ async function resolveNetworkContainer(
   if (text === undefined) return undefined;
   const { row } = await observe(engine, text);
   return { id: row.id, hostname: loadConfig(engine, row.id).hostname };
-}
-
-function readEnvFiles(paths: string[]): string[] {
-  return paths.flatMap((path) => {
-    let text: string;
-    try {
-      text = Deno.readTextFileSync(path);
-    } catch (cause) {
-      const reason = cause instanceof Deno.errors.NotFound
-        ? "no such file or directory"
-        : (cause as Error).message;
-      throw new InvalidArgumentError(`read environment file "${path}": ${reason}`, { cause });
-    }
-    takeLaunch(); // gives the caller's variables back their names
-    return parseEnvFile(text, path, (key) => Deno.env.get(key));
-  });
 }
 
 /** As podman: a bind mount of nothing is an error, not a new folder. */

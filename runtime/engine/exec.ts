@@ -31,6 +31,10 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
   if (options.command.length === 0) {
     throw new InvalidArgumentError(`exec in container "${text}": no command given`);
   }
+  if (options.envFiles && options.envFiles.length > 0) {
+    const { readEnvFiles } = await import("./env_files.ts");
+    options = { ...options, env: [...readEnvFiles(options.envFiles), ...(options.env ?? [])] };
+  }
   const { row } = await observeRunning(engine, text, "exec in");
   const containerDir = engine.containerDir(row.id);
   const config = loadConfig(engine, row.id);
