@@ -7,6 +7,7 @@ import { forkInUserNamespace } from "../../namespaces/fork_task.ts";
 import { errnoText, SyscallError } from "../../../ffi/errno.ts";
 import {
   close,
+  dup2,
   mkdirat,
   mknodat,
   open,
@@ -69,6 +70,9 @@ export function probeFuseOverlayfs(context: StorageContext, program: string): Pr
     const pid = fork();
     if (pid === 0) {
       try {
+        // It remarks on options of the kernel's; nothing of that is for the user.
+        const nowhere = open("/dev/null", O_WRONLY);
+        for (const stdio of [0, 1, 2]) dup2(nowhere, stdio);
         execve(program, [program, "-o", options, trial.target], ["PATH=/usr/bin:/bin:/usr/sbin:/sbin"]);
       } finally {
         _exit(127);

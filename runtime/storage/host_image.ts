@@ -1,0 +1,148 @@
+/**
+ * The built-in image `host`: which of this machine's folders make up its root.
+ *
+ * Shown are the folders that hold the system (a list, so that a /data with somebody's files never slips in);
+ * what holds people's and programs' own files is there, empty and writable. The container's /proc, /sys and
+ * /dev are its own.
+ *
+ * @see Filesystem Hierarchy Standard 3.0
+ */
+
+import type { HostFolder, RootfsPlan } from "../monitor/plan.ts";
+import { makeFolder } from "./drivers/container_folders.ts";
+
+/** One entry of a folder, as lstat(2) tells it. */
+export interface HostEntry {
+  name: string;
+  kind: "folder" | "symlink" | "file" | "other";
+  /** Permission bits. */
+  mode: number;
+  /** Of a symlink. */
+  target?: string;
+}
+
+/** Gives a folder's entries, none where it is missing or closed to the caller. */
+export type ListFolder = (path: string) => HostEntry[];
+
+/** The system's own folders at the top; /nix and /gnu hold the programs of NixOS and Guix. */
+const SHOWN = /^(usr|etc|opt|srv|nix|gnu|bin|sbin|lib[a-z0-9]*)$/;
+/** Below /var: the package manager's database and caches. Mail, jobs and logs are people's. */
+const SHOWN_IN_VAR = /^(lib|cache|opt|local)$/;
+/** Empty and writable, with these modes, whether the machine has them or not. */
+const FRESH: readonly (readonly [path: string, mode: number])[] = [
+  ["/home", 0o755],
+  ["/root", 0o700],
+  ["/run", 0o755],
+  ["/tmp", 0o1777],
+  ["/mnt", 0o755],
+  ["/media", 0o755],
+  ["/var", 0o755],
+  ["/var/tmp", 0o1777],
+];
+/** Where secrets lie open to root alone. The rest of /usr is the same on every machine of its kind. */
+const SEARCHED = /^\/(etc|opt|srv|var\/lib|var\/cache|var\/opt|var\/local)$/;
+/** So many entries are looked at in one folder's tree; what lies beyond is hidden unseen. */
+const MAX_SEARCHED = 50_000;
+
+/**
+ * Plans the root from listings of the machine's folders.
+ *
+ * As root, what others on the machine cannot read is hidden: the container's root is the machine's, and would
+ * read /etc/shadow. An ordinary user's container reads what the user reads.
+ */
+export function planHostFolders(list: ListFolder, options: { isRootless: boolean }): HostFolder[] {
+  const folders: HostFolder[] = FRESH.map(([path, mode]) => ({ path, fresh: true, mode }));
+  const show = (parent: string, entry: HostEntry) => {
+    const path = `${parent}/${entry.name}`;
+    if (entry.kind === "symlink") folders.push({ path, symlink: entry.target! });
+    if (entry.kind !== "folder") return;
+    const folder: HostFolder = { path, mode: entry.mode };
+    if (!options.isRootless) {
+      if (!isOpenFolder(entry)) return; // Others cannot even enter it.
+      const hidden = findHidden(list, path);
+      if (hidden.length > 0) folder.hidden = hidden;
+    }
+    folders.push(folder);
+  };
+  for (const entry of sorted(list("/"))) if (SHOWN.test(entry.name)) show("", entry);
+  for (const entry of sorted(list("/var"))) {
+    if (entry.kind === "symlink" || SHOWN_IN_VAR.test(entry.name)) show("/var", entry);
+    else if (entry.kind === "folder" && entry.name !== "tmp") {
+      folders.push({ path: `/var/${entry.name}`, fresh: true, mode: entry.mode });
+    }
+  }
+  return folders;
+}
+
+/** The whole plan for a container, with its folders made. */
+export function prepareHostRoot(containerDir: string, options: { isRootless: boolean }): RootfsPlan {
+  const plan = {
+    upper: `${containerDir}/upper`,
+    work: `${containerDir}/work`,
+    target: `${containerDir}/merged`,
+  };
+  makeFolder(plan.upper, 0o755);
+  makeFolder(plan.work, 0o700);
+  makeFolder(plan.target, 0o755);
+  return { kind: "host", ...plan, folders: planHostFolders(listHostFolder, options) };
+}
+
+/** Reads a folder of this machine. */
+export function listHostFolder(path: string): HostEntry[] {
+  const entries: HostEntry[] = [];
+  try {
+    for (const { name } of Deno.readDirSync(path)) {
+      const entry = readEntry(path, name);
+      if (entry !== undefined) entries.push(entry);
+    }
+  } catch {
+    // Closed to us, or gone: nothing to show.
+  }
+  return entries;
+}
+
+function readEntry(folder: string, name: string): HostEntry | undefined {
+  const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
+  try {
+    const info = Deno.lstatSync(path);
+    const mode = (info.mode ?? 0) & 0o7777;
+    if (info.isSymlink) return { name, kind: "symlink", mode, target: Deno.readLinkSync(path) };
+    return { name, kind: info.isDirectory ? "folder" : info.isFile ? "file" : "other", mode };
+  } catch {
+    return undefined; // Removed while we looked.
+  }
+}
+
+/** Paths below `top` that others cannot read. */
+function findHidden(list: ListFolder, top: string): string[] {
+  if (!SEARCHED.test(top)) return [];
+  const hidden: string[] = [];
+  const waiting = [top];
+  let searched = 0;
+  for (let folder = waiting.shift(); folder !== undefined; folder = waiting.shift()) {
+    if (searched > MAX_SEARCHED) {
+      hidden.push(folder);
+      continue;
+    }
+    for (const entry of sorted(list(folder))) {
+      searched++;
+      const path = `${folder}/${entry.name}`;
+      if (entry.kind === "folder") {
+        if (isOpenFolder(entry)) waiting.push(path);
+        else hidden.push(path);
+      } else if (entry.kind !== "symlink" && (entry.mode & 0o004) === 0) {
+        hidden.push(path);
+      }
+    }
+  }
+  return hidden;
+}
+
+/** Whether others can reach what is in it. */
+function isOpenFolder(entry: HostEntry): boolean {
+  return (entry.mode & 0o001) !== 0;
+}
+
+function sorted(entries: HostEntry[]): HostEntry[] {
+  return entries.toSorted((a, b) => a.name < b.name ? -1 : 1);
+}
