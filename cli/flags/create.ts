@@ -3,6 +3,7 @@
 import type { CreateOptions, PullPolicy } from "../../runtime/engine/options.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import type { Flags, Values } from "../command.ts";
+import { resolveEnv } from "./env.ts";
 import { DETACH_KEYS, ENV, ENV_FILE, INTERACTIVE, PRIVILEGED, TTY, USER, WORKDIR } from "./process.ts";
 import { PLATFORM_FLAGS, platformFrom } from "./platform.ts";
 
@@ -155,21 +156,6 @@ function pullPolicy(text: string | undefined): PullPolicy | undefined {
   if (text === "true") return "always";
   if (text === "false") return "missing";
   return text as PullPolicy | undefined;
-}
-
-/** `KEY=value` as it is, `KEY` with the caller's value or left out, `PREFIX*` all of the caller's. */
-export function resolveEnv(words: string[], callerEnv: Record<string, string>): string[] {
-  return words.flatMap((word) => {
-    if (word.includes("=")) return [word];
-    if (word.endsWith("*")) {
-      const prefix = word.slice(0, -1);
-      return Object.keys(callerEnv).filter((key) => key.startsWith(prefix)).map((key) =>
-        `${key}=${callerEnv[key]}`
-      );
-    }
-    const value = callerEnv[word];
-    return value === undefined ? [] : [`${word}=${value}`];
-  });
 }
 
 /** A JSON list, or one word that is the whole command; an empty text takes the image's away. */

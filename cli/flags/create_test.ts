@@ -1,7 +1,8 @@
 import { deepStrictEqual as assertEquals, throws } from "node:assert";
 import { parseLine } from "../parser.ts";
 import { fillDefaults } from "../values.ts";
-import { CREATE_FLAGS, parseEntrypoint, parseLabels, resolveEnv, toCreateOptions } from "./create.ts";
+import { resolveEnv } from "./env.ts";
+import { CREATE_FLAGS, parseEntrypoint, parseLabels, toCreateOptions } from "./create.ts";
 
 function options(...words: string[]) {
   const parsed = parseLine(words, CREATE_FLAGS, "skiff run", true);

@@ -74,6 +74,8 @@ export interface ExecOptions {
   interactive?: boolean;
   detach?: boolean;
   env?: string[];
+  /** `--env-file`: paths, read by the engine; `env` wins over them. */
+  envFiles?: string[];
   workdir?: string;
   user?: string;
   privileged?: boolean;
