@@ -10,6 +10,7 @@
 
 import type { HostFolder, RootfsPlan } from "../monitor/plan.ts";
 import { makeFolder } from "./drivers/container_folders.ts";
+import type { StorageContext } from "./layers.ts";
 
 /** One entry of a folder, as lstat(2) tells it. */
 export interface HostEntry {
@@ -75,7 +76,8 @@ export function planHostFolders(list: ListFolder, options: { isRootless: boolean
 }
 
 /** The whole plan for a container, with its folders made. */
-export function prepareHostRoot(containerDir: string, options: { isRootless: boolean }): RootfsPlan {
+export function planHostRoot(context: StorageContext, containerDir: string): RootfsPlan {
+  const { isRootless } = context.namespaces;
   const plan = {
     upper: `${containerDir}/upper`,
     work: `${containerDir}/work`,
@@ -84,7 +86,7 @@ export function prepareHostRoot(containerDir: string, options: { isRootless: boo
   makeFolder(plan.upper, 0o755);
   makeFolder(plan.work, 0o700);
   makeFolder(plan.target, 0o755);
-  return { kind: "host", ...plan, folders: planHostFolders(listHostFolder, options) };
+  return { kind: "host", ...plan, folders: planHostFolders(listHostFolder, { isRootless }) };
 }
 
 /** Reads a folder of this machine. */
