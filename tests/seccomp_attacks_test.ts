@@ -69,7 +69,7 @@ Deno.test({
 hostTest("a container cannot reach AF_ALG, AF_VSOCK, io_uring, clone3 or TIOCSTI by any door", {
   needs: ["registry", "busybox", "gcc"],
 }, async (host) => {
-  const [image, volume] = [await host.image(), await probeVolume(host, "seccomp_probe")];
+  const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
   const inside = await host.run("--rm", ...volume, image, "/probe");
   assertVerdicts(readProbe(inside.stdout));
 
@@ -80,13 +80,13 @@ hostTest("a container cannot reach AF_ALG, AF_VSOCK, io_uring, clone3 or TIOCSTI
 hostTest("a container with a terminal of its own cannot type into it", {
   needs: ["registry", "busybox", "gcc"],
 }, async (host) => {
-  const [image, volume] = [await host.image(), await probeVolume(host, "seccomp_probe")];
+  const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
   const inside = await host.run("--rm", "-t", ...volume, image, "/probe");
   assertVerdicts(readProbe(inside.stdout));
 });
 
 hostTest("exec is under the container's filter", { needs: ["registry", "busybox", "gcc"] }, async (host) => {
-  const [image, volume] = [await host.image(), await probeVolume(host, "seccomp_probe")];
+  const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
   const id = await host.ok("run", "-d", "--network", "none", ...volume, image, "sleep", "600");
   assertVerdicts(readProbe(await host.ok("exec", id, "/probe")));
   assertVerdicts(readProbe(await host.ok("exec", "-u", "1000", id, "/probe")));
@@ -102,7 +102,7 @@ hostTest("exec is under the container's filter", { needs: ["registry", "busybox"
 hostTest("a profile in Docker's format is followed by run and exec, and a broken one is refused", {
   needs: ["registry", "busybox"],
 }, async (host) => {
-  const image = await host.image();
+  const image = await pulledImage(host);
   const file = `${host.folder}/profile.json`;
   const profile = {
     defaultAction: "SCMP_ACT_ALLOW",
@@ -132,7 +132,7 @@ hostTest("a profile in Docker's format is followed by run and exec, and a broken
 hostTest("only unconfined and privileged containers run without a filter", {
   needs: ["registry", "busybox"],
 }, async (host) => {
-  const image = await host.image();
+  const image = await pulledImage(host);
   const seccompMode = (...options: string[]) =>
     statusField(
       host.run("--rm", ...options, image, "cat", "/proc/self/status").then(({ stdout }) => stdout),
@@ -153,7 +153,7 @@ const DEFAULT = "00000000a80425fb";
 hostTest("run and exec leave the inheritable and ambient sets empty", {
   needs: ["registry", "busybox"],
 }, async (host) => {
-  const image = await host.image();
+  const image = await pulledImage(host);
   const show = ["grep", "^Cap", "/proc/self/status"];
   const run = async (...options: string[]) => {
     const { stdout, stderr } = await host.run("--rm", ...options, image, ...show);
@@ -183,7 +183,7 @@ hostTest("run and exec leave the inheritable and ambient sets empty", {
 hostTest("a file's inheritable capabilities give an ordinary user nothing (CVE-2022-24769)", {
   needs: ["registry", "busybox", "gcc", "uidmap"],
 }, async (host) => {
-  const [image, volume] = [await host.image(), await probeVolume(host, "capabilities_probe")];
+  const [image, volume] = [await pulledImage(host), await probeVolume(host, "capabilities_probe")];
   const attack = await host.run("--rm", ...volume, image, "/probe");
   assertEquals(attack.stderr, "");
   assertEquals(readCapabilities(attack.stdout).CapEff, NONE);
@@ -194,6 +194,13 @@ hostTest("a file's inheritable capabilities give an ordinary user nothing (CVE-2
   const id = await host.ok("run", "-d", "--network", "none", ...volume, image, "sleep", "600");
   assertEquals(readCapabilities(await host.ok("exec", id, "/probe")).CapEff, NONE);
 });
+
+/** In the store already, so that stderr of a run holds what the container says. */
+async function pulledImage(host: Host): Promise<string> {
+  const image = await host.image();
+  await host.ok("pull", "-q", image);
+  return image;
+}
 
 async function compileProbe(name: string, folder: string): Promise<string> {
   const source = new URL(`./probes/${name}.c`, import.meta.url).pathname;
