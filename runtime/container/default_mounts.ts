@@ -13,6 +13,8 @@ export interface MountFacts {
   mapsTtyGroup: boolean;
   /** Whether the network namespace belongs to a user namespace of ours, or sysfs is refused. */
   mayMountSysfs: boolean;
+  /** `--userns keep-id` or `nomap`. */
+  isNested: boolean;
   /** Files generated for this container: target to source. */
   generated: { source: string; destination: string }[];
   /** The folder that holds the content of a volume. */
@@ -29,9 +31,19 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
     ...(config.readOnly ? scratchMounts() : []),
     ...facts.generated.map(generatedMount),
   ].filter((mount) => mount.destination === "/proc" || !covers(mount.destination));
-  return [...mounts, ...own].map((mount, index) => ({ mount, index }))
+  return [...mounts, ...own].map((mount) => facts.isNested ? ownedByRoot(mount) : mount).map((
+    mount,
+    index,
+  ) => ({ mount, index }))
     .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
     .map(({ mount }) => mount);
+}
+
+/** A tmpfs is made by the user's own id, which a nested namespace may have no number for. @see tmpfs(5) */
+function ownedByRoot(mount: MountSpec): MountSpec {
+  if (mount.type !== "tmpfs") return mount;
+  const missing = ["uid", "gid"].filter((key) => !mount.options.some((word) => word.startsWith(`${key}=`)));
+  return { ...mount, options: [...mount.options, ...missing.map((key) => `${key}=0`)] };
 }
 
 function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {

@@ -49,6 +49,7 @@ const facts = (change: Partial<PlanFacts> = {}): PlanFacts => ({
   isSingleId: false,
   mapsTtyGroup: true,
   mayMountSysfs: true,
+  isNested: false,
   generated: [{ source: "/c/hosts", destination: "/etc/hosts" }],
   volumePath: (name) => `/v/${name}/_data`,
   lastCapability: 40,
@@ -117,6 +118,13 @@ Deno.test("volumes are bound privately, nosuid and nodev, with what the user say
   });
   assertEquals(find(mounts, "/s")!.options, ["rslave", "suid", "bind", "nodev"]);
   assertEquals(find(mounts, "/t")!.options, ["size=1m", "nosuid", "nodev"]);
+});
+
+Deno.test("in a nested user namespace every tmpfs is root's", () => {
+  const mounts = mountsOf({ mounts: [parseTmpfs("/t:uid=7")] }, { isNested: true });
+  assertEquals(find(mounts, "/dev")!.options.slice(-2), ["uid=0", "gid=0"]);
+  assertEquals(find(mounts, "/t")!.options, ["uid=7", "nosuid", "nodev", "gid=0"]);
+  assertEquals(find(mounts, "/proc")!.options.includes("uid=0"), false);
 });
 
 Deno.test("a read-only root leaves scratch folders writable", () => {

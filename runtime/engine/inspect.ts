@@ -1,12 +1,12 @@
 /** `inspect`: what is known of a container or image, as one document. */
 
-import { volumeDataPath } from "../container/volume_folders.ts";
 import { readLastCapability } from "../container/host_facts.ts";
 import { NotFoundError } from "../errors.ts";
 import { getStoredImage } from "../image/store.ts";
 import type { Digest } from "../spec/digest.ts";
 import { listNames, listRepoDigests } from "../state/images.ts";
 import { readBlob } from "../storage/blobs.ts";
+import { volumePath } from "../storage/volumes.ts";
 import { type ContainerDocument, containerDocument } from "./container_document.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -22,7 +22,7 @@ export async function containerInspect(engine: Engine, text: string): Promise<Co
   return containerDocument(loadConfig(engine, row.id), {
     status,
     containerDir,
-    volumePath: (name) => volumeDataPath(engine.folders, name),
+    volumePath: (name) => volumePath(engine.folders, name),
     execIds: listExecSessions(containerDir),
     lastCapability: readLastCapability(),
     driverData: {

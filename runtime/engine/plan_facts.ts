@@ -10,7 +10,7 @@ import { ConflictError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { monitorSocketPath } from "../state/folders.ts";
-import { volumeDataPath } from "../container/volume_folders.ts";
+import { volumePath as volumePathOf } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -24,7 +24,7 @@ export async function gatherFacts(
   const containerDir = engine.containerDir(config.id);
   const lastCapability = readLastCapability();
   const nestedUserns = nestedMaps(engine, config);
-  const volumePath = (name: string) => volumeDataPath(folders, name);
+  const volumePath = (name: string) => volumePathOf(folders, name);
   const joined = config.network.mode === "container" ? config.network.id : undefined;
   const [networkPath, rootfs, seccomp] = await Promise.all([
     joined === undefined ? undefined : networkPathOf(engine, joined),
@@ -56,6 +56,7 @@ export async function gatherFacts(
     mapsTtyGroup: !namespaces.maps.isSingle,
     mayMountSysfs: !namespaces.isRootless || config.network.mode === "none" ||
       (config.network.mode === "container" && nestedUserns === undefined),
+    isNested: nestedUserns !== undefined,
     generated: generatedMounts(
       containerDir,
       config,
