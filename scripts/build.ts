@@ -7,6 +7,7 @@
  * Two builds of the same source give the same bytes.
  */
 import * as esbuild from "esbuild";
+import { type Group, mergeChunks } from "./merge_chunks.ts";
 
 interface Options {
   dev: boolean;
@@ -89,6 +90,21 @@ function hideDynamicImports(path: string): void {
   Deno.writeTextFileSync(path, source.replace(/\bimport\(("\.\/[^"]+")\)/g, 'import([$1].join(""))'));
 }
 
+/** What every command loads, and what starting a container and a program in it loads besides. */
+const HOT_GROUPS: Group[] = [
+  { name: "core.js", sources: ["cli/main.ts", "runtime/state/db.ts"] },
+  {
+    name: "start.js",
+    sources: [
+      "cli/commands/run.ts",
+      "cli/commands/exec.ts",
+      "runtime/engine/ps.ts",
+      "runtime/container/start.ts",
+      "runtime/security/precompiled/x86_64_default.ts",
+    ],
+  },
+];
+
 /** Bundles the program into `folder`/bundle and returns its file names, sorted. */
 async function bundle(folder: string, options: Options): Promise<string[]> {
   await linkPackages(folder);
@@ -116,9 +132,14 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     absWorkingDir: root,
     plugins: options.dev ? [toleratesMissing] : [],
   });
+  const names = await mergeChunks(
+    `${folder}/bundle`,
+    result.metafile,
+    options.entry.endsWith("/cli/main.ts") ? HOT_GROUPS : [],
+  );
   await esbuild.stop();
-  for (const path of Object.keys(result.metafile.outputs)) hideDynamicImports(`${root}${path}`);
-  return Object.keys(result.metafile.outputs).map((path) => path.replace(/^.*\//, "")).sort();
+  for (const name of names) hideDynamicImports(`${folder}/bundle/${name}`);
+  return names;
 }
 
 /** One member of a ustar archive; only what two builds have in common goes into its header. */
