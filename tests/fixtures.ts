@@ -11,12 +11,32 @@ const FIXTURES = `${BASE}/fixtures`;
 export type ImageName = "busybox" | DebianVariant;
 
 /** The base folder, the fixtures and the cache that all homes share, so that the executable unpacks once. */
-export async function makeBase(): Promise<void> {
+export function makeBase(): Promise<void> {
+  base ??= prepareBase();
+  return base;
+}
+
+let base: Promise<void> | undefined;
+
+async function prepareBase(): Promise<void> {
   const ids = testIds()!;
   await Deno.mkdir(FIXTURES, { recursive: true });
   await Deno.chmod(BASE, 0o755);
   await Deno.mkdir(`${BASE}/cache`, { recursive: true, mode: 0o700 });
   if (Deno.uid() === 0) await Deno.chown(`${BASE}/cache`, ids.uid, ids.gid);
+  await forgetOldExecutables(`${BASE}/cache/skiff`);
+}
+
+/** Each build unpacks 100 MB; what was unpacked more than two hours ago is another build's. */
+async function forgetOldExecutables(folder: string): Promise<void> {
+  const limit = Date.now() - 2 * 3600_000;
+  const names = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name } of names) {
+    const { mtime } = await Deno.lstat(`${folder}/${name}`).catch(() => ({ mtime: null }));
+    if (mtime !== null && mtime.getTime() < limit) {
+      await Deno.remove(`${folder}/${name}`, { recursive: true }).catch(() => {});
+    }
+  }
 }
 
 let registry: Promise<LocalRegistry> | undefined;

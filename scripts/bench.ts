@@ -1,0 +1,331 @@
+/**
+ * Measures `dist/skiff` beside podman: rootless, interleaved (one sample of each in turn, for a machine's speed
+ * drifts), medians. Prints a table with the ratios; a missed target is marked and makes the exit code 1.
+ *
+ *     scripts/bench [--runs 20] [--only run,exec,…] [--stopped 1000]
+ *
+ * SKIFF_BENCH_PEER is a command prefix that runs its last argument as a shell script in another system with
+ * another podman and an image `bb` (a busybox), for example `peer-chroot.sh run`.
+ */
+import { Host } from "../tests/harness.ts";
+import { sharedImage } from "../tests/fixtures.ts";
+
+interface Options {
+  runs: number;
+  only: string[] | null;
+  stopped: number;
+}
+
+/** One engine under measurement. */
+interface Engine {
+  name: string;
+  /** How a script is started so that it runs as the user, in the engine's system. */
+  prefix: string[];
+  env: Record<string, string>;
+  command: string;
+  busybox: string;
+}
+
+/** What one sample of a figure does; `$E` is the engine's command and `$I` the busybox image. */
+interface Figure {
+  name: string;
+  title: string;
+  /** Runs once per engine before the samples, and after them. */
+  setUp?: (options: Options) => string;
+  tearDown?: string;
+  /** Timed. */
+  sample: string;
+  /** Not timed: fails if the sample did not do what it should. */
+  verify?: string;
+  /** Not timed, after each sample. */
+  after?: string;
+  /** Highest ratio to Debian's podman, and to the peer's. */
+  limit: number;
+  peerLimit?: number;
+}
+
+const GIGABYTE = 1_000_000_000;
+const LINE = "0123456789".repeat(9) + "abcdefghi";
+
+const REMOVE_ALL = 'ids=$($E ps -aq); [ -z "$ids" ] || $E rm -f $ids >/dev/null 2>&1';
+
+const FIGURES: Figure[] = [
+  {
+    name: "run",
+    title: "run --rm --network none … true",
+    sample: "$E run --rm --network none $I true",
+    limit: 0.30,
+    peerLimit: 0.36,
+  },
+  {
+    name: "exec",
+    title: "exec … true",
+    setUp: () => "$E run -d --name bench --network none $I sleep 100000",
+    sample: "$E exec bench true",
+    tearDown: REMOVE_ALL,
+    limit: 0.4,
+  },
+  {
+    name: "ps3",
+    title: "ps -a, 3 stopped containers",
+    setUp: () => "for i in 1 2 3; do $E create --network none $I true; done",
+    sample: "$E ps -a",
+    tearDown: REMOVE_ALL,
+    limit: 0.8,
+  },
+  {
+    name: "ps1000",
+    title: "ps -a, 1,000 stopped containers",
+    setUp: ({ stopped }) => `for i in $(seq ${stopped}); do $E create --network none $I true; done`,
+    sample: "$E ps -a",
+    tearDown: REMOVE_ALL,
+    limit: 0.8,
+  },
+  {
+    name: "burst",
+    title: "20 × run -d at once",
+    sample: "for i in $(seq 20); do $E run -d --network none $I sleep 100000 & done; wait",
+    verify: '[ "$($E ps -q | wc -l)" = 20 ]',
+    after: REMOVE_ALL,
+    limit: 0.35,
+  },
+  {
+    name: "pull",
+    title: "pull of a Debian image",
+    setUp: () => "true",
+    sample: "$E pull -q --tls-verify=false $DEBIAN",
+    after: "$E rmi -f $DEBIAN",
+    limit: 0.6,
+  },
+  {
+    name: "output",
+    title: "1 GB to stdout, logged",
+    sample: `$E run -d --name out --log-driver k8s-file --network none $I \
+sh -c 'busybox yes ${LINE} | busybox head -c ${GIGABYTE}' && $E wait out`,
+    after: "$E rm -f out",
+    limit: 1.0,
+  },
+];
+
+function parseOptions(args: string[]): Options {
+  const options: Options = { runs: 20, only: null, stopped: 1000 };
+  for (let i = 0; i < args.length; i += 2) {
+    const value = args[i + 1] ?? "";
+    if (args[i] === "--runs") options.runs = Number(value);
+    else if (args[i] === "--only") options.only = value.split(",");
+    else if (args[i] === "--stopped") options.stopped = Number(value);
+    else throw new Error(`unknown option ${args[i]}`);
+  }
+  return options;
+}
+
+/** Runs a bash script for an engine; gives its stdout. A failure is an error. */
+async function script(engine: Engine, text: string): Promise<string> {
+  const variables = { E: engine.command, I: engine.busybox, DEBIAN: debian };
+  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}`).join(" ");
+  const words = [...engine.prefix, `export ${assignments}; exec bash -c ${quote(text)}`];
+  const { success, stdout, stderr } = await new Deno.Command(words[0]!, {
+    args: words.slice(1),
+    clearEnv: true,
+    env: engine.env,
+    cwd: "/",
+    stdin: "null",
+  }).output();
+  const output = new TextDecoder().decode(stdout);
+  if (!success) {
+    const reason = new TextDecoder().decode(stderr).trim().split("\n").at(-1) || text.slice(0, 100);
+    throw new Error(`${engine.name}: ${reason}`);
+  }
+  return output;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Milliseconds, taken inside the engine's system, so that getting there does not count. */
+async function sample(engine: Engine, figure: Figure): Promise<number> {
+  const output = await script(
+    engine,
+    `exec 3>&1; start=$EPOCHREALTIME; { ${figure.sample}; } >/dev/null || exit 1; end=$EPOCHREALTIME
+    echo "$(( \${end/[.,]/} - \${start/[.,]/} ))" >&3`,
+  );
+  if (figure.verify) await script(engine, figure.verify);
+  if (figure.after) await script(engine, `{ ${figure.after}; } >/dev/null 2>&1 || true`);
+  return Number(output) / 1000;
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+interface Row {
+  title: string;
+  values: string[];
+  verdict: string;
+}
+
+async function measure(figure: Figure, engines: Engine[], options: Options): Promise<Row> {
+  const times = engines.map((): number[] => []);
+  const hasPeer = engines.length > 2;
+  try {
+    for (const engine of engines) {
+      if (figure.setUp) await script(engine, `{ ${figure.setUp(options)}; } >/dev/null`);
+      await sample(engine, figure);
+    }
+    for (let run = 0; run < options.runs; run++) {
+      for (const [index, engine] of engines.entries()) times[index]!.push(await sample(engine, figure));
+    }
+  } finally {
+    for (const engine of engines) {
+      await script(engine, `{ ${figure.tearDown ?? REMOVE_ALL}; } >/dev/null 2>&1 || true`);
+    }
+  }
+  const medians = times.map(median);
+  const ratios = medians.slice(1).map((other) => medians[0]! / other);
+  const misses = [
+    ...(ratios[0]! > figure.limit ? [`MISS (limit ${figure.limit})`] : []),
+    ...(hasPeer && figure.peerLimit && ratios[1]! > figure.peerLimit
+      ? [`MISS (peer limit ${figure.peerLimit})`]
+      : []),
+  ];
+  return {
+    title: figure.title,
+    values: [
+      `${medians[0]!.toFixed(1)} ms`,
+      ...ratios.map((ratio, index) => `${medians[index + 1]!.toFixed(1)} ms, ${ratio.toFixed(2)} ×`),
+    ],
+    verdict: misses.length === 0 ? `≤ ${figure.limit}` : misses.join(" "),
+  };
+}
+
+/** Private_Dirty of the process that stands above the container's first process. */
+async function idleMonitor(engines: Engine[]): Promise<Row> {
+  const values: number[] = [];
+  for (const engine of engines) {
+    const text = `$E run -d --name idle --network none $I sleep 100000 >/dev/null
+      pid=$($E inspect --format '{{.State.Pid}}' idle); sed -n 's/^PPid:\\t//p' /proc/$pid/status`;
+    const monitor = (await script(engine, text)).trim();
+    // read here, as root: the process is not the user's to look into
+    const rollup = await Deno.readTextFile(`/proc/${monitor}/smaps_rollup`).catch(() => "");
+    values.push(Number(rollup.match(/^Private_Dirty:\s+(\d+) kB/m)?.[1] ?? NaN) * 1024 / 1e6);
+    await script(engine, `{ ${REMOVE_ALL}; } >/dev/null`);
+  }
+  return {
+    title: "idle monitor, Private_Dirty",
+    values: values.map((value) => `${value.toFixed(1)} MB`),
+    verdict: values[0]! <= 10 ? "≤ 10 MB" : "MISS (limit 10 MB)",
+  };
+}
+
+/** Every byte of the gigabyte must be in the log. */
+async function loggedBytes(skiff: Engine): Promise<Row> {
+  const figure = FIGURES.find(({ name }) => name === "output")!;
+  const count = await script(
+    skiff,
+    `{ ${figure.sample}; } >/dev/null; $E logs out | wc -c; $E rm -f out >/dev/null`,
+  );
+  return {
+    title: "bytes of 1 GB found in the log",
+    values: [count.trim()],
+    verdict: Number(count) === GIGABYTE ? "all" : "MISS (bytes are lost)",
+  };
+}
+
+function print(rows: Row[], engines: Engine[]): void {
+  const table = [
+    ["", ...engines.map(({ name }) => name), "target"],
+    ...rows.map((
+      { title, values, verdict },
+    ) => [title, ...engines.map((_, index) => values[index] ?? ""), verdict]),
+  ];
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
+  for (const [index, line] of table.entries()) {
+    console.log(`| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`);
+    if (index === 0) console.log(`| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
+  }
+}
+
+let debian = "";
+
+async function main(options: Options): Promise<number> {
+  const host = await Host.make();
+  const busybox = await host.image("busybox");
+  const wants = (name: string) => options.only === null || options.only.includes(name);
+  if (wants("pull")) debian = await sharedImage("servers");
+  const asUser = { prefix: [...host.prefix, "/bin/sh", "-c"], env: host.env };
+  const podman = { ...asUser, prefix: [...await podmanPrefix(), ...asUser.prefix] };
+  const engines: Engine[] = [
+    { name: "skiff", ...asUser, command: host.binary, busybox },
+    { name: await podmanName([...podman.prefix, "podman --version"]), ...podman, command: "podman", busybox },
+  ];
+  const peer = Deno.env.get("SKIFF_BENCH_PEER")?.split(" ");
+  if (peer) {
+    const env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+    engines.push({
+      name: await podmanName([...peer, "podman --version"]),
+      prefix: peer,
+      env,
+      command: "podman",
+      busybox: "bb",
+    });
+  }
+  const rows: Row[] = [];
+  try {
+    for (const engine of engines.slice(0, 2)) {
+      await script(engine, "$E pull -q --tls-verify=false $I >/dev/null");
+    }
+    for (const figure of FIGURES.filter(({ name }) => wants(name))) {
+      console.error(figure.title);
+      try {
+        rows.push(await measure(figure, engines, options));
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        rows.push({ title: figure.title, values: [], verdict: `MISS (failed: ${reason.slice(0, 200)})` });
+      }
+    }
+    if (wants("output")) {
+      rows.push(await loggedBytes(engines[0]!).catch(missed("bytes of 1 GB found in the log")));
+    }
+    if (wants("monitor")) rows.push(await idleMonitor(engines).catch(missed("idle monitor, Private_Dirty")));
+    const size = (await Deno.stat(host.binary)).size / 1e6;
+    rows.push({
+      title: "size of dist/skiff",
+      values: [`${size.toFixed(1)} MB`],
+      verdict: size <= 50 ? "≤ 50 MB" : "MISS (limit 50 MB)",
+    });
+  } finally {
+    // podman leaves a pause process and a store of foreign ids
+    await script(
+      engines[1]!,
+      "podman system reset -f >/dev/null 2>&1; podman system migrate >/dev/null 2>&1 || true",
+    );
+    await host.close();
+  }
+  print(rows, engines);
+  return rows.some(({ verdict }) => verdict.startsWith("MISS")) ? 1 : 0;
+}
+
+/**
+ * Where cgroup v1 and v2 are mounted side by side, Debian's crun starts nothing as long as it sees the latter:
+ * podman gets a mount namespace without it.
+ */
+async function podmanPrefix(): Promise<string[]> {
+  const unified = "/sys/fs/cgroup/unified/cgroup.controllers";
+  if (!await Deno.stat(unified).then(() => true, () => false)) return [];
+  const hide = `mount --make-rshared / && umount -l /sys/fs/cgroup/unified && exec "$@"`;
+  return ["/usr/bin/unshare", "-m", "/bin/sh", "-c", hide, "sh"];
+}
+
+function missed(title: string): (error: Error) => Row {
+  return (error) => ({ title, values: [], verdict: `MISS (failed: ${error.message.slice(0, 200)})` });
+}
+
+async function podmanName(command: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command(command[0]!, { args: command.slice(1), cwd: "/" }).output();
+  return new TextDecoder().decode(stdout).trim().replace(" version", "");
+}
+
+if (import.meta.main) Deno.exit(await main(parseOptions(Deno.args)));
