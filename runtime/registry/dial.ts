@@ -147,8 +147,8 @@ const TLS_FAILURES: readonly [RegExp, TlsFailure][] = [
     /UnknownIssuer|SELF_SIGNED|self.signed|UNABLE_TO_VERIFY|unable to (verify|get)|BadSignature/i,
     "untrusted",
   ],
-  [/NotValidForName|ALTNAME_INVALID|altnames/i, "name"],
-  [/Expired|CERT_HAS_EXPIRED|NotValidYet/i, "expired"],
+  [/NotValidForName|not valid for name|ALTNAME_INVALID|altnames/i, "name"],
+  [/expired|NotValidYet|not valid yet/i, "expired"],
   [/invalid peer certificate/i, "untrusted"],
 ];
 
