@@ -29,8 +29,8 @@ export async function prepareRoot(
       return { kind: "directory", source: root.path, target };
     }
     case "host": {
-      const { prepareHostRoot } = await import("../storage/host_image.ts");
-      return prepareHostRoot(containerDir, { isRootless: engine.namespaces.isRootless });
+      const { planHostRoot } = await import("../storage/host_image.ts");
+      return planHostRoot(engine, containerDir);
     }
   }
 }
