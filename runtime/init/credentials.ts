@@ -135,7 +135,7 @@ const RLIMITS: Record<string, number> = {
 };
 
 function applyRlimit({ type, soft, hard }: RlimitSpec): void {
-  const resource = RLIMITS[type];
+  const resource = Object.hasOwn(RLIMITS, type) ? RLIMITS[type] : undefined;
   if (resource === undefined) throw new SkiffError(`set limit ${type}: unknown resource`);
   const value = (number: number) => number < 0 || number >= 2 ** 63 ? Infinity : number;
   try {

@@ -6,7 +6,14 @@
 
 import { EEXIST, EPERM, isErrno } from "../../ffi/errno.ts";
 import { close, Fd, fstat, mknodat, open, symlinkat } from "../../ffi/file.ts";
-import { O_CLOEXEC, O_NOFOLLOW, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { mount_setattr } from "../../ffi/mount.ts";
+import { AT_EMPTY_PATH, O_CLOEXEC, O_NOFOLLOW, O_PATH } from "../../ffi/constants/fcntl.ts";
+import {
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+} from "../../ffi/constants/mount.ts";
 import { S_IFCHR, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
 import { attach, cloneMount } from "../rootfs/detached_mount.ts";
@@ -52,18 +59,36 @@ export function prepareDevices(extra: readonly { source: string; destination: st
 
 function cloneDevice(path: string): number {
   using own = new Fd(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  return cloneMount("", false, own.number);
+  const fd = cloneMount("", false, own.number);
+  mount_setattr(fd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, clear: 0 });
+  return fd;
 }
 
-/** Fills /dev of the root. Where the mount there is the container's own, devices are made, else bound. */
-export function placeDevices(root: number, devices: readonly PreparedDevice[], canMakeNodes: boolean): void {
+/** What covers a file that is masked: the null device, which cannot even be given another mode. */
+export function cloneNullMask([nullDevice]: readonly PreparedDevice[]): number {
+  const fd = cloneMount("", false, nullDevice!.fd);
+  mount_setattr(fd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_RDONLY, clear: 0 });
+  return fd;
+}
+
+/** How /dev is filled. */
+export interface DeviceRights {
+  /** Device nodes can be made; they are bound otherwise. */
+  canMakeNodes: boolean;
+  /** No node but the bound ones works: see `forbidOtherDevices`. */
+  onlyBound: boolean;
+}
+
+/** Fills /dev of the root with the devices and links. */
+export function placeDevices(root: number, devices: readonly PreparedDevice[], rights: DeviceRights): void {
   const nodes = new Map(
     DEFAULT_DEVICES.map(([name, major, minor]) => [`/dev/${name}`, { name, major, minor }]),
   );
   using dev = new Fd(ensureFolderInRoot(root, "/dev"));
+  if (rights.onlyBound) forbidOtherDevices(dev.number);
   for (const { fd, destination } of devices) {
     const node = nodes.get(destination);
-    if (!(node && canMakeNodes && makeNode(dev.number, node))) {
+    if (!(node && rights.canMakeNodes && !rights.onlyBound && makeNode(dev.number, node))) {
       using target = new Fd(ensureFileInRoot(root, destination));
       attach(fd, target.number);
     }
@@ -76,6 +101,14 @@ export function placeDevices(root: number, devices: readonly PreparedDevice[], c
       if (!isErrno(error, EEXIST)) throw error;
     }
   }
+}
+
+/**
+ * Device nodes on this mount open nothing. Root without a user namespace has CAP_MKNOD by default, so it could
+ * otherwise make itself a node of the host's disk.
+ */
+export function forbidOtherDevices(mountFd: number): void {
+  mount_setattr(mountFd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_NODEV, clear: 0 });
 }
 
 function makeNode(dev: number, node: { name: string; major: number; minor: number }): boolean {

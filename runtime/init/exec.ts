@@ -20,6 +20,7 @@ import {
   setresuid,
   setsid,
 } from "../../ffi/process.ts";
+import { setProcessTitle } from "../../ffi/process_title.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
@@ -80,6 +81,8 @@ export function spawnExec(plan: ExecPlan, stdio: InitStdio): ExecHandle {
   const joined = namespacesToJoin(plan.initPid);
   prctl(PR_SET_DUMPABLE, 0);
   const first = joined & (CLONE_NEWUSER | CLONE_NEWPID);
+  // The copy of this process that the container can list must not carry the command's words.
+  setProcessTitle("skiff: exec");
   if (first) setns(init, first);
   const [control, ownControl] = openControl();
   const monitorPid = getpid();

@@ -16,6 +16,7 @@
  */
 
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
+import { close } from "../../ffi/file.ts";
 import { receiveWithFds, send, sendWithFds, socketpair } from "../../ffi/socket.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../../ffi/constants/socket.ts";
 import { SkiffError } from "../errors.ts";
@@ -56,9 +57,31 @@ export function receiveFromInit(control: number, program: string): InitMessage {
     return { kind: "forked", pid: Number(new TextDecoder().decode(buffer.subarray(1, length))) };
   }
   if (kind === "C" && fds.length === 1) return { kind: "console", master: fds[0]! };
+  for (const fd of fds) close(fd);
   if (kind === "R") return { kind: "ready" };
-  const text = new TextDecoder().decode(buffer.subarray(1, length));
-  return { kind: "failure", failure: JSON.parse(text) as SetupFailure };
+  const text = kind === "F" ? new TextDecoder().decode(buffer.subarray(1, length)) : "";
+  return { kind: "failure", failure: readFailure(text) };
+}
+
+/**
+ * A failure as it was sent. In an exec session a process of the container may have taken the socket from the
+ * stub, by ptrace(2), so that nothing in it is trusted to be what it should be.
+ */
+function readFailure(text: string): SetupFailure {
+  let sent: Partial<Record<keyof SetupFailure, unknown>> | null;
+  try {
+    sent = JSON.parse(text);
+  } catch {
+    sent = null;
+  }
+  const word = (key: keyof SetupFailure) => typeof sent?.[key] === "string" ? sent[key] : "";
+  return {
+    stage: word("stage"),
+    errno: typeof sent?.errno === "number" ? sent.errno : 0,
+    syscall: word("syscall"),
+    path: word("path"),
+    message: word("message") || "init sent a message that cannot be read",
+  };
 }
 
 /** Init's side. */

@@ -30,6 +30,7 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
+  O_RDWR,
 } from "../../ffi/constants/fcntl.ts";
 import { MNT_DETACH, MOUNT_ATTR_RDONLY, MS_BIND, MS_REC, MS_SLAVE } from "../../ffi/constants/mount.ts";
 import { PR_SET_DUMPABLE } from "../../ffi/constants/prctl.ts";
@@ -43,7 +44,7 @@ import {
 import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
 import type { NamespaceType } from "../spec/runtime.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
-import { placeConsole, placeDevices, prepareDevices } from "./devices.ts";
+import { cloneNullMask, forbidOtherDevices, placeConsole, placeDevices, prepareDevices } from "./devices.ts";
 import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
@@ -80,17 +81,18 @@ const NAMESPACE_FLAGS: Partial<Record<NamespaceType, number>> = {
 /** Runs in the forked child and never returns: it ends as the user's program or with status 1. */
 export function runInit(context: InitContext): number {
   const link = new MonitorLink(context.control);
-  let stage = "start";
+  const progress = { stage: "start" };
   try {
-    performInit(context, link, (name) => stage = name);
+    performInit(context, link, progress);
   } catch (error) {
-    link.reportFailure(describeFailure(stage, error));
+    link.reportFailure(describeFailure(progress.stage, error));
   }
   return 1;
 }
 
-function performInit(context: InitContext, link: MonitorLink, stage: (name: string) => void): void {
+function performInit(context: InitContext, link: MonitorLink, progress: { stage: string }): void {
   const { plan: { spec, annex }, control } = context;
+  const stage = (name: string) => progress.stage = name;
   stage("prepare init");
   setProcessName("skiff: init");
   const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
@@ -107,6 +109,8 @@ function performInit(context: InitContext, link: MonitorLink, stage: (name: stri
   mount(null, "/", null, MS_REC | MS_SLAVE);
   mount(context.rootTarget, context.rootTarget, null, MS_BIND | MS_REC);
   const root = open(context.rootTarget, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const onlyBoundDevices = context.isPrivileged && !annex.privileged;
+  if (onlyBoundDevices) forbidOtherDevices(root);
 
   // While the ids are still the user's own: the host's folders may let nobody else through.
   stage("prepare mounts");
@@ -116,7 +120,8 @@ function performInit(context: InitContext, link: MonitorLink, stage: (name: stri
   }));
   const mounts = prepareMounts(spec.mounts);
   const devices = prepareDevices(annex.devices);
-  const nullDevice = cloneMount("", false, devices[0]!.fd);
+  const nullDevice = cloneNullMask(devices);
+  const nothing = annex.initProcess ? open("/dev/null", O_RDWR | O_CLOEXEC) : undefined;
   if (annex.nestedUserns) {
     setresgid(0);
     setresuid(0);
@@ -131,7 +136,8 @@ function performInit(context: InitContext, link: MonitorLink, stage: (name: stri
 
   stage("attach mounts");
   attachMounts(root, mounts);
-  placeDevices(root, devices, context.isPrivileged);
+  if (mounts.some(isForeignDev)) { for (const { fd } of devices) close(fd); }
+  else placeDevices(root, devices, { canMakeNodes: context.isPrivileged, onlyBound: onlyBoundDevices });
 
   stage("open the console");
   const terminal = context.stdio === "terminal" ? openConsole(root, mounts, link, context) : undefined;
@@ -147,7 +153,8 @@ function performInit(context: InitContext, link: MonitorLink, stage: (name: stri
   protectPaths(root, spec.linux.readonlyPaths);
   maskPaths(root, spec.linux.maskedPaths, () => cloneMount("", false, nullDevice));
   close(nullDevice);
-  for (const one of mounts) close(one.fd);
+  // the others were closed when they were attached
+  for (const one of mounts) if (one.type === "devpts" || one.type === "proc") close(one.fd);
 
   stage("change the root");
   pivotInto(root);
@@ -182,9 +189,14 @@ function performInit(context: InitContext, link: MonitorLink, stage: (name: stri
     const path = findProgram(spec.process.args[0] ?? "", env);
     return () => execute(stub, control, path, spec.process.args, env);
   };
-  if (annex.initProcess) {
+  if (nothing !== undefined) {
     stage("start pid 1");
-    runAsPidOne(() => becomeUser()(), (error) => link.reportFailure(describeFailure("execute", error)));
+    runAsPidOne({
+      becomeProgram: () => becomeUser()(),
+      onError: (error) => link.reportFailure(describeFailure(progress.stage, error)),
+      nothing,
+      monitorPid: context.monitorPid,
+    });
   }
   const run = becomeUser();
   dieWithParent(context.monitorPid);
@@ -208,6 +220,11 @@ function enterNamespaces({ plan: { spec, annex } }: InitContext): void {
     setns(fd, NAMESPACE_FLAGS[type]!);
     close(fd);
   }
+}
+
+/** A folder of the user's at /dev, such as the host's own, is left as it is. */
+function isForeignDev({ destination, type }: { destination: string; type: string }): boolean {
+  return destination === "/dev" && type === "bind";
 }
 
 /** Opens a terminal in the container's own devpts, by the mount's descriptor, and gives the master away. */

@@ -2,6 +2,7 @@
 
 import { ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import { Fd, fstat, openat2, readAll } from "../../ffi/file.ts";
+import { filesystemType } from "../../ffi/mount.ts";
 import {
   O_CLOEXEC,
   O_NONBLOCK,
@@ -9,6 +10,7 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
 } from "../../ffi/constants/fcntl.ts";
+import { PROC_SUPER_MAGIC } from "../../ffi/constants/mount.ts";
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
 import { ACCOUNT_FILE_LIMIT_BYTES, type ResolvedUser, resolveUser } from "../spec/passwd.ts";
@@ -29,6 +31,8 @@ function readAccountFile(root: number, path: string): string | null {
   }
   using file = new Fd(fd);
   if ((fstat(file.number).mode & S_IFMT) !== S_IFREG) return null;
+  // A link to /proc/self/environ would make accounts of this process's own, still the caller's, environment.
+  if (filesystemType(file.number) === PROC_SUPER_MAGIC) return null;
   try {
     return new TextDecoder().decode(readAll(file.number, ACCOUNT_FILE_LIMIT_BYTES));
   } catch (error) {

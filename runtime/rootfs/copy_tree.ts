@@ -33,6 +33,7 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_RDONLY,
   O_WRONLY,
 } from "../../ffi/constants/fcntl.ts";
@@ -106,7 +107,8 @@ function copyFile(
     linkat(folder.number, first.name, to, name);
     return;
   }
-  using source = new Fd(openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  // Should a FIFO have taken its place meanwhile, it is not waited for.
+  using source = new Fd(openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   using target = new Fd(openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600));
   copyContent(source.number, target.number);
   copyAttributes(source.number, target.number, stat);
