@@ -1,7 +1,15 @@
 /** Attacks on the kernel through system calls and capabilities, each with a control that shows it is live. */
 import { DEFAULT_CAPABILITIES } from "../runtime/security/capabilities.ts";
 import { seccompFilter } from "../runtime/security/seccomp.ts";
-import { assert, assertEquals, assertIncludes, type Host, hostTest, whatIsMissing } from "./harness.ts";
+import {
+  assert,
+  assertEquals,
+  assertIncludes,
+  type Host,
+  hostTest,
+  type Need,
+  whatIsMissing,
+} from "./harness.ts";
 
 const EPERM = 1, ENOSYS = 38;
 const isX86 = Deno.build.arch === "x86_64";
@@ -66,9 +74,17 @@ Deno.test({
   },
 });
 
-hostTest("a container cannot reach AF_ALG, AF_VSOCK, io_uring, clone3 or TIOCSTI by any door", {
-  needs: ["registry", "busybox", "gcc"],
-}, async (host) => {
+/** Rootless and as root. */
+function attackTest(name: string, needs: Need[], fn: (host: Host) => Promise<void>) {
+  hostTest(name, { needs }, fn);
+  hostTest(`${name} (as root)`, { needs: ["root", ...needs], asRoot: true }, fn);
+}
+
+attackTest("a container cannot reach AF_ALG, AF_VSOCK, io_uring, clone3 or TIOCSTI by any door", [
+  "registry",
+  "busybox",
+  "gcc",
+], async (host) => {
   const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
   const inside = await host.run("--rm", ...volume, image, "/probe");
   assertVerdicts(readProbe(inside.stdout));
@@ -77,15 +93,17 @@ hostTest("a container cannot reach AF_ALG, AF_VSOCK, io_uring, clone3 or TIOCSTI
   assertLive(readProbe(control.stdout));
 });
 
-hostTest("a container with a terminal of its own cannot type into it", {
-  needs: ["registry", "busybox", "gcc"],
-}, async (host) => {
-  const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
-  const inside = await host.run("--rm", "-t", ...volume, image, "/probe");
-  assertVerdicts(readProbe(inside.stdout));
-});
+attackTest(
+  "a container with a terminal of its own cannot type into it",
+  ["registry", "busybox", "gcc"],
+  async (host) => {
+    const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
+    const inside = await host.run("--rm", "-t", ...volume, image, "/probe");
+    assertVerdicts(readProbe(inside.stdout));
+  },
+);
 
-hostTest("exec is under the container's filter", { needs: ["registry", "busybox", "gcc"] }, async (host) => {
+attackTest("exec is under the container's filter", ["registry", "busybox", "gcc"], async (host) => {
   const [image, volume] = [await pulledImage(host), await probeVolume(host, "seccomp_probe")];
   const id = await host.ok("run", "-d", "--network", "none", ...volume, image, "sleep", "600");
   assertVerdicts(readProbe(await host.ok("exec", id, "/probe")));
@@ -99,9 +117,10 @@ hostTest("exec is under the container's filter", { needs: ["registry", "busybox"
   assertLive(readProbe(await host.ok("exec", control, "/probe")));
 });
 
-hostTest("a profile in Docker's format is followed by run and exec, and a broken one is refused", {
-  needs: ["registry", "busybox"],
-}, async (host) => {
+attackTest("a profile in Docker's format is followed by run and exec, and a broken one is refused", [
+  "registry",
+  "busybox",
+], async (host) => {
   const image = await pulledImage(host);
   const file = `${host.folder}/profile.json`;
   const profile = {
@@ -129,60 +148,67 @@ hostTest("a profile in Docker's format is followed by run and exec, and a broken
   assertIncludes(broken.stderr, 'compile seccomp profile: unknown action "SCMP_ACT_NONSENSE"');
 });
 
-hostTest("only unconfined and privileged containers run without a filter", {
-  needs: ["registry", "busybox"],
-}, async (host) => {
-  const image = await pulledImage(host);
-  const seccompMode = (...options: string[]) =>
-    statusField(
-      host.run("--rm", ...options, image, "cat", "/proc/self/status").then(({ stdout }) => stdout),
-      "Seccomp",
-    );
-  assertEquals(await seccompMode(), "2");
-  assertEquals(await seccompMode("-u", "1000"), "2");
-  assertEquals(await seccompMode("--cap-add", "ALL"), "2");
-  assertEquals(await seccompMode("--cap-drop", "ALL"), "2");
-  assertEquals(await seccompMode("--security-opt", "no-new-privileges"), "2");
-  assertEquals(await seccompMode("--security-opt", "seccomp=unconfined"), "0");
-  assertEquals(await seccompMode("--privileged"), "0");
-});
+attackTest(
+  "only unconfined and privileged containers run without a filter",
+  ["registry", "busybox"],
+  async (host) => {
+    const image = await pulledImage(host);
+    const seccompMode = (...options: string[]) =>
+      statusField(
+        host.run("--rm", ...options, image, "cat", "/proc/self/status").then(({ stdout }) => stdout),
+        "Seccomp",
+      );
+    assertEquals(await seccompMode(), "2");
+    assertEquals(await seccompMode("-u", "1000"), "2");
+    assertEquals(await seccompMode("--cap-add", "ALL"), "2");
+    assertEquals(await seccompMode("--cap-drop", "ALL"), "2");
+    assertEquals(await seccompMode("--security-opt", "no-new-privileges"), "2");
+    assertEquals(await seccompMode("--security-opt", "seccomp=unconfined"), "0");
+    assertEquals(await seccompMode("--privileged"), "0");
+  },
+);
 
 const NONE = "0000000000000000";
 const DEFAULT = "00000000a80425fb";
 
-hostTest("run and exec leave the inheritable and ambient sets empty", {
-  needs: ["registry", "busybox"],
-}, async (host) => {
-  const image = await pulledImage(host);
-  const show = ["grep", "^Cap", "/proc/self/status"];
-  const run = async (...options: string[]) => {
-    const { stdout, stderr } = await host.run("--rm", ...options, image, ...show);
-    assert(stdout !== "", stderr);
-    return readCapabilities(stdout);
-  };
-  const root = { CapInh: NONE, CapPrm: DEFAULT, CapEff: DEFAULT, CapBnd: DEFAULT, CapAmb: NONE };
-  const user = { ...root, CapPrm: NONE, CapEff: NONE };
-  assertEquals(await run(), root);
-  assertEquals(await run("-u", "1000"), user);
-  assertEquals(await run("--cap-drop", "all"), { ...user, CapBnd: NONE });
-  assertEquals(await run("--cap-drop", "all", "--cap-add", "chown"), {
-    ...{ CapInh: NONE, CapPrm: "0000000000000001", CapEff: "0000000000000001" },
-    ...{ CapBnd: "0000000000000001", CapAmb: NONE },
-  });
-  const privileged = await run("--privileged");
-  assertEquals([privileged.CapInh, privileged.CapAmb], [NONE, NONE]);
-  assertEquals(privileged.CapEff, privileged.CapBnd);
+attackTest(
+  "run and exec leave the inheritable and ambient sets empty",
+  ["registry", "busybox"],
+  async (host) => {
+    const image = await pulledImage(host);
+    const show = ["grep", "^Cap", "/proc/self/status"];
+    const run = async (...options: string[]) => {
+      const { stdout, stderr } = await host.run("--rm", ...options, image, ...show);
+      assert(stdout !== "", stderr);
+      return readCapabilities(stdout);
+    };
+    const root = { CapInh: NONE, CapPrm: DEFAULT, CapEff: DEFAULT, CapBnd: DEFAULT, CapAmb: NONE };
+    const user = { ...root, CapPrm: NONE, CapEff: NONE };
+    assertEquals(await run(), root);
+    assertEquals(await run("-u", "1000"), user);
+    assertEquals(await run("--cap-drop", "all"), { ...user, CapBnd: NONE });
+    assertEquals(await run("--cap-drop", "all", "--cap-add", "chown"), {
+      ...{ CapInh: NONE, CapPrm: "0000000000000001", CapEff: "0000000000000001" },
+      ...{ CapBnd: "0000000000000001", CapAmb: NONE },
+    });
+    const privileged = await run("--privileged");
+    assertEquals([privileged.CapInh, privileged.CapAmb], [NONE, NONE]);
+    assertEquals(privileged.CapEff, privileged.CapBnd);
 
-  const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
-  assertEquals(readCapabilities(await host.ok("exec", id, ...show)), root);
-  assertEquals(readCapabilities(await host.ok("exec", "-u", "1000", id, ...show)), user);
-  const raised = readCapabilities(await host.ok("exec", "--privileged", id, ...show));
-  assertEquals([raised.CapInh, raised.CapAmb], [NONE, NONE]);
-});
+    const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
+    assertEquals(readCapabilities(await host.ok("exec", id, ...show)), root);
+    assertEquals(readCapabilities(await host.ok("exec", "-u", "1000", id, ...show)), user);
+    const raised = readCapabilities(await host.ok("exec", "--privileged", id, ...show));
+    assertEquals([raised.CapInh, raised.CapAmb], [NONE, NONE]);
+  },
+);
 
-hostTest("a file's inheritable capabilities give an ordinary user nothing (CVE-2022-24769)", {
-  needs: ["registry", "busybox", "gcc", "uidmap"],
-}, async (host) => {
+attackTest("a file's inheritable capabilities give an ordinary user nothing (CVE-2022-24769)", [
+  "registry",
+  "busybox",
+  "gcc",
+  "uidmap",
+], async (host) => {
   const [image, volume] = [await pulledImage(host), await probeVolume(host, "capabilities_probe")];
   const attack = await host.run("--rm", ...volume, image, "/probe");
   assertEquals(attack.stderr, "");

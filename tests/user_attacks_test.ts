@@ -1,0 +1,133 @@
+/** Attacks through USER, passwd and group files of the image; each with a control that the file is looked at. */
+import { assertEquals, type Host, hostTest, type Need } from "./harness.ts";
+import { busyboxEntries, type Entry } from "./images.ts";
+
+const NEEDS: Need[] = ["registry", "busybox", "uidmap"];
+const RANGE = "Error: uids and gids must be in range 0-2147483647\n";
+
+interface Files {
+  passwd?: string | Uint8Array;
+  group?: string;
+  /** Entries of a further layer. */
+  extra?: Entry[];
+  user?: string;
+}
+
+/** An image whose account files are the attacker's; pulled, so that stderr is the run's own. */
+async function imageWith(host: Host, { passwd, group, extra = [], user }: Files): Promise<string> {
+  const entries: Entry[] = [...extra];
+  if (passwd !== undefined) entries.push({ path: "etc/passwd", content: passwd });
+  if (group !== undefined) entries.push({ path: "etc/group", content: group });
+  const image = await host.makeImage({
+    layers: [{ entries: busyboxEntries() }, { entries }],
+    config: { Env: ["PATH=/bin:/usr/bin"], ...user === undefined ? {} : { User: user } },
+  });
+  await host.ok("pull", "-q", image);
+  return image;
+}
+
+/** `Uid Gid Groups` of the first process, from the kernel. */
+const IDS = [
+  "sh",
+  "-c",
+  "sed -n 's/^[UG]id:\\t\\([0-9]*\\).*/\\1/p; s/^Groups:\\t//p' /proc/self/status | xargs",
+];
+
+async function idsOf(host: Host, image: string, ...options: string[]): Promise<string> {
+  const { code, stdout, stderr } = await host.run("--rm", ...options, image, ...IDS);
+  return code === 0 ? stdout.trim() : `${code} ${stderr}`;
+}
+
+hostTest(
+  "ids that do not fit are refused, by --user and by the image's USER",
+  { needs: NEEDS },
+  async (host) => {
+    const image = await imageWith(host, {});
+    for (const user of ["4294967296", "4294967295", "2147483648", "-1", "0:4294967296", "0:-1"]) {
+      const { code, stderr } = await host.run("--rm", `--user=${user}`, image, "true");
+      assertEquals([user, code === 0, stderr], [user, false, RANGE]);
+    }
+    const bad = await imageWith(host, { user: "4294967296" });
+    assertEquals((await host.run("--rm", bad, "true")).stderr, RANGE);
+    // control: the same words with ids that fit
+    assertEquals(await idsOf(host, image, "--user=1:2"), "1 2");
+  },
+);
+
+hostTest(
+  "an account that is named like a number does not capture the number",
+  { needs: NEEDS },
+  async (host) => {
+    const image = await imageWith(host, {
+      passwd: "1000:x:0:0::/root:/bin/sh\nroot:x:0:0::/root:/bin/sh\n",
+      group: "1000:x:0:\n",
+    });
+    assertEquals(await idsOf(host, image, "--user", "1000"), "1000 0");
+    assertEquals(await idsOf(host, image, "--user", "1000:1000"), "1000 1000");
+  },
+);
+
+hostTest("passwd entries with ids that do not fit make nobody root", { needs: NEEDS }, async (host) => {
+  const image = await imageWith(host, {
+    passwd:
+      "wrap:x:4294967296:4294967296::/:/bin/sh\nminus:x:-1:-1::/:/bin/sh\nempty:x:::::\nfine:x:7:8::/:/bin/sh\n",
+  });
+  for (const user of ["wrap", "minus", "empty"]) {
+    const { code, stderr } = await host.run("--rm", "--user", user, image, "true");
+    const message = `Error: unable to find user ${user}: no matching entries in passwd file\n`;
+    assertEquals([code === 0, stderr], [false, message]);
+  }
+  assertEquals(await idsOf(host, image, "--user", "fine"), "7 8");
+});
+
+hostTest("a passwd that is a link leads to the container's files only", { needs: NEEDS }, async (host) => {
+  const outside = `${host.folder}/passwd`;
+  await Deno.writeTextFile(outside, "thief:x:0:0::/:/bin/sh\n");
+  for (
+    const link of [
+      outside,
+      `../../../../../../../../..${outside}`,
+      "/proc/self/root/../etc/passwd",
+      "/dev/zero",
+    ]
+  ) {
+    const image = await imageWith(host, { extra: [{ path: "etc/passwd", link }] });
+    const { code, stderr } = await host.run("--rm", "--user", "thief", image, "true");
+    assertEquals([link, code === 0, stderr], [
+      ...[link, false, "Error: unable to find user thief: no matching entries in passwd file\n"],
+    ]);
+  }
+  const inside = await imageWith(host, {
+    extra: [
+      { path: "etc/real", content: "thief:x:5:6::/:/bin/sh\n" },
+      { path: "etc/passwd", link: "../../etc/real" },
+    ],
+  });
+  assertEquals(await idsOf(host, inside, "--user", "thief"), "5 6");
+});
+
+hostTest("a FIFO or a huge file in place of passwd stops nobody for long", { needs: NEEDS }, async (host) => {
+  const fifo = await imageWith(host, { extra: [{ path: "etc/passwd", type: "fifo" }] });
+  assertEquals(await idsOf(host, fifo, "--user", "5"), "5 0");
+
+  const huge = await imageWith(host, { passwd: new Uint8Array(64 * 1024 * 1024).fill(0x61) });
+  const { code, stderr } = await host.run("--rm", "--user", "alice", huge, "true");
+  assertEquals(code === 0, false);
+  if (!/passwd/.test(stderr)) throw new Error(`the error does not name the file: ${stderr}`);
+});
+
+hostTest("the caller's groups are dropped, the image's are taken", { needs: NEEDS }, async (host) => {
+  const image = await imageWith(host, {
+    passwd: "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n",
+    group: "root:x:0:\nusers:x:100:alice\naudio:x:29:bob,alice\nstaff:x:50:bob\n",
+  });
+  assertEquals(await idsOf(host, image), "0 0");
+  assertEquals(await idsOf(host, image, "--user", "alice"), "1000 1000 29 100");
+  assertEquals(await idsOf(host, image, "--user", "alice:staff"), "1000 50");
+  assertEquals(await idsOf(host, image, "--user", "1000"), "1000 1000 29 100");
+
+  const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
+  assertEquals((await host.ok("exec", "--user", "alice", id, ...IDS)).trim(), "1000 1000 29 100");
+  const refused = await host.skiff(["exec", "--user", "4294967296", id, "true"]);
+  assertEquals([refused.code === 0, refused.stderr], [false, RANGE]);
+});
