@@ -14,7 +14,7 @@
  * @see elf(5), execve(2), CVE-2019-5736
  */
 
-export type Machine = "x86_64" | "aarch64";
+import type { Machine } from "./arch.ts";
 
 /** The descriptor on which the stub reports an execve that failed. */
 export const EXEC_STUB_STATUS_FD = 3;

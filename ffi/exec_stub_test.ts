@@ -1,4 +1,5 @@
-import { emitExecStub, type Machine } from "./exec_stub.ts";
+import type { Machine } from "./arch.ts";
+import { emitExecStub } from "./exec_stub.ts";
 
 /**
  * Runs the stub with descriptor 3 as a file; a shell opens it, so nothing but the stub is under test. A
