@@ -98,7 +98,7 @@ export function findStoredImage(db: Database, text: string): FoundImage | undefi
 /** Like `findStoredImage`, but an absent image is an error. */
 export function getStoredImage(db: Database, text: string): FoundImage {
   const found = findStoredImage(db, text);
-  if (!found) throw new NotFoundError("image", text);
+  if (!found) throw new NotFoundError("image", text, { message: `${text}: image not known` });
   return found;
 }
 
