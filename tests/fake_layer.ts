@@ -57,10 +57,10 @@ export interface TestCerts {
   client: { cert: string; key: string };
 }
 
-/** Makes an authority and certificates with openssl. */
-export async function makeCerts(): Promise<TestCerts> {
+/** Makes an authority and certificates with openssl. @param address one more that the server's name covers */
+export async function makeCerts(address?: string): Promise<TestCerts> {
   const folder = await Deno.makeTempDir({ prefix: "skiff-certs-" });
-  const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
+  const names = `subjectAltName=DNS:localhost,IP:127.0.0.1${address === undefined ? "" : `,IP:${address}`}`;
   const openssl = async (...args: string[]) => {
     const command = new Deno.Command("openssl", { args, cwd: folder, stdout: "null", stderr: "piped" });
     const { success, stderr } = await command.output();

@@ -17,7 +17,7 @@ export interface RecordedRequest {
 
 export interface Reply {
   status: number;
-  headers?: Record<string, string>;
+  headers?: Record<string, string | undefined>;
   body?: Uint8Array<ArrayBuffer> | string;
   /** The connection is closed after so many bytes of the body. */
   breakAfter?: number;
@@ -234,7 +234,9 @@ async function send(conn: Deno.Conn, method: string, reply: Reply): Promise<bool
   let head = `HTTP/1.1 ${reply.status} x\r\n`;
   const framing = reply.isUnframed ? {} : { "Content-Length": String(body.length) };
   for (const [name, value] of Object.entries({ ...framing, ...reply.headers })) {
-    head += `${name}: ${value}\r\n`;
+    {
+      if (value !== undefined) head += `${name}: ${value}\r\n`;
+    }
   }
   await writeAll(conn, encode(head + "\r\n"));
   if (method !== "HEAD") await writeAll(conn, body.subarray(0, reply.breakAfter ?? body.length));

@@ -102,7 +102,9 @@ async function pullLayer(
   } catch (error) {
     const isUsersAbort = options.signal.aborted && !(options.signal.reason instanceof SkiffError);
     const isWorthKeeping = error instanceof RegistryError || isUsersAbort;
-    if (!isWorthKeeping) await removeIfThere(partialPath(folders, layer.digest));
+    const partial = partialPath(folders, layer.digest);
+    const isEmpty = await Deno.stat(partial).then((info) => info.size === 0, () => true);
+    if (!isWorthKeeping || isEmpty) await removeIfThere(partial);
     throw error;
   }
 }
