@@ -7,9 +7,14 @@
 
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
 import { EACCES, EPERM, isErrno } from "../../ffi/errno.ts";
-import { lockPath } from "../container/state.ts";
+import { lockPath, type Observed } from "../container/state.ts";
 import { imagesLockPath } from "../image/store.ts";
-import { findContainer } from "../state/containers.ts";
+import {
+  deleteContainer,
+  findContainer,
+  listUnsettledContainers,
+  setContainerState,
+} from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
@@ -56,12 +61,50 @@ export async function emptyTrash(engine: Engine): Promise<void> {
 /** Container folders without a row, anonymous volumes without a container, sockets without a listener. */
 export async function collectContainerGarbage(engine: Engine): Promise<void> {
   const db = await engine.database();
+  for (const { id, state } of listUnsettledContainers(db)) {
+    if (state === "removing") await finishRemoval(engine, id);
+  }
   for (const id of namesIn(engine.folders.containers)) {
     if (!findContainer(db, id)) discardOrphan(engine, db, id);
   }
   await removeVolumes(engine, listOrphanVolumes(db).map(({ name }) => name));
   for (const part of ["c", "x"]) await removeDeadSockets(`${engine.folders.run}/${part}`);
   await emptyTrash(engine);
+}
+
+/**
+ * What `ps` can see at a glance: `--rm` containers whose monitor was killed before it could remove them, folders
+ * without a row, removals that were interrupted. Costs two directory listings where there is nothing.
+ */
+export async function tidyContainers(engine: Engine, observed: readonly Observed[]): Promise<void> {
+  const ended = observed.filter(({ row, status }) => row.autoRemove && status.status === "exited");
+  const removing = observed.some(({ status }) => status.status === "removing");
+  for (const { row } of ended) await removeEnded(engine, row.id);
+  const db = await engine.database();
+  const rows = Number(db.get("SELECT count(*) AS n FROM containers")?.n);
+  const isTidy = namesIn(engine.folders.containers).length <= rows &&
+    namesIn(engine.folders.tmp).length === 0;
+  if (ended.length > 0 || removing || !isTidy) await collectContainerGarbage(engine);
+}
+
+async function removeEnded(engine: Engine, id: string): Promise<void> {
+  const lock = tryLock(lockPath(engine.containerDir(id)));
+  if (!lock) return; // its monitor is about to do it
+  using _lock = lock;
+  const db = await engine.database();
+  await db.transaction(() => setContainerState(db, id, "removing"));
+  discard(engine, engine.containerDir(id));
+  await db.transaction(() => deleteContainer(db, id));
+}
+
+/** A removal that was killed between its first transaction and its last; a live one holds the lock. */
+async function finishRemoval(engine: Engine, id: string): Promise<void> {
+  const asked = inspectLock(lockPath(engine.containerDir(id)));
+  if (asked.state === "held") return;
+  if (asked.state === "free") asked.lock[Symbol.dispose]();
+  discard(engine, engine.containerDir(id));
+  const db = await engine.database();
+  await db.transaction(() => deleteContainer(db, id));
 }
 
 /** A folder whose creator was killed before the row; a live creator or monitor holds its lock. */

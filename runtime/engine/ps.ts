@@ -4,6 +4,7 @@ import { observeContainers, type Observed } from "../container/state.ts";
 import { listContainers, listUnsettledContainers } from "../state/containers.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
+import { tidyContainers } from "./garbage.ts";
 
 export interface ContainerListEntry {
   Id: string;
@@ -45,6 +46,7 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
   const db = await engine.database();
   const rows = options.all ? listContainers(db) : listUnsettledContainers(db);
   const observed = await observeContainers(db, engine.folders.containers, rows);
+  await tidyContainers(engine, observed);
   const now = Date.now();
   const shown = options.all
     ? observed
