@@ -209,7 +209,15 @@ export class Host {
     args: string[],
     options: { rows?: number; cols?: number; env?: Record<string, string> } = {},
   ): PtySession {
-    return new PtySession([this.binary, ...args], {
+    return this.ptyProgram([this.binary, ...args], options);
+  }
+
+  /** Any program on a terminal. */
+  ptyProgram(
+    command: string[],
+    options: { rows?: number; cols?: number; env?: Record<string, string> } = {},
+  ): PtySession {
+    return new PtySession(command, {
       ...options,
       prefix: this.prefix,
       env: { ...this.env, ...options.env },

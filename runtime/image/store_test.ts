@@ -83,7 +83,7 @@ Deno.test("what is not there is not found", async () => {
   for (const text of ["busybox:1", "quay.io/busybox", `busybox@sha256:${hex(9)}`, "abc"]) {
     strictEqual(findStoredImage(s.db, text), undefined, text);
   }
-  throws(() => getStoredImage(s.db, "nope"), { name: "NotFoundError", message: "no such image: nope" });
+  throws(() => getStoredImage(s.db, "nope"), { name: "NotFoundError", message: "nope: image not known" });
 });
 
 Deno.test("a short name finds an image of any registry where that is clear", async () => {
