@@ -64,7 +64,10 @@ export type {
 };
 
 export interface SkiffOptions extends EngineOptions {
-  /** The words that start skiff, such as `["/usr/local/bin/skiff"]`; by default the one this library is part of. */
+  /**
+   * The words that start skiff, such as `["/usr/local/bin/skiff"]`; by default the variable SKIFF_BINARY, else the
+   * skiff that this library is part of.
+   */
   executable?: string[];
 }
 
@@ -179,7 +182,8 @@ export class Skiff implements Disposable {
   }
 
   get #executable(): string[] {
-    return this.#options.executable ?? takeLaunch().command;
+    const binary = Deno.env.get("SKIFF_BINARY");
+    return this.#options.executable ?? (binary ? [binary] : takeLaunch().command);
   }
 
   get #engineOptions(): EngineOptions {
