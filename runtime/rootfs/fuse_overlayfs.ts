@@ -1,13 +1,13 @@
 /** fuse-overlayfs(1) as a child of the monitor, which dies with it. */
 
 import { ENOENT, isErrno } from "../../ffi/errno.ts";
-import { closeAllExcept, Fd, open } from "../../ffi/file.ts";
+import { closeAllExcept, dup2, Fd, memfd_create, open, pread } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { filesystemType } from "../../ffi/mount.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import { execve, getpid, getppid, prctl, waitpid } from "../../ffi/process.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
-import { O_CLOEXEC, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL, WNOHANG } from "../../ffi/constants/signal.ts";
 import { HostError } from "../errors.ts";
@@ -16,6 +16,9 @@ import type { IdMapping } from "../spec/runtime.ts";
 
 /** @see linux/magic.h */
 const FUSE_SUPER_MAGIC = 0x65735546;
+
+/** @see memfd_create(2) */
+const MFD_CLOEXEC = 1;
 
 /** How long a mount may take to appear, in ms. */
 const MOUNT_TIMEOUT_MS = 10_000;
@@ -31,7 +34,12 @@ export function mountFuseOverlay(plan: Extract<RootfsPlan, { kind: "fuse-overlay
   if (plan.gidMappings) options.push(`gidmapping=${formatMapping(plan.gidMappings)}`);
   const argv = [plan.program, "-f", "-o", options.join(","), plan.target];
   const parent = getpid();
+  using said = new Fd(memfd_create("fuse-overlayfs", MFD_CLOEXEC));
   const pid = forkChild(() => {
+    // The command's own streams would stay open as long as the container runs.
+    const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (const fd of [0, 1]) dup2(nothing, fd);
+    dup2(said.number, 2);
     closeAllExcept([]);
     setSignalMask([]);
     resetSignalDispositions();
@@ -44,15 +52,24 @@ export function mountFuseOverlay(plan: Extract<RootfsPlan, { kind: "fuse-overlay
     if (isFuse(plan.target)) return pid;
     const ended = waitpid(pid, WNOHANG);
     if (ended) {
-      throw new HostError(`mount ${plan.target} with ${plan.program}: exit status ${ended.status}`, {
-        hint: "/dev/fuse must exist and be writable for this user (mode 0666)",
-      });
+      const text = new TextDecoder().decode(readFrom(said.number)).trim().split("\n").at(-1);
+      throw new HostError(
+        `mount ${plan.target} with ${plan.program}: ${text || `exit status ${ended.status}`}`,
+        {
+          hint: "/dev/fuse must exist and be writable for this user (mode 0666)",
+        },
+      );
     }
     pollBlocking(-1, 0, 1);
   }
   throw new HostError(
     `mount ${plan.target} with ${plan.program}: no file system after ${MOUNT_TIMEOUT_MS} ms`,
   );
+}
+
+function readFrom(memfd: number): Uint8Array {
+  const text = new Uint8Array(4096);
+  return text.subarray(0, pread(memfd, text, 0));
 }
 
 function isFuse(path: string): boolean {
