@@ -1,17 +1,17 @@
-/** Verbs for programs, not for people: the library asks through them for what needs a fork. */
+/** Commands that skiff gives itself; their names begin with `__` and are no part of the command line. */
 
-import { UnsupportedError } from "../runtime/errors.ts";
+import { serveRequest } from "../runtime/engine/serve_request.ts";
+import { InvalidArgumentError } from "../runtime/errors.ts";
+import { print } from "./output/print.ts";
 
-/** Runs `__engine`. Gives the exit code. */
-export async function runInternal(verb: string, words: readonly string[]): Promise<number> {
-  if (verb !== "__engine" || words.length > 0) {
-    throw new UnsupportedError(`run internal verb "${verb}": unknown`);
-  }
-  const { serveRequest } = await import("../runtime/engine/serve_request.ts");
-  const encoder = new TextEncoder();
-  await serveRequest(Deno.stdin.readable, (answer) => {
-    const line = encoder.encode(JSON.stringify(answer) + "\n");
-    for (let at = 0; at < line.length;) at += Deno.stdout.writeSync(line.subarray(at));
-  });
+const INTERNAL: Record<string, () => Promise<void>> = {
+  /** One request of a library program on stdin, answers on stdout. @see runtime/engine/remote.ts */
+  __engine: () => serveRequest(Deno.stdin.readable, (answer) => print(JSON.stringify(answer) + "\n")),
+};
+
+export async function runInternal(name: string): Promise<number> {
+  const perform = INTERNAL[name];
+  if (!perform) throw new InvalidArgumentError(`unrecognized command \`skiff ${name}\``);
+  await perform();
   return 0;
 }

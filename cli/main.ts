@@ -27,7 +27,7 @@ async function main(words: readonly string[]): Promise<number> {
     checkV8Flag();
     if (words[0]?.startsWith("__")) {
       const { runInternal } = await import("./internal.ts");
-      return await runInternal(words[0], words.slice(1));
+      return await runInternal(words[0]);
     }
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");
   } catch (error) {
