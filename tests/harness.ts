@@ -19,7 +19,7 @@ export { Host, type Result, type RunOptions } from "./host.ts";
 export { type ImageSpec, makeImage } from "./images.ts";
 export { LocalRegistry } from "./local_registry.ts";
 export { PtySession } from "./pty.ts";
-export { type Need, whatIsMissing } from "./needs.ts";
+export { type Need, testIds, whatIsMissing } from "./needs.ts";
 export * from "./assertions.ts";
 
 export type DriverName = "overlay" | "fuse-overlayfs" | "vfs";

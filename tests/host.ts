@@ -96,7 +96,7 @@ export class Host {
   get prefix(): string[] {
     const limit = ["/usr/bin/prlimit", "--nofile=1024:", "--"];
     if (this.#options.asRoot) {
-      const script = 'mkdir -p /var/lib/skiff && mount --bind "$0" /var/lib/skiff && exec "$@"';
+      const script = '/bin/mkdir -p /var/lib/skiff && /bin/mount --bind "$0" /var/lib/skiff && exec "$@"';
       return [
         ..."/usr/bin/unshare -m --propagation slave /bin/sh -c".split(" "),
         script,
