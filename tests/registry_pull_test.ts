@@ -47,7 +47,7 @@ Deno.test({
       const at = (tag: string) => `${registry.address}/test/app:${tag}`;
       await skopeoCopy(`${source.host}/test/app:1`, at("oci"), "--format", "oci");
       await skopeoCopy(`${source.host}/test/app:1`, at("docker"), "--format", "v2s2");
-      const tars = [{ "etc/": "", "etc/a": "one" }, { "b": "two" }].map(tarOf);
+      const tars = [tarOf({ "etc/": "", "etc/a": "one" }), tarOf({ "b": "two" })];
       const layers = await Promise.all(
         tars.map((tar) => source.addBlob(new Uint8Array(zstdCompressSync(tar)), MEDIA_TYPE.ociLayerZstd)),
       );

@@ -117,7 +117,7 @@ export class RegistryClient {
       method: "GET",
       path,
       headers,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
     });
     if (response.status === 200 || (response.status === 206 && offset > 0)) return response;
     const action = `fetch blob ${digest.slice(0, 19)}… of ${this.options.imageName}`;
@@ -187,8 +187,8 @@ export class RegistryClient {
         url: new URL(request.path, base),
         headers: request.headers,
         insecure: this.insecure,
-        ...(request.signal === undefined ? {} : { signal: request.signal }),
-        ...(used === undefined ? {} : { authorization: used }),
+        signal: request.signal,
+        authorization: used,
       });
       if (response.status !== 401) return response;
       // A login is for the registry; a storage host that wants one gets none.
@@ -211,8 +211,8 @@ export class RegistryClient {
   async #logIn(base: URL, peer: string, challenge: string): Promise<void> {
     const { transport, source, authFile, credentialHelpers } = this.options;
     const credentials = await findCredentials(transport.options.sources, `${source.host}/${source.path}`, {
-      ...(authFile === undefined ? {} : { authFile }),
-      ...(credentialHelpers === undefined ? {} : { helpers: credentialHelpers }),
+      authFile,
+      helpers: credentialHelpers,
     });
     try {
       this.#authorization = await answerChallenge(transport, {

@@ -131,8 +131,8 @@ async function tryPlaces<T>(
   const candidates = findCandidates(text, conf);
   const transport = new Transport({
     sources,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: options.idleTimeoutMs }),
+    signal: options.signal,
+    idleTimeoutMs: options.idleTimeoutMs,
   });
   const failures: SkiffError[] = [];
   try {
@@ -143,9 +143,9 @@ async function tryPlaces<T>(
           source,
           imageName: formatReference(reference),
           credentialHelpers: conf.credentialHelpers,
-          ...(options.tlsVerify === undefined ? {} : { tlsVerify: options.tlsVerify }),
-          ...(options.authFile === undefined ? {} : { authFile: options.authFile }),
-          ...(options.retry === undefined ? {} : { retry: options.retry }),
+          tlsVerify: options.tlsVerify,
+          authFile: options.authFile,
+          retry: options.retry,
           onRetry: (why, delayMs) =>
             options.progress?.({
               kind: "status",
@@ -223,9 +223,9 @@ async function pullFrom(
   const layers = pairLayers(name, manifest, config);
 
   await pullLayers(context, client, layers, {
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.progress === undefined ? {} : { progress: options.progress }),
-    ...(options.parallel === undefined ? {} : { parallel: options.parallel }),
+    signal: options.signal,
+    progress: options.progress,
+    parallel: options.parallel,
   });
 
   await writeBlob(folders, configBytes, manifest.config.digest);
@@ -234,7 +234,7 @@ async function pullFrom(
   return {
     name,
     digest: chosen.digest,
-    ...(index === undefined ? {} : { indexDigest: index.digest }),
+    indexDigest: index?.digest,
     imageId: manifest.config.digest,
     config,
     manifest,

@@ -124,7 +124,7 @@ export class Transport {
           ? { "Proxy-Authorization": proxy.authorization }
           : {}),
       },
-      ...(request.body === undefined ? {} : { body: request.body }),
+      body: request.body,
     };
     for (;;) {
       signal?.throwIfAborted();
@@ -170,7 +170,7 @@ export class Transport {
           head: answer,
           url: request.url,
           peer,
-          ...(http.promisedLength === undefined ? {} : { length: http.promisedLength }),
+          length: http.promisedLength,
           async read(into) {
             try {
               watchdog.touch();
@@ -220,7 +220,7 @@ export class Transport {
     };
     const stream = await withLimit(dial(target), {
       ms: this.options.connectTimeoutMs ?? 30_000,
-      ...(signal === undefined ? {} : { signal }),
+      signal,
       onTimeout: () => new TransientError(`connect to ${url.host}: no answer`, 0),
       discard: (late) => late.close(),
     });
