@@ -16,6 +16,7 @@ import {
   setContainerState,
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
+import { monitorSocketPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
 import { deleteUnusedVolume, listOrphanVolumes } from "../state/volumes.ts";
@@ -37,6 +38,12 @@ export function discard(engine: Engine, path: string): boolean {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+/** Moves a container's folder away, and removes its monitor's socket. The caller knows that no monitor lives. */
+export function discardContainer(engine: Engine, id: string): boolean {
+  removeFile(monitorSocketPath(engine.folders, id));
+  return discard(engine, engine.containerDir(id));
 }
 
 /** Removes what `discard` has moved away, here or in another command. */
@@ -93,7 +100,7 @@ async function removeEnded(engine: Engine, id: string): Promise<void> {
   using _lock = lock;
   const db = await engine.database();
   await db.transaction(() => setContainerState(db, id, "removing"));
-  discard(engine, engine.containerDir(id));
+  discardContainer(engine, id);
   await db.transaction(() => deleteContainer(db, id));
 }
 
@@ -102,7 +109,7 @@ async function finishRemoval(engine: Engine, id: string): Promise<void> {
   const asked = inspectLock(lockPath(engine.containerDir(id)));
   if (asked.state === "held") return;
   if (asked.state === "free") asked.lock[Symbol.dispose]();
-  discard(engine, engine.containerDir(id));
+  discardContainer(engine, id);
   const db = await engine.database();
   await db.transaction(() => deleteContainer(db, id));
 }
@@ -113,12 +120,12 @@ function discardOrphan(engine: Engine, db: Database, id: string): void {
   const asked = inspectLock(lockPath(dir));
   if (asked.state === "held") return;
   if (asked.state === "missing") {
-    if (isOlderThan(dir, GRACE_MS)) discard(engine, dir);
+    if (isOlderThan(dir, GRACE_MS)) discardContainer(engine, id);
     return;
   }
   using _lock = asked.lock;
   // the row may have come between the first look and the lock
-  if (!findContainer(db, id)) discard(engine, dir);
+  if (!findContainer(db, id)) discardContainer(engine, id);
 }
 
 /** Removes volumes that no container uses: rows first, for the folder may be refilled by its name. */

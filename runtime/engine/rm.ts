@@ -2,14 +2,14 @@
 
 import { close } from "../../ffi/file.ts";
 import { takeContainerLock } from "../container/folder.ts";
-import { lockPath, observeContainers } from "../container/state.ts";
+import { isHeld, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { deleteContainer, setContainerState } from "../state/containers.ts";
 import { inspectLock } from "../state/locks.ts";
 import { listVolumesOfContainer } from "../state/volumes.ts";
 import { findRow } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { collectContainerGarbage, discard, removeVolumes } from "./garbage.ts";
+import { collectContainerGarbage, discardContainer, removeVolumes } from "./garbage.ts";
 import { killAndWait } from "./kill.ts";
 
 export interface RmOptions {
@@ -42,6 +42,9 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
       );
     }
     await killAndWait(engine, row.id, options.timeoutSeconds ?? 0);
+  } else if (options.force && isHeld(engine.containerDir(row.id))) {
+    // a monitor that waits for a client of a command that was killed
+    await killAndWait(engine, row.id, 0);
   }
   // a container of --rm takes itself away
   await removeFolder(engine, row.id);
@@ -55,7 +58,7 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
 async function removeFolder(engine: Engine, id: string): Promise<void> {
   const dir = engine.containerDir(id);
   if (inspectLockState(dir) === "missing") {
-    discard(engine, dir);
+    discardContainer(engine, id);
     return;
   }
   let lockFd: number | null;
@@ -69,7 +72,7 @@ async function removeFolder(engine: Engine, id: string): Promise<void> {
   try {
     const db = await engine.database();
     await db.transaction(() => setContainerState(db, id, "removing"));
-    discard(engine, dir);
+    discardContainer(engine, id);
   } finally {
     close(lockFd);
   }

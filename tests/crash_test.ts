@@ -1,0 +1,148 @@
+/**
+ * kill -9 at random moments: whatever dies, the store stays consistent, nothing stays mounted, no process is
+ * orphaned, and the next command works and clears up.
+ */
+
+import { assert, assertEquals, type Host, hostTest, waitFor } from "./harness.ts";
+
+const POINTS = Number(Deno.env.get("SKIFF_TEST_CRASH_POINTS") ?? 50);
+
+const names = (folder: string) => Array.from(Deno.readDirSync(folder), ({ name }) => name);
+
+/** Starts a command, kills it somewhere between its start and its usual end, and waits until it is gone. */
+async function killSomewhere(host: Host, args: string[], usualMs: number): Promise<void> {
+  const running = host.spawn(args);
+  const timer = setTimeout(() => {
+    try {
+      running.child.kill("SIGKILL");
+    } catch {
+      // it was faster
+    }
+  }, Math.random() * usualMs);
+  await running.child.status;
+  clearTimeout(timer);
+}
+
+/** How long the command takes here and now. */
+async function timeOf(host: Host, args: string[]): Promise<number> {
+  const start = performance.now();
+  const { code, stderr } = await host.skiff(args);
+  assertEquals(code, 0, stderr);
+  return performance.now() - start;
+}
+
+/** Removes what is there, as a user would, and asserts that nothing is left. */
+async function expectCleanAfterRemoval(host: Host): Promise<void> {
+  const ids = (await host.ok("ps", "-aq", "--no-trunc")).split("\n").filter(Boolean);
+  if (ids.length > 0) await host.ok("rm", "-f", "-v", ...ids);
+  // a container whose command was killed while it was created may still be on its way
+  await waitFor("the store is empty", async () => {
+    const left = (await host.ok("ps", "-aq")).split("\n").filter(Boolean);
+    if (left.length > 0) await host.ok("rm", "-f", "-v", ...left);
+    return ["containers", "volumes", "tmp"].every((part) => names(`${host.data}/${part}`).length === 0);
+  }, 90_000);
+}
+
+hostTest(`run killed at ${POINTS} random points`, { timeoutMs: 600_000 }, async (host) => {
+  const args = ["run", "--rm", "--network", "none", "-v", "/anonymous", "host", "true"];
+  const usualMs = await timeOf(host, args);
+  for (let point = 0; point < POINTS; point++) await killSomewhere(host, args, usualMs);
+  assertEquals(await host.ok("run", "--rm", "--network", "none", "host", "echo", "fine"), "fine");
+  await expectCleanAfterRemoval(host);
+});
+
+hostTest(`rm killed at ${POINTS} random points`, { timeoutMs: 600_000 }, async (host) => {
+  const create = async () =>
+    (await host.ok("create", "-v", "/anonymous", "host", "true")).split("\n").at(-1)!;
+  const usualMs = await timeOf(host, ["rm", "-v", await create()]);
+  for (let point = 0; point < POINTS; point++) {
+    const id = await create();
+    await killSomewhere(host, ["rm", "-v", id], usualMs);
+    // it is there whole, or it is gone
+    const { code, stdout, stderr } = await host.skiff([
+      "ps",
+      "-a",
+      "--no-trunc",
+      "--format",
+      "{{.ID}} {{.State}}",
+    ]);
+    assertEquals(code, 0, stderr);
+    if (stdout.includes(`${id} created`)) await host.ok("inspect", id);
+  }
+  await expectCleanAfterRemoval(host);
+});
+
+hostTest(
+  `pull killed at ${POINTS} random points`,
+  { needs: ["registry"], timeoutMs: 600_000 },
+  async (host) => {
+    const image = await host.image("busybox");
+    const usualMs = await timeOf(host, ["pull", "-q", image]);
+    await host.ok("rmi", image);
+    for (let point = 0; point < POINTS; point++) {
+      await killSomewhere(host, ["pull", "-q", image], usualMs);
+      const { code } = await host.skiff(["image", "exists", image]);
+      if (code === 0) {
+        // what is there is there whole
+        assertEquals(await host.ok("run", "--rm", "--network", "none", image, "echo", "whole"), "whole");
+        await host.ok("rmi", image);
+      }
+    }
+    await host.ok("pull", "-q", image);
+    assertEquals(await host.ok("run", "--rm", "--network", "none", image, "echo", "fine"), "fine");
+    await host.ok("rmi", image);
+    assertEquals(names(`${host.data}/layers`), []);
+    assertEquals(names(`${host.data}/blobs/sha256`), []);
+  },
+);
+
+hostTest("a killed monitor takes its container along, and the next command tells it", {}, async (host) => {
+  const id = await host.ok("run", "-d", "--network", "none", "--name", "c", "host", "sleep", "600");
+  const inspect = async () => JSON.parse(await host.ok("container", "inspect", id))[0].State;
+  const state = await inspect();
+  Deno.kill(state.ConmonPid, "SIGKILL");
+  await waitFor("init has died with its monitor", () => !isAlive(state.Pid));
+  const after = await inspect();
+  assertEquals([after.Status, after.ExitCode, after.Pid], ["exited", 137, 0]);
+  assertEquals(after.Error, "the monitor of the container was killed");
+  const mounts = Deno.readTextFileSync("/proc/self/mountinfo");
+  assert(!mounts.includes(id), "its root is still mounted");
+  await host.ok("start", "c");
+  assertEquals((await inspect()).Status, "running");
+  await host.ok("rm", "-f", "c");
+});
+
+hostTest("a --rm container whose monitor was killed is gone after the next ps", {}, async (host) => {
+  const id = await host.ok("run", "-d", "--rm", "--network", "none", "host", "sleep", "600");
+  const [{ State: state }] = JSON.parse(await host.ok("container", "inspect", id));
+  Deno.kill(state.ConmonPid, "SIGKILL");
+  await waitFor("init has died with its monitor", () => !isAlive(state.Pid));
+  await host.ok("ps", "-a");
+  assertEquals(await host.ok("ps", "-aq"), "");
+  assertEquals(names(`${host.data}/containers`), []);
+});
+
+hostTest(
+  "a hundred parallel run --rm all succeed and leave nothing",
+  { timeoutMs: 300_000 },
+  async (host) => {
+    const results = await Promise.all(
+      Array.from(
+        { length: 100 },
+        () => host.skiff(["run", "--rm", "--network", "none", "host", "true"], { timeoutMs: 280_000 }),
+      ),
+    );
+    const failures = results.filter(({ code }) => code !== 0).map(({ stderr }) => stderr);
+    assertEquals(failures, []);
+    await waitFor("every monitor has gone", () => names(`${host.data}/containers`).length === 0);
+    assertEquals(await host.ok("ps", "-aq"), "");
+  },
+);
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
