@@ -90,15 +90,15 @@ function hideDynamicImports(path: string): void {
   Deno.writeTextFileSync(path, source.replace(/\bimport\(("\.\/[^"]+")\)/g, 'import([$1].join(""))'));
 }
 
-/** What every command loads, and what starting a container and a program in it loads besides. */
+/** What every command loads, what listing containers adds, and what starting a container and a program in it loads besides. */
 const HOT_GROUPS: Group[] = [
   { name: "core.js", sources: ["cli/main.ts", "runtime/state/db.ts"] },
+  { name: "list.js", sources: ["cli/commands/ps.ts"] },
   {
     name: "start.js",
     sources: [
       "cli/commands/run.ts",
       "cli/commands/exec.ts",
-      "runtime/engine/ps.ts",
       "runtime/container/start.ts",
       "runtime/security/precompiled/x86_64_default.ts",
     ],
