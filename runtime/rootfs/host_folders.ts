@@ -21,7 +21,7 @@ import { S_IFCHR } from "../../ffi/constants/stat.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
 import { geteuid } from "../../ffi/process.ts";
 import type { HostFolder, RootfsPlan } from "../monitor/plan.ts";
-import { mountOverlay } from "./perform.ts";
+import { mountOverlay } from "./overlay.ts";
 
 type HostPlan = Extract<RootfsPlan, { kind: "host" }>;
 

@@ -1,0 +1,41 @@
+/**
+ * One mount of the kernel's overlay.
+ *
+ * Layers are given to it as /proc/self/fd/N: names need no escaping, options stay below a page with any
+ * number of layers, and what is mounted is what was opened.
+ *
+ * @see Documentation/filesystems/overlayfs.rst
+ */
+
+import { Fd, open } from "../../ffi/file.ts";
+import { mount } from "../../ffi/mount.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+
+/** The options of one overlay mount. */
+export interface OverlayMount {
+  lower: readonly string[];
+  upper: string;
+  work: string;
+  target: string;
+  userxattr: boolean;
+  volatile?: boolean;
+  flags?: number;
+}
+
+/** Mounts a kernel overlay. */
+export function mountOverlay(plan: OverlayMount): void {
+  using opened = new DisposableStack();
+  const folder = (path: string) => {
+    const fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    opened.use(new Fd(fd));
+    return `/proc/self/fd/${fd}`;
+  };
+  const options = [
+    `lowerdir=${plan.lower.map(folder).join(":")}`,
+    `upperdir=${folder(plan.upper)}`,
+    `workdir=${folder(plan.work)}`,
+  ];
+  if (plan.userxattr) options.push("userxattr");
+  if (plan.volatile) options.push("volatile");
+  mount("overlay", plan.target, "overlay", plan.flags ?? 0, options.join(","));
+}
