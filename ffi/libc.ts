@@ -187,6 +187,7 @@ const FAMILIES = {
     // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
     mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
     munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *, size_t)
+    malloc_trim: { parameters: ["usize"], result: "i32" }, // int malloc_trim(size_t)
   },
   xattr: {
     // int lsetxattr(const char *path, const char *name, const void *value, size_t, int flags)

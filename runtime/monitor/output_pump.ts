@@ -11,6 +11,10 @@ const TERMINAL_DRAIN_MS = 500;
 /** A terminal that nobody has open reports its end without pause, and may be opened again. */
 const TERMINAL_RETRY_MS = 200;
 
+/** So much output leaves garbage behind. */
+const FLOOD_BYTES = 8 * 1024 * 1024;
+const LULL_MS = 1_000;
+
 const FRAME_OF: Record<OutputStream, typeof FRAME.STDOUT | typeof FRAME.STDERR> = {
   stdout: FRAME.STDOUT,
   stderr: FRAME.STDERR,
@@ -24,6 +28,9 @@ export class OutputPump {
   #isDraining = false;
   #drainTimer: Timer | undefined;
   #whenDrained = () => {};
+  #movedBytes = 0;
+  #lullTimer: Timer | undefined;
+  #whenLull = () => {};
 
   /** `send` gets each read as one frame, which is free again when it returns. */
   constructor(
@@ -57,6 +64,11 @@ export class OutputPump {
   /** To be called when the terminal's input has begun or ceased to wait. */
   updateInterest(): void {
     for (const pipe of this.#pipes) if (pipe.isOpen) this.loop.change(pipe.fd, this.#interest(pipe));
+  }
+
+  /** Calls `action` whenever a flood of output has ended for the time being. */
+  onLull(action: () => void): void {
+    this.#whenLull = action;
   }
 
   /**
@@ -108,9 +120,20 @@ export class OutputPump {
       this.#ended(pipe);
       return false;
     }
+    this.#movedBytes += count;
+    if (this.#movedBytes > FLOOD_BYTES && this.#lullTimer === undefined) this.#awaitLull();
     this.log?.write(pipe.stream, this.#buffer.content(count));
     this.send(FRAME_OF[pipe.stream], this.#buffer.frame(FRAME_OF[pipe.stream], count));
     return true;
+  }
+
+  #awaitLull(): void {
+    this.#movedBytes = 0;
+    this.#lullTimer = this.loop.after(LULL_MS, () => {
+      this.#lullTimer = undefined;
+      if (this.#movedBytes > 0) return this.#awaitLull();
+      this.#whenLull();
+    });
   }
 
   #ended(pipe: OutputPipe): void {

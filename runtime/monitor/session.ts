@@ -23,7 +23,7 @@ import {
 } from "../../ffi/constants/signal.ts";
 import { EAGAIN, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import { close, read, setNonblocking, writeAll } from "../../ffi/file.ts";
-import { getppid, pidfd_send_signal, waitpid } from "../../ffi/process.ts";
+import { pidfd_send_signal, waitpid } from "../../ffi/process.ts";
 import { setSignalMask, signalfd } from "../../ffi/signal.ts";
 import { setWindowSize } from "../../ffi/tty.ts";
 import { SkiffError } from "../errors.ts";
@@ -31,6 +31,7 @@ import type { InitMessage } from "../init/handshake.ts";
 import { nowText } from "./log_clock.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { EventLoop } from "./loop.ts";
+import { releaseMemory } from "./memory.ts";
 import { OutputPump } from "./output_pump.ts";
 import { type ExitRecord, PROTOCOL_VERSION, type SetupFailure, type StdioPlan } from "./plan.ts";
 import { encodeJsonFrame, FRAME, type WindowSize } from "./protocol.ts";
@@ -77,6 +78,8 @@ export interface SessionOptions {
 const ABANDONED_MS = 10_000;
 /** How long the output of a foreground start that has ended waits for its client. */
 const LATE_CLIENT_MS = 5_000;
+/** A program that has run for so long may run for longer: time to look after memory. */
+const SETTLED_MS = 500;
 /** How long clients may take to read the rest when everything else is over. */
 const LINGER_MS = 600_000;
 
@@ -223,11 +226,10 @@ export class Session implements Control {
 
   /** A foreground start whose command died before it attached is given up. */
   #watchParent(): void {
-    const parent = getppid();
     const { ready } = this.#options;
+    // hangs up when the reader is gone: it may have died before this monitor looked for the first time
     this.loop.watch(ready, () => {
       this.loop.unwatch(ready);
-      if (getppid() === parent) return;
       this.loop.after(ABANDONED_MS, () => {
         if (this.#isClientMissing && this.#exitCode === undefined) this.signal(SIGKILL);
       });
@@ -274,6 +276,7 @@ export class Session implements Control {
     this.#hasSpoken = true;
     if (this.#startedAt === "" || this.#exitCode !== undefined) return;
     this.#options.onRunning(this.#startedAt);
+    this.loop.after(SETTLED_MS, () => this.#settle());
     this.#answerParent({ ok: true, initPid: this.#process!.pid });
     this.#server.started(this.#okPayload());
   }
@@ -345,6 +348,12 @@ export class Session implements Control {
     if (this.#server.isEmpty) return;
     this.#options.onLinger();
     this.loop.after(LINGER_MS, () => this.loop.stop());
+  }
+
+  /** Gives memory back when the start is over, and after each flood of output. */
+  #settle(): void {
+    releaseMemory();
+    this.#pump.onLull(() => releaseMemory());
   }
 
   #okPayload(): Record<string, unknown> {
