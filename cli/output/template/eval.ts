@@ -15,8 +15,9 @@ import {
   type Expression,
   type Node,
   type Pipeline,
-} from "./parser.ts";
-import { parseTemplate, type Tree } from "./parser.ts";
+  type Tree,
+} from "./nodes.ts";
+import { parseTemplate } from "./parser.ts";
 import { FUNCTIONS, type TemplateFunction } from "./funcs.ts";
 
 /** What Go's `template.Execute` would say. */
