@@ -24,6 +24,7 @@ import {
   pwrite,
   statx,
   symlinkat,
+  utimensat,
   write,
 } from "../../ffi/file.ts";
 import { fsetxattr } from "../../ffi/xattr.ts";
@@ -50,6 +51,7 @@ import {
   setXattrsByName,
 } from "./entry_metadata.ts";
 import { cleanPath, climbsOut, LayerNames, refuse } from "./layer_names.ts";
+import { IMPLIED_ROOT_MTIME } from "./layers.ts";
 import type { OwnerRecorder } from "./owners.ts";
 import { ParentFolders } from "./parent_folders.ts";
 import { removeTree } from "./remove_tree.ts";
@@ -166,6 +168,10 @@ class LayerExtractor implements Disposable {
   /** Gives folders what waited for the end. */
   finishFolders(): void {
     this.#forgetIfStale();
+    if (!this.#pending.has("")) {
+      const implied = { sec: IMPLIED_ROOT_MTIME, nsec: 0 };
+      utimensat(this.#folders.root, ".", implied, implied);
+    }
     for (const [path, entry] of this.#pending) {
       const fd = this.#openFolder(this.#folders.get(path), ".");
       try {

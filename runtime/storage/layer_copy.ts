@@ -53,6 +53,7 @@ import {
 import { FICLONE } from "../../ffi/constants/ioctl.ts";
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import { setModeOfNode } from "./entry_metadata.ts";
+import { IMPLIED_ROOT_MTIME } from "./layers.ts";
 import { removeTree } from "./remove_tree.ts";
 
 /** How ids inside a nested namespace are numbered in the one around it. */
@@ -106,7 +107,10 @@ class LayerCopy {
       for (const { name } of readdir(to)) removeTree(to, name);
     }
     for (const { name } of readdir(from)) this.#entry(from, to, name, path);
-    this.#attributes(from, to, fstat(from));
+    const stat = fstat(from);
+    // A root that the archive has no entry for leaves what a lower layer said.
+    if (path === "" && this.#options.marks === "apply" && stat.mtimeSec === IMPLIED_ROOT_MTIME) return;
+    this.#attributes(from, to, stat);
   }
 
   #entry(from: number, to: number, name: Bytes, parentPath: string): void {

@@ -38,6 +38,12 @@ export interface LayerJob {
   limitBytes: number;
 }
 
+/**
+ * The time (seconds since 1970) of a layer's root folder whose archive has no entry for it: its mode and owner
+ * then mean nothing, and those of the next layer below hold.
+ */
+export const IMPLIED_ROOT_MTIME = 1_234_567;
+
 /** 64 GiB: five times the largest images known, and still a bound for a bomb. */
 export const DEFAULT_LAYER_LIMIT_BYTES = 64 * 2 ** 30;
 

@@ -3,7 +3,7 @@
 import { SkiffError } from "../../errors.ts";
 import { type Digest, digestHex } from "../../spec/digest.ts";
 import type { LayerForm, StorageContext } from "../layers.ts";
-import { layerPath } from "../layers.ts";
+import { IMPLIED_ROOT_MTIME, layerPath } from "../layers.ts";
 
 export interface ContainerFolders {
   lower: string[];
@@ -14,7 +14,7 @@ export interface ContainerFolders {
 
 /**
  * Makes upper, work and merged. The upper folder is the container's `/`, so it gets mode and owner of the
- * topmost layer's root.
+ * root of the topmost layer that has an entry for it.
  */
 export async function makeContainerFolders(
   context: StorageContext,
@@ -35,11 +35,15 @@ export async function makeContainerFolders(
     folders.lower.push(`${containerDir}/empty`);
     makeFolder(`${containerDir}/empty`, 0o755);
   }
-  const top = statLayer(folders.lower[0]!, layers[0]);
-  for (let below = 1; below < layers.length; below++) statLayer(folders.lower[below]!, layers[below]);
-  if (makeFolder(folders.upper, (top.mode ?? 0o755) & 0o7777) && !isOurs(top)) {
+  let root: { path: string; info: Deno.FileInfo } | undefined;
+  folders.lower.forEach((path, index) => {
+    const info = statLayer(path, layers[index]);
+    if (root === undefined && info.mtime?.getTime() !== IMPLIED_ROOT_MTIME * 1000) root = { path, info };
+  });
+  const mode = (root?.info.mode ?? 0o755) & 0o7777;
+  if (makeFolder(folders.upper, mode) && root !== undefined && !isOurs(root.info)) {
     const { copyOwner } = await import("./upper_owner.ts");
-    await copyOwner(context, folders.lower[0]!, folders.upper);
+    await copyOwner(context, root.path, folders.upper);
   }
   return folders;
 }
