@@ -1,6 +1,7 @@
 /** The library from a program of its own: no V8 flag, nothing but `deno run -A`. */
 
 import { assertEquals, hostTest } from "./harness.ts";
+import { readableSources } from "./sources.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 
@@ -19,11 +20,12 @@ function promisedOutput(example: string): string[] {
 
 hostTest("the README's example of the library does what its comments say", {}, async (host) => {
   const example = readmeExample();
+  const { root, deno } = await readableSources();
   const file = `${host.home}/example.ts`;
-  await Deno.writeTextFile(file, example.replace('"./mod.ts"', JSON.stringify(`${ROOT}mod.ts`)));
+  await Deno.writeTextFile(file, example.replace('"./mod.ts"', JSON.stringify(`${root}mod.ts`)));
   await host.own(file);
   const { code, stdout, stderr } = await host.program(
-    [Deno.execPath(), "run", "-A", "--no-lock", "--no-config", file],
+    [deno, "run", "-A", "--no-lock", "--no-config", file],
     { env: { SKIFF_BINARY: host.binary } },
   );
   assertEquals(
@@ -34,10 +36,11 @@ hostTest("the README's example of the library does what its comments say", {}, a
 });
 
 hostTest("errors reach a program with their type and exit code", {}, async (host) => {
+  const { root, deno } = await readableSources();
   const file = `${host.home}/errors.ts`;
   await Deno.writeTextFile(
     file,
-    `import { CommandNotFoundError, NotFoundError, Skiff } from ${JSON.stringify(`${ROOT}mod.ts`)};
+    `import { CommandNotFoundError, NotFoundError, Skiff } from ${JSON.stringify(`${root}mod.ts`)};
      using skiff = new Skiff();
      const tell = (error: unknown) => console.log(
        error instanceof CommandNotFoundError, error instanceof NotFoundError, (error as { exitCode: number }).exitCode);
@@ -48,7 +51,7 @@ hostTest("errors reach a program with their type and exit code", {}, async (host
   );
   await host.own(file);
   const { stdout, stderr } = await host.program(
-    [Deno.execPath(), "run", "-A", "--no-lock", "--no-config", file],
+    [deno, "run", "-A", "--no-lock", "--no-config", file],
     { env: { SKIFF_BINARY: host.binary } },
   );
   assertEquals(stdout, "true false 127\nfalse true 125\nfalse true 125\n0\n", stderr);
