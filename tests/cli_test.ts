@@ -22,6 +22,12 @@ const REFUSED: [words: string, code: number, stderr: string][] = [
     `Error: --memory is not available yet: resource limits are not set yet\n${SEE_RUN}`,
   ],
   ["run --restart=always x", 125, 'Error: --restart=always is not available yet: only "no" is\n'],
+  [
+    "run -a stdfoo host",
+    125,
+    'Error: invalid stream "stdfoo" for --attach - must be one of stdin, stdout, or stderr: invalid argument\n',
+  ],
+  ["run -d -a stdout host", 125, "Error: conflicting options: cannot specify both --attach and --detach\n"],
   ["run --replace host", 125, "Error: cannot replace container without --name being set\n"],
   ["ps x", 125, "Error: `skiff ps` takes no arguments\n"],
   ["ps --filter foo", 125, 'Error: invalid filter "foo"\n'],
@@ -148,6 +154,8 @@ hostTest("run gives the program's exit code, output and errors", { needs: ["regi
     (await host.skiff(["run", "--network", "none", "--rm", image, "cat"], { stdin: "unread" })).stdout,
     "",
   );
+  const onlyErrors = await host.run("--rm", "-a", "stderr", image, "sh", "-c", "echo out; echo err >&2");
+  assertEquals([onlyErrors.stdout, onlyErrors.stderr], ["", "err\n"]);
   assertEquals(host.containers(), []);
 });
 

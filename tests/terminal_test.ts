@@ -146,3 +146,31 @@ hostTest("logs -f follows until the end", { needs: ["registry"] }, async (host) 
   assertEquals([code, stdout], [0, "one\ntwo\n"]);
   assertMatch(await host.ok("logs", "--tail", "1", "s"), /^two$/);
 });
+
+hostTest("a pull shows a bar for each layer on a terminal", { needs: ["registry"] }, async (host) => {
+  const image = await host.image();
+  const pty = host.pty(["pull", image]);
+  await pty.expect(/Copying blob [0-9a-f]{12} done/);
+  await pty.expect(/\n[0-9a-f]{64}\r\n/);
+  assertEquals(await pty.wait(), 0);
+  assertIncludes(pty.text, "\x1b[1A\r\x1b[J");
+});
+
+hostTest(
+  "a pull that is interrupted says so, and the next one works",
+  { needs: ["registry"] },
+  async (host) => {
+    const image = await host.image();
+    // A registry that answers and then says nothing more.
+    const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const accepted = silent.accept();
+    await host.declareInsecure(`127.0.0.1:${silent.addr.port}`);
+    const running = host.spawn(["pull", `127.0.0.1:${silent.addr.port}/x`]);
+    using _connection = await accepted;
+    running.child.kill("SIGINT");
+    const { code, signal } = await running.result;
+    assertEquals(signal === "SIGINT" || code === 130, true, `${code} ${signal}`);
+    silent.close();
+    assertEquals((await host.skiff(["pull", "-q", image])).code, 0);
+  },
+);

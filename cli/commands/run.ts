@@ -2,6 +2,7 @@
 
 import { attachTo } from "../../runtime/engine/attach.ts";
 import { run, settle } from "../../runtime/engine/run.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { callerFacts } from "../caller.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
@@ -27,11 +28,16 @@ export const command = defineCommand({
   flags: {
     ...CREATE_FLAGS,
     ...SIG_PROXY,
+    attach: { kind: "list", short: "a", value: "STREAM", help: "Attach only to stdin, stdout or stderr" },
     detach: { kind: "bool", short: "d", help: "Run in the background and print the container's id" },
   },
   optionsFirst: true,
   arity: { min: 1 },
   async run({ options, given, args, global }) {
+    if (options.detach && options.attach.length > 0) {
+      throw new InvalidArgumentError("conflicting options: cannot specify both --attach and --detach");
+    }
+    const streams = attachedStreams(options.attach);
     const engine = engineFor(global);
     const asked = toCreateOptions(options, given, args, callerFacts());
     if (options.tty) asked.size = windowSize();
@@ -46,9 +52,11 @@ export const command = defineCommand({
     );
     if (options.detach) return print(`${id}\n`);
     try {
-      const outcome = await joinSession((streams) => attachTo(socketPath, streams), {
+      const outcome = await joinSession((attachment) => attachTo(socketPath, attachment), {
         tty: options.tty,
-        stdin: options.interactive,
+        stdin: options.interactive && streams.stdin,
+        stdout: streams.stdout,
+        stderr: streams.stderr,
         detachKeys: options["detach-keys"],
         sigProxy: options["sig-proxy"],
       });
@@ -58,3 +66,16 @@ export const command = defineCommand({
     }
   },
 });
+
+/** All streams where none is named. */
+function attachedStreams(names: readonly string[]): { stdin: boolean; stdout: boolean; stderr: boolean } {
+  const wanted = new Set(names.map((name) => name.toLowerCase()));
+  for (const name of wanted) {
+    if (/^std(in|out|err)$/.test(name)) continue;
+    throw new InvalidArgumentError(
+      `invalid stream "${name}" for --attach - must be one of stdin, stdout, or stderr: invalid argument`,
+    );
+  }
+  const has = (name: string) => wanted.size === 0 || wanted.has(name);
+  return { stdin: has("stdin"), stdout: has("stdout"), stderr: has("stderr") };
+}
