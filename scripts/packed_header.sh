@@ -66,7 +66,9 @@ unpack() {
   (umask 077 && mkdir -p "$top") 2>/dev/null || return 1
   why='not a folder that only this user can change'
   are_mine "$top" || return 1
+  # what a killed start left, and versions unpacked a month ago (who still has one unpacks it again)
   find "$top" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
+  find "$top" -maxdepth 1 -name '????????????????' -mtime +30 -exec rm -rf {} + 2>/dev/null
   why='cannot be written'
   new=
   trap '[ -z "$new" ] || rm -rf "$new"' EXIT

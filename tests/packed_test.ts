@@ -184,6 +184,18 @@ hostTest("what a killed start left is removed by a later one", {}, async (host) 
   unpackedIn(`${host.home}/cache`);
 });
 
+hostTest("versions unpacked more than a month ago make room for a new one", {}, async (host) => {
+  const [old, recent] = ["0123456789abcdef", "fedcba9876543210"].map((id) =>
+    `${host.home}/cache/skiff/${id}`
+  );
+  await host.sh(
+    `umask 077; mkdir -p ${old} ${recent}; touch -d '40 days ago' ${old}; touch -d '20 days ago' ${recent}`,
+  );
+  report(await start(host));
+  const names = [...Deno.readDirSync(`${host.home}/cache/skiff`)].map(({ name }) => name);
+  assertEquals([names.length, names.includes("0123456789abcdef")], [2, false]);
+});
+
 hostTest("a damaged download is named and nothing of it is kept", {}, async (host) => {
   const whole = await Deno.readFile(await probe());
   const file = `${host.folder}/damaged`;
