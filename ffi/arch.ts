@@ -149,3 +149,6 @@ export const OPEN_FLAGS = MACHINE === "x86_64"
 
 /** The end of user space, up to which mappings can lie. @see Documentation/arch/x86/x86_64/mm.rst */
 export const USER_SPACE_END = MACHINE === "x86_64" ? 0x7ffffffff000n : 0x1000000000000n;
+
+/** Where ucontext_t keeps the stack pointer: gregs[REG_RSP], uc_mcontext.sp. @see getcontext(3), sys/ucontext.h */
+export const UCONTEXT_STACK_POINTER_OFFSET = MACHINE === "x86_64" ? 160 : 432;

@@ -35,7 +35,16 @@ const PF_X = 1, PF_W = 2, PF_R = 4;
  * and exit_group from the seccomp filter that is already in place.
  */
 export function emitExecStub(machine: Machine): Uint8Array {
-  const code = machine === "x86_64" ? X86_64_CODE : wordsToBytes(AARCH64_CODE);
+  return emitElf(machine, execStubCode(machine));
+}
+
+/** The stub's machine code, which can run at any address. */
+export function execStubCode(machine: Machine): Uint8Array {
+  return machine === "x86_64" ? X86_64_CODE : wordsToBytes(AARCH64_CODE);
+}
+
+/** A static program that is nothing but `code`, in one segment that cannot be written. */
+export function emitElf(machine: Machine, code: Uint8Array): Uint8Array {
   const codeOffset = ELF_HEADER_SIZE + 2 * PROGRAM_HEADER_SIZE;
   const file = new Uint8Array(codeOffset + code.length);
   const view = new DataView(file.buffer);
@@ -144,7 +153,7 @@ const AARCH64_CODE = [
   0xd4000001, // svc #0
 ];
 
-function wordsToBytes(words: number[]): Uint8Array {
+export function wordsToBytes(words: number[]): Uint8Array {
   const bytes = new Uint8Array(words.length * 4);
   const view = new DataView(bytes.buffer);
   words.forEach((word, index) => view.setUint32(index * 4, word, true));

@@ -188,6 +188,7 @@ const FAMILIES = {
     mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
     munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *, size_t)
     malloc_trim: { parameters: ["usize"], result: "i32" }, // int malloc_trim(size_t)
+    getcontext: { parameters: ["buffer"], result: "i32" }, // int getcontext(ucontext_t *)
   },
   xattr: {
     // int lsetxattr(const char *path, const char *name, const void *value, size_t, int flags)

@@ -7,6 +7,9 @@ import { SIG_SETMASK } from "./constants/signal.ts";
 /** Number of the last real-time signal. */
 const LAST_SIGNAL = 64;
 
+/** All that can be blocked; SIGKILL and SIGSTOP in a set are passed over by the kernel. */
+export const ALL_SIGNALS: readonly number[] = Array.from({ length: LAST_SIGNAL }, (_, index) => index + 1);
+
 /** Size of the kernel's sigset_t. */
 const SIGSET_BYTES = 8;
 

@@ -1,7 +1,7 @@
 /** Finds the program and becomes it, through the sealed stub. */
 
 import { EACCES, EINVAL, ENOENT, errnoText, isErrno } from "../../ffi/errno.ts";
-import { MACHINE } from "../../ffi/arch.ts";
+import { MACHINE, type Machine } from "../../ffi/arch.ts";
 import { emitExecStub, EXEC_STUB_STATUS_FD } from "../../ffi/exec_stub.ts";
 import { dup2, faccessat, fcntl, memfd_create, statx, writeAll } from "../../ffi/file.ts";
 import { execveat } from "../../ffi/process.ts";
@@ -35,9 +35,9 @@ export class ExecuteError extends Error {
 }
 
 /** A memfd that holds the stub and can never be changed. Made before the seccomp filter is in place. */
-export function openExecStub(): number {
+export function openExecStub(emit: (machine: Machine) => Uint8Array = emitExecStub): number {
   const fd = createExecutableMemfd();
-  writeAll(fd, emitExecStub(MACHINE) as Uint8Array<ArrayBuffer>);
+  writeAll(fd, emit(MACHINE) as Uint8Array<ArrayBuffer>);
   fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   return fd;
 }

@@ -7,6 +7,7 @@
  * @see OCI runtime-spec runtime.md, lifecycle
  */
 
+import { emitPidOneStub } from "../../ffi/pid_one_stub.ts";
 import { close, closeAllExcept, fchownat, Fd, open } from "../../ffi/file.ts";
 import { mount, mount_setattr, pivot_root, umount2 } from "../../ffi/mount.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
@@ -21,7 +22,7 @@ import {
   setresuid,
   setsid,
 } from "../../ffi/process.ts";
-import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
+import { ALL_SIGNALS, resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
 import {
   AT_EMPTY_PATH,
@@ -30,7 +31,6 @@ import {
   O_DIRECTORY,
   O_PATH,
   O_RDONLY,
-  O_RDWR,
 } from "../../ffi/constants/fcntl.ts";
 import { MNT_DETACH, MOUNT_ATTR_RDONLY, MS_BIND, MS_REC, MS_SLAVE } from "../../ffi/constants/mount.ts";
 import { PR_SET_DUMPABLE } from "../../ffi/constants/prctl.ts";
@@ -50,7 +50,6 @@ import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
 import { bringLoopbackUp } from "./loopback.ts";
 import { attachMounts, copyUpVolume, prepareMounts } from "./mounts.ts";
-import { runAsPidOne } from "./pid_one.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
 import { type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { writeSysctls } from "./sysctl.ts";
@@ -121,7 +120,6 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   const mounts = prepareMounts(spec.mounts);
   const devices = prepareDevices(annex.devices);
   const nullDevice = cloneNullMask(devices);
-  const nothing = annex.initProcess ? open("/dev/null", O_RDWR | O_CLOEXEC) : undefined;
   if (annex.nestedUserns) {
     setresgid(0);
     setresuid(0);
@@ -168,39 +166,27 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, user);
   if (spec.root.readonly) mount_setattr(AT_FDCWD, "/", 0, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 
-  const stub = openExecStub();
+  const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined);
   placeStdio(context.stdio, terminal);
 
   stage("wait for the start");
   link.reportReady();
 
   const env = withHome(spec.process.env, annex.setHome ? user.home : undefined);
-  const becomeUser = (): () => never => {
-    stage("assume credentials");
-    assumeCredentials({
-      process: spec.process,
-      user,
-      seccomp: decodeFilter(annex),
-      canSetGroups: !annex.fakeOwnership,
-    });
-    stage("enter the working directory");
-    enterWorkdir(inside.number, spec.process.cwd);
-    stage("execute");
-    const path = findProgram(spec.process.args[0] ?? "", env);
-    return () => execute(stub, control, path, spec.process.args, env);
-  };
-  if (nothing !== undefined) {
-    stage("start pid 1");
-    runAsPidOne({
-      becomeProgram: () => becomeUser()(),
-      onError: (error) => link.reportFailure(describeFailure(progress.stage, error)),
-      nothing,
-      monitorPid: context.monitorPid,
-    });
-  }
-  const run = becomeUser();
+  stage("assume credentials");
+  assumeCredentials({
+    process: spec.process,
+    user,
+    seccomp: decodeFilter(annex),
+    canSetGroups: !annex.fakeOwnership,
+  });
+  stage("enter the working directory");
+  enterWorkdir(inside.number, spec.process.cwd);
+  stage("execute");
+  const path = findProgram(spec.process.args[0] ?? "", env);
   dieWithParent(context.monitorPid);
-  run();
+  if (annex.initProcess) setSignalMask(ALL_SIGNALS);
+  execute(stub, control, path, spec.process.args, env);
 }
 
 function describeFailure(stage: string, error: unknown): SetupFailure {
