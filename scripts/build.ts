@@ -20,9 +20,10 @@ const root = new URL("..", import.meta.url).pathname;
 
 /**
  * How the runtime is started. --no-code-cache: the chunks are small, and the cache is a database that a
- * hundred starts at once would queue for. The V8 flag is what makes fork possible (ARCHITECTURE, fork under V8).
+ * hundred starts at once would queue for. The first V8 flag is what makes fork possible (ARCHITECTURE, fork
+ * under V8); by the second a monitor gives memory back that it inherited.
  */
-const V8_FLAGS = "--single-threaded";
+const V8_FLAGS = "--single-threaded,--expose-gc";
 const RUN_FLAGS =
   `-A --no-config --no-lock --no-remote --no-npm --cached-only --no-code-cache --v8-flags=${V8_FLAGS}`;
 
@@ -125,7 +126,8 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     keepNames: false,
     chunkNames: "[name]-[hash]",
     define: { "globalThis.SKIFF_BUNDLED": "true" },
-    charset: "utf8",
+    // One character beyond Latin-1 would make V8 keep the whole chunk with two bytes a character.
+    charset: "ascii",
     legalComments: "none",
     logLevel: "warning",
     metafile: true,

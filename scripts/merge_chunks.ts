@@ -94,7 +94,7 @@ async function mergeGroup(folder: string, name: string, members: readonly Chunk[
     format: "esm",
     platform: "neutral",
     target: "esnext",
-    charset: "utf8",
+    charset: "ascii",
     minifyWhitespace: true,
     logLevel: "warning",
     plugins: [{

@@ -61,7 +61,7 @@ function sourceOrCompiled(): Launch {
       "-A",
       "--quiet",
       "--no-code-cache",
-      "--v8-flags=--single-threaded",
+      "--v8-flags=--single-threaded,--expose-gc",
       main,
     ],
   };

@@ -47,5 +47,5 @@ Deno.test("an unlimited number of descriptors is RLIM_INFINITY", () => {
 Deno.test("without a header the program runs from source and names Deno with our V8 flag", () => {
   const { launch } = launchWith({});
   equal(launch.form, "source");
-  equal((launch.command as string[]).includes("--v8-flags=--single-threaded"), true);
+  equal((launch.command as string[]).includes("--v8-flags=--single-threaded,--expose-gc"), true);
 });

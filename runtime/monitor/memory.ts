@@ -3,14 +3,36 @@
  * compiled and planned, and now mostly waits.
  */
 
+import { UCONTEXT_STACK_POINTER_OFFSET } from "../../ffi/arch.ts";
 import { libc } from "../../ffi/libc.ts";
 
 /** With `--expose-gc`, which every start of skiff sets. @see v8 src/extensions/gc-extension.cc */
 type CollectGarbage = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
 
+/** Advice value of madvise(2). */
+const MADV_DONTNEED = 4;
+/** Left alone below the stack's end in use: more than any call from here needs. */
+const STACK_MARGIN_BYTES = 128n * 1024n;
+
 /** Takes some ten milliseconds: for when there is nothing else to do. @see malloc_trim(3) */
 export function releaseMemory(): void {
+  releaseStack();
   const { gc } = globalThis as { gc?: CollectGarbage };
   gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
   libc("memory").malloc_trim(0n);
+}
+
+/** Loading modules went deep; what lies below the stack pointer is never read again. */
+function releaseStack(): void {
+  const range = /^([0-9a-f]+)-[0-9a-f]+ .*\[stack\]$/m.exec(Deno.readTextFileSync("/proc/self/maps"));
+  const bottom = range === null ? 0n : BigInt(`0x${range[1]}`);
+  const top = stackPointer() - STACK_MARGIN_BYTES;
+  if (bottom === 0n || top <= bottom) return;
+  libc("fork").madvise(Deno.UnsafePointer.create(bottom), (top - bottom) & ~0xfffn, MADV_DONTNEED);
+}
+
+function stackPointer(): bigint {
+  const context = new Uint8Array(4096);
+  libc("memory").getcontext(context);
+  return new DataView(context.buffer).getBigUint64(UCONTEXT_STACK_POINTER_OFFSET, true);
 }
