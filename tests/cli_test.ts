@@ -290,3 +290,23 @@ hostTest(
     assertIncludes(error.stderr, "\\x1b[2Jnone");
   },
 );
+
+hostTest(
+  "several containers are told in their order, and all are tried",
+  { needs: ["registry"] },
+  async (host) => {
+    const image = await host.image();
+    for (const [name, script] of [["slow", "sleep 0.5; exit 1"], ["fast", "exit 2"], ["on", "sleep 1000"]]) {
+      await host.run("-d", "-q", "--name", name!, image, "sh", "-c", script!);
+    }
+    assertEquals(await host.ok("wait", "slow", "fast"), "1\n2");
+    const mixed = await host.skiff(["wait", "nosuch", "fast"]);
+    assertEquals([mixed.code, mixed.stdout], [125, "2\n"]);
+    const removed = await host.skiff(["rm", "on", "nosuch", "fast"]);
+    assertEquals([removed.code, removed.stdout], [2, "fast\n"]);
+    assertEquals(await host.ok("ps", "-a", "--sort", "names", "--format", "{{.Names}}"), "on\nslow");
+    assertEquals(await host.ok("ps", "-n", "1", "--format", "{{.Names}}"), "on");
+    const all = (await host.ok("rm", "-fa")).split("\n");
+    assertEquals(all.length, 2);
+  },
+);

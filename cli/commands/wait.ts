@@ -37,13 +37,19 @@ export const command = defineCommand({
     const none = `"${path}" requires a name, id, or the "--latest" flag`;
     const targets = await selectContainers(engine, { args, latest: options.latest }, none);
     // All are waited for at once, and told in their order.
-    const codes = targets.map((name) =>
-      wait(engine, name, { conditions: options.condition, intervalMs }).catch((error) => {
+    const codes = targets.map((name) => {
+      const code = wait(engine, name, { conditions: options.condition, intervalMs }).catch((error) => {
         if (options.ignore && error instanceof NotFoundError) return -1;
         throw error;
-      })
-    );
-    return await forEach(codes, async (code) => print(`${await code}\n`));
+      });
+      code.catch(() => {}); // told when its turn comes
+      return code;
+    });
+    let exitCode = 0;
+    for (const code of codes) {
+      exitCode = Math.max(exitCode, await forEach([code], async (told) => print(`${await told}\n`)));
+    }
+    return exitCode;
   },
 });
 

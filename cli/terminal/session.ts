@@ -6,7 +6,7 @@
 import { parseDetachKeys } from "../../runtime/engine/attach.ts";
 import type { Attached, AttachOptions, AttachOutcome } from "../../runtime/engine/attach.ts";
 import { parseSignal } from "../../runtime/spec/signal.ts";
-import { ReaderGoneError } from "../output/print.ts";
+import { printWarnings, ReaderGoneError } from "../output/print.ts";
 import { RawMode, windowSize } from "./raw_mode.ts";
 
 export interface SessionOptions {
@@ -41,6 +41,11 @@ const DEADLY = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"] as Deno.Signal[];
 /** Runs until the program ends or the caller detaches. The terminal is restored whatever happens. */
 export async function joinSession(open: OpenAttachment, options: SessionOptions): Promise<AttachOutcome> {
   const detachKeys = parseDetachKeys(options.detachKeys ?? DEFAULT_DETACH_KEYS);
+  if (options.tty && options.stdin && !Deno.stdin.isTerminal()) {
+    printWarnings([
+      "the input device is not a TTY: --tty and --interactive may not work together as expected",
+    ]);
+  }
   const isRaw = options.tty && options.stdin && Deno.stdin.isTerminal();
   using cleanup = new DisposableStack();
   if (isRaw) cleanup.use(new RawMode());
