@@ -71,14 +71,13 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 stubTest(
   "starts the program with its words and no signal blocked, and ends with its status",
-  async (start) => {
-    const script = 'echo "$0 $1 $$"; grep SigBlk /proc/self/status; cat /proc/1/comm; ls /proc/1/fd; exit 42';
-    const { code, stdout, stderr } = await start("/bin/sh", "sh", "-c", script, "zero", "one").output();
-    assertEquals([code, text(stdout), text(stderr)], [
-      42,
-      "zero one 2\nSigBlk:\t0000000000000000\ninit\n",
-      "",
-    ]);
+  async (start, isNative) => {
+    const script = `echo "$0 $1 $PPID"; grep SigBlk /proc/self/status
+    [ $1 = native ] && { cat /proc/1/comm; ls /proc/1/fd | grep '^[0-3]$'; }; exit 42`;
+    const word = isNative ? "native" : "foreign";
+    const { code, stdout, stderr } = await start("/bin/sh", "sh", "-c", script, "zero", word).output();
+    const expected = `zero ${word} 1\nSigBlk:\t0000000000000000\n${isNative ? "init\n" : ""}`;
+    assertEquals([code, text(stdout), text(stderr)], [42, expected, ""]);
   },
 );
 
