@@ -34,7 +34,8 @@ export interface ForkedMonitor {
 }
 
 /**
- * Starts the monitor; the lock's descriptor is its own from here on (and is closed here).
+ * Starts the monitor; the lock's descriptor is its own from here on (and is closed here). `meanwhile` runs while it
+ * sets up; where that fails, the monitor is ended.
  *
  * @throws {HostError} where the user's namespace cannot be had
  */
@@ -42,6 +43,7 @@ export async function forkMonitor(
   plan: MonitorPlan,
   context: NamespaceContext,
   lock: number,
+  meanwhile?: () => Promise<void>,
 ): Promise<ForkedMonitor> {
   const idMap = openIdMapChannel();
   const { pid, ready } = forkListener(
@@ -50,7 +52,7 @@ export async function forkMonitor(
     (fds) => runMonitor(plan, context, { ...fds, lock, idMap: idMap.child }),
   );
   try {
-    await serveIdMaps(context, idMap, pid);
+    await Promise.all([serveIdMaps(context, idMap, pid), meanwhile?.()]);
   } catch (error) {
     ready.catch(() => {});
     kill(pid, SIGKILL);

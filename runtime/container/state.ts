@@ -19,14 +19,10 @@ import type { ExitRecord, StateRecord } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
 import { processStartTime, readExit, readState, writeExit } from "../monitor/records.ts";
 import { readBootId } from "../state/boot.ts";
-import {
-  type ContainerRow,
-  deleteContainer,
-  setContainerExited,
-  setContainerState,
-} from "../state/containers.ts";
+import { type ContainerRow, setContainerExited, setContainerState } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { type HeldLock, inspectLock } from "../state/locks.ts";
+import { deleteContainerWithVolumes } from "../state/volumes.ts";
 
 export type Status = "created" | "running" | "stopping" | "exited" | "removing";
 
@@ -133,7 +129,8 @@ function lookAtLockless(row: ContainerRow, dir: string, db: Database): Look {
     return { status: { ...settledStatus(row), status: "removing" } };
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { fold: { lock: null, record: () => void deleteContainer(db, row.id) } };
+    // a monitor that removes its container takes the anonymous volumes along
+    return { fold: { lock: null, record: () => void deleteContainerWithVolumes(db, row.id) } };
   }
 }
 

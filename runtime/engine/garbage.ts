@@ -19,7 +19,7 @@ import type { Database } from "../state/db.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
-import { deleteUnusedVolume, listOrphanVolumes } from "../state/volumes.ts";
+import { deleteContainerWithVolumes, findVolume } from "../state/volumes.ts";
 import { removeTree } from "../storage/remove_tree.ts";
 import type { Engine } from "./engine.ts";
 
@@ -65,16 +65,20 @@ export async function emptyTrash(engine: Engine): Promise<void> {
   await removeInNamespace(engine, stubborn);
 }
 
-/** Container folders without a row, anonymous volumes without a container, sockets without a listener. */
+/** Folders of containers and volumes without a row, interrupted removals, sockets without a listener. */
 export async function collectContainerGarbage(engine: Engine): Promise<void> {
   const db = await engine.database();
-  for (const { id, state } of listUnsettledContainers(db)) {
-    if (state === "removing") await finishRemoval(engine, id);
+  for (const { id, state, autoRemove } of listUnsettledContainers(db)) {
+    if (state === "removing") await finishRemoval(engine, id, autoRemove);
   }
   for (const id of namesIn(engine.folders.containers)) {
     if (!findContainer(db, id)) discardOrphan(engine, db, id);
   }
-  await removeVolumes(engine, listOrphanVolumes(db).map(({ name }) => name));
+  for (const name of namesIn(engine.folders.volumes)) {
+    const path = `${engine.folders.volumes}/${name}`;
+    // a volume's folder is made before its row
+    if (!findVolume(db, name) && isOlderThan(path, GRACE_MS)) discard(engine, path);
+  }
   for (const part of ["c", "x"]) await removeDeadSockets(`${engine.folders.run}/${part}`);
   await emptyTrash(engine);
 }
@@ -101,17 +105,16 @@ async function removeEnded(engine: Engine, id: string): Promise<void> {
   const db = await engine.database();
   await db.transaction(() => setContainerState(db, id, "removing"));
   discardContainer(engine, id);
-  await db.transaction(() => deleteContainer(db, id));
+  await forgetContainer(engine, id, true);
 }
 
 /** A removal that was killed between its first transaction and its last; a live one holds the lock. */
-async function finishRemoval(engine: Engine, id: string): Promise<void> {
+async function finishRemoval(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const asked = inspectLock(lockPath(engine.containerDir(id)));
   if (asked.state === "held") return;
   if (asked.state === "free") asked.lock[Symbol.dispose]();
   discardContainer(engine, id);
-  const db = await engine.database();
-  await db.transaction(() => deleteContainer(db, id));
+  await forgetContainer(engine, id, withVolumes);
 }
 
 /** A folder whose creator was killed before the row; a live creator or monitor holds its lock. */
@@ -128,12 +131,15 @@ function discardOrphan(engine: Engine, db: Database, id: string): void {
   if (!findContainer(db, id)) discardContainer(engine, id);
 }
 
-/** Removes volumes that no container uses: rows first, for the folder may be refilled by its name. */
-export async function removeVolumes(engine: Engine, names: string[]): Promise<void> {
-  if (names.length === 0) return;
+/** Removes a container's row and, where asked, the anonymous volumes that only it used. */
+export async function forgetContainer(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const db = await engine.database();
-  const gone = await db.transaction(() => names.filter((name) => deleteUnusedVolume(db, name)));
-  for (const name of gone) discard(engine, `${engine.folders.volumes}/${name}`);
+  const volumes = await db.transaction(() => {
+    if (withVolumes) return deleteContainerWithVolumes(db, id);
+    deleteContainer(db, id);
+    return [];
+  });
+  for (const name of volumes) discard(engine, `${engine.folders.volumes}/${name}`);
 }
 
 async function removeDeadSockets(folder: string): Promise<void> {

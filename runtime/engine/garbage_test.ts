@@ -7,7 +7,7 @@ import { tryLock } from "../state/locks.ts";
 import { putVolume, putVolumeUse } from "../state/volumes.ts";
 import { writeState } from "../monitor/records.ts";
 import { type Engine, openEngine } from "./engine.ts";
-import { collectContainerGarbage, collectImageGarbage, discard, removeVolumes } from "./garbage.ts";
+import { collectContainerGarbage, collectImageGarbage, discard, forgetContainer } from "./garbage.ts";
 import { ps } from "./ps.ts";
 
 const ID = "ab".repeat(32);
@@ -154,23 +154,54 @@ Deno.test("a socket that nobody listens on is removed when it is no longer young
     assertEquals(exists(path), false);
   }));
 
-Deno.test("an anonymous volume goes with its last container, a named one and a used one stay", () =>
+function makeVolume(engine: Engine, name: string): string {
+  const path = `${engine.folders.volumes}/${name}`;
+  Deno.mkdirSync(`${path}/_data`, { recursive: true });
+  return path;
+}
+
+Deno.test("anonymous volumes go with their last container, named and shared ones stay", () =>
   withEngine(async (engine) => {
     const db = await engine.database();
     insertRow(db);
-    for (const [name, anonymous] of [["orphan", true], ["used", true], ["named", false]] as const) {
-      Deno.mkdirSync(`${engine.folders.volumes}/${name}/_data`, { recursive: true });
+    const volumes = [["own", true], ["shared", true], ["named", false]] as const;
+    for (const [name, anonymous] of volumes) {
+      makeVolume(engine, name);
       putVolume(db, { name, createdAt: "", labels: {}, anonymous });
+      putVolumeUse(db, ID, name);
     }
-    putVolumeUse(db, ID, "used");
-    makeOrphan(engine);
-    await collectContainerGarbage(engine);
+    db.run(
+      "INSERT INTO containers SELECT 'cd', 'other', image_id, image_name, command, created_at, state, '', '', 0, '', 0, 0, 0, labels, mounts, network FROM containers",
+    );
+    putVolumeUse(db, "cd", "shared");
+    await forgetContainer(engine, ID, true);
     assertEquals(Array.from(Deno.readDirSync(engine.folders.volumes), ({ name }) => name).sort(), [
       "named",
-      "used",
+      "shared",
     ]);
-    await removeVolumes(engine, ["used"]);
-    assertEquals(exists(`${engine.folders.volumes}/used`), true);
+  }));
+
+Deno.test("without being asked no volume goes with its container", () =>
+  withEngine(async (engine) => {
+    const db = await engine.database();
+    insertRow(db);
+    const path = makeVolume(engine, "own");
+    putVolume(db, { name: "own", createdAt: "", labels: {}, anonymous: true });
+    putVolumeUse(db, ID, "own");
+    await forgetContainer(engine, ID, false);
+    age(path);
+    await collectContainerGarbage(engine);
+    assertEquals(exists(path), true);
+  }));
+
+Deno.test("a volume's folder that never got a row is removed when it is no longer young", () =>
+  withEngine(async (engine) => {
+    const path = makeVolume(engine, "orphan");
+    await collectContainerGarbage(engine);
+    assertEquals(exists(path), true);
+    age(path);
+    await collectContainerGarbage(engine);
+    assertEquals(exists(path), false);
   }));
 
 function putContent(engine: Engine): { blob: string; layer: string; partial: string } {

@@ -4,12 +4,11 @@ import { close } from "../../ffi/file.ts";
 import { takeContainerLock } from "../container/folder.ts";
 import { isHeld, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
-import { deleteContainer, setContainerState } from "../state/containers.ts";
+import { setContainerState } from "../state/containers.ts";
 import { inspectLock } from "../state/locks.ts";
-import { listVolumesOfContainer } from "../state/volumes.ts";
 import { findRow } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { collectContainerGarbage, discardContainer, removeVolumes } from "./garbage.ts";
+import { collectContainerGarbage, discardContainer, forgetContainer } from "./garbage.ts";
 import { killAndWait } from "./kill.ts";
 
 export interface RmOptions {
@@ -48,9 +47,7 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   }
   // a container of --rm takes itself away
   await removeFolder(engine, row.id);
-  const anonymous = listVolumesOfContainer(db, row.id).filter((volume) => volume.anonymous);
-  await db.transaction(() => deleteContainer(db, row.id));
-  if (options.volumes || row.autoRemove) await removeVolumes(engine, anonymous.map(({ name }) => name));
+  await forgetContainer(engine, row.id, options.volumes || row.autoRemove);
   await collectContainerGarbage(engine);
   return row.id;
 }

@@ -1,6 +1,10 @@
 /** `run`: create and start in one go, without letting go of the container's lock in between. */
 
-import { createHeld, type CreateHooks } from "./create.ts";
+import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
+import { close, faccessat } from "../../ffi/file.ts";
+import { findContainer } from "../state/containers.ts";
+import { observeContainers } from "../container/state.ts";
+import { type CreateHooks, isNameDrawnTwice, prepareCreate, type PreparedContainer } from "./create.ts";
 import type { Engine } from "./engine.ts";
 import type { CreateOptions } from "./options.ts";
 import { type StartedContainer, startHeld } from "./start.ts";
@@ -18,14 +22,47 @@ export async function run(
   options: CreateOptions,
   how: RunOptions = {},
 ): Promise<StartedContainer> {
-  const { id, config, lockFd, warnings } = await createHeld(engine, options, how);
-  for (const warning of warnings) how.warn?.(warning);
+  for (let attempt = 0;; attempt++) {
+    const prepared = await prepareCreate(engine, options, how, attempt);
+    for (const warning of prepared.warnings) how.warn?.(warning);
+    try {
+      return await runPrepared(engine, prepared, how);
+    } catch (error) {
+      if (!isNameDrawnTwice(error, options, attempt)) throw error;
+    }
+  }
+}
+
+async function runPrepared(
+  engine: Engine,
+  prepared: PreparedContainer,
+  how: RunOptions,
+): Promise<StartedContainer> {
+  const { config, lockFd } = prepared;
+  let isRecorded = false;
+  const record = async () => {
+    await prepared.record();
+    isRecorded = true;
+  };
+  // The program of a foreground run waits for its client, so the row is written while the monitor sets up;
+  // volumes have rows first.
+  const overlaps = how.foreground && !config.mounts.some((mount) => mount.kind === "volume");
+  if (!overlaps) {
+    try {
+      await record();
+    } catch (error) {
+      prepared.discard();
+      close(lockFd);
+      throw error;
+    }
+  }
   try {
-    return await startHeld(engine, config, lockFd, how);
+    return await startHeld(engine, config, lockFd, { ...how, meanwhile: overlaps ? record : undefined });
   } catch (error) {
-    if (config.autoRemove) {
+    if (!isRecorded) prepared.discard();
+    else if (config.autoRemove) {
       const { rm } = await import("./rm.ts");
-      await rm(engine, id, { force: true, volumes: true, ignore: true }).catch(() => {});
+      await rm(engine, config.id, { force: true, volumes: true, ignore: true }).catch(() => {});
     }
     throw error;
   }
@@ -36,9 +73,13 @@ export async function run(
  * removed loses its row, another one gets its end recorded.
  */
 export async function settle(engine: Engine, id: string): Promise<void> {
-  const { observeContainers } = await import("../container/state.ts");
-  const { findContainer } = await import("../state/containers.ts");
   const db = await engine.database();
   const row = findContainer(db, id);
-  if (row) await observeContainers(db, engine.folders.containers, [row]);
+  if (!row) return;
+  if (row.autoRemove && !faccessat(AT_FDCWD, engine.containerDir(id), F_OK)) {
+    const { deleteContainerWithVolumes } = await import("../state/volumes.ts");
+    await db.transaction(() => deleteContainerWithVolumes(db, id));
+    return;
+  }
+  await observeContainers(db, engine.folders.containers, [row]);
 }

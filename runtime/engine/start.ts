@@ -20,6 +20,8 @@ export interface StartOptions {
    */
   foreground?: boolean;
   signal?: AbortSignal;
+  /** @internal What is done while the monitor sets up; a failure ends the monitor. */
+  meanwhile?: () => Promise<void>;
 }
 
 export interface StartedContainer {
@@ -78,7 +80,7 @@ export async function startHeld(
     close(lockFd);
     throw error;
   }
-  const monitor = await forkMonitor(plan, engine.namespaces, lockFd);
+  const monitor = await forkMonitor(plan, engine.namespaces, lockFd, options.meanwhile);
   const started = { id: config.id, name: config.name, socketPath: plan.socketPath, wasRunning: false };
   if (options.foreground) {
     // the attached client hears of a failure; the pipe stays open so that the monitor sees this command live

@@ -1,5 +1,6 @@
 /** Tables of volumes and of the containers that use them; the folders are storage's. */
 
+import { deleteContainer } from "./containers.ts";
 import type { Database, Row } from "./db.ts";
 
 export interface VolumeRow {
@@ -42,14 +43,6 @@ export function listVolumesOfContainer(db: Database, containerId: string): Volum
   ).map(toVolume);
 }
 
-/** Anonymous volumes that no container uses any more. */
-export function listOrphanVolumes(db: Database): VolumeRow[] {
-  return db.all(
-    `SELECT * FROM volumes WHERE anonymous = 1
-     AND NOT EXISTS (SELECT 1 FROM container_volumes WHERE volume = volumes.name)`,
-  ).map(toVolume);
-}
-
 /** Removes the row unless a container uses the volume; whether it is gone. */
 export function deleteUnusedVolume(db: Database, name: string): boolean {
   return db.run(
@@ -57,6 +50,16 @@ export function deleteUnusedVolume(db: Database, name: string): boolean {
     name,
     name,
   ) > 0;
+}
+
+/**
+ * Removes a container's row and those of the anonymous volumes that only it used, whose names are returned. To be
+ * called in a transaction.
+ */
+export function deleteContainerWithVolumes(db: Database, containerId: string): string[] {
+  const anonymous = listVolumesOfContainer(db, containerId).filter((volume) => volume.anonymous);
+  deleteContainer(db, containerId);
+  return anonymous.map(({ name }) => name).filter((name) => deleteUnusedVolume(db, name));
 }
 
 function toVolume(row: Row): VolumeRow {

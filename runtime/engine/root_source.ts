@@ -1,0 +1,97 @@
+/** What a container's root is made of: a stored image (pulled first where it is missing), a folder, this machine. */
+
+import type { RootSource } from "../container/config.ts";
+import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { findStoredImage, HOST_IMAGE } from "../image/store.ts";
+import type { ImageConfig } from "../spec/image.ts";
+import type { Database } from "../state/db.ts";
+import { findImage, type ImageRow } from "../state/images.ts";
+import type { Engine } from "./engine.ts";
+import type { CreateOptions } from "./options.ts";
+import type { PullProgress } from "./pull.ts";
+
+export interface CreateHooks {
+  signal?: AbortSignal;
+  progress?: (event: PullProgress) => void;
+}
+
+export interface ResolvedRoot {
+  root: RootSource;
+  imageName: string;
+  image?: ImageConfig;
+}
+
+export async function resolveRoot(
+  engine: Engine,
+  db: Database,
+  options: CreateOptions,
+  hooks: CreateHooks,
+): Promise<ResolvedRoot> {
+  if (options.rootfs) return resolveRootfs(options.image);
+  if (options.image === HOST_IMAGE) return resolveHostImage();
+  const { image, name } = await findOrPull(engine, db, options, hooks);
+  const config: ImageConfig = JSON.parse(image.config);
+  const diffIds = config.rootfs.diff_ids as string[];
+  return {
+    root: { kind: "image", id: image.id, digest: image.digest, diffIds },
+    imageName: name,
+    image: config,
+  };
+}
+
+function resolveRootfs(path: string): ResolvedRoot {
+  try {
+    const real = Deno.realPathSync(path);
+    if (!Deno.statSync(real).isDirectory) {
+      throw new InvalidArgumentError(`use rootfs "${path}": it is not a folder`);
+    }
+    return { root: { kind: "rootfs", path: real }, imageName: "" };
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) throw new NotFoundError("file", path, { cause });
+    throw cause;
+  }
+}
+
+function resolveHostImage(): ResolvedRoot {
+  const image: ImageConfig = {
+    architecture: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
+    os: "linux",
+    config: { Cmd: ["/bin/sh"] },
+    rootfs: { type: "layers", diff_ids: [] },
+  };
+  return { root: { kind: "host" }, imageName: HOST_IMAGE, image };
+}
+
+async function findOrPull(
+  engine: Engine,
+  db: Database,
+  options: CreateOptions,
+  hooks: CreateHooks,
+): Promise<{ image: ImageRow; name: string }> {
+  const policy = options.pull ?? "missing";
+  const found = policy === "always" ? undefined : findStoredImage(db, options.image);
+  const fits = found && matchesPlatform(found.image, options.platform);
+  if (found && fits && policy !== "newer") return { image: found.image, name: found.name ?? options.image };
+  if (policy === "never") {
+    throw new NotFoundError("image", options.image, { message: `${options.image}: image not known` });
+  }
+  const { pull } = await import("./pull.ts");
+  const pulled = await pull(engine, options.image, {
+    platform: options.platform,
+    tlsVerify: options.tlsVerify,
+    policy,
+    ...hooks,
+  }).catch((error) => {
+    if (policy === "newer" && found && fits) return { id: found.image.id, name: found.name ?? options.image };
+    throw error;
+  });
+  const image = findImage(db, pulled.id);
+  if (!image) throw new NotFoundError("image", options.image);
+  return { image, name: pulled.name };
+}
+
+function matchesPlatform(image: ImageRow, platform: string | undefined): boolean {
+  if (platform === undefined) return true;
+  const [os, architecture] = platform.split("/");
+  return image.os === os && (architecture === undefined || image.architecture === architecture);
+}
