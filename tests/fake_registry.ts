@@ -25,6 +25,8 @@ export interface Reply {
   isUnframed?: boolean;
   /** Instead of a whole answer: these bytes, and then the end. */
   raw?: string;
+  /** Sent before the answer waits. */
+  prefix?: Uint8Array<ArrayBuffer>[];
   /** The answer waits for this. */
   after?: Promise<unknown>;
 }
@@ -190,6 +192,7 @@ export class FakeRegistry implements AsyncDisposable {
       text = text.slice(end + 4 + length);
       this.requests.push(request);
       const reply = this.hook(request) ?? this.#answer(request);
+      for (const bytes of reply.prefix ?? []) await writeAll(conn, bytes);
       await reply.after;
       if (!(await send(conn, request.method, reply))) return;
     }

@@ -9,6 +9,7 @@ import {
   hasLayer,
   type LayerForm,
   type LayerJob,
+  removeAbandonedLayers,
   startExtraction,
   type StorageContext,
 } from "../storage/layers.ts";
@@ -51,6 +52,7 @@ export async function pullLayers(
   options: LayerOptions,
 ): Promise<void> {
   const todo = [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
+  const isAllHere = todo.every((layer) => isHere(context, layer));
   for (const layer of todo) report(options, layer, "waiting", 0);
   // One layer's failure ends the others' waiting and downloading.
   const stop = new AbortController();
@@ -69,6 +71,15 @@ export async function pullLayers(
   const parallel = Math.min(options.parallel ?? DEFAULT_PARALLEL, todo.length);
   await Promise.all(Array.from({ length: parallel }, worker));
   if (failure !== undefined) throw failure.error;
+  if (isAllHere) return;
+  // What killed pulls left half unpacked; a failure to remove it is no failure of this pull.
+  await removeAbandonedLayers(context).catch((error) => {
+    options.progress?.({ kind: "status", text: `remove abandoned layers: ${(error as Error).message}` });
+  });
+}
+
+function isHere({ folders, form }: LayerContext, layer: ImageLayer): boolean {
+  return hasLayer(folders, layer.diffId, form) && hasBlob(folders, layer.digest, layer.size);
 }
 
 async function pullLayer(
@@ -77,14 +88,13 @@ async function pullLayer(
   layer: ImageLayer,
   options: LayerOptions & { signal: AbortSignal },
 ): Promise<void> {
-  const { folders, form } = context;
-  const isHere = () => hasLayer(folders, layer.diffId, form) && hasBlob(folders, layer.digest, layer.size);
-  if (isHere()) return report(options, layer, "exists", layer.size);
+  const { folders } = context;
+  if (isHere(context, layer)) return report(options, layer, "exists", layer.size);
   using _lock = await lockBlob(folders.locks, layer.digest, {
     signal: options.signal,
     onWait: () => report(options, layer, "waiting", 0),
   });
-  if (isHere()) return report(options, layer, "exists", layer.size);
+  if (isHere(context, layer)) return report(options, layer, "exists", layer.size);
 
   if (hasBlob(folders, layer.digest, layer.size)) {
     try {
