@@ -285,6 +285,7 @@ hostTest(
     await host.ok("create", "--net", "none", "-q", "--name", "c", image, "echo", "\x1b]0;owned\x07\x9b2J");
     const table = await host.ok("ps", "-a");
     assertIncludes(table, "echo \\x1b]0;owned");
+    // deno-lint-ignore no-control-regex
     assert(!/[\x1b\x07\x9b]/.test(table), "the table is free of control characters");
     const error = await host.skiff(["inspect", "\x1b[2Jnone"]);
     assertIncludes(error.stderr, "\\x1b[2Jnone");
