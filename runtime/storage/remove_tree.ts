@@ -39,7 +39,7 @@ export function removeTree(dirfd: number, name: Name): void {
   } finally {
     close(top);
   }
-  unlinkat(dirfd, name, AT_REMOVEDIR);
+  removeFolder(dirfd, name);
 }
 
 function empty(fd: number, depth: number, moveUp: (from: number, entry: Name) => void): void {
@@ -56,7 +56,16 @@ function empty(fd: number, depth: number, moveUp: (from: number, entry: Name) =>
     } finally {
       close(child);
     }
-    unlinkat(fd, name, AT_REMOVEDIR);
+    removeFolder(fd, name);
+  }
+}
+
+/** Of two commands that remove the same tree one comes second, which is as good. */
+function removeFolder(dirfd: number, name: Name): void {
+  try {
+    unlinkat(dirfd, name, AT_REMOVEDIR);
+  } catch (error) {
+    if (!isErrno(error, ENOENT)) throw error;
   }
 }
 
