@@ -10,7 +10,7 @@ import { ConflictError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { monitorSocketPath } from "../state/folders.ts";
-import { volumePath as volumePathOf } from "../storage/volumes.ts";
+import { createVolume, hasVolume, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -24,7 +24,10 @@ export async function gatherFacts(
   const containerDir = engine.containerDir(config.id);
   const lastCapability = readLastCapability();
   const nestedUserns = nestedMaps(engine, config);
-  const volumePath = (name: string) => volumePathOf(folders, name);
+  for (const mount of config.mounts) {
+    if (mount.kind === "volume" && !hasVolume(folders, mount.name)) createVolume(folders, mount.name);
+  }
+  await giveVolumesToRoot(engine, config);
   const joined = config.network.mode === "container" ? config.network.id : undefined;
   const [networkPath, rootfs, seccomp] = await Promise.all([
     joined === undefined ? undefined : networkPathOf(engine, joined),
@@ -49,7 +52,7 @@ export async function gatherFacts(
     lastCapability,
     nestedUserns,
     networkPath,
-    freshVolumes: findFreshVolumes(config, volumePath),
+    freshVolumes: findFreshVolumes(engine, config),
     devices: config.privileged ? listDevices() : [],
     callerNofile: callerNofile(),
     startOnAttach,
@@ -62,7 +65,7 @@ export async function gatherFacts(
       config,
       joined === undefined ? undefined : engine.containerDir(joined),
     ),
-    volumePath,
+    volumePath: (name) => volumePath(folders, name),
   };
 }
 
@@ -84,11 +87,28 @@ async function networkPathOf(engine: Engine, id: string): Promise<string> {
   return `/proc/${status.pid}/ns/net`;
 }
 
+/**
+ * With nomap the user, who made the folders of new volumes, has no number inside: they become those of the
+ * container's root, which is 1 in the user's shared namespace.
+ */
+async function giveVolumesToRoot(engine: Engine, config: ContainerConfig): Promise<void> {
+  if (config.userns !== "nomap") return;
+  const folders = config.mounts.filter((mount) => mount.kind === "volume")
+    .map(({ name }) => volumePath(engine.folders, name))
+    .filter((path) => Deno.lstatSync(path).uid === engine.namespaces.uid && isEmpty(path));
+  if (folders.length === 0) return;
+  const { runInNamespace } = await import("../storage/namespace_task.ts");
+  await runInNamespace(engine, "own volume", () => {
+    for (const path of folders) Deno.chownSync(path, 1, 1);
+  });
+}
+
 /** Volumes that are to get the image's content, and have none of their own yet. */
-function findFreshVolumes(config: ContainerConfig, volumePath: (name: string) => string): Set<string> {
+function findFreshVolumes(engine: Engine, config: ContainerConfig): Set<string> {
   const fresh = new Set<string>();
   for (const mount of config.mounts) {
-    if (mount.kind === "volume" && mount.copyUp && isEmpty(volumePath(mount.name))) fresh.add(mount.name);
+    if (mount.kind !== "volume" || !mount.copyUp) continue;
+    if (isEmpty(volumePath(engine.folders, mount.name))) fresh.add(mount.name);
   }
   return fresh;
 }

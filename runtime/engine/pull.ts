@@ -1,8 +1,10 @@
 /** `pull`: brings an image from a registry into the store. */
 
-import { UnsupportedError } from "../errors.ts";
-import { HOST_IMAGE, imagesLockPath, recordImage } from "../image/store.ts";
+import { NotFoundError, RegistryError, UnsupportedError } from "../errors.ts";
+import { parsePlatform, platformFits } from "../image/platform.ts";
+import { findStoredImage, HOST_IMAGE, imagesLockPath, recordImage } from "../image/store.ts";
 import type { PullProgress } from "../registry/pull.ts";
+import type { Database } from "../state/db.ts";
 import { takeLock } from "../state/locks.ts";
 import { layerForm } from "../storage/layers.ts";
 import type { Engine } from "./engine.ts";
@@ -20,7 +22,7 @@ export interface PullOptions {
   progress?: (event: PullProgress) => void;
 }
 
-/** Pulls and records one image. Returns its id (64 hex digits) and full name. */
+/** Pulls and records one image, as the policy asks for. Returns its id (64 hex digits) and full name. */
 export async function pull(
   engine: Engine,
   reference: string,
@@ -29,11 +31,32 @@ export async function pull(
   if (reference === HOST_IMAGE) {
     throw new UnsupportedError(`pull image "${HOST_IMAGE}": it is made of this machine's own folders`);
   }
+  const { policy = "always" } = options;
+  const db = await engine.database();
+  const stored = policy === "always" ? undefined : findFitting(db, reference, options.platform);
+  if (stored !== undefined && policy !== "newer") return stored;
+  if (policy === "never") {
+    throw new NotFoundError("image", reference, { message: `${reference}: image not known` });
+  }
   const { pullImage } = await import("../registry/pull.ts");
   // shared: pulls go on side by side, but nobody takes away content that has no row yet
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   const { folders, namespaces } = engine;
-  const image = await pullImage({ folders, namespaces, form: layerForm(namespaces) }, reference, options);
-  const id = await recordImage(await engine.database(), image);
-  return { id, name: image.name, digest: image.digest };
+  const context = { folders, namespaces, form: layerForm(namespaces) };
+  try {
+    const image = await pullImage(context, reference, options);
+    return { id: await recordImage(db, image), name: image.name, digest: image.digest };
+  } catch (error) {
+    // "newer" is content with what is here when the registry cannot be asked
+    if (stored === undefined || !(error instanceof RegistryError)) throw error;
+    return stored;
+  }
+}
+
+function findFitting(db: Database, reference: string, platform: string | undefined) {
+  const found = findStoredImage(db, reference);
+  if (found === undefined) return undefined;
+  const { id, digest } = found.image;
+  if (platform !== undefined && !platformFits(found.image, parsePlatform(platform))) return undefined;
+  return { id, digest, name: found.name ?? reference };
 }
