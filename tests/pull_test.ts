@@ -200,3 +200,19 @@ hostTest("an image that is not what it says is refused and nothing of it is kept
   registry.hook = () => undefined;
   await host.ok("pull", "-q", `${registry.host}/test/app:1`);
 });
+
+hostTest("pull --policy asks the registry, or is content with what is here", {}, async (host) => {
+  const registry = await fakeRegistry(host);
+  const name = `${registry.host}/test/app:1`;
+  const first = (await registry.addImage("test/app:1")).config.digest.slice(7);
+  const never = await host.skiff(["pull", "-q", "--policy", "never", name]);
+  assertEquals([never.code, never.stderr], [125, `Error: ${name}: image not known\n`]);
+  assertEquals(await host.ok("pull", "-q", "--policy", "missing", name), first);
+  const second = (await registry.addImage("test/app:1", [{ "new": "" }])).config.digest.slice(7);
+  assertEquals(await host.ok("pull", "-q", "--policy", "missing", name), first);
+  assertEquals(await host.ok("pull", "-q", "--policy", "never", name), first);
+  assertEquals(await host.ok("pull", "-q", "--policy", "newer", name), second);
+  await registry[Symbol.asyncDispose]();
+  assertEquals(await host.ok("pull", "-q", "--policy", "newer", name), second);
+  assertEquals((await host.skiff(["pull", "-q", name])).code, 125);
+});
