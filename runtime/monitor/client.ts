@@ -55,7 +55,7 @@ export class MonitorConnection implements Disposable {
     signal?.throwIfAborted();
     let conn: Deno.UnixConn;
     try {
-      conn = await Deno.connect({ transport: "unix", path: socketPath });
+      conn = await connect(socketPath, signal);
     } catch (error) {
       const isAbsent = error instanceof Deno.errors.NotFound ||
         error instanceof Deno.errors.ConnectionRefused;
@@ -111,6 +111,19 @@ export class MonitorConnection implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+}
+
+/** A monitor that has many clients to accept refuses more for a moment (EAGAIN). @see connect(2) */
+async function connect(path: string, signal: AbortSignal | undefined): Promise<Deno.UnixConn> {
+  for (let pauseMs = 1;; pauseMs *= 2) {
+    try {
+      return await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.WouldBlock) || pauseMs > 1000) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    signal?.throwIfAborted();
   }
 }
 

@@ -17,10 +17,11 @@ export const MEMORY_LIMIT_BYTES = 1024 * 1024;
 export const FILE_LIMIT_BYTES = 64 * 1024 * 1024;
 /** Kept free for the last words: ERROR or EXIT. */
 const RESERVE_BYTES = 128 * 1024;
-const REFILL_BYTES = 256 * 1024;
 
 export class OutboundQueue {
-  #chunks: Uint8Array<ArrayBuffer>[] = [];
+  /** A ring as well, made when the socket first takes less than it was given. */
+  #memory: Uint8Array<ArrayBuffer> | undefined;
+  #memoryStart = 0;
   #memoryBytes = 0;
   #file = -1;
   #fileStart = 0;
@@ -38,8 +39,8 @@ export class OutboundQueue {
   }
 
   /**
-   * Sends or keeps one or more whole frames; `frames` is free again when this returns. False where they find
-   * no room: then nothing of them is kept, and only `pushLast` may follow.
+   * Sends or keeps one or more whole frames, at most 512 KiB; `frames` is free again when this returns. False
+   * where they find no room: then nothing of them is kept, and only `pushLast` may follow.
    *
    * @throws {SyscallError} when the client has gone
    */
@@ -49,9 +50,7 @@ export class OutboundQueue {
 
   /** As `push`, for the frame that ends the conversation: a room is reserved for it. */
   pushLast(frame: Uint8Array<ArrayBuffer>): void {
-    if (this.#push(frame, 0) || this.#fileBytes > 0) return;
-    this.#chunks.push(frame);
-    this.#memoryBytes += frame.length;
+    if (!this.#push(frame, 0) && this.#fileBytes === 0) this.#remember(frame);
   }
 
   /**
@@ -60,42 +59,47 @@ export class OutboundQueue {
    * @throws {SyscallError} when the client has gone
    */
   flush(): boolean {
-    for (;;) {
-      const chunk = this.#chunks[0];
-      if (chunk === undefined) {
-        if (this.#fileBytes === 0) return true;
-        this.#refill();
-        continue;
-      }
-      const sent = sendSome(this.socket, chunk);
+    while (this.backlogBytes > 0) {
+      if (this.#memoryBytes === 0) this.#refill();
+      const end = Math.min(MEMORY_LIMIT_BYTES, this.#memoryStart + this.#memoryBytes);
+      const piece = this.#memory!.subarray(this.#memoryStart, end);
+      const sent = sendSome(this.socket, piece);
+      this.#memoryStart = (this.#memoryStart + sent) % MEMORY_LIMIT_BYTES;
       this.#memoryBytes -= sent;
-      if (sent < chunk.length) {
-        this.#chunks[0] = chunk.subarray(sent);
-        return false;
-      }
-      this.#chunks.shift();
+      if (sent < piece.length) return false;
     }
+    return true;
   }
 
   /** Drops what is left. The socket stays open. */
   dispose(): void {
-    this.#chunks = [];
+    this.#memory = undefined;
     this.#memoryBytes = this.#fileBytes = 0;
     if (this.#file !== -1) close(this.#file);
     this.#file = -1;
   }
 
   #push(frames: Uint8Array<ArrayBuffer>, reserve: number): boolean {
-    let rest = frames;
     if (this.backlogBytes === 0) {
-      rest = frames.subarray(sendSome(this.socket, frames));
-      if (rest.length === 0) return true;
-    } else if (this.#fileBytes > 0 || this.#memoryBytes + frames.length > MEMORY_LIMIT_BYTES) {
+      const sent = sendSome(this.socket, frames);
+      if (sent < frames.length) this.#remember(frames.subarray(sent));
+      return true;
+    }
+    if (this.#fileBytes > 0 || this.#memoryBytes + frames.length > MEMORY_LIMIT_BYTES - reserve) {
       return this.#spill(frames, reserve);
     }
-    this.#chunks.push(rest.slice());
-    this.#memoryBytes += rest.length;
+    this.#remember(frames);
     return true;
+  }
+
+  /** Puts bytes, for which there is room, at the end of the ring in memory. */
+  #remember(bytes: Uint8Array): void {
+    const memory = this.#memory ??= new Uint8Array(MEMORY_LIMIT_BYTES);
+    const at = (this.#memoryStart + this.#memoryBytes) % MEMORY_LIMIT_BYTES;
+    const first = Math.min(bytes.length, MEMORY_LIMIT_BYTES - at);
+    memory.set(bytes.subarray(0, first), at);
+    memory.set(bytes.subarray(first), 0);
+    this.#memoryBytes += bytes.length;
   }
 
   #spill(frames: Uint8Array<ArrayBuffer>, reserve: number): boolean {
@@ -117,14 +121,15 @@ export class OutboundQueue {
     return true;
   }
 
+  /** Reads from the file into the ring in memory, which is empty. */
   #refill(): void {
     const at = this.#fileStart;
-    const chunk = new Uint8Array(Math.min(REFILL_BYTES, this.#fileBytes, this.fileLimitBytes - at));
-    const count = pread(this.#file, chunk, at);
+    const length = Math.min(MEMORY_LIMIT_BYTES, this.#fileBytes, this.fileLimitBytes - at);
+    const count = pread(this.#file, this.#memory!.subarray(0, length), at);
     this.#fileStart = (at + count) % this.fileLimitBytes;
     this.#fileBytes -= count;
-    this.#chunks.push(chunk.subarray(0, count));
-    this.#memoryBytes += count;
+    this.#memoryStart = 0;
+    this.#memoryBytes = count;
   }
 }
 
