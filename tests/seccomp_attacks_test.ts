@@ -228,20 +228,6 @@ async function pulledImage(host: Host): Promise<string> {
   return image;
 }
 
-async function compileProbe(name: string, folder: string): Promise<string> {
-  const source = new URL(`./probes/${name}.c`, import.meta.url).pathname;
-  const { success, stderr } = await new Deno.Command("gcc", {
-    args: ["-static", "-O1", "-o", `${folder}/${name}`, source],
-  }).output();
-  if (!success) throw new Error(`compile ${name}: ${new TextDecoder().decode(stderr)}`);
-  return `${folder}/${name}`;
-}
-
-/** The options that show the probe in the container as /probe. */
-async function probeVolume(host: Host, name: string): Promise<string[]> {
-  return ["-v", `${await compileProbe(name, host.folder)}:/probe:ro`];
-}
-
 /** `NAME ERRNO` lines. */
 function readProbe(text: string): Record<string, number> {
   const lines = text.split(/\r?\n/).filter((line) => line !== "").map((line) => line.split(" "));
