@@ -10,6 +10,7 @@ import {
   type Need,
   whatIsMissing,
 } from "./harness.ts";
+import { compileProbe, probeVolume } from "./probes.ts";
 
 const EPERM = 1, ENOSYS = 38;
 const isX86 = Deno.build.arch === "x86_64";
