@@ -603,6 +603,39 @@ Deno.test("23: a layer that unpacks beyond the limit is stopped there", async ()
   await rig.pull(name);
 });
 
+Deno.test("23: a zstd frame that wants a window of two gigabytes gets none", async () => {
+  await using scene = await makeScene();
+  const { registry, rig, name } = scene;
+  const tar = tarOf({ "a": "a" });
+  /** Magic, a descriptor without content size, the window's exponent, and one raw block. */
+  const frame = (exponent: number) => {
+    const block = (tar.length << 3) | 1;
+    const head = [
+      0x28,
+      0xb5,
+      0x2f,
+      0xfd,
+      0,
+      (exponent - 10) << 3,
+      block & 255,
+      block >> 8 & 255,
+      block >> 16,
+    ];
+    return new Uint8Array([...head, ...tar]);
+  };
+  const pull = async (exponent: number) => {
+    const layers = [await registry.addBlob(frame(exponent), MEDIA_TYPE.ociLayerZstd)];
+    await registry.addImage("test/app:1", undefined, {
+      manifest: { layers },
+      diffIds: [await digestOf(tar)],
+    });
+    return await rig.pull(name);
+  };
+  await rejects(pull(31), VerificationError);
+  await assertNothingKept(rig);
+  await pull(20); // Control: the same frame with a modest window.
+});
+
 Deno.test("23: documents, answers and indexes without end are cut off", async () => {
   await using scene = await makeScene();
   const { registry, rig, name } = scene;

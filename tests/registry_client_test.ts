@@ -265,6 +265,54 @@ Deno.test("a certificate counts when certs.d knows its authority, or itself", as
   }, selfSigned);
 });
 
+Deno.test("a client certificate of certs.d is shown to the registry that wants one", async () => {
+  const { ca, server, client } = await testCerts();
+  await using rig = await makePullRig();
+  await using source = FakeRegistry.start();
+  const image = await source.addImage("test/app:1");
+  // Python as the registry: Deno's own listener cannot ask for certificates.
+  const www = `${rig.root}/www`;
+  const folder = `${www}/v2/test/app`;
+  await Deno.mkdir(`${folder}/manifests`, { recursive: true });
+  await Deno.mkdir(`${folder}/blobs`);
+  await Deno.writeFile(`${folder}/manifests/1`, image.manifest.bytes);
+  for (const [digest, bytes] of source.blobs) await Deno.writeFile(`${folder}/blobs/${digest}`, bytes);
+  for (const [name, text] of Object.entries({ ca, cert: server.cert, key: server.key })) {
+    await Deno.writeTextFile(`${www}/${name}.pem`, text);
+  }
+  const program = `
+import http.server, ssl
+server = http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile="ca.pem")
+context.verify_mode = ssl.CERT_REQUIRED
+context.load_cert_chain("cert.pem", "key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()`;
+  const process = new Deno.Command("python3", {
+    args: ["-c", program],
+    cwd: www,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    const host = `127.0.0.1:${(await reader.read()).value!.trim()}`;
+    await rig.write(`etc/containers/certs.d/${host}/ca.crt`, ca);
+    const once = { retry: { attempts: 1 } };
+    await rejects(rig.pull(`${host}/test/app:1`, once), RegistryError);
+    await rig.write(`etc/containers/certs.d/${host}/client.cert`, client.cert);
+    await rejects(rig.pull(`${host}/test/app:1`, once), /client\.cert: client\.key is missing$/);
+    await rig.write(`etc/containers/certs.d/${host}/client.key`, client.key);
+    assertEquals((await rig.pull(`${host}/test/app:1`, once)).imageId, image.config.digest);
+  } finally {
+    process.kill("SIGKILL");
+    await reader.cancel();
+    await process.status;
+  }
+});
+
 Deno.test("mirrors are asked first and fall back", () =>
   withRegistry(async (registry, rig) => {
     await registry.addImage("test/app:1");

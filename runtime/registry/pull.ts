@@ -45,7 +45,7 @@ import {
   type Platform,
 } from "../spec/image.ts";
 import { parseImageConfig } from "../spec/image_parse.ts";
-import { hasBlob, readBlob, writeBlob } from "../storage/blobs.ts";
+import { blobPath, readBlob, writeBlob } from "../storage/blobs.ts";
 import { type FetchedManifest, RegistryClient } from "./client.ts";
 import { type LayerContext, pullLayers, type PullProgress } from "./pull_layers.ts";
 import type { RetryOptions } from "./retry.ts";
@@ -260,10 +260,10 @@ async function fetchTop(
   const what = `manifest of ${formatReference(reference)}`;
   const { digest } = reference;
   let fetched: FetchedManifest | undefined;
-  if (digest !== undefined && hasBlob(context.folders, digest)) {
-    const bytes = await readBlob(context.folders, digest).catch(() => undefined);
-    if (bytes !== undefined) fetched = { bytes, contentType: "", digest };
-  }
+  const bytes = digest === undefined
+    ? null
+    : await readSmallBlob(context, digest, DOCUMENT_LIMITS.manifestBytes);
+  if (digest !== undefined && bytes !== null) fetched = { bytes, contentType: "", digest };
   fetched ??= await client.getManifest(digest ?? reference.tag!);
   return { ...fetched, document: parseManifestDocument(what, fetched.bytes, fetched.contentType) };
 }
@@ -308,11 +308,20 @@ async function fetchConfig(
   descriptor: Descriptor,
   context: PullContext,
 ): Promise<Uint8Array> {
-  if (hasBlob(context.folders, descriptor.digest, descriptor.size)) {
-    const bytes = await readBlob(context.folders, descriptor.digest).catch(() => undefined);
-    if (bytes !== undefined) return bytes;
-  }
+  const stored = await readSmallBlob(context, descriptor.digest, DOCUMENT_LIMITS.configBytes);
+  if (stored !== null && stored.length === descriptor.size) return stored;
   return await client.getBlobBytes(`config of ${name}`, descriptor, DOCUMENT_LIMITS.configBytes);
+}
+
+/** A stored document, null where it is not there or rotten. A name may point at a layer of any size: that is none. */
+async function readSmallBlob(
+  context: PullContext,
+  digest: Digest,
+  limitBytes: number,
+): Promise<Uint8Array | null> {
+  const info = await Deno.lstat(blobPath(context.folders, digest)).catch(() => null);
+  if (info === null || info.size > limitBytes) return null;
+  return await readBlob(context.folders, digest).catch(() => null);
 }
 
 /** Another system's image is refused; another processor's only when a platform was asked for. */
