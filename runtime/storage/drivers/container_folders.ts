@@ -40,6 +40,11 @@ export async function makeContainerFolders(
     const info = statLayer(path, layers[index]);
     if (root === undefined && info.mtime?.getTime() !== IMPLIED_ROOT_MTIME * 1000) root = { path, info };
   });
+  // Without an entry the owner is root all the same, which is another id where the layers are shifted.
+  const [lowest] = folders.lower;
+  if (layers.length > 0 && lowest !== undefined) {
+    root ??= { path: lowest, info: statLayer(lowest, layers[0]) };
+  }
   const mode = (root?.info.mode ?? 0o755) & 0o7777;
   if (makeFolder(folders.upper, mode) && root !== undefined && !isOurs(root.info)) {
     const { copyOwner } = await import("./upper_owner.ts");
