@@ -43,7 +43,7 @@ export function removeTree(dirfd: number, name: Name): void {
 }
 
 function empty(fd: number, depth: number, moveUp: (from: number, entry: Name) => void): void {
-  for (const { name } of readdir(fd)) {
+  for (const { name } of listFolder(fd)) {
     if (removeFile(fd, name)) continue;
     if (depth >= MAX_DEPTH) {
       moveUp(fd, name);
@@ -57,6 +57,16 @@ function empty(fd: number, depth: number, moveUp: (from: number, entry: Name) =>
       close(child);
     }
     removeFolder(fd, name);
+  }
+}
+
+/** Nothing where another command has removed the folder meanwhile: getdents64(2) then gives ENOENT. */
+function listFolder(fd: number): ReturnType<typeof readdir> {
+  try {
+    return readdir(fd);
+  } catch (error) {
+    if (isErrno(error, ENOENT)) return [];
+    throw error;
   }
 }
 
@@ -93,14 +103,20 @@ function openFolder(dirfd: number, name: Name): number | null {
     return openat(dirfd, name, flags);
   } catch (error) {
     if (isErrno(error, ENOENT)) return null;
-    if (!isErrno(error, EACCES)) throw error;
+    if (!isErrno(error, EACCES) || !openPermissions(dirfd, name)) throw error;
   }
-  // A folder of ours without permissions: ours to change. Opened as a path first, so no link is followed.
+  return openat(dirfd, name, flags);
+}
+
+/** A folder of ours without permissions is ours to change. Opened as a path first, so no link is followed. */
+function openPermissions(dirfd: number, name: Name): boolean {
   const path = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   try {
     Deno.chmodSync(`/proc/self/fd/${path}`, 0o700);
+    return true;
+  } catch {
+    return false; // another id's
   } finally {
     close(path);
   }
-  return openat(dirfd, name, flags);
 }
