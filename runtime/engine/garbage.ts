@@ -56,7 +56,7 @@ export async function emptyTrash(engine: Engine): Promise<void> {
       removeTree(AT_FDCWD, path);
     } catch (error) {
       // files of subordinate ids, which only root of the user's namespace may remove
-      if (!isErrno(error, EACCES, EPERM)) throw error;
+      if (!isErrno(error, EACCES, EPERM) && !(error instanceof Deno.errors.PermissionDenied)) throw error;
       stubborn.push(path);
     }
   }
