@@ -42,7 +42,6 @@ export interface FetchedManifest {
 }
 
 interface ApiRequest {
-  method: "GET" | "HEAD";
   path: string;
   headers: Record<string, string>;
   signal?: AbortSignal;
@@ -66,7 +65,7 @@ export class RegistryClient {
    */
   async getManifest(reference: string): Promise<FetchedManifest> {
     const what = `manifest of ${this.options.imageName}`;
-    const response = await this.#manifestRequest("GET", reference);
+    const response = await this.#manifestRequest(reference);
     const bytes = await readAll(what, response, DOCUMENT_LIMITS.manifestBytes);
     const claimed = response.head.get("docker-content-digest");
     let digest: Digest;
@@ -80,14 +79,6 @@ export class RegistryClient {
       }
     }
     return { bytes, contentType: response.head.get("content-type") ?? "", digest };
-  }
-
-  /** What a tag points to now, without fetching it; null where the registry does not say. */
-  async headManifest(reference: string): Promise<Digest | null> {
-    const response = await this.#manifestRequest("HEAD", reference);
-    response.release();
-    const claimed = response.head.get("docker-content-digest");
-    return isDigest(claimed) ? claimed : null;
   }
 
   /** A small blob, such as a config, in memory; size and digest verified. */
@@ -113,12 +104,7 @@ export class RegistryClient {
   async openBlob(digest: Digest, offset: number, signal?: AbortSignal): Promise<HttpResponse> {
     const headers: Record<string, string> = offset === 0 ? {} : { Range: `bytes=${offset}-` };
     const path = `/v2/${this.options.source.path}/blobs/${digest}`;
-    const response = await this.#request({
-      method: "GET",
-      path,
-      headers,
-      signal,
-    });
+    const response = await this.#request({ path, headers, signal });
     if (response.status === 200 || (response.status === 206 && offset > 0)) return response;
     const action = `fetch blob ${digest.slice(0, 19)}… of ${this.options.imageName}`;
     if (response.status === 404) {
@@ -128,10 +114,10 @@ export class RegistryClient {
     throw await answerError(action, response);
   }
 
-  async #manifestRequest(method: "GET" | "HEAD", reference: string): Promise<HttpResponse> {
+  async #manifestRequest(reference: string): Promise<HttpResponse> {
     const { source, imageName } = this.options;
     const path = `/v2/${source.path}/manifests/${reference}`;
-    const response = await this.#request({ method, path, headers: { Accept: MANIFEST_ACCEPT.join(", ") } });
+    const response = await this.#request({ path, headers: { Accept: MANIFEST_ACCEPT.join(", ") } });
     if (response.status === 200) return response;
     if (response.status === 404) {
       await drain(response);
@@ -183,7 +169,7 @@ export class RegistryClient {
     for (let logins = 0;; logins++) {
       const used = this.#authorization;
       const response = await transport.request({
-        method: request.method,
+        method: "GET",
         url: new URL(request.path, base),
         headers: request.headers,
         insecure: this.insecure,

@@ -5,15 +5,7 @@
  * Order of things on disk: layers and their blobs first, each when verified; config and manifest last. What ends
  * early leaves layers that the next pull finds, and nothing that looks like an image.
  */
-import {
-  loadRegistriesConf,
-  type PullSource,
-  pullSources,
-  type RegistriesConf,
-} from "../config/registries_conf.ts";
-import { resolveShortName } from "../config/short_names.ts";
-import { type ConfigSources, configSources } from "../config/sources.ts";
-import { NotFoundError, RegistryError, SkiffError, UnsupportedError, VerificationError } from "../errors.ts";
+import { NotFoundError, UnsupportedError, VerificationError } from "../errors.ts";
 import {
   checkImageManifest,
   type ImageLayer,
@@ -28,14 +20,7 @@ import {
   parsePlatform,
   platformFits,
 } from "../image/platform.ts";
-import {
-  formatReference,
-  parseName,
-  qualify,
-  type Reference,
-  repositoryName,
-  withDefaultTag,
-} from "../image/reference.ts";
+import { formatReference, type Reference } from "../image/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import {
   type Descriptor,
@@ -46,28 +31,19 @@ import {
 } from "../spec/image.ts";
 import { parseImageConfig } from "../spec/image_parse.ts";
 import { blobPath, readBlob, writeBlob } from "../storage/blobs.ts";
-import { type FetchedManifest, RegistryClient } from "./client.ts";
+import type { FetchedManifest, RegistryClient } from "./client.ts";
+import { type PlaceOptions, tryPlaces } from "./places.ts";
 import { type LayerContext, pullLayers, type PullProgress } from "./pull_layers.ts";
-import type { RetryOptions } from "./retry.ts";
-import { Transport } from "./transport.ts";
 
 export type { PullProgress } from "./pull_layers.ts";
 export type PullContext = LayerContext;
 
-export interface PullOptions {
+export interface PullOptions extends Omit<PlaceOptions, "onStatus"> {
   /** `os/architecture[/variant]`; the default is this machine's. */
   platform?: string;
-  /** False accepts plain http and any certificate, true neither; undefined leaves it to registries.conf. */
-  tlsVerify?: boolean;
-  authFile?: string;
-  signal?: AbortSignal;
   progress?: (event: PullProgress) => void;
-  /** Where configuration is; the default is the environment's. */
-  sources?: ConfigSources;
-  retry?: Partial<RetryOptions>;
   /** Layers fetched at a time. */
   parallel?: number;
-  idleTimeoutMs?: number;
 }
 
 export interface PulledImage {
@@ -87,12 +63,6 @@ export interface PulledImage {
   size: number;
 }
 
-/** One name an image may have, and the places to get it from. */
-interface Candidate {
-  reference: Reference;
-  places: PullSource[];
-}
-
 /**
  * Pulls an image into the store; the caller records it in the database.
  *
@@ -110,97 +80,6 @@ export async function pullImage(
     options,
     (client, reference) => pullFrom(client, reference, context, wanted, options),
   );
-}
-
-/** What a name points to at its registry now: the digest of an index or manifest. Fetches no layers. */
-export async function remoteDigest(text: string, options: PullOptions = {}): Promise<Digest> {
-  return await tryPlaces(text, options, async (client, reference) => {
-    const what = reference.digest ?? reference.tag!;
-    return (await client.headManifest(what)) ?? (await client.getManifest(what)).digest;
-  });
-}
-
-/** Every registry a name may mean, and the mirrors of each, until one has it. */
-async function tryPlaces<T>(
-  text: string,
-  options: PullOptions,
-  attempt: (client: RegistryClient, reference: Reference) => Promise<T>,
-): Promise<T> {
-  const sources = options.sources ?? configSources();
-  const conf = await loadRegistriesConf(sources);
-  const candidates = findCandidates(text, conf);
-  const transport = new Transport({
-    sources,
-    signal: options.signal,
-    idleTimeoutMs: options.idleTimeoutMs,
-  });
-  const failures: SkiffError[] = [];
-  try {
-    for (const { reference, places } of candidates) {
-      for (const source of places) {
-        const client = new RegistryClient({
-          transport,
-          source,
-          imageName: formatReference(reference),
-          credentialHelpers: conf.credentialHelpers,
-          tlsVerify: options.tlsVerify,
-          authFile: options.authFile,
-          retry: options.retry,
-          onRetry: (why, delayMs) =>
-            options.progress?.({
-              kind: "status",
-              text: `${source.host}: ${why}; trying again in ${Math.ceil(delayMs / 1000)} s`,
-            }),
-        });
-        try {
-          return await attempt(client, reference);
-        } catch (error) {
-          if (!mayTryElsewhere(error)) throw error;
-          failures.push(error);
-          if (source.isMirror) {
-            options.progress?.({ kind: "status", text: `mirror ${source.host}: ${error.message}` });
-          }
-        }
-      }
-    }
-  } finally {
-    transport.close();
-  }
-  throw summarise(text, failures);
-}
-
-/** The names to try, in order. */
-function findCandidates(text: string, conf: RegistriesConf): Candidate[] {
-  const name = parseName(text);
-  const by = name.digest === undefined ? "tag" : "digest";
-  const names = name.domain !== undefined
-    ? [name]
-    : resolveShortName(conf, name.path).candidates.map((candidate) => {
-      const { domain, path } = parseName(candidate);
-      return { ...name, domain, path };
-    });
-  return names.map((one) => {
-    const reference = withDefaultTag(qualify(one, "docker.io"));
-    return { reference, places: pullSources(conf, repositoryName(reference), by) };
-  });
-}
-
-function mayTryElsewhere(error: unknown): error is SkiffError {
-  return error instanceof RegistryError || error instanceof NotFoundError ||
-    error instanceof VerificationError;
-}
-
-/** The last failure is the registry's own; what mirrors and other registries said goes into the hint. */
-function summarise(text: string, failures: SkiffError[]): SkiffError {
-  const last = failures.pop() ?? new NotFoundError("image", text);
-  if (failures.length === 0) return last;
-  const before = failures.map((failure) => failure.message).join("; ");
-  const hint = `tried before: ${before}` + (last.hint === undefined ? "" : `; ${last.hint}`);
-  if (last instanceof NotFoundError) {
-    return new NotFoundError(last.kind, last.subject, { message: last.message, hint });
-  }
-  if (last instanceof VerificationError) return new VerificationError(last.message, { cause: last, hint });
-  return new RegistryError(last.message, (last as RegistryError).status, { cause: last, hint });
 }
 
 async function pullFrom(
