@@ -1,8 +1,8 @@
 /** Several layers as one tree: each copied over what those below left, its whiteouts performed. */
 
-import { close, open } from "../../ffi/file.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts";
-import { copyLayer, type NestedMaps } from "./layer_copy.ts";
+import { close, fchownat, open } from "../../ffi/file.ts";
+import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts";
+import { copyLayer, type NestedMaps, shiftId } from "./layer_copy.ts";
 import type { StorageContext } from "./layers.ts";
 import { runInNamespace } from "./namespace_task.ts";
 import { removeTree } from "./remove_tree.ts";
@@ -27,6 +27,8 @@ export async function flattenLayers(
     const work = makeWorkFolder(parent, `${name}.tmp-`);
     try {
       const tree = makeTree(work.fd);
+      // a root that no layer has an entry for is root's, under the number that root has there
+      if (shift) fchownat(tree, "", shiftId(shift.uid, 0), shiftId(shift.gid, 0), AT_EMPTY_PATH);
       for (const layer of layers.toReversed()) {
         const from = open(layer, OPEN_FOLDER);
         copyLayer(from, tree, { shift, marks: "apply" });
