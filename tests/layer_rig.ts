@@ -2,7 +2,13 @@
 import { namespaceContext } from "../runtime/namespaces/context.ts";
 import { openFolders } from "../runtime/state/folders.ts";
 import type { Digest } from "../runtime/spec/digest.ts";
-import { layerForm, type LayerJob, layerPath, startExtraction } from "../runtime/storage/layers.ts";
+import {
+  layerForm,
+  type LayerJob,
+  layerPath,
+  startExtraction,
+  type StorageContext,
+} from "../runtime/storage/layers.ts";
 import { gzipSync } from "node:zlib";
 import { sha256 } from "./images.ts";
 import { describeTree } from "./tree.ts";
@@ -11,6 +17,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface LayerRig extends AsyncDisposable {
   dir: string;
+  context: StorageContext;
+  /** What is below the layers' folder: `<diff id>/<form>`. */
+  layers(): string[];
+  /** The blob of an archive, written, and the job to unpack it. */
+  job(tar: Bytes, wrong?: Partial<LayerJob> & { blob?: Bytes }): Promise<LayerJob>;
   /** A file outside of every root, with a folder around it. */
   canary: string;
   /** All that lies outside, as text: unchanged is equal. */
@@ -39,12 +50,17 @@ export async function makeLayerRig(): Promise<LayerRig> {
   const rig: LayerRig = {
     dir,
     canary,
+    context,
+    layers: () =>
+      [...Deno.readDirSync(folders.layers)].flatMap((layer) =>
+        [...Deno.readDirSync(`${folders.layers}/${layer.name}`)].map((form) => `${layer.name}/${form.name}`)
+      ),
     outside: () => describeTree(`${dir}/outside`),
-    async unpack(tar, { blob, ...wrong } = {}) {
+    async job(tar, { blob, ...wrong } = {}) {
       const bytes = blob ?? new Uint8Array(gzipSync(tar, { level: 1 }));
       const blobFile = `${folders.blobs}/partial/${count++}`;
       await Deno.writeFile(blobFile, bytes);
-      const job: LayerJob = {
+      return {
         digest: await sha256(bytes) as Digest,
         size: bytes.length,
         mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -54,8 +70,11 @@ export async function makeLayerRig(): Promise<LayerRig> {
         limitBytes: 2 ** 33,
         ...wrong,
       };
+    },
+    async unpack(tar, wrong) {
+      const job = await rig.job(tar, wrong);
       const extraction = await startExtraction(context, job);
-      extraction.grow(bytes.length);
+      extraction.grow(Deno.statSync(job.blobFile).size);
       await extraction.finish();
       return layerPath(folders, job.diffId, form);
     },

@@ -8,6 +8,15 @@
  * @see Filesystem Hierarchy Standard 3.0
  */
 
+import { Fd, open, readdir, readlinkat, statx } from "../../ffi/file.ts";
+import {
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+} from "../../ffi/constants/fcntl.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import type { HostFolder, RootfsPlan } from "../monitor/plan.ts";
 import { makeFolder } from "./drivers/container_folders.ts";
 import type { StorageContext } from "./layers.ts";
@@ -89,31 +98,36 @@ export function planHostRoot(context: StorageContext, containerDir: string): Roo
   return { kind: "host", ...plan, folders: planHostFolders(listHostFolder, { isRootless }) };
 }
 
-/** Reads a folder of this machine. */
+/** Reads a folder of this machine; a link in its place is not followed. */
 export function listHostFolder(path: string): HostEntry[] {
-  const entries: HostEntry[] = [];
+  let folder: number;
   try {
-    for (const { name } of Deno.readDirSync(path)) {
-      const entry = readEntry(path, name);
-      if (entry !== undefined) entries.push(entry);
-    }
+    folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   } catch {
-    // Closed to us, or gone: nothing to show.
+    return []; // Closed to us, or gone: nothing to show.
+  }
+  using _fd = new Fd(folder);
+  const decoder = new TextDecoder();
+  const entries: HostEntry[] = [];
+  for (const { name } of readdir(folder)) {
+    try {
+      const { mode } = statx(folder, name, AT_SYMLINK_NOFOLLOW);
+      const kind = KINDS[mode & S_IFMT] ?? "other";
+      const entry: HostEntry = { name: decoder.decode(name), kind, mode: mode & 0o7777 };
+      if (kind === "symlink") entry.target = decoder.decode(readlinkat(folder, name));
+      entries.push(entry);
+    } catch {
+      // Removed while we looked.
+    }
   }
   return entries;
 }
 
-function readEntry(folder: string, name: string): HostEntry | undefined {
-  const path = folder === "/" ? `/${name}` : `${folder}/${name}`;
-  try {
-    const info = Deno.lstatSync(path);
-    const mode = (info.mode ?? 0) & 0o7777;
-    if (info.isSymlink) return { name, kind: "symlink", mode, target: Deno.readLinkSync(path) };
-    return { name, kind: info.isDirectory ? "folder" : info.isFile ? "file" : "other", mode };
-  } catch {
-    return undefined; // Removed while we looked.
-  }
-}
+const KINDS: Readonly<Record<number, HostEntry["kind"]>> = {
+  [S_IFDIR]: "folder",
+  [S_IFLNK]: "symlink",
+  [S_IFREG]: "file",
+};
 
 /** Paths below `top` that others cannot read. */
 function findHidden(list: ListFolder, top: string): string[] {

@@ -1,6 +1,6 @@
 /** Removes a tree by descriptors, so that no link in it can lead elsewhere, however deep it is. */
 
-import { close, openat, readdir, renameat2, statx, unlinkat } from "../../ffi/file.ts";
+import { close, lseek, openat, readdir, renameat2, statx, unlinkat } from "../../ffi/file.ts";
 import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
@@ -43,6 +43,7 @@ export function removeTree(dirfd: number, name: Name): void {
 }
 
 function empty(fd: number, depth: number, moveUp: (from: number, entry: Name) => void): void {
+  lseek(fd, 0, 0); // A second round begins anew.
   for (const { name } of listFolder(fd)) {
     if (removeFile(fd, name)) continue;
     if (depth >= MAX_DEPTH) {
