@@ -20,8 +20,16 @@ function checkV8Flag(): void {
   }
 }
 
+let verbose = false;
+
+/** Renders the error and gives its exit code. */
+function fail(error: unknown): number {
+  const { text, exitCode } = renderError(error, verbose);
+  printError(text);
+  return exitCode;
+}
+
 async function main(words: readonly string[]): Promise<number> {
-  let verbose = false;
   try {
     takeLaunch();
     checkV8Flag();
@@ -31,10 +39,14 @@ async function main(words: readonly string[]): Promise<number> {
     }
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");
   } catch (error) {
-    const { text, exitCode } = renderError(error, verbose);
-    printError(text);
-    return exitCode;
+    return fail(error);
   }
 }
+
+// What fails in a signal handler or behind the back of a command is told like any other error.
+globalThis.addEventListener("unhandledrejection", (event) => {
+  event.preventDefault();
+  Deno.exit(fail(event.reason));
+});
 
 Deno.exit(await main(Deno.args));
