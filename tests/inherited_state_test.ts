@@ -1,0 +1,197 @@
+/** What a program in a container must not have of who started it: signals, limits, keys, variables, terminal. */
+import { assert, assertEquals, assertIncludes, type Host, hostTest, type Need } from "./harness.ts";
+import { compileProbe, probeVolume } from "./probes.ts";
+
+const NEEDS: Need[] = ["registry", "busybox"];
+
+/** Every way in: a program run, run by pid 1 of ours, and executed in a container that runs. */
+const WAYS = ["run", "run --init", "run --userns keep-id", "exec", "exec -u 1000"] as const;
+
+/** Runs `prefix` (a caller in an odd state, ending in exec) and gives what `script` prints inside. */
+async function inside(
+  host: Host,
+  image: string,
+  way: string,
+  prefix: string,
+  script: string,
+): Promise<string> {
+  let words = `${way} --rm --network none ${image}`;
+  if (way.startsWith("exec")) {
+    const started = await host.sh(`${prefix} "$SKIFF" run -d --network none ${image} sleep 600`);
+    words = `${way} ${started.stdout.trim()}`;
+  }
+  const { code, stdout, stderr } = await host.sh(`${prefix} "$SKIFF" ${words} sh -c '${script}'`);
+  assertEquals(code, 0, `${way}: ${stderr}`);
+  return stdout;
+}
+
+async function pulled(host: Host): Promise<string> {
+  const image = await host.image();
+  await host.ok("pull", "-q", image);
+  return image;
+}
+
+const SHOW_SIGNALS = 'grep -E "^(SigBlk|SigIgn|SigCgt|SigPnd|ShdPnd)" /proc/self/status; true';
+const BLOCKING = `exec python3 -c 'import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR1, 40])
+for one in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, 41): signal.signal(one, signal.SIG_IGN)
+os.execvp(sys.argv[1], sys.argv[1:])'`;
+
+hostTest(
+  "every signal has its default action and none is blocked",
+  { needs: [...NEEDS, "python3"] },
+  async (host) => {
+    const image = await pulled(host);
+    for (const way of WAYS) {
+      const shown = await inside(host, image, way, BLOCKING, SHOW_SIGNALS);
+      const masks = shown.trim().split("\n").map((line) => line.split(/\s+/)[1]);
+      assertEquals([way, masks.length, new Set(masks)], [way, 5, new Set(["0000000000000000"])]);
+    }
+    // (a shell between them would clear the mask)
+    const control = await host.sh(`${BLOCKING} ${SHOW_SIGNALS.replace("; true", "")}`);
+    assert(
+      /SigBlk:\s*0*8000004200/.test(control.stdout) && /SigIgn:\s*0*101\w{4}1\w03/.test(control.stdout),
+      control.stdout,
+    );
+  },
+);
+
+hostTest(
+  "the soft limit of descriptors is the caller's, the umask is 022",
+  { needs: NEEDS },
+  async (host) => {
+    const image = await pulled(host);
+    const prefix = "umask 0; ulimit -Sn 789; exec";
+    for (const way of WAYS) {
+      assertEquals([way, await inside(host, image, way, prefix, "ulimit -Sn; umask")], [way, "789\n0022\n"]);
+    }
+    assertEquals((await host.sh(`${prefix} sh -c 'ulimit -Sn; umask'`)).stdout, "789\n0000\n");
+    const chosen = await host.run(
+      "--rm",
+      "--ulimit",
+      "nofile=100:200",
+      image,
+      "sh",
+      "-c",
+      "ulimit -Sn; ulimit -Hn",
+    );
+    assertEquals(chosen.stdout, "100\n200\n");
+  },
+);
+
+hostTest("no variable of the caller or the engine is in the environment", { needs: NEEDS }, async (host) => {
+  const image = await pulled(host);
+  const prefix = "export SECRET=canary DENO_DIR=/x SKIFF_X=y LD_PRELOAD= NOTIFY_SOCKET=/run/x; exec";
+  const expected: Record<string, string[]> = {
+    run: ["HOME", "HOSTNAME", "PATH", "container"],
+    exec: ["HOME", "HOSTNAME", "PATH", "container"],
+  };
+  for (const way of WAYS) {
+    const names = (await inside(host, image, way, prefix, 'cat /proc/self/environ | tr "\\0" "\\n"')).trim()
+      .split("\n").map((line) => line.split("=")[0]!).filter((name) => !["PWD", "SHLVL"].includes(name))
+      .sort();
+    assertEquals([way, names], [way, expected[way.split(" ")[0]!]]);
+  }
+  assertIncludes((await host.sh(`${prefix} env`)).stdout, "SECRET=canary");
+});
+
+hostTest("the session keyring is a new one", { needs: [...NEEDS, "gcc"] }, async (host) => {
+  const image = await pulled(host);
+  const probe = await compileProbe("keyring_probe", host.folder);
+  const options = [
+    "--network",
+    "none",
+    "--security-opt",
+    "seccomp=unconfined",
+    "-v",
+    `${probe}:/probe:ro`,
+    image,
+  ];
+  const call = (...words: string[]) => host.program([probe, "make", host.binary, ...words]);
+  assertEquals((await call("run", "--rm", ...options, "/probe", "find")).stdout, "not found\n");
+  const id = (await call("run", "-d", ...options, "sleep", "600")).stdout.trim();
+  assertEquals((await call("exec", id, "/probe", "find")).stdout, "not found\n");
+  assertEquals((await host.program([probe, "make", probe, "find"])).stdout, "found\n");
+});
+
+/** Field 7 of /proc/PID/stat, 0 without a controlling terminal, and whether /dev/tty opens. */
+const SHOW_TERMINAL =
+  'cut -d" " -f7 /proc/$$/stat; (: < /dev/tty) 2>/dev/null && echo opened || echo refused';
+
+hostTest("the caller's terminal is not the container's", { needs: [...NEEDS, "python3"] }, async (host) => {
+  const image = await pulled(host);
+  const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
+  const show = async (words: string[]) => {
+    const session = host.pty([...words, "sh", "-c", `${SHOW_TERMINAL}; echo end`]);
+    await session.expect(/end\r?\n/);
+    assertEquals(await session.wait(), 0);
+    return /(\d+)\r?\n(opened|refused)\r?\nend/.exec(session.text)?.slice(1);
+  };
+  assertEquals(await show(["run", "--rm", "--network", "none", image]), ["0", "refused"]);
+  assertEquals(await show(["run", "--rm", "-i", "--network", "none", image]), ["0", "refused"]);
+  assertEquals(await show(["exec", id]), ["0", "refused"]);
+  // With -t it is the first terminal of the container's own devpts: 136:0.
+  assertEquals(await show(["run", "--rm", "-it", "--network", "none", image]), ["34816", "opened"]);
+  assertEquals(await show(["run", "--rm", "-it", "--init", "--network", "none", image]), ["34816", "opened"]);
+  assertEquals(await show(["exec", "-it", id]), ["34816", "opened"]);
+});
+
+hostTest("the program leads a session and its own process group; with --init its group has the terminal", {
+  needs: [...NEEDS, "python3"],
+}, async (host) => {
+  const image = await pulled(host);
+  // pid, process group, session, foreground group of the terminal
+  const show = async (...words: string[]) => {
+    const session = host.pty(["run", "--rm", "-it", "--network", "none", ...words]);
+    await session.expect(/stat( \d+){4}/);
+    assertEquals(await session.wait(), 0);
+    return /stat((?: \d+){4})/.exec(session.text)?.[1];
+  };
+  const script = "set -- $(cat /proc/$$/stat); echo stat $1 $5 $6 $8";
+  assertEquals(await show(image, "sh", "-c", script), " 1 1 1 1");
+  assertEquals(await show("--init", image, "sh", "-c", script), " 2 2 1 2");
+});
+
+hostTest("pid 1 of --init is the container's own in all that can be seen", {
+  needs: [...NEEDS, "gcc"],
+}, async (host) => {
+  const image = await pulled(host);
+  const volume = await probeVolume(host, "watch_probe");
+  const id = await host.ok(
+    "run",
+    "-d",
+    "--init",
+    "-u",
+    "1000",
+    "--network",
+    "none",
+    ...volume,
+    image,
+    "sleep",
+    "600",
+  );
+  const script =
+    'cat /proc/1/comm; grep -E "^(Uid|CapEff|CapBnd|Seccomp):" /proc/1/status; ls /proc/1/fd; readlink /proc/1/exe';
+  assertEquals((await host.ok("exec", "-u", "1000", id, "sh", "-c", script)).split("\n"), [
+    "init",
+    "Uid:\t1000\t1000\t1000\t1000",
+    "CapEff:\t0000000000000000",
+    "CapBnd:\t00000000a80425fb",
+    "Seccomp:\t2",
+    "/memfd:skiff-exec (deleted)",
+  ]);
+  assertEquals(
+    await host.ok(
+      "exec",
+      id,
+      "sh",
+      "-c",
+      "(sleep 0.01 &); sleep 0.1; grep -l ^State:.Z /proc/[0-9]*/status; true",
+    ),
+    "",
+  );
+  await host.ok("stop", "-t", "20", id);
+  assertEquals((await host.ok("wait", id)).trim(), "143");
+  const { code, stderr } = await host.run("--rm", "--init", image, "/none");
+  assertEquals([code, stderr.includes("No such file or directory")], [127, true]);
+});
