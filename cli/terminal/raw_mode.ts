@@ -7,12 +7,16 @@ const STDIN = 0;
 /** Raw until disposed of: keys, also Ctrl-C, go to the program, and what it writes is not changed. */
 export class RawMode implements Disposable {
   readonly #before = tcgetattr(STDIN);
+  readonly #atExit = () => this[Symbol.dispose]();
 
   constructor() {
     tcsetattr(STDIN, cfmakeraw(this.#before));
+    // Deno.exit runs no disposers.
+    globalThis.addEventListener("unload", this.#atExit);
   }
 
   [Symbol.dispose](): void {
+    globalThis.removeEventListener("unload", this.#atExit);
     try {
       tcsetattr(STDIN, this.#before);
     } catch {
