@@ -73,8 +73,9 @@ export async function gatherFacts(
 export function nestedMaps(engine: Engine, config: ContainerConfig): PlanFacts["nestedUserns"] {
   if (config.userns === "host") return undefined;
   const { uid, gid, maps } = engine.namespaces;
-  if (config.userns === "nomap" && maps.isSingle) {
-    throw new ConflictError(`use user namespace "nomap": ${maps.reason}`);
+  // init must be able to become root of it
+  if (maps.isSingle) {
+    throw new ConflictError(`use user namespace "${config.userns}": ${maps.reason}`);
   }
   return {
     uid: nestedIdMap(config.userns, uid, mappedIdCount(maps.uid)),
