@@ -93,9 +93,9 @@ export function generatedMounts(
 
 /** What a previous run left; its end was folded into the database before. */
 export function removeRecords(dir: string): void {
-  for (const name of ["exit.json", "state.json"]) {
+  for (const name of ["exit.json", "state.json", "exec"]) {
     try {
-      Deno.removeSync(`${dir}/${name}`);
+      Deno.removeSync(`${dir}/${name}`, { recursive: true });
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }

@@ -5,6 +5,7 @@ import { readHostname, readLastCapability } from "../container/host_facts.ts";
 import { resolveCapabilities } from "../security/capabilities.ts";
 import { listContainers } from "../state/containers.ts";
 import { listImages } from "../state/images.ts";
+import { chooseDriver } from "../storage/drivers/choose.ts";
 import type { Engine } from "./engine.ts";
 import { version } from "./version.ts";
 
@@ -19,7 +20,7 @@ export async function info(engine: Engine) {
   const memory = readMemory();
   const arch = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
   const os = readOsRelease();
-  const driver = { name: engine.storageDriver ?? "overlay", reasons: {} };
+  const driver = await chooseDriver(engine, engine.storageDriver);
   return {
     host: {
       arch,
@@ -60,7 +61,7 @@ export async function info(engine: Engine) {
       graphDriverName: driver.name,
       graphOptions: {},
       graphRoot: folders.data,
-      graphStatus: driver.reasons,
+      graphStatus: {},
       imageStore: { number: images },
       runRoot: folders.run,
       volumePath: folders.volumes,

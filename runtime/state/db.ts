@@ -85,19 +85,26 @@ export class Database implements Disposable {
 /** Opens the database, making or migrating it where needed. */
 export async function openDatabase(path: string, signal?: AbortSignal): Promise<Database> {
   const { DatabaseSync } = await import("node:sqlite");
-  // SQLite gives its -wal and -shm files the mode of the main file
-  Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 }).close();
-  const connection = new DatabaseSync(path);
-  connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-  const database = new Database(connection);
+  let connection: DatabaseSync | undefined;
   try {
+    connection = connect(path, DatabaseSync);
+    const database = new Database(connection);
     await retryWhileBusy(() => configure(database), signal);
     await migrate(database, path, signal);
     return database;
   } catch (error) {
-    connection.close();
-    throw error;
+    connection?.close();
+    if (error instanceof SkiffError || signal?.aborted) throw error;
+    throw new SkiffError(`open database "${path}": ${(error as Error).message}`, { cause: error });
   }
+}
+
+function connect(path: string, driver: typeof DatabaseSync): DatabaseSync {
+  // SQLite gives its -wal and -shm files the mode of the main file
+  Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 }).close();
+  const connection = new driver(path);
+  connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+  return connection;
 }
 
 function configure(database: Database): void {

@@ -39,6 +39,13 @@ Deno.test("a database of a newer skiff is refused in one sentence", async () => 
   Deno.removeSync(folder, { recursive: true });
 });
 
+Deno.test("a file that is no database is named", async () => {
+  const path = Deno.makeTempFileSync();
+  Deno.writeTextFileSync(path, "x".repeat(4096));
+  await rejects(() => openDatabase(path), { message: `open database "${path}": file is not a database` });
+  Deno.removeSync(path);
+});
+
 Deno.test("a transaction that throws leaves nothing behind", async () => {
   const folder = Deno.makeTempDirSync();
   using db = await openDatabase(`${folder}/skiff.db`);

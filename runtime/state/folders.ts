@@ -187,7 +187,16 @@ function hasLife(run: string): boolean {
 
 /** Makes `path` with mode 0700 where missing; refuses one of another user. */
 function ensurePrivateFolder(path: string): void {
-  if (!isFolder(path)) Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (!isFolder(path)) {
+    try {
+      Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw new HostError(`make folder "${path}": ${reasonOf(cause)}`, {
+        cause,
+        hint: "set XDG_DATA_HOME to a folder that you can write to",
+      });
+    }
+  }
   checkPrivateFolder(path);
 }
 
@@ -219,6 +228,12 @@ export function checkPrivateFolder(path: string): void {
       hint: `chmod 700 ${path}`,
     });
   }
+}
+
+/** Deno's texts are `Permission denied (os error 13): mkdir '/x'`. */
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/ \(os error \d+\).*$/s, "")
+    .toLowerCase();
 }
 
 function isPrivateFolder(path: string): boolean {

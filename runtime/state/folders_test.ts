@@ -44,6 +44,15 @@ Deno.test({
   },
 });
 
+Deno.test("a folder that cannot be made is named with its reason", () => {
+  const root = Deno.makeTempDirSync();
+  Deno.writeTextFileSync(`${root}/file`, "");
+  throws(() => openFolders({ data: `${root}/file/data`, run: `${root}/run` }), {
+    message: `make folder "${root}/file/data": not a directory`,
+  });
+  Deno.removeSync(root, { recursive: true });
+});
+
 Deno.test("socket paths fit into sun_path for the largest uid", () => {
   const folders = { run: "/run/user/4294967294/skiff" } as ReturnType<typeof openFolders>;
   const id = randomId();
