@@ -69,29 +69,15 @@ async function findOrPull(
   hooks: CreateHooks,
 ): Promise<{ image: ImageRow; name: string }> {
   const policy = options.pull ?? "missing";
-  const found = policy === "always" ? undefined : findStoredImage(db, options.image);
-  const fits = found && matchesPlatform(found.image, options.platform);
-  if (found && fits && policy !== "newer") return { image: found.image, name: found.name ?? options.image };
-  if (policy === "never") {
-    throw new NotFoundError("image", options.image, { message: `${options.image}: image not known` });
+  if (policy === "missing" && options.platform === undefined) {
+    // the usual case, without loading what pulls
+    const found = findStoredImage(db, options.image);
+    if (found) return { image: found.image, name: found.name ?? options.image };
   }
   const { pull } = await import("./pull.ts");
-  const pulled = await pull(engine, options.image, {
-    platform: options.platform,
-    tlsVerify: options.tlsVerify,
-    policy,
-    ...hooks,
-  }).catch((error) => {
-    if (policy === "newer" && found && fits) return { id: found.image.id, name: found.name ?? options.image };
-    throw error;
-  });
+  const { platform, tlsVerify } = options;
+  const pulled = await pull(engine, options.image, { platform, tlsVerify, policy, ...hooks });
   const image = findImage(db, pulled.id);
   if (!image) throw new NotFoundError("image", options.image);
   return { image, name: pulled.name };
-}
-
-function matchesPlatform(image: ImageRow, platform: string | undefined): boolean {
-  if (platform === undefined) return true;
-  const [os, architecture] = platform.split("/");
-  return image.os === os && (architecture === undefined || image.architecture === architecture);
 }
