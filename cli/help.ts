@@ -63,7 +63,8 @@ function columns(rows: [string, string][]): string[] {
 }
 
 function flagLines(flags: Flags): string[] {
-  const visible = Object.entries(flags).filter(([, flag]) => !flag.hidden);
+  const visible = Object.entries(flags).filter(([, flag]) => !flag.hidden)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return columns(visible.map(([name, flag]) => [flagNames(name, flag), flagText(flag)]));
 }
 

@@ -30,7 +30,7 @@ export const command = defineCommand({
     force: { kind: "bool", short: "f", help: "Kill it where it runs; no error where it does not exist" },
     ...IGNORE,
     ...LATEST,
-    ...TIME,
+    time: { ...TIME.time, help: "With --force: seconds to wait for its end before killing (default 0)" },
     volumes: { kind: "bool", short: "v", help: "Remove its anonymous volumes, too" },
   },
   async run({ options, args, global }) {

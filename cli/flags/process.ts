@@ -6,7 +6,7 @@ export const DETACH_KEYS = {
   "detach-keys": {
     kind: "string",
     value: "KEYS",
-    help: "Keys that detach from a terminal; an empty value means none",
+    help: "Keys that detach from the terminal; empty: none",
     default: "ctrl-p,ctrl-q",
   },
 } as const satisfies Flags;
