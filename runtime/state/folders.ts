@@ -41,7 +41,7 @@ interface RuntimeChoice {
  * anything lives in it.
  */
 export function openFolders(options: FolderOptions = {}): Folders {
-  const data = options.data ?? defaultDataFolder();
+  const data = followOwnLink(options.data ?? defaultDataFolder());
   ensurePrivateFolder(data);
   const folders: Folders = {
     data,
@@ -183,6 +183,16 @@ function hasLife(run: string): boolean {
     }
   }
   return false;
+}
+
+/** Users put data on another disk by a link; one that somebody else has made is left for the check to refuse. */
+function followOwnLink(path: string): string {
+  try {
+    const info = Deno.lstatSync(path);
+    return info.isSymlink && info.uid === Deno.uid() ? Deno.realPathSync(path) : path;
+  } catch {
+    return path;
+  }
 }
 
 /** Makes `path` with mode 0700 where missing; refuses one of another user. */

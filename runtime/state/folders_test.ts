@@ -20,6 +20,32 @@ Deno.test("a squatted folder is refused: a symlink", () => {
   Deno.removeSync(root, { recursive: true });
 });
 
+Deno.test("the user's own link leads to the data on another disk", () => {
+  const root = Deno.makeTempDirSync();
+  Deno.mkdirSync(`${root}/disk`, { mode: 0o700 });
+  Deno.symlinkSync("disk", `${root}/data`);
+  assertEquals(
+    openFolders({ data: `${root}/data`, run: `${root}/run` }).data,
+    `${Deno.realPathSync(root)}/disk`,
+  );
+  Deno.removeSync(root, { recursive: true });
+});
+
+Deno.test({
+  name: "a squatted folder is refused: another user's link",
+  ignore: Deno.uid() !== 0,
+  async fn() {
+    const root = Deno.makeTempDirSync();
+    Deno.mkdirSync(`${root}/mine`, { mode: 0o700 });
+    Deno.symlinkSync("mine", `${root}/data`);
+    await new Deno.Command("chown", { args: ["-h", "65534", `${root}/data`] }).output();
+    throws(() => openFolders({ data: `${root}/data`, run: `${root}/run` }), {
+      message: `use folder "${root}/data": it is a symlink`,
+    });
+    Deno.removeSync(root, { recursive: true });
+  },
+});
+
 Deno.test("a squatted folder is refused: open to others", () => {
   const root = Deno.makeTempDirSync();
   Deno.mkdirSync(`${root}/run`);
