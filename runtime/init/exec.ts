@@ -47,7 +47,7 @@ import {
   openControl,
   receiveFromInit,
 } from "./handshake.ts";
-import { type InitStdio, placeStdio, withHome } from "./stdio.ts";
+import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { enterWorkdir } from "./workdir.ts";
 
@@ -180,6 +180,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   const terminal = context.stdio === "terminal" ? openConsole(link, context.plan) : undefined;
   if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
   const stub = openExecStub();
+  giveStdio(context.stdio, user.uid);
   placeStdio(context.stdio, terminal);
 
   stage("assume credentials");

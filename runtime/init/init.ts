@@ -51,7 +51,7 @@ import { decodeFilter } from "./filter.ts";
 import { bringLoopbackUp } from "./loopback.ts";
 import { attachMounts, copyUpVolume, prepareMounts } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
-import { type InitStdio, placeStdio, withHome } from "./stdio.ts";
+import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { writeSysctls } from "./sysctl.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { createWorkdir, enterWorkdir } from "./workdir.ts";
@@ -167,6 +167,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   if (spec.root.readonly) mount_setattr(AT_FDCWD, "/", 0, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 
   const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined);
+  giveStdio(context.stdio, user.uid);
   placeStdio(context.stdio, terminal);
 
   stage("wait for the start");

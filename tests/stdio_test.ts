@@ -1,0 +1,46 @@
+/** The standard streams of a container as its programs see them. */
+
+import { assertEquals, hostTest } from "./harness.ts";
+
+const REOPEN = "echo out > /dev/stdout; echo err > /dev/stderr";
+
+hostTest(
+  "a program of any user may open its /dev/stdout again",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const image = await host.image();
+    const run = await host.run("-q", "--rm", "--user", "1000", image, "sh", "-c", REOPEN);
+    assertEquals([run.code, run.stdout, run.stderr], [0, "out\n", "err\n"]);
+    await host.ok("run", "-d", "--name", "shared", "--network", "none", image, "sleep", "1000");
+    const exec = await host.skiff(["exec", "--user", "1000", "shared", "sh", "-c", REOPEN]);
+    assertEquals([exec.code, exec.stdout, exec.stderr], [0, "out\n", "err\n"]);
+  },
+);
+
+hostTest(
+  "without -i there is no input, and with it the caller's",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const image = await host.image();
+    const words = ["run", "--rm", "--network", "none"];
+    const without = await host.skiff([...words, image, "cat"], { stdin: "data" });
+    assertEquals([without.code, without.stdout], [0, ""]);
+    const given = await host.skiff([...words, "-i", image, "cat"], { stdin: "data" });
+    assertEquals([given.code, given.stdout], [0, "data"]);
+  },
+);
+
+hostTest(
+  "every byte of binary output arrives and is logged",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const image = await host.image();
+    const script = 'i=0; while [ $i -lt 256 ]; do printf "\\\\$(printf %o $i)"; i=$((i+1)); done';
+    const bytes = Array.from({ length: 256 }, (_, byte) => byte);
+    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", Uint8Array.from(bytes))).toHex();
+    const { code, stdout, stderr } = await host.sh(
+      `$SKIFF run --name all --network none ${image} sh -c '${script}' | sha256sum; $SKIFF logs all | sha256sum`,
+    );
+    assertEquals([code, stdout], [0, `${sum}  -\n${sum}  -\n`], stderr);
+  },
+);
