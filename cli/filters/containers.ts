@@ -38,12 +38,12 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
     Image === value || Image.replace(/:[^:/]*$/, "") === value || isNamed(Image, value) ||
     (value.length >= 3 && ImageID.startsWith(value.replace(/^sha256:/, ""))),
   before: (value, all) => {
-    const { Created, Id } = named(value, all);
-    return (container) => container.Id !== Id && container.Created <= Created;
+    const { CreatedAt } = named(value, all);
+    return (container) => isEarlier(container.CreatedAt, CreatedAt);
   },
   since: (value, all) => {
-    const { Created, Id } = named(value, all);
-    return (container) => container.Id !== Id && container.Created >= Created;
+    const { CreatedAt } = named(value, all);
+    return (container) => isEarlier(CreatedAt, container.CreatedAt);
   },
   until: (value) => {
     const time = parseTime(value, "filter until", Date.now());
@@ -95,6 +95,17 @@ export function hasLabel(labels: Record<string, string> | null, wanted: string):
 export function isNamed(name: string, short: string): boolean {
   const bare = name.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
   return name.endsWith(`/${short}`) || bare.endsWith(`/${short}`) || name === short || bare === short;
+}
+
+/** Of two times in ISO 8601 and UTC; several containers are made in one millisecond. */
+export function isEarlier(a: string, b: string): boolean {
+  const [first, second] = [Date.parse(a), Date.parse(b)];
+  return first !== second ? first < second : fraction(a) < fraction(b);
+}
+
+/** `123456789`: nanoseconds as text of equal length. */
+function fraction(iso: string): string {
+  return (/\.(\d+)/.exec(iso)?.[1] ?? "").padEnd(9, "0");
 }
 
 function regex(text: string): RegExp {

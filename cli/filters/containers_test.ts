@@ -33,8 +33,19 @@ function container(name: string, changes: Partial<ContainerListEntry> = {}): Con
 
 const FLEET = [
   container("a", { Labels: { sail: "red", mast: "" }, Mounts: ["/data"] }),
-  container("b", { State: "exited", Exited: true, ExitCode: 3, Created: 900, Labels: { sail: "blue" } }),
-  container("c", { State: "created", Created: 1100, Image: "localhost/bb:latest", Command: ["sh"] }),
+  container("b", {
+    State: "exited",
+    Exited: true,
+    ExitCode: 3,
+    CreatedAt: "2026-11-20T09:59:00Z",
+    Labels: { sail: "blue" },
+  }),
+  container("c", {
+    State: "created",
+    CreatedAt: "2026-11-20T10:00:00.000000001Z",
+    Image: "localhost/bb:latest",
+    Command: ["sh"],
+  }),
 ];
 
 const CASES: [filters: string[], names: string][] = [
@@ -57,6 +68,7 @@ const CASES: [filters: string[], names: string][] = [
   [["before=a"], "b"],
   [["since=a"], "c"],
   [["until=2026-11-20T09:00:00Z"], ""],
+  [["until=2026-11-20T10:00:00Z"], "b"],
   [["volume=/data"], "a"],
   [["command=sh"], "c"],
   [["name=a", "status=exited"], ""],

@@ -4,7 +4,7 @@ import type { ImageListEntry } from "../../runtime/engine/images.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { parseFilters } from "../output/list.ts";
 import { parseTime } from "../output/time_argument.ts";
-import { hasLabel, isNamed } from "./containers.ts";
+import { hasLabel, isEarlier, isNamed } from "./containers.ts";
 
 type Test = (image: ImageListEntry) => boolean;
 
@@ -16,12 +16,12 @@ const FILTERS: Record<string, (value: string, all: ImageListEntry[]) => Test> = 
   reference: (value) => ({ Names, RepoDigests }) =>
     [...Names, ...RepoDigests].some((name) => matchesReference(name, value)),
   before: (value, all) => {
-    const { Created, Id } = named(value, all);
-    return (image) => image.Id !== Id && image.Created <= Created;
+    const { CreatedAt } = named(value, all);
+    return (image) => isEarlier(image.CreatedAt, CreatedAt);
   },
   since: (value, all) => {
-    const { Created, Id } = named(value, all);
-    return (image) => image.Id !== Id && image.Created >= Created;
+    const { CreatedAt } = named(value, all);
+    return (image) => isEarlier(CreatedAt, image.CreatedAt);
   },
   after: (value, all) => FILTERS.since!(value, all),
   until: (value) => {

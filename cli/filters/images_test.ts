@@ -26,8 +26,11 @@ function image(name: string, changes: Partial<ImageListEntry> = {}): ImageListEn
 
 const STORE = [
   image("a", { Labels: { kind: "base" }, Containers: 2 }),
-  image("b", { Names: [], Dangling: true, Created: 900 }),
-  image("c", { Created: 1100, Names: ["localhost:5000/team/c:2", "localhost/c:3"] }),
+  image("b", { Names: [], Dangling: true, CreatedAt: "2026-11-20T09:59:00Z" }),
+  image("c", {
+    CreatedAt: "2026-11-20T10:00:00.000000001Z",
+    Names: ["localhost:5000/team/c:2", "localhost/c:3"],
+  }),
 ];
 
 const CASES: [filters: string[], ids: string][] = [
