@@ -29,7 +29,7 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
   const mounts = [
     ...kernelMounts(config, facts),
     ...(config.readOnly ? scratchMounts() : []),
-    ...facts.generated.map(generatedMount),
+    ...facts.generated.map((file) => generatedMount(file, config.readOnly)),
   ].filter((mount) => mount.destination === "/proc" || !covers(mount.destination));
   return [...mounts, ...own].map((mount) => facts.isNested ? ownedByRoot(mount) : mount).map((
     mount,
@@ -104,8 +104,10 @@ function scratchMounts(): MountSpec[] {
   }));
 }
 
-function generatedMount(file: { source: string; destination: string }): MountSpec {
-  return { ...file, type: "bind", options: ["bind", "rprivate"] };
+function generatedMount(file: { source: string; destination: string }, readOnly: boolean): MountSpec {
+  // text that nobody executes; with a read-only root podman has it read-only as well
+  const options = ["bind", "rprivate", "nosuid", "nodev", "noexec", ...(readOnly ? ["ro"] : [])];
+  return { ...file, type: "bind", options };
 }
 
 function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {

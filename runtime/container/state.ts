@@ -58,13 +58,15 @@ export function isHeld(containerDir: string): boolean {
 const FOLD_BATCH = 64;
 
 /**
- * The truth about these rows. Rows of ended runs cost nothing; for the others the folder is asked, and what was
- * found is recorded, so that it is asked once. Containers that have vanished are left out.
+ * The truth about these rows. Those that wait for a start or have ended cost nothing; for the others the folder is
+ * asked, and what was found is recorded, so that it is asked once. Containers that have vanished are left out, with
+ * `checkFolders` also those whose folder was removed by hand.
  */
 export async function observeContainers(
   db: Database,
   containersDir: string,
   rows: readonly ContainerRow[],
+  options: { checkFolders?: boolean } = {},
 ): Promise<Observed[]> {
   const observed: (Observed | undefined)[] = [];
   const folds: { lock: HeldLock | null; record: () => void }[] = [];
@@ -78,10 +80,8 @@ export async function observeContainers(
     }
   };
   for (const row of rows) {
-    const found = row.state === "exited"
-      ? { status: settledStatus(row) }
-      : await lookAt(row, `${containersDir}/${row.id}`, db);
-    if ("fold" in found && found.fold) folds.push(found.fold);
+    const found = await look(row, `${containersDir}/${row.id}`, db, options.checkFolders ?? false);
+    if (found.fold) folds.push(found.fold);
     observed.push(found.status && { row, status: found.status });
     if (folds.length >= FOLD_BATCH) await flush();
   }
@@ -95,7 +95,10 @@ interface Look {
   fold?: { lock: HeldLock | null; record: () => void };
 }
 
-async function lookAt(row: ContainerRow, dir: string, db: Database): Promise<Look> {
+async function look(row: ContainerRow, dir: string, db: Database, checkFolders: boolean): Promise<Look> {
+  if (row.state === "exited" || row.state === "created") {
+    return checkFolders ? lookAtSettled(row, dir, db) : { status: settledStatus(row) };
+  }
   const asked = inspectLock(lockPath(dir));
   if (asked.state === "missing") return lookAtLockless(row, dir, db);
   if (row.state === "removing") {
@@ -120,6 +123,12 @@ async function lookAt(row: ContainerRow, dir: string, db: Database): Promise<Loo
   } finally {
     if (!kept) asked.lock[Symbol.dispose]();
   }
+}
+
+/** Rows of settled containers are true, unless somebody has removed the folder by hand. */
+function lookAtSettled(row: ContainerRow, dir: string, db: Database): Look {
+  const { status, fold } = lookAtLockless(row, dir, db);
+  return status ? { status: settledStatus(row) } : { fold };
 }
 
 /** A folder without a lock is half removed; a row without a folder is gone. */

@@ -73,7 +73,7 @@ async function withStore(
   Deno.mkdirSync(folder ? dir : containers, { recursive: true });
   if (folder) Deno.writeTextFileSync(lockPath(dir), "");
   insertContainer(db, row());
-  if (change.state) db.run("UPDATE containers SET state = ?", change.state);
+  db.run("UPDATE containers SET state = ?", change.state ?? "starting");
   if (change.finishedAt) db.run("UPDATE containers SET finished_at = ?, exit_code = 3", change.finishedAt);
   const look = async () => {
     const [found] = await observeContainers(db, containers, [findContainer(db, ID)!]);
@@ -90,7 +90,7 @@ async function withStore(
 const recorded = (db: Database): RecordedState | undefined => findContainer(db, ID)?.state;
 
 Deno.test("a container that was never started is created", () =>
-  withStore({}, async ({ db, look }) => {
+  withStore({ state: "created" }, async ({ db, look }) => {
     assertEquals(await look(), { status: "created", exitCode: 0, pid: 0 });
     assertEquals(recorded(db), "created");
   }));
@@ -100,7 +100,7 @@ Deno.test("a held lock and a state record mean that it runs", () =>
     using _monitor = tryLock(lockPath(dir));
     writeState(dir, running);
     assertEquals(await look(), { status: "running", exitCode: 0, pid: 4194302 });
-    assertEquals(recorded(db), "created");
+    assertEquals(recorded(db), "starting");
   }));
 
 Deno.test("an exit record is folded into the row once the lock is free", () =>
@@ -118,7 +118,7 @@ Deno.test("while the monitor clears up, the end is told but not yet folded", () 
     writeState(dir, running);
     writeExit(dir, end);
     assertEquals(await look(), { status: "exited", exitCode: 7, pid: 0 });
-    assertEquals(recorded(db), "created");
+    assertEquals(recorded(db), "starting");
   }));
 
 Deno.test("a monitor that died without a record has taken the container along: 137", () =>
@@ -177,7 +177,13 @@ Deno.test("a removal that was killed is seen as such, not as a container", () =>
     assertEquals((await look())?.status, "removing");
   }));
 
-Deno.test("an ended container's folder is not asked", () =>
-  withStore({ state: "exited" }, async ({ look }) => {
-    assertEquals((await look())?.status, "exited");
-  }, false));
+Deno.test("the folder of a container that waits or has ended is only asked on demand", async () => {
+  for (const state of ["created", "exited"] as const) {
+    await withStore({ state }, async ({ db, containers, look }) => {
+      assertEquals((await look())?.status, state);
+      const rows = [findContainer(db, ID)!];
+      assertEquals(await observeContainers(db, containers, rows, { checkFolders: true }), []);
+      assertEquals(recorded(db), undefined);
+    }, false);
+  }
+});

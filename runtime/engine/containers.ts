@@ -33,7 +33,7 @@ export function findRow(db: Database, text: string): ContainerRow {
 export async function observe(engine: Engine, text: string): Promise<Observed> {
   const db = await engine.database();
   const row = findRow(db, text);
-  const [observed] = await observeContainers(db, engine.folders.containers, [row]);
+  const [observed] = await observeContainers(db, engine.folders.containers, [row], { checkFolders: true });
   if (observed) return observed;
   throw new NotFoundError("container", text, {
     message: `no container with name or ID "${text}" found: no such container`,

@@ -11,7 +11,12 @@ import {
 import { makeContainerFolder, writeContainerFiles } from "../container/folder.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
-import { deleteContainer, findContainerByName, insertContainer } from "../state/containers.ts";
+import {
+  type ContainerRow,
+  deleteContainer,
+  findContainerByName,
+  insertContainer,
+} from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage } from "../state/images.ts";
@@ -44,7 +49,7 @@ export interface PreparedContainer {
   lockFd: number;
   warnings: string[];
   /** Makes it a container. Throws where the name is taken or the image has gone meanwhile. */
-  record(): Promise<void>;
+  record(state: "created" | "starting"): Promise<void>;
   /** Removes the files again. The caller closes the lock. */
   discard(): void;
 }
@@ -58,7 +63,7 @@ export async function create(
   for (let attempt = 0;; attempt++) {
     const prepared = await prepareCreate(engine, options, hooks, attempt);
     try {
-      await prepared.record();
+      await prepared.record("created");
       return { id: prepared.config.id, name: prepared.config.name, warnings: prepared.warnings };
     } catch (error) {
       prepared.discard();
@@ -100,8 +105,8 @@ export async function prepareCreate(
       close(lockFd);
       throw error;
     }
-    const record = async () => {
-      await insertRows(db, config);
+    const record = async (state: "created" | "starting") => {
+      await insertRows(db, config, state);
       cidfile?.write(config.id);
       // rows before folders: a folder of a volume without a row is garbage
       for (const mount of config.mounts) {
@@ -149,7 +154,11 @@ async function resolve(
   return config;
 }
 
-async function insertRows(db: Database, config: ContainerConfig): Promise<void> {
+async function insertRows(
+  db: Database,
+  config: ContainerConfig,
+  state: "created" | "starting",
+): Promise<void> {
   await db.transaction(() => {
     if (config.root.kind === "image" && !findImage(db, config.root.id)) {
       throw new NotFoundError("image", config.imageName);
@@ -161,7 +170,7 @@ async function insertRows(db: Database, config: ContainerConfig): Promise<void> 
         { hint: "remove that container first, or use --replace" },
       );
     }
-    insertContainer(db, rowOf(config));
+    insertContainer(db, rowOf(config, state));
     for (const mount of config.mounts) {
       if (mount.kind !== "volume") continue;
       const { name, anonymous } = mount;
@@ -171,7 +180,7 @@ async function insertRows(db: Database, config: ContainerConfig): Promise<void> 
   });
 }
 
-function rowOf(config: ContainerConfig): Parameters<typeof insertContainer>[1] {
+function rowOf(config: ContainerConfig, state: ContainerRow["state"]): ContainerRow {
   return {
     id: config.id,
     name: config.name,
@@ -179,7 +188,7 @@ function rowOf(config: ContainerConfig): Parameters<typeof insertContainer>[1] {
     imageName: config.imageName,
     command: argvOf(config),
     createdAt: config.createdAt,
-    state: "created",
+    state,
     startedAt: "",
     finishedAt: "",
     exitCode: 0,

@@ -85,17 +85,32 @@ export async function collectContainerGarbage(engine: Engine): Promise<void> {
 
 /**
  * What `ps` can see at a glance: `--rm` containers whose monitor was killed before it could remove them, folders
- * without a row, removals that were interrupted. Costs two directory listings where there is nothing.
+ * without a row, removals that were interrupted. `folders` and `rows` are how many there are.
  */
-export async function tidyContainers(engine: Engine, observed: readonly Observed[]): Promise<void> {
+export async function tidyContainers(
+  engine: Engine,
+  observed: readonly Observed[],
+  { folders, rows }: StoreCount,
+): Promise<void> {
   const ended = observed.filter(({ row, status }) => row.autoRemove && status.status === "exited");
-  const removing = observed.some(({ status }) => status.status === "removing");
+  const isRemoving = observed.some(({ status }) => status.status === "removing");
   for (const { row } of ended) await removeEnded(engine, row.id);
+  const hasTrash = namesIn(engine.folders.tmp).length > 0;
+  if (ended.length > 0 || isRemoving || folders > rows || hasTrash) await collectContainerGarbage(engine);
+}
+
+export interface StoreCount {
+  folders: number;
+  rows: number;
+}
+
+/** How many containers have a folder, and how many a row. */
+export async function countContainers(engine: Engine): Promise<StoreCount> {
   const db = await engine.database();
-  const rows = Number(db.get("SELECT count(*) AS n FROM containers")?.n);
-  const isTidy = namesIn(engine.folders.containers).length <= rows &&
-    namesIn(engine.folders.tmp).length === 0;
-  if (ended.length > 0 || removing || !isTidy) await collectContainerGarbage(engine);
+  return {
+    folders: namesIn(engine.folders.containers).length,
+    rows: Number(db.get("SELECT count(*) AS n FROM containers")?.n),
+  };
 }
 
 async function removeEnded(engine: Engine, id: string): Promise<void> {

@@ -126,7 +126,7 @@ Deno.test("a container of --rm that its killed monitor left is gone from the nex
   withEngine(async (engine) => {
     const db = await engine.database();
     insertRow(db);
-    db.run("UPDATE containers SET auto_remove = 1");
+    db.run("UPDATE containers SET auto_remove = 1, state = 'starting'");
     const dir = makeOrphan(engine);
     writeState(dir, {
       version: 1,
@@ -140,6 +140,12 @@ Deno.test("a container of --rm that its killed monitor left is gone from the nex
     await ps(engine, { all: true });
     assertEquals(await ps(engine, { all: true }), []);
     assertEquals(exists(dir), false);
+  }));
+
+Deno.test("a container whose folder was removed by hand is gone from the next ps", () =>
+  withEngine(async (engine) => {
+    insertRow(await engine.database());
+    assertEquals(await ps(engine, { all: true }), []);
   }));
 
 Deno.test("a socket that nobody listens on is removed when it is no longer young", () =>

@@ -4,7 +4,7 @@ import { observeContainers, type Observed } from "../container/state.ts";
 import { listContainers, listUnsettledContainers } from "../state/containers.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
-import { tidyContainers } from "./garbage.ts";
+import { countContainers, tidyContainers } from "./garbage.ts";
 
 export interface ContainerListEntry {
   Id: string;
@@ -44,9 +44,12 @@ export interface PsOptions {
 /** Newest first. */
 export async function ps(engine: Engine, options: PsOptions = {}): Promise<ContainerListEntry[]> {
   const db = await engine.database();
+  const count = await countContainers(engine);
   const rows = options.all ? listContainers(db) : listUnsettledContainers(db);
-  const observed = await observeContainers(db, engine.folders.containers, rows);
-  await tidyContainers(engine, observed);
+  const observed = await observeContainers(db, engine.folders.containers, rows, {
+    checkFolders: count.folders < count.rows,
+  });
+  await tidyContainers(engine, observed, count);
   const now = Date.now();
   const shown = options.all
     ? observed

@@ -41,7 +41,7 @@ async function runPrepared(
   const { config, lockFd } = prepared;
   let isRecorded = false;
   const record = async () => {
-    await prepared.record();
+    await prepared.record("starting");
     isRecorded = true;
   };
   // The program of a foreground run waits for its client, so the row is written while the monitor sets up;

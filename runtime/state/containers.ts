@@ -1,8 +1,9 @@
 /**
  * Table of containers: what `ps` shows, and the last state that was folded in from the container's folder.
  *
- * A row says `created` or `starting` while the truth lies in the folder (the monitor never opens the
- * database); `exited` is final until the next start; `removing` means its folder may be half gone. What may
+ * A row says `starting` from before the start until the end was folded in: meanwhile the truth lies in the folder
+ * (the monitor never opens the database). `created` and `exited` are true until the next start; `removing` means
+ * that the folder may be half gone. What may
  * hold a secret (the environment) is not here but in config.json.
  */
 
@@ -95,9 +96,11 @@ export function listContainers(db: Database): ContainerRow[] {
   return db.all("SELECT * FROM containers ORDER BY created_at DESC, id").map(toContainer);
 }
 
-/** Those that are not known to have ended: created, starting (or running since), removing. */
+/** Those whose folder has to be asked: starting (or running since), removing. */
 export function listUnsettledContainers(db: Database): ContainerRow[] {
-  return db.all("SELECT * FROM containers WHERE state <> 'exited' ORDER BY created_at DESC, id").map(
+  return db.all(
+    "SELECT * FROM containers WHERE state IN ('starting', 'removing') ORDER BY created_at DESC, id",
+  ).map(
     toContainer,
   );
 }
