@@ -127,6 +127,10 @@ class ContainerMonitor {
       }
       // From here on init works beside us.
       session = this.#makeSession(true);
+      detachStandardStreams();
+      setProcessTitle(`skiff: ${plan.name}`);
+      if (plan.pidFile) Deno.writeTextFileSync(plan.pidFile, String(this.#process.pid));
+      if (plan.conmonPidFile) Deno.writeTextFileSync(plan.conmonPidFile, String(getpid()));
     } catch (error) {
       if (this.#process !== undefined) kill(this.#process.pid, SIGKILL);
       const failure = error instanceof StageError
@@ -134,10 +138,6 @@ class ContainerMonitor {
         : describeSetupFailure("start the monitor", error);
       return this.#makeSession(false).failBlocking(failure);
     }
-    detachStandardStreams();
-    setProcessTitle(`skiff: ${plan.name}`);
-    if (plan.pidFile) Deno.writeTextFileSync(plan.pidFile, String(this.#process.pid));
-    if (plan.conmonPidFile) Deno.writeTextFileSync(plan.conmonPidFile, String(getpid()));
     session.runBlocking(this.#process);
   }
 
