@@ -251,8 +251,7 @@ layerTest("wrong digests, sizes and diff ids are refused, whatever the packing",
   for (const [mediaType, blob] of [[PLAIN, HELLO], [ZSTD, zstd(HELLO)], [undefined, gzip(HELLO)]] as const) {
     const job = { blob, ...(mediaType === undefined ? {} : { mediaType }) };
     await rig.unpack(HELLO, job);
-    await Deno.remove(`${rig.dir}/data/layers`, { recursive: true });
-    await Deno.mkdir(`${rig.dir}/data/layers`);
+    await rig.clear();
     assertIncludes(await rig.refusal(HELLO, { ...job, digest: other }), "its digest is sha256:");
     assertIncludes(await rig.refusal(HELLO, { ...job, diffId: other }), "its content has diff id sha256:");
     for (const size of [blob.length - 1, blob.length + 1]) {
@@ -309,8 +308,7 @@ layerTest("what unpacks to more than the limit is stopped there and leaves nothi
     // The control: without the limit it does unpack to all of that.
     const root = await rig.unpack(bomb, job);
     assertEquals(Deno.statSync(`${root}/zeros`).size, 300 << 20);
-    await Deno.remove(`${rig.dir}/data/layers`, { recursive: true });
-    await Deno.mkdir(`${rig.dir}/data/layers`);
+    await rig.clear();
   }
 });
 
@@ -335,8 +333,7 @@ layerTest(
     const root = await rig.unpack(sparse(2 ** 40));
     const info = Deno.statSync(`${root}/s`);
     assertEquals([info.size, info.blocks! <= 16], [2 ** 40, true]);
-    await Deno.remove(`${rig.dir}/data/layers`, { recursive: true });
-    await Deno.mkdir(`${rig.dir}/data/layers`);
+    await rig.clear();
     assertIncludes(await rig.refusal(sparse(2 ** 52)), 'unpack layer entry "s": ftruncate: File too large');
   },
 );

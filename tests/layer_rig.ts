@@ -18,7 +18,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface LayerRig extends AsyncDisposable {
   dir: string;
   context: StorageContext;
-  /** What is below the layers' folder: `<diff id>/<form>`. */
+  /** What is below the layers' folder, `<diff id>/<form>`, without marks. */
   layers(): string[];
   /** The blob of an archive, written, and the job to unpack it. */
   job(tar: Bytes, wrong?: Partial<LayerJob> & { blob?: Bytes }): Promise<LayerJob>;
@@ -28,6 +28,10 @@ export interface LayerRig extends AsyncDisposable {
   outside(): string[];
   /** Unpacks as a pull does; gives the layer's folder. Fields of the job can be made wrong. */
   unpack(tar: Bytes, wrong?: Partial<LayerJob> & { blob?: Bytes }): Promise<string>;
+  /** Removes all layers. */
+  clear(): Promise<void>;
+  /** Waits until every layer is on the disk. */
+  synced(): Promise<void>;
   /** The message of the refusal; fails if there is none, or if anything is left of the layer. */
   refusal(tar: Bytes, wrong?: Partial<LayerJob> & { blob?: Bytes }): Promise<string>;
   /** The control: what a trusting `tar -P` does with the same archive. Gives the folder. */
@@ -54,7 +58,7 @@ export async function makeLayerRig(): Promise<LayerRig> {
     layers: () =>
       [...Deno.readDirSync(folders.layers)].flatMap((layer) =>
         [...Deno.readDirSync(`${folders.layers}/${layer.name}`)].map((form) => `${layer.name}/${form.name}`)
-      ),
+      ).filter((path) => !path.endsWith(".unsynced")),
     outside: () => describeTree(`${dir}/outside`),
     async job(tar, { blob, ...wrong } = {}) {
       const bytes = blob ?? new Uint8Array(gzipSync(tar, { level: 1 }));
@@ -103,7 +107,23 @@ export async function makeLayerRig(): Promise<LayerRig> {
       await child.status;
       return root;
     },
+    async synced() {
+      const isUnsynced = () =>
+        [...Deno.readDirSync(folders.layers)].some(({ name }) =>
+          [...Deno.readDirSync(`${folders.layers}/${name}`)].some((form) => form.name.endsWith(".unsynced"))
+        );
+      for (let waited = 0; isUnsynced(); waited++) {
+        if (waited > 1000) throw new Error("a layer is not synced after ten seconds");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    },
+    async clear() {
+      await rig.synced();
+      await Deno.remove(folders.layers, { recursive: true });
+      await Deno.mkdir(folders.layers);
+    },
     async [Symbol.asyncDispose]() {
+      await rig.synced();
       await Deno.remove(dir, { recursive: true });
     },
   };

@@ -116,6 +116,28 @@ layerTest(
   },
 );
 
+layerTest("a layer that a crash of the machine caught before its sync is unpacked again", async (rig) => {
+  const path = await rig.unpack(TAR);
+  await rig.synced();
+  const { diffId, form } = await rig.job(TAR);
+  assertEquals([...Deno.readDirSync(path.slice(0, path.lastIndexOf("/")))].map(({ name }) => name), ["root"]);
+  // What another boot left: a mark, and a file that never reached the disk.
+  await Deno.writeTextFile(`${path}.unsynced`, "another boot");
+  await Deno.truncate(`${path}/d/5`);
+  assertEquals(hasLayer(rig.context.folders, diffId, form), false);
+  await rig.unpack(TAR);
+  await rig.synced();
+  assertEquals([hasLayer(rig.context.folders, diffId, form), Deno.statSync(`${path}/d/5`).size], [
+    true,
+    60_000,
+  ]);
+  assertEquals(rig.layers(), [`${digestHex(diffId)}/root`]);
+
+  await Deno.writeTextFile(`${path}.unsynced`, "another boot");
+  await removeAbandonedLayers(rig.context);
+  assertEquals(rig.layers(), []);
+});
+
 layerTest("a shifted copy differs in its ids alone", async (rig) => {
   const path = await rig.unpack(TAR);
   const { diffId } = await rig.job(TAR);

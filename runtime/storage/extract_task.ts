@@ -1,6 +1,6 @@
 /**
- * What the forked child does that unpacks a layer: follow the blob, hash, inflate, unpack, verify, sync,
- * rename. All synchronous. The layer appears under its name only when both digests are right.
+ * What the forked child does that unpacks a layer: follow the blob, hash, inflate, unpack, verify, rename,
+ * sync. All synchronous. The layer appears under its name only when both digests are right.
  */
 
 import { createHash } from "node:crypto";
@@ -11,15 +11,16 @@ import { HostError, VerificationError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
 import { LAYER_COMPRESSION } from "../spec/image.ts";
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
-import { close, open, openat, renameat2, syncfs, writeAll } from "../../ffi/file.ts";
-import { umask } from "../../ffi/process.ts";
+import { close, open, openat, renameat2, writeAll } from "../../ffi/file.ts";
+import { prctl, umask } from "../../ffi/process.ts";
+import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { type ExtractSummary, extractTar } from "./extract.ts";
 import { DownloadAborted, GrowingFile } from "./growing_file.ts";
 import { hashHere, hashInChild } from "./hash_child.ts";
 import type { LayerJob } from "./layers.ts";
 import { OwnerRecorder } from "./owners.ts";
-import { makeTree, openWork, publish, tidy } from "./work_folder.ts";
+import { makeTree, openWork, publishUnsynced, syncPublished, tidy } from "./work_folder.ts";
 
 /** Lines of JSON on the result pipe: any number of progress, then one of the others. */
 export type ExtractionMessage =
@@ -58,8 +59,13 @@ export function extractLayer(
     writeAll(io.resultFd, new TextEncoder().encode(`${JSON.stringify(message)}\n`));
   try {
     umask(0);
-    const summary = unpackInto(layersDir, job, io.controlFd, (bytes) => send({ kind: "progress", bytes }));
+    const layerDir = `${layersDir}/${digestHex(job.diffId)}`;
+    const onProgress = (bytes: number) => send({ kind: "progress", bytes });
+    const summary = unpackInto(layerDir, job, io.controlFd, onProgress);
+    // From here on the layer is there: the parent goes on, and its end must not stop the sync.
+    prctl(PR_SET_PDEATHSIG, 0);
     send({ kind: "done", summary });
+    syncLayer(layerDir, job.form);
     return 0;
   } catch (error) {
     try {
@@ -84,12 +90,11 @@ function describeFailure(error: unknown): ExtractionMessage {
 }
 
 function unpackInto(
-  layersDir: string,
+  layerDir: string,
   job: LayerJob,
   controlFd: number,
   onProgress: (bytes: number) => void,
 ): ExtractSummary {
-  const layerDir = `${layersDir}/${digestHex(job.diffId)}`;
   const { layerFd, work } = openWork(layerDir, job.form);
   try {
     const rootFd = makeTree(work.fd);
@@ -97,13 +102,21 @@ function unpackInto(
       ? openat(work.fd, "owners", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       : -1;
     const summary = unpackVerified(job, rootFd, controlFd, ownersFd, onProgress);
-    // One sync for all files, where fsync for each would take minutes.
-    syncfs(rootFd);
     if (ownersFd !== -1) renameat2(work.fd, "owners", layerFd, `${job.form}.owners`);
-    publish(work.fd, layerFd, job.form);
+    publishUnsynced(work.fd, layerFd, job.form);
     return summary;
   } finally {
     tidy(layerDir, layerFd, work.name);
+  }
+}
+
+/** After the result was sent, so that nobody waits for the disk. A failure leaves the mark, which is enough. */
+function syncLayer(layerDir: string, form: string): void {
+  try {
+    const layerFd = open(layerDir, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    syncPublished(layerFd, form);
+  } catch {
+    // Another child of the same layer has taken the mark away, or the layer is removed already.
   }
 }
 
@@ -116,39 +129,38 @@ function unpackVerified(
   onProgress: (bytes: number) => void,
 ): ExtractSummary {
   const blobFd = open(job.blobFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  const blobHash = createHash(digestAlgorithm(job.digest));
   let reported = 0;
   const blob = new GrowingFile(blobFd, controlFd, (bytes) => {
-    blobHash.update(bytes);
     if (blob.position > job.size) {
       refuseBlob(job, `it is longer than the ${job.size} bytes of its descriptor`);
     }
+    hasher.blobRead(bytes);
     if (blob.position - reported >= PROGRESS_STEP) onProgress(reported = blob.position);
   });
+  const layer = {
+    archive: limited(decompressed(blob, job), job),
+    archiveAlgorithm: digestAlgorithm(job.diffId),
+    blobFd,
+    blobAlgorithm: digestAlgorithm(job.digest),
+  };
+  const hasher = job.size >= HASH_CHILD_FROM ? hashInChild(layer) : hashHere(layer);
   const checkBlob = () => {
     drain(blob);
     if (blob.position !== job.size) refuseBlob(job, `it has ${blob.position} bytes instead of ${job.size}`);
-    const found = `${digestAlgorithm(job.digest)}:${blobHash.digest("hex")}`;
+    const found = `${layer.blobAlgorithm}:${hasher.digests().blob}`;
     if (found !== job.digest) refuseBlob(job, `its digest is ${found}`);
   };
   let summary: ExtractSummary;
-  let diffId: string;
   try {
-    const archive = limited(decompressed(blob, job), job);
-    const algorithm = digestAlgorithm(job.diffId);
-    const chunks = job.size >= HASH_CHILD_FROM
-      ? hashInChild(archive, algorithm)
-      : hashHere(archive, algorithm);
     const owners = ownersFd === -1 ? undefined : new OwnerRecorder(ownersFd);
-    summary = extractTar(chunks, rootFd, {
+    summary = extractTar(hasher, rootFd, {
       overlayXattrs: job.form.startsWith("root") ? "trusted." : "user.",
       makeDevices: job.form.startsWith("root"),
       owners,
       maxEntries: MAX_ENTRIES,
     });
     owners?.flush();
-    readToEnd(chunks);
-    diffId = `${algorithm}:${chunks.digest()}`;
+    readToEnd(hasher);
   } catch (error) {
     if (error instanceof GzipError || error instanceof ZstdError) {
       checkBlob(); // A blob that is not what it should be explains more than where its stream broke.
@@ -158,6 +170,7 @@ function unpackVerified(
     throw error;
   }
   checkBlob();
+  const diffId = `${layer.archiveAlgorithm}:${hasher.digests().archive}`;
   if (diffId !== job.diffId) refuseBlob(job, `its content has diff id ${diffId} instead of ${job.diffId}`);
   close(blobFd);
   return summary;

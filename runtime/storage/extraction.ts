@@ -59,7 +59,8 @@ export async function forkExtraction(
     async finish() {
       if (isOpen && announced !== total) await announce(total);
       closeControl();
-      await ended;
+      // The child that succeeded still syncs; the one that failed is gone when this returns.
+      await outcome.catch(() => ended);
       await outcome;
     },
     async abort() {

@@ -16,6 +16,7 @@
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { type Digest, digestHex } from "../spec/digest.ts";
 import type { Folders } from "../state/folders.ts";
+import { isSuspect } from "./unsynced.ts";
 
 export type LayerForm = "root" | "full" | "single" | `${"root" | "full" | "single"}-${string}`;
 
@@ -78,8 +79,9 @@ export function layerPath(folders: Folders, diffId: Digest, form: LayerForm): st
 }
 
 export function hasLayer(folders: Folders, diffId: Digest, form: LayerForm): boolean {
+  const path = layerPath(folders, diffId, form);
   try {
-    return Deno.lstatSync(layerPath(folders, diffId, form)).isDirectory;
+    return Deno.lstatSync(path).isDirectory && !isSuspect(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

@@ -13,6 +13,7 @@ import {
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { runInNamespace } from "./namespace_task.ts";
 import { removeTree } from "./remove_tree.ts";
+import { isSuspect, unsyncedMark } from "./unsynced.ts";
 import type { StorageContext } from "./layers.ts";
 
 /** Removes each of these folders with all below it. @throws {HostError} with the first failure's cause */
@@ -33,13 +34,16 @@ export async function removeInNamespace(
   });
 }
 
-/** Work folders in `layersDir` whose child is gone. */
+/** Work folders in `layersDir` whose child is gone, and layers that a crash of the machine made suspect. */
 export function abandonedFolders(layersDir: string): string[] {
   const found: string[] = [];
-  for (const layer of Deno.readDirSync(layersDir)) {
-    for (const form of Deno.readDirSync(`${layersDir}/${layer.name}`)) {
-      const path = `${layersDir}/${layer.name}/${form.name}`;
+  for (const { name } of Deno.readDirSync(layersDir)) {
+    for (const form of Deno.readDirSync(`${layersDir}/${name}`)) {
+      const path = `${layersDir}/${name}/${form.name}`;
       if (form.name.includes(".tmp-") && !isLocked(path)) found.push(path);
+      const layer = path.slice(0, -unsyncedMark("").length);
+      // The mark goes last: a layer without one is taken for whole.
+      if (path === unsyncedMark(layer) && isSuspect(layer)) found.push(layer, path);
     }
   }
   return found;

@@ -19,7 +19,9 @@ import {
   openat,
   renameat2,
   statx,
+  syncfs,
   unlinkat,
+  writeAll,
 } from "../../ffi/file.ts";
 import { lremovexattr } from "../../ffi/xattr.ts";
 import {
@@ -30,13 +32,18 @@ import {
   LOCK_EX,
   LOCK_NB,
   O_CLOEXEC,
+  O_CREAT,
   O_DIRECTORY,
+  O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
+  O_WRONLY,
   RENAME_NOREPLACE,
 } from "../../ffi/constants/fcntl.ts";
 import { DEFAULT_ACL } from "./entry_metadata.ts";
+import { readBootId } from "../state/boot.ts";
 import { removeTree } from "./remove_tree.ts";
+import { isSuspect, unsyncedMark } from "./unsynced.ts";
 
 /** The layer's folder and a work folder in it. */
 export function openWork(
@@ -108,4 +115,36 @@ export function publish(workFd: number, layerFd: number, form: string): void {
     if (!isErrno(error, EEXIST, ENOTEMPTY)) throw error;
   }
   fsync(layerFd);
+}
+
+/**
+ * The same for a tree that is not synced: its mark is on the disk before the name is. A tree that a crash made
+ * suspect goes out of the way, into the work folder.
+ */
+export function publishUnsynced(workFd: number, layerFd: number, form: string): void {
+  const path = `/proc/self/fd/${layerFd}/${form}`;
+  if (isSuspect(path)) renameat2(layerFd, form, workFd, "suspect");
+  else if (isThere(layerFd, form)) return;
+  const mark = openat(workFd, "unsynced", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+  writeAll(mark, new TextEncoder().encode(readBootId()));
+  fsync(mark);
+  close(mark);
+  renameat2(workFd, "unsynced", layerFd, unsyncedMark(form));
+  publish(workFd, layerFd, form);
+}
+
+/** Waits until the layer is on the disk, and takes its mark away. */
+export function syncPublished(layerFd: number, form: string): void {
+  syncfs(layerFd);
+  unlinkat(layerFd, unsyncedMark(form));
+}
+
+function isThere(dirfd: number, name: string): boolean {
+  try {
+    statx(dirfd, name, AT_SYMLINK_NOFOLLOW);
+    return true;
+  } catch (error) {
+    if (isErrno(error, ENOENT)) return false;
+    throw error;
+  }
 }

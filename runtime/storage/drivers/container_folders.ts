@@ -4,6 +4,7 @@ import { SkiffError } from "../../errors.ts";
 import { type Digest, digestHex } from "../../spec/digest.ts";
 import type { LayerForm, StorageContext } from "../layers.ts";
 import { IMPLIED_ROOT_MTIME, layerPath } from "../layers.ts";
+import { isSuspect } from "../unsynced.ts";
 
 export interface ContainerFolders {
   lower: string[];
@@ -55,13 +56,13 @@ export async function makeContainerFolders(
 
 function statLayer(path: string, diffId: Digest | undefined): Deno.FileInfo {
   try {
-    return Deno.lstatSync(path);
+    const info = Deno.lstatSync(path);
+    if (diffId === undefined || !isSuspect(path)) return info;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound) || diffId === undefined) throw error;
-    throw new SkiffError(`prepare root: layer ${digestHex(diffId).slice(0, 12)} is not unpacked`, {
-      hint: "pull the image again",
-    });
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+  const name = diffId === undefined ? path : `layer ${digestHex(diffId).slice(0, 12)}`;
+  throw new SkiffError(`prepare root: ${name} is not unpacked`, { hint: "pull the image again" });
 }
 
 function isOurs(info: Deno.FileInfo): boolean {
