@@ -3,7 +3,7 @@
  * orphaned, and the next command works and clears up.
  */
 
-import { assert, assertEquals, type Host, hostTest, waitFor } from "./harness.ts";
+import { assert, assertEquals, driverTest, type Host, hostTest, waitFor } from "./harness.ts";
 
 const POINTS = Number(Deno.env.get("SKIFF_TEST_CRASH_POINTS") ?? 50);
 
@@ -43,11 +43,16 @@ async function expectCleanAfterRemoval(host: Host): Promise<void> {
   }, 90_000);
 }
 
-hostTest(`run killed at ${POINTS} random points`, { timeoutMs: 600_000 }, async (host) => {
-  const args = ["run", "--rm", "--network", "none", "-v", "/anonymous", "host", "true"];
+driverTest(`run killed at ${POINTS} random points`, {
+  needs: ["registry", "busybox"],
+  timeoutMs: 600_000,
+}, async (host) => {
+  const image = await host.image();
+  await host.ok("pull", "-q", image);
+  const args = ["run", "--rm", "--network", "none", ...host.driverArgs, "-v", "/anonymous", image, "true"];
   const usualMs = await timeOf(host, args);
   for (let point = 0; point < POINTS; point++) await killSomewhere(host, args, usualMs);
-  assertEquals(await host.ok("run", "--rm", "--network", "none", "host", "echo", "fine"), "fine");
+  assertEquals((await host.run("--rm", image, "echo", "fine")).stdout, "fine\n");
   await expectCleanAfterRemoval(host);
 });
 

@@ -144,7 +144,7 @@ async function resolve(
       uid: engine.namespaces.uid,
       gid: engine.namespaces.gid,
       hostname: options.network === "host" ? readHostname() : "",
-      workingFolder: Deno.cwd(),
+      workingFolder: workingFolder(),
       hardLimit: readHardLimit,
       readFile: Deno.readTextFileSync,
     },
@@ -152,6 +152,15 @@ async function resolve(
   checkBindSources(config);
   nameAnonymousVolumes(config);
   return config;
+}
+
+/** A folder that was removed under the caller's feet has no path; only relative sources of mounts need one. */
+function workingFolder(): string {
+  try {
+    return Deno.cwd();
+  } catch {
+    return "/";
+  }
 }
 
 async function insertRows(
