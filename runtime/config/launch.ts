@@ -14,7 +14,14 @@ export interface Launch {
 
 /** The header moves what the runtime would obey out of its way, `DENO_DIR` to `SKIFF_CALLER_DENO_DIR`. */
 const PUT_ASIDE = "SKIFF_CALLER_";
-const SET_BY_HEADER = ["DENO_DIR", "DENO_NO_UPDATE_CHECK", "DENO_NO_PROMPT", "DENO_TLS_CA_STORE"];
+const SET_BY_HEADER = [
+  "DENO_DIR",
+  "DENO_NO_UPDATE_CHECK",
+  "DENO_NO_PROMPT",
+  "DENO_TLS_CA_STORE",
+  "MALLOC_ARENA_MAX",
+  "MALLOC_TOP_PAD_",
+];
 
 let known: Launch | undefined;
 
