@@ -1,7 +1,7 @@
 /** `kill`: sends a signal to a running container's process. */
 
 import { SIGKILL } from "../../ffi/constants/signal.ts";
-import { ConflictError } from "../errors.ts";
+import { SkiffError } from "../errors.ts";
 import { sendSignal, stopAndWait } from "../monitor/client.ts";
 import { parseSignal } from "../spec/signal.ts";
 import { monitorSocketPath } from "../state/folders.ts";
@@ -22,7 +22,8 @@ export async function killAndWait(engine: Engine, id: string, timeoutSeconds: nu
   try {
     await stopAndWait(monitorSocketPath(engine.folders, id), how);
   } catch (error) {
-    // its monitor is gone, or the program never ran: either way it has ended
-    if (!(error instanceof ConflictError) && (error as Error).name !== "StartError") throw error;
+    // Its monitor is gone, the program never ran, or it has ended and the monitor waits for a late client: the
+    // container's lock tells when that is over.
+    if (!(error instanceof SkiffError)) throw error;
   }
 }
