@@ -79,6 +79,33 @@ hostTest(
   },
 );
 
+hostTest("what is made in the root lets everybody through, whatever the caller's umask", {
+  needs: NEEDS,
+}, async (host) => {
+  const image = await pulled(host);
+  const show = 'stat -c "%a %u %n" /new /new/volume /work /work/here /tmpfs; pwd; ls -d /new/volume/.';
+  for (const umask of ["000", "027", "077"]) {
+    const options = `-v volume${umask}:/new/volume --tmpfs /tmpfs/here -w /work/here -u 1000`;
+    const { stdout } = await host.sh(
+      `umask ${umask}; exec "$SKIFF" run --rm --network none ${options} ${image} sh -c '${show}'`,
+    );
+    assertEquals([umask, ...stdout.trim().split("\n")], [
+      umask,
+      "755 0 /new",
+      "755 0 /new/volume",
+      "755 1000 /work",
+      "755 1000 /work/here",
+      "755 0 /tmpfs",
+      "/work/here",
+      "/new/volume/.",
+    ]);
+    const builtIn = await host.sh(
+      `umask ${umask}; exec "$SKIFF" run --rm --network none -u 1000 host stat -c %a / /usr`,
+    );
+    assertEquals([umask, builtIn.stdout], [umask, "755\n755\n"]);
+  }
+});
+
 hostTest("no variable of the caller or the engine is in the environment", { needs: NEEDS }, async (host) => {
   const image = await pulled(host);
   const prefix = "export SECRET=canary DENO_DIR=/x SKIFF_X=y LD_PRELOAD= NOTIFY_SOCKET=/run/x; exec";

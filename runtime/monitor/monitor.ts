@@ -9,7 +9,7 @@ import { MNT_DETACH } from "../../ffi/constants/mount.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { close, closeAllExcept, flock } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
-import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
+import { _exit, getpid, kill, setsid, umask } from "../../ffi/process.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
 import { openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
@@ -53,6 +53,8 @@ export type InitStreams = { stdin: number; stdout: number; stderr: number } | "t
  */
 export function runMonitor(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): never {
   closeAllExcept([fds.listen, fds.lock, fds.ready, fds.idMap.request, fds.idMap.reply]);
+  // Mount points that are made in the root must let everybody through, whatever the caller's umask.
+  umask(0o022);
   let membership: Membership | undefined;
   const begin: BeginContainer = (_, stdio) => {
     membership = inStage("enter the user namespace", () => enterUserNamespaceBlocking(context, fds.idMap));
