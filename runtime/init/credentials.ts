@@ -23,7 +23,6 @@ import {
   PR_CAP_AMBIENT_CLEAR_ALL,
   PR_CAP_AMBIENT_RAISE,
   PR_CAPBSET_DROP,
-  PR_CAPBSET_READ,
   PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
@@ -53,10 +52,12 @@ export interface Credentials {
   seccomp?: SeccompFilter;
   /** setgroups(2) is forbidden where the id map is single. */
   canSetGroups: boolean;
+  /** The bounding set so far, of which the program keeps what the spec allows. */
+  boundingSet: bigint;
 }
 
 /** Becomes the program's user with exactly the privileges of the spec. */
-export function assumeCredentials({ process, user, seccomp, canSetGroups }: Credentials): void {
+export function assumeCredentials({ process, user, seccomp, canSetGroups, boundingSet }: Credentials): void {
   freshSessionKeyring();
   umask(process.user.umask ?? DEFAULT_UMASK);
   for (const limit of process.rlimits ?? []) applyRlimit(limit);
@@ -71,13 +72,14 @@ export function assumeCredentials({ process, user, seccomp, canSetGroups }: Cred
   ];
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before that is gone.
   if (seccomp && !process.noNewPrivileges) installFilter(seccomp);
-  const available = dropBoundingSet(bounding);
+  dropBoundingSet(boundingSet, bounding);
   prctl(PR_SET_KEEPCAPS, 1);
   if (canSetGroups) setgroups(user.additionalGids);
   setresgid(user.gid);
   setresuid(user.uid);
   prctl(PR_SET_KEEPCAPS, 0);
-  capset(effective & available, permitted & available, inheritable & available);
+  // A machine may keep capabilities from root itself, and capset(2) refuses a set that asks for one of them.
+  capset(effective & boundingSet, permitted & boundingSet, inheritable & boundingSet);
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   for (const name of ambient) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilityNumber(name));
   // A change of ids made the process dumpable again: nobody in the container may look into it.
@@ -147,23 +149,10 @@ function applyRlimit({ type, soft, hard }: RlimitSpec): void {
   }
 }
 
-/**
- * Takes what is not in `kept` out of the bounding set, and gives what is left: a machine may keep capabilities from
- * root itself, and capset(2) refuses a set that asks for one of them.
- */
-function dropBoundingSet(kept: bigint): bigint {
-  let left = 0n;
+/** Takes out of the bounding set, which is `present`, what is not in `kept`. */
+function dropBoundingSet(present: bigint, kept: bigint): void {
   for (let number = 0; number <= LAST_CAPABILITY_BIT; number++) {
     const bit = 1n << BigInt(number);
-    let has: number;
-    try {
-      has = prctl(PR_CAPBSET_READ, number);
-    } catch {
-      break;
-    }
-    if (has !== 1) continue;
-    if (kept & bit) left |= bit;
-    else prctl(PR_CAPBSET_DROP, number);
+    if (present & bit && !(kept & bit)) prctl(PR_CAPBSET_DROP, number);
   }
-  return left;
 }

@@ -5,9 +5,17 @@
  */
 
 import { EEXIST, EPERM, isErrno } from "../../ffi/errno.ts";
-import { close, Fd, fstat, mknodat, open, symlinkat } from "../../ffi/file.ts";
+import { Fd, fstat, mknodat, open, openat, symlinkat } from "../../ffi/file.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
-import { AT_EMPTY_PATH, O_CLOEXEC, O_NOFOLLOW, O_PATH } from "../../ffi/constants/fcntl.ts";
+import {
+  AT_EMPTY_PATH,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+} from "../../ffi/constants/fcntl.ts";
 import {
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
@@ -58,8 +66,7 @@ export function prepareDevices(extra: readonly { source: string; destination: st
 }
 
 function cloneDevice(path: string): number {
-  using own = new Fd(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  const fd = cloneMount("", false, own.number);
+  const fd = cloneMount("", false, open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   mount_setattr(fd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, clear: 0 });
   return fd;
 }
@@ -84,19 +91,16 @@ export function placeDevices(root: number, devices: readonly PreparedDevice[], r
   const nodes = new Map(
     DEFAULT_DEVICES.map(([name, major, minor]) => [`/dev/${name}`, { name, major, minor }]),
   );
-  using dev = new Fd(ensureFolderInRoot(root, "/dev"));
-  if (rights.onlyBound) forbidOtherDevices(dev.number);
+  const dev = ensureFolderInRoot(root, "/dev");
+  if (rights.onlyBound) forbidOtherDevices(dev);
   for (const { fd, destination } of devices) {
     const node = nodes.get(destination);
-    if (!(node && rights.canMakeNodes && !rights.onlyBound && makeNode(dev.number, node))) {
-      using target = new Fd(ensureFileInRoot(root, destination));
-      attach(fd, target.number);
-    }
-    close(fd);
+    if (node && rights.canMakeNodes && !rights.onlyBound && makeNode(dev, node)) continue;
+    attach(fd, (node && makeMountPoint(dev, node.name)) ?? ensureFileInRoot(root, destination));
   }
   for (const [name, target] of LINKS) {
     try {
-      symlinkat(target, dev.number, name);
+      symlinkat(target, dev, name);
     } catch (error) {
       if (!isErrno(error, EEXIST)) throw error;
     }
@@ -109,6 +113,16 @@ export function placeDevices(root: number, devices: readonly PreparedDevice[], r
  */
 export function forbidOtherDevices(mountFd: number): void {
   mount_setattr(mountFd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_NODEV, clear: 0 });
+}
+
+/** An empty file in a fresh /dev, or undefined where the name is taken. */
+function makeMountPoint(dev: number, name: string): number | undefined {
+  try {
+    return openat(dev, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644);
+  } catch (error) {
+    if (isErrno(error, EEXIST)) return undefined;
+    throw error;
+  }
 }
 
 function makeNode(dev: number, node: { name: string; major: number; minor: number }): boolean {

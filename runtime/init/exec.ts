@@ -21,6 +21,7 @@ import {
   setsid,
 } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
+import { ownStatus } from "../../ffi/own_status.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
@@ -162,7 +163,8 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
   closeAllExcept([control, context.init, ...kept]);
   setSignalMask([]);
-  resetSignalDispositions();
+  const status = ownStatus();
+  resetSignalDispositions(status.ignoredSignals);
   setsid();
 
   stage("enter namespaces");
@@ -185,7 +187,13 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
 
   stage("assume credentials");
   const env = withHome(process.env, annex.setHome ? user.home : undefined);
-  assumeCredentials({ process, user, seccomp: decodeFilter(annex), canSetGroups: !annex.fakeOwnership });
+  assumeCredentials({
+    process,
+    user,
+    seccomp: decodeFilter(annex),
+    canSetGroups: !annex.fakeOwnership,
+    boundingSet: status.boundingSet,
+  });
   stage("enter the working directory");
   enterWorkdir(root.number, process.cwd);
   stage("execute");

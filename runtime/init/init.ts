@@ -23,6 +23,7 @@ import {
   setsid,
 } from "../../ffi/process.ts";
 import { ALL_SIGNALS, resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
+import { ownStatus } from "../../ffi/own_status.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
 import {
   AT_EMPTY_PATH,
@@ -97,7 +98,8 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
   closeAllExcept([control, ...kept]);
   setSignalMask([]);
-  resetSignalDispositions();
+  const status = ownStatus();
+  resetSignalDispositions(status.ignoredSignals);
   setsid();
 
   stage("enter namespaces");
@@ -127,15 +129,13 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   }
 
   stage("fill volumes");
-  for (const { fd, destination } of volumes) {
-    copyUpVolume(root, fd, destination);
-    close(fd);
-  }
+  for (const { fd, destination } of volumes) copyUpVolume(root, fd, destination);
 
   stage("attach mounts");
   attachMounts(root, mounts);
-  if (mounts.some(isForeignDev)) { for (const { fd } of devices) close(fd); }
-  else placeDevices(root, devices, { canMakeNodes: context.isPrivileged, onlyBound: onlyBoundDevices });
+  if (!mounts.some(isForeignDev)) {
+    placeDevices(root, devices, { canMakeNodes: context.isPrivileged, onlyBound: onlyBoundDevices });
+  }
 
   stage("open the console");
   const terminal = context.stdio === "terminal" ? openConsole(root, mounts, link, context) : undefined;
@@ -150,12 +150,11 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   stage("protect kernel files");
   protectPaths(root, spec.linux.readonlyPaths);
   maskPaths(root, spec.linux.maskedPaths, () => cloneMount("", false, nullDevice));
-  close(nullDevice);
-  // the others were closed when they were attached
-  for (const one of mounts) if (one.type === "devpts" || one.type === "proc") close(one.fd);
 
   stage("change the root");
   pivotInto(root);
+  // Everything that was opened on the way, of the host as well, goes at once.
+  closeAllExcept([control, ...kept, ...(terminal === undefined ? [] : [terminal])]);
 
   stage("find the user");
   using inside = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -180,6 +179,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
     user,
     seccomp: decodeFilter(annex),
     canSetGroups: !annex.fakeOwnership,
+    boundingSet: status.boundingSet,
   });
   stage("enter the working directory");
   enterWorkdir(inside.number, spec.process.cwd);
@@ -234,12 +234,11 @@ function openConsole(
 
 /** The root becomes `root`, and nothing of the host's tree stays reachable. @see pivot_root(2), NOTES */
 function pivotInto(root: number): void {
-  using host = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   fchdir(root);
   pivot_root(".", ".");
-  fchdir(host.number);
+  fchdir(host);
   mount(null, ".", null, MS_REC | MS_SLAVE);
   umount2(".", MNT_DETACH);
   chdir("/");
-  close(root);
 }

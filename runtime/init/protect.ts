@@ -2,13 +2,13 @@
  * Hides or write-protects kernel files that a container must not reach.
  *
  * Each path is opened once, by descriptor and inside the root; what covers it is a device proven to be
- * /dev/null or an empty read-only tmpfs (CVE-2025-31133).
+ * /dev/null or an empty read-only tmpfs (CVE-2025-31133). Descriptors stay open, as in `attachMounts`.
  *
  * @see OCI runtime-spec config-linux.md, masked paths, readonly paths
  */
 
 import { EINVAL, isErrno } from "../../ffi/errno.ts";
-import { Fd, fstat } from "../../ffi/file.ts";
+import { fstat } from "../../ffi/file.ts";
 import { filesystemType, mount_setattr } from "../../ffi/mount.ts";
 import { AT_EMPTY_PATH, AT_RECURSIVE, O_PATH } from "../../ffi/constants/fcntl.ts";
 import {
@@ -26,14 +26,15 @@ import { tryOpenInRoot } from "../rootfs/in_root.ts";
 
 /** Covers each path: a folder with an empty tmpfs, a file with the null device that `nullDevice` is a clone of. */
 export function maskPaths(root: number, paths: readonly string[], openNullDevice: () => number): void {
+  let empty: number | undefined;
   for (const path of paths) {
     const found = tryOpenInRoot(root, path, O_PATH);
     if (found === undefined) continue;
-    using target = new Fd(found);
-    checkGenuine(target.number, path);
-    const isFolder = (fstat(target.number).mode & S_IFMT) === S_IFDIR;
-    using cover = new Fd(isFolder ? emptyFolder() : openNullDevice());
-    attach(cover.number, target.number);
+    checkGenuine(found, path);
+    const isFolder = (fstat(found).mode & S_IFMT) === S_IFDIR;
+    if (!isFolder) attach(openNullDevice(), found);
+    else if (empty === undefined) attach(empty = emptyFolder(), found);
+    else attach(cloneMount("", false, empty), found);
   }
 }
 
@@ -42,11 +43,10 @@ export function protectPaths(root: number, paths: readonly string[]): void {
   for (const path of paths) {
     const found = tryOpenInRoot(root, path, O_PATH);
     if (found === undefined) continue;
-    using target = new Fd(found);
-    checkGenuine(target.number, path);
-    using clone = new Fd(cloneRecursive(target.number));
-    mount_setattr(clone.number, "", AT_EMPTY_PATH | AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
-    attach(clone.number, target.number);
+    checkGenuine(found, path);
+    const clone = cloneRecursive(found);
+    mount_setattr(clone, "", AT_EMPTY_PATH | AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
+    attach(clone, found);
   }
 }
 
