@@ -5,7 +5,7 @@
  */
 
 import { cstring } from "./cstring.ts";
-import { check, retry } from "./errno.ts";
+import { check, ENOENT, ENOTDIR, errno, retry } from "./errno.ts";
 import { libc, SYSCALL } from "./libc.ts";
 import {
   AT_EMPTY_PATH,
@@ -69,6 +69,17 @@ export function openat2(dirfd: number, path: Path, flags: number, resolve: numbe
   }
 }
 
+/** As `openat2`, or undefined where nothing is there (ENOENT, ENOTDIR): no exception is made for what is common. */
+export function tryOpenat2(dirfd: number, path: Path, flags: number, resolve: number): number | undefined {
+  how[0] = BigInt(flags >>> 0);
+  how[1] = 0n;
+  how[2] = BigInt(resolve);
+  const fd = libc("file").openat2(SYSCALL.openat2, dirfd, cstring(path), bytes(how), 24n);
+  if (fd !== -1) return fd;
+  const code = errno();
+  return code === ENOENT || code === ENOTDIR ? undefined : openat2(dirfd, path, flags, resolve);
+}
+
 /** @see close(2); a failure is of no use to a caller and is dropped. */
 export function close(fd: number): void {
   libc("file").close(fd);
@@ -79,10 +90,18 @@ export function close_range(first: number, last = 0xffffffff): void {
   check("close_range", libc("file").close_range(SYSCALL.close_range, first, last, 0));
 }
 
+/** Descriptors that `closeAllExcept` leaves alone. */
+const alwaysKept: number[] = [];
+
+/** Keeps descriptors open in this process and its children, up to an execve. */
+export function keepOpen(fds: readonly number[]): void {
+  alwaysKept.push(...fds);
+}
+
 /** Closes every descriptor from 3 on but these: what a forked child does first. */
 export function closeAllExcept(kept: readonly number[]): void {
   let first = 3;
-  for (const fd of [...kept].sort((a, b) => a - b)) {
+  for (const fd of [...kept, ...alwaysKept].sort((a, b) => a - b)) {
     if (fd < first) continue;
     if (fd > first) close_range(first, fd - 1);
     first = fd + 1;

@@ -13,16 +13,26 @@ import { USER_SPACE_END } from "./arch.ts";
 import { check } from "./errno.ts";
 import { libc, openFamilies } from "./libc.ts";
 import { _exit } from "./process.ts";
+import { findRuntimeFiles, sealRuntimeFiles } from "./runtime_files.ts";
 
 /** Advice value of madvise(2). */
 const MADV_DOFORK = 11;
 
-/** Where the kernel's own pages begin and end, read once: parsing /proc/self/maps later would allocate. */
-let kernelPages: { start: bigint; end: Deno.PointerValue; rest: bigint } | undefined;
+/** Where the kernel's own pages begin and end. */
+interface KernelPages {
+  start: bigint;
+  end: Deno.PointerValue;
+  rest: bigint;
+}
 
-function findKernelPages(): { start: bigint; end: Deno.PointerValue; rest: bigint } {
+/** They stay where they are, so they are looked for once. */
+let kernelPages: KernelPages | undefined;
+/** A child's children have nothing more to seal. */
+let isSealed = false;
+
+function findKernelPages(maps: string): KernelPages {
   let [start, end] = [0n, 0n];
-  for (const line of Deno.readTextFileSync("/proc/self/maps").split("\n")) {
+  for (const line of maps.split("\n")) {
     const match = /^([0-9a-f]+)-([0-9a-f]+) .*\[(?:vvar|vvar_vclock|vdso)\]$/.exec(line);
     if (!match) continue;
     start ||= BigInt(`0x${match[1]}`);
@@ -34,8 +44,14 @@ function findKernelPages(): { start: bigint; end: Deno.PointerValue; rest: bigin
 
 /** Does ahead of time what `fork` needs: symbols and the place of the vdso. */
 export function prepareFork(): void {
-  openFamilies("errno", "fork");
-  kernelPages ??= findKernelPages();
+  openFamilies("errno", "fork", "file", "memory");
+  kernelPages ??= findKernelPages(Deno.readTextFileSync("/proc/self/maps"));
+  loadRuntimeParts();
+}
+
+/** Deno loads some of its own parts at their first use, which must not be in a child. */
+function loadRuntimeParts(): void {
+  atob("");
 }
 
 /**
@@ -45,12 +61,18 @@ export function prepareFork(): void {
  */
 export function fork(): number {
   prepareFork();
+  const files = isSealed ? undefined : findRuntimeFiles(Deno.readTextFileSync("/proc/self/maps"));
   const { start, end, rest } = kernelPages!;
   const symbols = libc("fork");
   // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.
   symbols.madvise(null, start, MADV_DOFORK);
   symbols.madvise(end, rest, MADV_DOFORK);
-  return check("fork", symbols.fork());
+  const pid = check("fork", symbols.fork());
+  if (pid === 0 && files) {
+    isSealed = true;
+    sealRuntimeFiles(files);
+  }
+  return pid;
 }
 
 /**

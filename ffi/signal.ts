@@ -23,10 +23,13 @@ export function signalSet(signals: readonly number[]): Uint8Array<ArrayBuffer> {
 /** struct kernel_sigaction { handler; flags; restorer; mask; } of all zeros: SIG_DFL. */
 const DEFAULT_ACTION = new Uint8Array(32);
 
-/** Every signal back to its default action: what execve(2) leaves ignored stays ignored otherwise. */
-export function resetSignalDispositions(): void {
+/**
+ * Ignored signals back to their default action, which an execve(2) would leave ignored; `ignored` is the
+ * mask of /proc/self/status. Handlers need nothing: execve(2) resets them.
+ */
+export function resetSignalDispositions(ignored: bigint): void {
   for (let signal = 1; signal <= LAST_SIGNAL; signal++) {
-    // SIGKILL and SIGSTOP refuse, and are at their default anyway.
+    if (!(ignored >> BigInt(signal - 1) & 1n)) continue;
     libc("signal").rt_sigaction(signal, DEFAULT_ACTION, null, SIGSET_BYTES);
   }
 }

@@ -1,12 +1,9 @@
 /**
- * Puts what is always loaded together into one file, and past Deno's module loader.
+ * Puts what is always loaded together into one file.
  *
  * esbuild cuts a chunk for every set of entry points that share code, so that `skiff run` would read seventy
  * files, at 0.3 ms each. A group is named by the sources that lead to it; a chunk belongs to the first group
  * that needs it statically. Other files' imports of merged chunks are pointed to the group's file.
- *
- * Deno parses a module once more than V8 does, to find its imports: 5 ms for 100 KB. So the group's code lies
- * in a text beside it (`start.txt`), a function that a small module (`start.js`) evaluates.
  */
 import * as esbuild from "esbuild";
 
@@ -44,11 +41,6 @@ export async function mergeChunks(
     await Deno.remove(`${folder}/${name}`);
   }
   for (const [name, source] of sources) sources.set(name, pointToGroups(source, groupOf));
-  for (const { name } of groups) {
-    const { facade, text } = evaluated(name, sources.get(name)!);
-    sources.set(name, facade);
-    sources.set(textName(name), text);
-  }
   for (const [name, source] of sources) await Deno.writeTextFile(`${folder}/${name}`, source);
   return [...sources.keys()].sort();
 }
@@ -131,48 +123,6 @@ function importedNames(list: string): [from: string, to: string][] {
     const [from, to] = one.trim().split(/\s+as\s+/);
     return [from!, to ?? from!];
   });
-}
-
-/** A module as a function of its imports that returns its exports, and the module that calls it. */
-function evaluated(name: string, source: string): { facade: string; text: string } {
-  const modules: string[] = [];
-  const bindings: string[] = [];
-  let exported: [local: string, name: string][] = [];
-  const body = source
-    .replace(/\bimport\s*\{([^}]*)\}\s*from\s*"([^"]+)";?/g, (_, names: string, path: string) => {
-      if (!modules.includes(path)) modules.push(path);
-      for (const [from, to] of importedNames(names)) {
-        bindings.push(`${to}=$modules[${modules.indexOf(path)}].${from}`);
-      }
-      return "";
-    })
-    .replace(/\bimport\s*"([^"]+)";?/g, (_, path: string) => {
-      if (!modules.includes(path)) modules.push(path);
-      return "";
-    })
-    .replace(/\bexport\s*\{([^}]*)\};?\s*$/, (_, names: string) => {
-      exported = importedNames(names);
-      return "";
-    })
-    .replace(/\bimport\(/g, "$import(")
-    .replace(/\bimport\.meta\b/g, "$meta");
-  const unknown = /(^|[;\n])\s*(import|export)\b.{0,60}/.exec(body);
-  if (unknown) throw new Error(`${name} has more than can be evaluated: ${unknown[0]}`);
-  const head = bindings.length > 0 ? `const ${bindings.join(",")};` : "";
-  const tail = `return{${exported.map(([local, to]) => `${to}:${local}`).join(",")}}`;
-  return {
-    text: `(function($import,$meta,$modules){"use strict";${head}${body}\n${tail}})\n//# sourceURL=${name}`,
-    facade: [
-      ...modules.map((path, index) => `import*as m${index} from"${path}";`),
-      `const e=(0,eval)(Deno.readTextFileSync(import.meta.dirname+"/${textName(name)}"))`,
-      `((s)=>import(s),import.meta,[${modules.map((_, index) => `m${index}`).join(",")}]);`,
-      `export const ${exported.map(([, to]) => `${to}=e.${to}`).join(",")};`,
-    ].join(""),
-  };
-}
-
-function textName(name: string): string {
-  return name.replace(/\.js$/, ".txt");
 }
 
 /** Rewrites imports of merged chunks, static and dynamic. */

@@ -53,17 +53,18 @@ export function cloneMount(path: string, isRecursive: boolean, dirfd = AT_FDCWD)
   return open_tree(dirfd, path, flags | (path === "" ? AT_EMPTY_PATH : 0));
 }
 
-/** Gives a detached bind mount its flags and propagation, private where no word says otherwise. */
+/**
+ * Gives a detached bind mount its flags and propagation, private where no word says otherwise.
+ *
+ * `rw` on a mount whose read-only flag is locked cannot be granted; the kernel says EPERM.
+ */
 export function configureBind(fd: number, words: MountWords): void {
-  const recursive = words.isRecursive ? AT_RECURSIVE : 0;
+  // Where the copy is not recursive there is one mount, and the flag changes nothing.
   mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, {
-    set: 0,
-    clear: 0,
+    set: words.set,
+    clear: words.clear,
     propagation: words.propagation || MS_PRIVATE,
   });
-  if (words.set === 0 && words.clear === 0) return;
-  // `rw` on a mount whose read-only flag is locked cannot be granted; the kernel says EPERM.
-  mount_setattr(fd, "", AT_EMPTY_PATH | recursive, { set: words.set, clear: words.clear });
 }
 
 /** Puts a detached mount on the file or folder that `target` is open on. */

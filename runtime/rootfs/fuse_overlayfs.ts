@@ -6,6 +6,7 @@ import { forkChild } from "../../ffi/fork.ts";
 import { filesystemType } from "../../ffi/mount.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import { execve, getpid, getppid, prctl, waitpid } from "../../ffi/process.ts";
+import { ownStatus } from "../../ffi/own_status.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { O_CLOEXEC, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
@@ -42,7 +43,7 @@ export function mountFuseOverlay(plan: Extract<RootfsPlan, { kind: "fuse-overlay
     dup2(said.number, 2);
     closeAllExcept([]);
     setSignalMask([]);
-    resetSignalDispositions();
+    resetSignalDispositions(ownStatus().ignoredSignals);
     // Its process would keep the monitor's mount namespace alive, and so the mount, after a kill -9.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() !== parent) return 1;

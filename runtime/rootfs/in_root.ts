@@ -6,8 +6,8 @@
  * @see openat2(2), RESOLVE_IN_ROOT
  */
 
-import { EEXIST, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
-import { close, fchownat, Fd, fstat, mkdirat, openat, openat2 } from "../../ffi/file.ts";
+import { EEXIST, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { close, fchownat, Fd, fstat, mkdirat, openat, openat2, tryOpenat2 } from "../../ffi/file.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
@@ -32,12 +32,7 @@ export function openInRoot(root: number, path: string, flags: number, mode = 0):
 
 /** As `openInRoot`, or undefined where nothing is there. */
 export function tryOpenInRoot(root: number, path: string, flags: number): number | undefined {
-  try {
-    return openInRoot(root, path, flags);
-  } catch (error) {
-    if (isErrno(error, ENOENT, ENOTDIR)) return undefined;
-    throw error;
-  }
+  return tryOpenat2(root, path.replace(/^\/+/, "") || ".", flags | O_CLOEXEC, RESOLVE);
 }
 
 /** Who owns what is made on the way. */
@@ -55,12 +50,8 @@ export interface Owner {
  * @returns an O_PATH descriptor
  */
 export function ensureFolderInRoot(root: number, path: string, mode = 0o755, owner?: Owner): number {
-  const existing = tryOpenInRoot(root, path, O_PATH);
-  if (existing !== undefined) {
-    if ((fstat(existing).mode & S_IFMT) === S_IFDIR) return existing;
-    close(existing);
-    throw new SkiffError(`create folder ${path}: it exists and is not a folder`);
-  }
+  const existing = tryOpenInRoot(root, path, O_PATH | O_DIRECTORY);
+  if (existing !== undefined) return existing;
   const { parent, name } = splitPath(path);
   using at = new Fd(ensureFolderInRoot(root, parent, mode, owner));
   try {
@@ -70,7 +61,12 @@ export function ensureFolderInRoot(root: number, path: string, mode = 0o755, own
     if (!isErrno(error, EEXIST)) throw error;
   }
   // The name itself may have become (or dangle as) a link: it is resolved inside the root as well.
-  return openInRoot(root, path, O_PATH | O_DIRECTORY);
+  try {
+    return openInRoot(root, path, O_PATH | O_DIRECTORY);
+  } catch (error) {
+    if (!isErrno(error, ENOTDIR)) throw error;
+    throw new SkiffError(`create folder ${path}: it exists and is not a folder`);
+  }
 }
 
 /** Opens a file inside the root, making an empty one (and its folders) where there is none. O_PATH. */
