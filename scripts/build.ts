@@ -19,13 +19,10 @@ interface Options {
 const root = new URL("..", import.meta.url).pathname;
 
 /**
- * How the runtime is started. --no-code-cache: the chunks are small, and the cache is a database that a
- * hundred starts at once would queue for. The first V8 flag is what makes fork possible (ARCHITECTURE, fork
- * under V8); by the second a monitor gives memory back that it inherited.
- */
-/**
- * `--no-lazy`: everything is compiled at the first start and comes from the code cache from then on, in forked
- * children as well. The larger young generation spares a collection before the fork.
+ * How the runtime is started. `--single-threaded` is what makes fork possible (see ffi/fork.ts); with
+ * `--expose-gc` a monitor gives memory back that it inherited; by `--no-lazy` everything is compiled at the first
+ * start and comes from Deno's code cache from then on, in forked children as well; the larger young generation
+ * spares a collection before the fork.
  */
 const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=16";
 const RUN_FLAGS = `-A --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
