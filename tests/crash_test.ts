@@ -105,7 +105,7 @@ hostTest("a killed monitor takes its container along, and the next command tells
   const id = await host.ok("run", "-d", "--network", "none", "--name", "c", "host", "sleep", "600");
   const inspect = async () => JSON.parse(await host.ok("container", "inspect", id))[0].State;
   const state = await inspect();
-  Deno.kill(state.ConmonPid, "SIGKILL");
+  host.kill9(state.ConmonPid);
   await waitFor("init has died with its monitor", () => !isAlive(state.Pid));
   const after = await inspect();
   assertEquals([after.Status, after.ExitCode, after.Pid], ["exited", 137, 0]);
@@ -120,7 +120,7 @@ hostTest("a killed monitor takes its container along, and the next command tells
 hostTest("a --rm container whose monitor was killed is gone after the next ps", {}, async (host) => {
   const id = await host.ok("run", "-d", "--rm", "--network", "none", "host", "sleep", "600");
   const [{ State: state }] = JSON.parse(await host.ok("container", "inspect", id));
-  Deno.kill(state.ConmonPid, "SIGKILL");
+  host.kill9(state.ConmonPid);
   await waitFor("init has died with its monitor", () => !isAlive(state.Pid));
   await host.ok("ps", "-a");
   assertEquals(await host.ok("ps", "-aq"), "");

@@ -9,6 +9,7 @@ import {
   PtySession,
   waitFor,
 } from "./harness.ts";
+import { processesOf } from "./leaks.ts";
 
 hostTest("a program runs as the unprivileged user in a home of its own", {}, async (host) => {
   const { code, stdout } = await host.sh('id -u; echo "$HOME"; ulimit -Sn; exit 3');
@@ -82,4 +83,31 @@ hostTest("umoci unpacks the made image as it was described", {
   assertEquals(success, true);
   assertEquals(Deno.readLinkSync(`${host.folder}/bundle/rootfs/bin/sh`), "busybox");
   assertEquals(Deno.statSync(`${host.folder}/bundle/rootfs/tmp`).mode! & 0o7777, 0o1777);
+});
+
+Deno.test("a process that only sees a mount of the test's, or is another user's, is left alone", async () => {
+  const host = await Host.make();
+  const { folder, ids } = host;
+  // looks just like a leak but for its user: root runs it in the folder, with the mark
+  const others = new Deno.Command("/bin/sleep", {
+    args: ["1000"],
+    cwd: folder,
+    env: ids.uid === Deno.uid() ? {} : { SKIFF_TEST_FOLDER: folder },
+    clearEnv: true,
+  }).spawn();
+  try {
+    const found = processesOf({ folder, ids, containers: [] }).map(({ pid }) => pid);
+    assertEquals(found.includes(others.pid), ids.uid === Deno.uid());
+    const asRoot = processesOf({
+      folder,
+      ids: { uid: 0, gid: 0, subuid: 0, subuidCount: 0 },
+      containers: [],
+    });
+    assertEquals(asRoot.map(({ pid }) => pid), ids.uid === Deno.uid() ? [] : [others.pid]);
+    assertMatch(await messageOf(() => host.kill9(1)), /^1 is no process of this test$/);
+  } finally {
+    others.kill("SIGKILL");
+    await others.status;
+    await host.close();
+  }
 });

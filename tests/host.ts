@@ -1,7 +1,7 @@
 /** One test's place on the machine: a home, an environment and the executable, as the unprivileged test user. */
 import { BASE, type ImageName, makeBase, sharedImage, sharedRegistry } from "./fixtures.ts";
 import { type BuiltImage, type ImageSpec, makeImage, pushImage } from "./images.ts";
-import { mountsOf, processesOf } from "./leaks.ts";
+import { killLeft, MARK, mountsOf, type Owner, processesOf } from "./leaks.ts";
 import type { LocalRegistry } from "./local_registry.ts";
 import { type TestIds, testIds } from "./needs.ts";
 import { PtySession } from "./pty.ts";
@@ -63,7 +63,7 @@ export class Host {
       LANG: "C.UTF-8",
       XDG_CACHE_HOME: `${BASE}/cache`,
       // by it the leak check knows what this test started
-      SKIFF_TEST_FOLDER: folder,
+      [MARK]: folder,
       ...options.env,
     };
   }
@@ -266,6 +266,14 @@ export class Host {
     }
   }
 
+  /** Kills a process of this test that skiff named, and nothing else: a wrong number must not hit others. */
+  kill9(pid: number): void {
+    const owner = { folder: this.folder, ids: this.ids, containers: this.containers() };
+    const process = processesOf(owner).find((one) => one.pid === pid);
+    if (process === undefined) throw new Error(`${pid} is no process of this test`);
+    killLeft(process);
+  }
+
   /** Removes the containers and the files; fails if a process or a mount of this test is left. */
   async close(): Promise<void> {
     const complaints: string[] = [];
@@ -277,20 +285,19 @@ export class Host {
       }
     }
     const end = Date.now() + 5000;
-    let processes = processesOf(this.folder);
+    const owner: Owner = { folder: this.folder, ids: this.ids, containers: left };
+    let processes = processesOf(owner);
     while (processes.length > 0 && Date.now() < end) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      processes = processesOf(this.folder);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      processes = processesOf(owner);
     }
-    for (const { pid, command } of processes) {
-      complaints.push(`process ${pid} is left: ${command}`);
-      try {
-        Deno.kill(pid, "SIGKILL");
-      } catch { /* it has ended meanwhile */ }
+    for (const process of processes) {
+      complaints.push(`process ${process.pid} is left: ${process.command}`);
+      killLeft(process);
     }
-    for (const line of mountsOf(this.folder)) {
-      complaints.push(`mount is left: ${line}`);
-      new Deno.Command("umount", { args: ["-l", line.split(" ")[4]!] }).outputSync();
+    for (const point of mountsOf(this.folder)) {
+      complaints.push(`mount is left: ${point}`);
+      new Deno.Command("umount", { args: ["-l", point] }).outputSync();
     }
     if (Deno.env.get("SKIFF_TEST_KEEP") === "1") console.error(`kept: ${this.folder}`);
     else await this.#removeFiles();

@@ -6,6 +6,7 @@ import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../ffi/constants/socke
 import { close, closeAllExcept, flock, open, pipe2, readAsync } from "../ffi/file.ts";
 import { forkChild } from "../ffi/fork.ts";
 import { openFamilies } from "../ffi/libc.ts";
+import { ownStatus } from "../ffi/own_status.ts";
 import { execve, kill, pidfd_open, setsid, waitpidAsync } from "../ffi/process.ts";
 import { resetSignalDispositions, setSignalMask } from "../ffi/signal.ts";
 import { listenUnix } from "../ffi/socket.ts";
@@ -136,7 +137,7 @@ function becomeShell(script: string, control: number, stdio: InitStreams): never
   closeAllExcept([control, ...(stdio === "terminal" ? [] : Object.values(stdio))]);
   const link = new MonitorLink(control);
   setSignalMask([]);
-  resetSignalDispositions();
+  resetSignalDispositions(ownStatus().ignoredSignals);
   setsid();
   if (stdio === "terminal") {
     const { master } = openTerminal("/dev/ptmx");

@@ -207,7 +207,9 @@ Deno.test("a grandchild that keeps the pipes open delays nothing", async () => {
   await using monitor = MonitorFixture.start({ script: "sleep 30 & echo $!; exit 0" });
   await monitor.ended();
   const { stdout } = await logged(monitor);
-  Deno.kill(Number(stdout), "SIGKILL");
+  const left = Number(stdout);
+  assertEquals(Deno.readTextFileSync(`/proc/${left}/comm`), "sleep\n");
+  Deno.kill(left, "SIGKILL");
 });
 
 for (const driver of ["k8s-file", "json-file"] as const) {

@@ -135,7 +135,7 @@ hostTest("as root, a container ends with its monitor and leaves no mount", {
   const { monitorPid, initPid } = JSON.parse(
     Deno.readTextFileSync(`${host.data}/containers/${id}/state.json`),
   );
-  Deno.kill(monitorPid, "SIGKILL");
+  host.kill9(monitorPid);
   await waitFor("the end of init", () => !/^State:\s+[^ZX]/m.test(statusOf(initPid)));
   assertEquals((await host.ok("wait", id)).trim(), "137");
   assert(!Deno.readTextFileSync("/proc/self/mountinfo").includes(id));
