@@ -58,15 +58,27 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return digest.toHex();
 }
 
-/** A `node_modules` made of links into Deno's cache, by which esbuild finds what deno.lock pins. */
-async function linkPackages(folder: string): Promise<void> {
+/**
+ * A `node_modules` made of links into Deno's cache, by which esbuild finds what deno.lock pins. Its place is
+ * always the same below the checkout: chunks are named by a hash that paths go into.
+ */
+async function linkPackages(): Promise<string> {
+  const lock = await Deno.readFile(`${root}deno.lock`);
+  const packages = `${root}.deno/packages-${(await sha256(lock)).slice(0, 16)}`;
+  const isReachable = (path: string) => Deno.stat(path).then(() => true, () => false);
+  if (await isReachable(`${packages}/node_modules/commander/package.json`)) return packages;
+  await Deno.remove(packages, { recursive: true }).catch(() => {}); // links into a cache that is gone
   const { npmCache } = JSON.parse(await output(Deno.execPath(), ["info", "--json"]));
-  const { npm } = JSON.parse(await Deno.readTextFile(`${root}deno.lock`));
+  const { npm } = JSON.parse(new TextDecoder().decode(lock));
+  const fresh = `${packages}.${Deno.pid}`;
   for (const key of Object.keys(npm)) {
     const [, name, version] = key.match(/^(@?[^@]+)@([^_]+)/) ?? fail(`deno.lock: cannot read ${key}`);
-    await Deno.mkdir(`${folder}/node_modules/${name}`.replace(/\/[^/]+$/, ""), { recursive: true });
-    await Deno.symlink(`${npmCache}/registry.npmjs.org/${name}/${version}`, `${folder}/node_modules/${name}`);
+    await Deno.mkdir(`${fresh}/node_modules/${name}`.replace(/\/[^/]+$/, ""), { recursive: true });
+    await Deno.symlink(`${npmCache}/registry.npmjs.org/${name}/${version}`, `${fresh}/node_modules/${name}`);
   }
+  // another build may have been faster
+  await Deno.rename(fresh, packages).catch(() => Deno.remove(fresh, { recursive: true }));
+  return packages;
 }
 
 /** While the tree grows, a quick build leaves out what is not written yet; calling it then fails. */
@@ -108,7 +120,7 @@ const HOT_GROUPS: Group[] = [
 
 /** Bundles the program into `folder`/bundle and returns its file names, sorted. */
 async function bundle(folder: string, options: Options): Promise<string[]> {
-  await linkPackages(folder);
+  const packages = await linkPackages();
   const result = await esbuild.build({
     entryPoints: { main: options.entry },
     outdir: `${folder}/bundle`,
@@ -120,7 +132,7 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     conditions: ["deno", "import", "default"],
     mainFields: ["module", "main"],
     external: ["node:*"],
-    nodePaths: [`${folder}/node_modules`],
+    nodePaths: [`${packages}/node_modules`],
     preserveSymlinks: true,
     minify: !options.dev,
     keepNames: false,
