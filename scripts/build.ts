@@ -103,19 +103,19 @@ function hideDynamicImports(path: string): void {
   Deno.writeTextFileSync(path, source.replace(/\bimport\(("\.\/[^"]+")\)/g, 'import([$1].join(""))'));
 }
 
-/** What every command loads, what listing containers adds, and what starting a container and a program in it loads besides. */
+/** What every command loads, and what listing, running a program in a container and starting one load besides. */
 const HOT_GROUPS: Group[] = [
   { name: "core.js", sources: ["cli/main.ts", "runtime/state/db.ts"] },
   { name: "list.js", sources: ["cli/commands/ps.ts"] },
   {
-    name: "start.js",
+    name: "exec.js",
     sources: [
-      "cli/commands/run.ts",
       "cli/commands/exec.ts",
-      "runtime/container/start.ts",
+      "runtime/container/start_exec.ts",
       "runtime/security/precompiled/x86_64_default.ts",
     ],
   },
+  { name: "start.js", sources: ["cli/commands/run.ts", "runtime/container/start.ts"] },
 ];
 
 /** Bundles the program into `folder`/bundle and returns its file names, sorted. */

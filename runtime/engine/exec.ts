@@ -51,7 +51,7 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
       machine: MACHINE,
       kernelRelease: Deno.osRelease(),
     }),
-    import("../container/start.ts"),
+    import("../container/start_exec.ts"),
   ]);
   const sessionId = randomId();
   const sessionDir = `${containerDir}/exec/${sessionId}`;

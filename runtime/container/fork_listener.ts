@@ -1,0 +1,74 @@
+/**
+ * Forks a monitor that listens on a socket already bound, and hears from it once.
+ *
+ * ```
+ *  command                              monitor
+ *    listen, fork ────────────────────▶   sets up
+ *    reads one ReadyMessage ◀──────────   the program runs, or why it does not
+ * ```
+ */
+
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/socket.ts";
+import { close, pipe2, readAsync } from "../../ffi/file.ts";
+import { forkChild, prepareFork } from "../../ffi/fork.ts";
+import { listenUnix } from "../../ffi/socket.ts";
+import { SkiffError } from "../errors.ts";
+import type { ReadyMessage } from "../monitor/records.ts";
+
+const BACKLOG = 64;
+const READY_LIMIT_BYTES = 65536;
+
+export interface ForkedMonitor {
+  pid: number;
+  /** Resolves when the program runs or is known not to. To be awaited: the monitor watches this command by it. */
+  ready: Promise<ReadyMessage>;
+}
+
+/** Binds the socket, so that a client can connect at once, and forks who will accept. */
+export function forkListener(
+  socketPath: string,
+  inherited: number[],
+  child: (fds: { listen: number; ready: number }) => never,
+): ForkedMonitor {
+  const open = [...inherited];
+  try {
+    removeSocket(socketPath);
+    const listen = listenUnix(socketPath, BACKLOG, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
+    open.push(listen);
+    const [readyRead, ready] = pipe2(O_CLOEXEC);
+    open.push(ready);
+    prepareFork();
+    const pid = forkChild(() => child({ listen, ready }));
+    return { pid, ready: readReady(readyRead) };
+  } finally {
+    for (const fd of open) close(fd);
+  }
+}
+
+async function readReady(fd: number): Promise<ReadyMessage> {
+  try {
+    const chunks: Uint8Array[] = [];
+    for (let total = 0; total < READY_LIMIT_BYTES;) {
+      const buffer = new Uint8Array(4096);
+      const length = await readAsync(fd, buffer);
+      if (length === 0) break;
+      chunks.push(buffer.subarray(0, length));
+      total += length;
+    }
+    const text = new TextDecoder().decode(await new Blob(chunks as BlobPart[]).arrayBuffer());
+    if (text === "") throw new SkiffError("start container: the monitor ended before the program ran");
+    return JSON.parse(text);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Where a socket is left of an earlier run. */
+export function removeSocket(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
