@@ -111,6 +111,10 @@ hostTest("every kind of namespace is the container's own", { needs: [...NEEDS, "
   assertEquals(shared(await links("--network", `container:${id}`), one), ["net", "user"]);
   for (const userns of ["keep-id", "nomap"]) {
     assertEquals(shared(await links("--userns", userns), [...outside, ...one]), []);
+    const joined = ["--network", `container:${id}`, "--userns", userns];
+    assertEquals(shared(await links(...joined), one), ["net"]);
+    const joining = await host.ok("run", "-d", ...joined, image, "sleep", "600");
+    assertEquals(shared((await host.ok("exec", joining, ...show)).split("\n"), one), ["net"]);
     const nested = await host.ok("run", "-d", "--network", "none", "--userns", userns, image, "sleep", "600");
     const [first, second] = [await host.ok("exec", nested, ...show), await host.ok("exec", nested, ...show)];
     assertEquals([shared(first.split("\n"), one), first], [[], second]);

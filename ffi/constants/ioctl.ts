@@ -14,3 +14,5 @@ export const IFF_UP = 0x1;
 export const IFF_RUNNING = 0x40;
 /** Gives the user namespace that owns a namespace file. @see ioctl_nsfs(2) */
 export const NS_GET_USERNS = 0xb701;
+/** Gives the user namespace around a user namespace. */
+export const NS_GET_PARENT = 0xb702;

@@ -7,7 +7,7 @@
  * @see setns(2), by pidfd; OCI runtime-spec runtime.md, exec
  */
 
-import { close, closeAllExcept, fchownat, Fd, open, statx } from "../../ffi/file.ts";
+import { close, closeAllExcept, fchownat, Fd, fstat, ioctl, open, statx } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { filesystemType } from "../../ffi/mount.ts";
 import { setns } from "../../ffi/namespaces.ts";
@@ -24,8 +24,16 @@ import { setProcessTitle } from "../../ffi/process_title.ts";
 import { ownStatus } from "../../ffi/own_status.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+  O_RDONLY,
+} from "../../ffi/constants/fcntl.ts";
 import { DEVPTS_SUPER_MAGIC } from "../../ffi/constants/mount.ts";
+import { NS_GET_PARENT } from "../../ffi/constants/ioctl.ts";
 import { PR_SET_DUMPABLE } from "../../ffi/constants/prctl.ts";
 import {
   CLONE_NEWCGROUP,
@@ -81,6 +89,9 @@ export function spawnExec(plan: ExecPlan, stdio: InitStdio): ExecHandle {
   const init = openInit(plan);
   const joined = namespacesToJoin(plan.initPid);
   prctl(PR_SET_DUMPABLE, 0);
+  const early = plan.nestedUserns && joined & CLONE_NEWUSER
+    ? joinSharedNetwork(init, plan.initPid, joined)
+    : 0;
   const first = joined & (CLONE_NEWUSER | CLONE_NEWPID);
   // The copy of this process that the container can list must not carry the command's words.
   setProcessTitle("skiff: exec");
@@ -88,7 +99,7 @@ export function spawnExec(plan: ExecPlan, stdio: InitStdio): ExecHandle {
   const [control, ownControl] = openControl();
   const monitorPid = getpid();
   const pid = forkChild(() =>
-    runExec({ plan, stdio, init, monitorPid, control: ownControl, joined: joined & ~first })
+    runExec({ plan, stdio, init, monitorPid, control: ownControl, joined: joined & ~first & ~early })
   );
   close(ownControl);
   close(init);
@@ -124,6 +135,24 @@ function startTime(pid: number): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The network of a container whose user namespace is nested may be another container's, and so belong to the
+ * user's shared namespace: it is joined from there, since the nested one has no rights over it.
+ *
+ * @returns CLONE_NEWNET where that was joined. @see ioctl_ns(2)
+ */
+function joinSharedNetwork(init: number, pid: number, joined: number): number {
+  if (!(joined & CLONE_NEWNET)) return 0;
+  using nested = new Fd(open(`/proc/${pid}/ns/user`, O_RDONLY | O_CLOEXEC));
+  using shared = new Fd(ioctl(nested.number, NS_GET_PARENT, 0));
+  // As real root, one is in it already.
+  if (fstat(shared.number).ino !== statx(AT_FDCWD, "/proc/self/ns/user").ino) {
+    setns(shared.number, CLONE_NEWUSER);
+  }
+  setns(init, CLONE_NEWNET);
+  return CLONE_NEWNET;
 }
 
 /** Joining a namespace one is in already may be forbidden (host network) or invalid (user). */

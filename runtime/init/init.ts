@@ -194,19 +194,33 @@ function describeFailure(stage: string, error: unknown): SetupFailure {
   return error instanceof ExecuteError ? error.failure : describeSetupFailure(stage, error);
 }
 
-function enterNamespaces({ plan: { spec, annex } }: InitContext): void {
+function enterNamespaces({ plan }: InitContext): void {
+  const { spec, annex } = plan;
+  const own = spec.linux.namespaces.filter((one) =>
+    !one.path && !annex.join.some((other) => other.type === one.type)
+  );
+  // Opened first: from the new mount namespace on, /proc may be another.
+  const join = annex.nestedUserns ? undefined : openJoinedNamespaces(plan);
+  unshare(own.reduce((flags, one) => flags | (NAMESPACE_FLAGS[one.type] ?? 0), CLONE_NEWNS));
+  join?.();
+}
+
+/**
+ * Opens the namespaces of others that the plan joins, and gives what enters them.
+ *
+ * They belong to the user's shared namespace, so that whoever goes into a nested one joins them before.
+ */
+export function openJoinedNamespaces({ annex }: InitPlan): () => void {
   const joined = annex.join.filter((one) => one.type !== "pid").map((one) => ({
     fd: open(one.path, O_RDONLY | O_CLOEXEC),
     type: one.type,
   }));
-  const own = spec.linux.namespaces.filter((one) =>
-    !one.path && !joined.some((other) => other.type === one.type)
-  );
-  unshare(own.reduce((flags, one) => flags | (NAMESPACE_FLAGS[one.type] ?? 0), CLONE_NEWNS));
-  for (const { fd, type } of joined) {
-    setns(fd, NAMESPACE_FLAGS[type]!);
-    close(fd);
-  }
+  return () => {
+    for (const { fd, type } of joined) {
+      setns(fd, NAMESPACE_FLAGS[type]!);
+      close(fd);
+    }
+  };
 }
 
 /** A folder of the user's at /dev, such as the host's own, is left as it is. */

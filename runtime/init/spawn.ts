@@ -24,7 +24,7 @@ import {
   openControl,
   receiveFromInit,
 } from "./handshake.ts";
-import { runInit } from "./init.ts";
+import { openJoinedNamespaces, runInit } from "./init.ts";
 import type { InitStdio } from "./stdio.ts";
 
 /** A container's init, on its way or running. */
@@ -79,8 +79,10 @@ function enterPidNamespace(plan: InitPlan): void {
 function forkNested(plan: InitPlan, control: number, initControl: number, init: () => number): number {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const link = new MonitorLink(initControl);
-  let stage = "create user namespace";
+  let stage = "enter namespaces";
   const between = forkChild(() => {
+    openJoinedNamespaces(plan)();
+    stage = "create user namespace";
     unshare(CLONE_NEWUSER);
     link.requestIdMaps();
     stage = "create pid namespace";
