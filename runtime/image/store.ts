@@ -16,6 +16,7 @@ import {
   findImage,
   findImageByName,
   findImageByRepoDigest,
+  findImageByShortRepoDigest,
   findImagesByPrefix,
   findNamesBySuffix,
   type ImageRow,
@@ -88,7 +89,12 @@ export interface FoundImage {
 /** Looks for a stored image by name, digest or beginning of its id; undefined where there is none. */
 export function findStoredImage(db: Database, text: string): FoundImage | undefined {
   const byId = /^sha256:([0-9a-f]{1,64})$/.exec(text)?.[1];
-  if (byId) return findById(db, byId, text);
+  if (byId) {
+    const found = findById(db, byId, text);
+    if (found) return found;
+    const image = findImageByShortRepoDigest(db, text);
+    return image && { image, by: "digest" };
+  }
   const isHex = /^[0-9a-f]{1,64}$/.test(text);
   if (isHex && text.length === 64) return findById(db, text, text);
   const named = findByReference(db, text);
@@ -117,7 +123,11 @@ function findByReference(db: Database, text: string): FoundImage | undefined {
     const image = findImageByName(db, name);
     if (image) return { image, by: "name", name };
   }
-  if (parts.domain !== undefined || parts.digest !== undefined) return undefined;
+  if (parts.domain !== undefined) return undefined;
+  if (parts.digest !== undefined) {
+    const image = findImageByShortRepoDigest(db, `${parts.path}@${parts.digest}`);
+    return image && { image, by: "digest" };
+  }
   const matches = findNamesBySuffix(db, `${parts.path}:${parts.tag ?? "latest"}`);
   if (matches.length === 0) return undefined;
   if (new Set(matches.map((match) => match.imageId)).size > 1) {

@@ -77,6 +77,20 @@ Deno.test("a pulled image is found by short name, full name, digest and beginnin
   for (const text of texts) strictEqual(findStoredImage(s.db, text)?.image.id, hex(0x10), text);
 });
 
+Deno.test("the digest of a manifest or index is enough, and fits a short name of any registry", async () => {
+  using s = await store();
+  await recordImage(s.db, pulled(0x10, "quay.io/a/busybox:latest"));
+  const [manifest, index] = [`sha256:${hex(0x11)}`, `sha256:${hex(0x12)}`];
+  for (
+    const text of [manifest, index, `busybox@${manifest}`, `a/busybox@${index}`, `quay.io/a/busybox@${index}`]
+  ) {
+    strictEqual(findStoredImage(s.db, text)?.image.id, hex(0x10), text);
+  }
+  for (const text of [`usybox@${manifest}`, `docker.io/a/busybox@${index}`, `busybox@sha256:${hex(0x13)}`]) {
+    strictEqual(findStoredImage(s.db, text), undefined, text);
+  }
+});
+
 Deno.test("what is not there is not found", async () => {
   using s = await store();
   await recordImage(s.db, pulled(0x10, "docker.io/library/busybox:latest"));

@@ -104,6 +104,14 @@ export function findImageByRepoDigest(db: Database, reference: string): ImageRow
   return row && toImage(row);
 }
 
+/** By `@digest` of any repository, or by `path@digest` of one below any registry. */
+export function findImageByShortRepoDigest(db: Database, short: string): ImageRow | undefined {
+  const end = `${short.startsWith("sha256:") ? "@" : "/"}${short}`;
+  const row = db.all("SELECT reference FROM image_digests ORDER BY reference")
+    .find(({ reference }) => String(reference).endsWith(end));
+  return row && findImageByRepoDigest(db, String(row.reference));
+}
+
 /** Images whose id begins with `prefix` (hex digits only; at most three are returned). */
 export function findImagesByPrefix(db: Database, prefix: string): ImageRow[] {
   return db.all("SELECT * FROM images WHERE id GLOB ? || '*' LIMIT 3", prefix).map(toImage);
