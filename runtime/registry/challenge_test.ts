@@ -67,5 +67,6 @@ Deno.test("any header is read in bounded time", () => {
   ) {
     parseChallenges(evil);
   }
-  ok(performance.now() - before < 500);
+  // milliseconds, or much more on a busy machine; what is not linear takes minutes
+  ok(performance.now() - before < 10_000);
 });
