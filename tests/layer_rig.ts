@@ -58,7 +58,7 @@ export async function makeLayerRig(): Promise<LayerRig> {
     layers: () =>
       [...Deno.readDirSync(folders.layers)].flatMap((layer) =>
         [...Deno.readDirSync(`${folders.layers}/${layer.name}`)].map((form) => `${layer.name}/${form.name}`)
-      ).filter((path) => !path.endsWith(".unsynced")),
+      ).filter((path) => !/\.(unsynced|bytes)$/.test(path)),
     outside: () => describeTree(`${dir}/outside`),
     async job(tar, { blob, ...wrong } = {}) {
       const bytes = blob ?? new Uint8Array(gzipSync(tar, { level: 1 }));

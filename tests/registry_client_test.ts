@@ -80,6 +80,33 @@ Deno.test("an index gives the image of the platform", () =>
     );
   }));
 
+Deno.test("an index is believed where the config names no variant or a wrong one", () =>
+  withRegistry(async (registry, rig) => {
+    const entries = [];
+    for (const variant of ["v6", "v7"]) {
+      const platform = { os: "linux", architecture: "arm", variant };
+      const config = variant === "v6" ? {} : { variant: "v8" };
+      const image = await registry.addImage(`test/app:${variant}`, [{ [variant]: "" }], { platform, config });
+      const { bytes, digest } = image.manifest;
+      entries.push({ mediaType: MEDIA_TYPE.ociManifest, digest, size: bytes.length, platform });
+    }
+    const index = encode({ schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests: entries });
+    await registry.addManifest("test/app:1", index, MEDIA_TYPE.ociIndex);
+    for (const [i, variant] of ["v6", "v7"].entries()) {
+      const options = { ...INSECURE, platform: `linux/arm/${variant}` };
+      assertEquals((await rig.pull(`${registry.host}/test/app:1`, options)).digest, entries[i]!.digest);
+    }
+    // without an index the config is all there is
+    await rig.pull(`${registry.host}/test/app:v6`, { ...INSECURE, platform: "linux/arm/v6" });
+    await rejects(
+      rig.pull(`${registry.host}/test/app:v7`, { ...INSECURE, platform: "linux/arm/v7" }),
+      new NotFoundError("image", `${registry.host}/test/app:v7`, {
+        message:
+          `choose an image of ${registry.host}/test/app:v7: it is for linux/arm/v8, not for linux/arm/v7`,
+      }),
+    );
+  }));
+
 Deno.test("a broken download goes on where it ended", () =>
   withRegistry(async (registry, rig) => {
     const image = await registry.addImage("test/app:1", [{ "big": noise(3 << 20) }]);

@@ -3,6 +3,7 @@ import { archiveOf } from "../runtime/archive/tar/testing.ts";
 import { digestHex } from "../runtime/spec/digest.ts";
 import {
   hasLayer,
+  layerBytes,
   layerPath,
   removeAbandonedLayers,
   removeLayer,
@@ -86,6 +87,20 @@ layerTest("a download that is given up leaves nothing", async (rig) => {
   assertEquals(rig.layers(), []);
 });
 
+layerTest("a layer that nobody wants any more is given up, though its blob is complete", async (rig) => {
+  const job = await rig.job(TAR);
+  const extraction = await startExtraction(rig.context, job);
+  extraction.grow(job.size);
+  const message = await messageOf(() => extraction.finish(AbortSignal.abort(new Error("interrupted"))));
+  assertEquals([message, rig.layers()], ["interrupted", []]);
+});
+
+layerTest("a layer knows the size of its archive", async (rig) => {
+  const job = await rig.job(TAR);
+  await rig.unpack(TAR);
+  assertEquals(layerBytes(rig.context.folders, job.diffId, job.form), TAR.length);
+});
+
 layerTest("four that unpack the same layer at once all succeed, and one layer is there", async (rig) => {
   const job = await rig.job(TAR);
   const all = await Promise.all(Array.from({ length: 4 }, () => startExtraction(rig.context, job)));
@@ -120,7 +135,10 @@ layerTest("a layer that a crash of the machine caught before its sync is unpacke
   const path = await rig.unpack(TAR);
   await rig.synced();
   const { diffId, form } = await rig.job(TAR);
-  assertEquals([...Deno.readDirSync(path.slice(0, path.lastIndexOf("/")))].map(({ name }) => name), ["root"]);
+  assertEquals([...Deno.readDirSync(path.slice(0, path.lastIndexOf("/")))].map(({ name }) => name).sort(), [
+    "root",
+    "root.bytes",
+  ]);
   // What another boot left: a mark, and a file that never reached the disk.
   await Deno.writeTextFile(`${path}.unsynced`, "another boot");
   await Deno.truncate(`${path}/d/5`);

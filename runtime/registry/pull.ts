@@ -31,6 +31,7 @@ import {
 } from "../spec/image.ts";
 import { parseImageConfig } from "../spec/image_parse.ts";
 import { blobPath, readBlob, writeBlob } from "../storage/blobs.ts";
+import { layerBytes } from "../storage/layers.ts";
 import type { FetchedManifest, RegistryClient } from "./client.ts";
 import { type PlaceOptions, tryPlaces } from "./places.ts";
 import { type LayerContext, pullLayers, type PullProgress } from "./pull_layers.ts";
@@ -59,7 +60,7 @@ export interface PulledImage {
   manifest: Manifest;
   /** Lowest first. */
   layers: ImageLayer[];
-  /** Bytes of the layers as downloaded. */
+  /** Bytes of the layers unpacked, as podman and docker count them. */
   size: number;
 }
 
@@ -98,7 +99,7 @@ async function pullFrom(
   checkImageManifest(name, manifest);
   const configBytes = await fetchConfig(client, name, manifest.config, context);
   const config = parseImageConfig(`config of ${name}`, configBytes);
-  checkPlatform(name, config, wanted, options);
+  checkPlatform(name, config, wanted, index !== undefined, options);
   const layers = pairLayers(name, manifest, config);
 
   await pullLayers(context, client, layers, {
@@ -118,7 +119,10 @@ async function pullFrom(
     config,
     manifest,
     layers,
-    size: layers.reduce((sum, layer) => sum + layer.size, 0),
+    size: layers.reduce(
+      (sum, { diffId, size }) => sum + (layerBytes(folders, diffId, context.form) ?? size),
+      0,
+    ),
   };
 }
 
@@ -203,13 +207,23 @@ async function readSmallBlob(
   return await readBlob(context.folders, digest).catch(() => null);
 }
 
-/** Another system's image is refused; another processor's only when a platform was asked for. */
-function checkPlatform(name: string, config: ImageConfig, wanted: Platform, options: PullOptions): void {
+/**
+ * Another system's image is refused; another processor's only when a platform was asked for and no index has
+ * promised it: configs that name no variant, or a wrong one, are common below indexes that are right.
+ */
+function checkPlatform(
+  name: string,
+  config: ImageConfig,
+  wanted: Platform,
+  isPromised: boolean,
+  options: PullOptions,
+): void {
   if (config.os !== "linux") {
     throw new UnsupportedError(`use ${name}: it is for ${formatPlatform(config)}, not for linux`);
   }
-  if (platformFits(config, wanted)) return;
-  if (options.platform !== undefined) {
+  const { variant = wanted.variant } = config;
+  if (platformFits({ ...config, variant }, wanted)) return;
+  if (options.platform !== undefined && !isPromised) {
     throw new NotFoundError("image", name, {
       message: `choose an image of ${name}: it is for ${formatPlatform(config)}, not for ${
         formatPlatform(wanted)
@@ -218,6 +232,8 @@ function checkPlatform(name: string, config: ImageConfig, wanted: Platform, opti
   }
   options.progress?.({
     kind: "status",
-    text: `${name} is for ${formatPlatform(config)}; this machine is ${formatPlatform(wanted)}`,
+    text: `${name} is for ${formatPlatform(config)}; ${
+      options.platform === undefined ? "this machine is" : "its index says"
+    } ${formatPlatform(wanted)}`,
   });
 }

@@ -160,7 +160,7 @@ async function fetchLayer(
       throw error;
     }
     isComing = false;
-    await consumer.finish();
+    await consumer.finish(options.signal);
   } catch (error) {
     if (!(error instanceof VerificationError) || resumed === 0) throw error;
     await removeIfThere(path);
@@ -181,7 +181,7 @@ async function unpackFile(
   const show = (bytes: number) => report(options, layer, "extracting", bytes);
   const extraction = await beginUnpack(context, layer, path, show);
   extraction.grow(layer.size);
-  await extraction.finish();
+  await extraction.finish(options.signal);
   report(options, layer, "done", layer.size);
 }
 

@@ -10,7 +10,7 @@ export const MIGRATIONS: readonly string[] = [
     os           TEXT NOT NULL,
     created      TEXT NOT NULL,             -- as the config says
     recorded_at  TEXT NOT NULL,
-    size         INTEGER NOT NULL,          -- sum of the layers as downloaded
+    size         INTEGER NOT NULL,          -- sum of the layers unpacked
     config       TEXT NOT NULL              -- the config document
   ) STRICT;
   CREATE TABLE image_layers (

@@ -18,7 +18,7 @@ import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../.
 import { type ExtractSummary, extractTar } from "./extract.ts";
 import { DownloadAborted, GrowingFile } from "./growing_file.ts";
 import { hashHere, hashInChild } from "./hash_child.ts";
-import type { LayerJob } from "./layers.ts";
+import { bytesFile, type LayerJob } from "./layers.ts";
 import { OwnerRecorder } from "./owners.ts";
 import { makeTree, openWork, publishUnsynced, syncPublished, tidy } from "./work_folder.ts";
 
@@ -101,7 +101,11 @@ function unpackInto(
     const ownersFd = job.form.startsWith("single")
       ? openat(work.fd, "owners", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       : -1;
-    const summary = unpackVerified(job, rootFd, controlFd, ownersFd, onProgress);
+    const { summary, bytes } = unpackVerified(job, rootFd, controlFd, ownersFd, onProgress);
+    const bytesFd = openat(work.fd, "bytes", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+    writeAll(bytesFd, new TextEncoder().encode(String(bytes)));
+    close(bytesFd);
+    renameat2(work.fd, "bytes", layerFd, bytesFile(job.form));
     if (ownersFd !== -1) renameat2(work.fd, "owners", layerFd, `${job.form}.owners`);
     publishUnsynced(work.fd, layerFd, job.form);
     return summary;
@@ -127,7 +131,7 @@ function unpackVerified(
   controlFd: number,
   ownersFd: number,
   onProgress: (bytes: number) => void,
-): ExtractSummary {
+): { summary: ExtractSummary; bytes: number } {
   const blobFd = open(job.blobFile, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   let reported = 0;
   const blob = new GrowingFile(blobFd, controlFd, (bytes) => {
@@ -138,7 +142,7 @@ function unpackVerified(
     if (blob.position - reported >= PROGRESS_STEP) onProgress(reported = blob.position);
   });
   const layer = {
-    archive: limited(decompressed(blob, job), job),
+    archive: countArchive(decompressed(blob, job), job),
     archiveAlgorithm: digestAlgorithm(job.diffId),
     blobFd,
     blobAlgorithm: digestAlgorithm(job.digest),
@@ -173,7 +177,7 @@ function unpackVerified(
   const diffId = `${layer.archiveAlgorithm}:${hasher.digests().archive}`;
   if (diffId !== job.diffId) refuseBlob(job, `its content has diff id ${diffId} instead of ${job.diffId}`);
   close(blobFd);
-  return summary;
+  return { summary, bytes: layer.archive.total };
 }
 
 class LimitError extends VerificationError {}
@@ -193,13 +197,13 @@ function decompressed(blob: ByteSource, job: LayerJob): ByteSource {
 }
 
 /** Stops a bomb: whatever the ratio, no more than the limit is ever unpacked. */
-function limited(source: ByteSource, job: LayerJob): ByteSource {
-  let total = 0;
-  return {
-    read(into) {
+function countArchive(source: ByteSource, job: LayerJob): ByteSource & { total: number } {
+  const counted = {
+    total: 0,
+    read(into: Uint8Array<ArrayBuffer>) {
       const length = source.read(into);
-      total += length;
-      if (total > job.limitBytes) {
+      counted.total += length;
+      if (counted.total > job.limitBytes) {
         throw new LimitError(
           `unpack layer ${short(job.digest)}: it unpacks to more than the limit of ${job.limitBytes} bytes`,
         );
@@ -207,6 +211,7 @@ function limited(source: ByteSource, job: LayerJob): ByteSource {
       return length;
     },
   };
+  return counted;
 }
 
 function drain(blob: GrowingFile): void {

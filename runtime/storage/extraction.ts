@@ -7,7 +7,7 @@ import { close, pipe2, readAsync, setNonblocking, write } from "../../ffi/file.t
 import { openFamilies } from "../../ffi/libc.ts";
 import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { type ExtractionMessage, extractLayer, warmUp } from "./extract_task.ts";
-import { ABORTED, DownloadAborted } from "./growing_file.ts";
+import { ABORTED, COMPLETE, DownloadAborted } from "./growing_file.ts";
 import type { Extraction, ExtractionOptions, LayerJob, StorageContext } from "./layers.ts";
 
 /** Totals are announced in steps; the last one always is. */
@@ -19,7 +19,7 @@ export async function forkExtraction(
   job: LayerJob,
   options: ExtractionOptions,
 ): Promise<Extraction> {
-  openFamilies("errno", "file", "xattr", "process", "memory", "fork");
+  openFamilies("errno", "file", "poll", "xattr", "process", "memory", "fork");
   warmUp();
   const [controlFd, control] = pipe2(O_CLOEXEC);
   const [result, resultFd] = pipe2(O_CLOEXEC);
@@ -43,8 +43,8 @@ export async function forkExtraction(
   let total = 0, announced = 0;
   let isOpen = true;
 
-  const announce = async (bytes: number) => {
-    while (!tryWrite(control, bytes)) await new Promise((resolve) => setTimeout(resolve, 5));
+  const announce = async (message: number) => {
+    while (isOpen && !tryWrite(control, message)) await new Promise((resolve) => setTimeout(resolve, 5));
   };
   const closeControl = () => {
     if (isOpen) close(control);
@@ -56,15 +56,26 @@ export async function forkExtraction(
       // A full pipe means that the child has enough to do; the next total says it all.
       if (isOpen && total - announced >= GROW_STEP && tryWrite(control, total)) announced = total;
     },
-    async finish() {
-      if (isOpen && announced !== total) await announce(total);
-      closeControl();
-      // The child that succeeded still syncs; the one that failed is gone when this returns.
-      await outcome.catch(() => ended);
-      await outcome;
+    async finish(signal) {
+      const giveUp = () => void announce(ABORTED);
+      try {
+        if (announced !== total) await announce(total);
+        await announce(COMPLETE);
+        signal?.addEventListener("abort", giveUp);
+        if (signal?.aborted) giveUp();
+        // The child that succeeded still syncs; the one that failed is gone when this returns.
+        await outcome.catch(() => ended);
+        await outcome;
+      } catch (error) {
+        if (error instanceof DownloadAborted) signal?.throwIfAborted();
+        throw error;
+      } finally {
+        signal?.removeEventListener("abort", giveUp);
+        closeControl();
+      }
     },
     async abort() {
-      if (isOpen) await announce(ABORTED);
+      await announce(ABORTED);
       closeControl();
       await ended;
     },

@@ -56,8 +56,9 @@ export interface Extraction {
    * The file is complete: waits until the layer is in place.
    *
    * @throws {VerificationError} when size, digest, diff id or content are wrong; nothing is left behind
+   * @throws the signal's reason, when the child has stopped for it and cleaned up
    */
-  finish(): Promise<void>;
+  finish(signal?: AbortSignal): Promise<void>;
   /** The download failed: stops the child, which cleans up. Never throws. */
   abort(): Promise<void>;
 }
@@ -86,6 +87,21 @@ export function hasLayer(folders: Folders, diffId: Digest, form: LayerForm): boo
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+/** Bytes of a layer's archive, which is about what it takes unpacked; undefined where it is not known. */
+export function layerBytes(folders: Folders, diffId: Digest, form: LayerForm): number | undefined {
+  try {
+    return Number(Deno.readTextFileSync(bytesFile(layerPath(folders, diffId, form))));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Holds `layerBytes` of the layer at `path`. */
+export function bytesFile(path: string): string {
+  return `${path}.bytes`;
 }
 
 /** Forks a child that unpacks the layer while its blob is still coming. Several run side by side. */
