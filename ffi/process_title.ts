@@ -7,6 +7,8 @@
  * @see PR_SET_MM_ARG_START(2const): moving the area needs CAP_SYS_RESOURCE, writing in it does not
  */
 
+import { setProcessName } from "./process.ts";
+
 /** Where the kernel put argv; fields 48 and 49 of /proc/PID/stat. @see proc_pid_stat(5) */
 function argumentArea(): { start: bigint; length: number } | undefined {
   const stat = Deno.readTextFileSync("/proc/self/stat");
@@ -17,8 +19,9 @@ function argumentArea(): { start: bigint; length: number } | undefined {
   return { start: BigInt(start), length: Number(BigInt(end) - BigInt(start)) };
 }
 
-/** Replaces the command line that others see; a longer title is cut to the room there is. */
+/** Replaces comm (15 bytes) and the command line that others see; a longer title is cut to the room there is. */
 export function setProcessTitle(title: string): void {
+  setProcessName(title);
   const area = argumentArea();
   const pointer = area && Deno.UnsafePointer.create(area.start);
   if (!area || !pointer) return;

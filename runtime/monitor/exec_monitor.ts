@@ -8,10 +8,10 @@
 import { SIGKILL, SIGTERM } from "../../ffi/constants/signal.ts";
 import { closeAllExcept } from "../../ffi/file.ts";
 import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
+import { setProcessTitle } from "../../ffi/process_title.ts";
 import { type ExecHandle, receiveExecMessage, spawnExec } from "../init/exec.ts";
 import { describeSetupFailure, type InitMessage } from "../init/handshake.ts";
 import { type ExecPlan, type ExitRecord, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
-import { setProcessTitle } from "./process_title.ts";
 import { bootId, processStartTime, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";

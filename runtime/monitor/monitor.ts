@@ -10,6 +10,7 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { close, closeAllExcept, flock } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
 import { _exit, getpid, kill, setsid, umask } from "../../ffi/process.ts";
+import { setProcessTitle } from "../../ffi/process_title.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
 import { openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
@@ -22,7 +23,6 @@ import {
 import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
-import { setProcessTitle } from "./process_title.ts";
 import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
