@@ -66,7 +66,7 @@ async function linkPackages(): Promise<string> {
   const lock = await Deno.readFile(`${root}deno.lock`);
   const packages = `${root}.deno/packages-${(await sha256(lock)).slice(0, 16)}`;
   const isReachable = (path: string) => Deno.stat(path).then(() => true, () => false);
-  if (await isReachable(`${packages}/node_modules/commander/package.json`)) return packages;
+  if (await isReachable(`${packages}/node_modules/valibot/package.json`)) return packages;
   await Deno.remove(packages, { recursive: true }).catch(() => {}); // links into a cache that is gone
   const { npmCache } = JSON.parse(await output(Deno.execPath(), ["info", "--json"]));
   const { npm } = JSON.parse(new TextDecoder().decode(lock));
@@ -80,19 +80,6 @@ async function linkPackages(): Promise<string> {
   await Deno.rename(fresh, packages).catch(() => Deno.remove(fresh, { recursive: true }));
   return packages;
 }
-
-/** While the tree grows, a quick build leaves out what is not written yet; calling it then fails. */
-const toleratesMissing: esbuild.Plugin = {
-  name: "tolerates-missing",
-  setup(build) {
-    build.onResolve({ filter: /^\.\.?\// }, async ({ path, resolveDir, importer }) => {
-      const target = new URL(path, `file://${resolveDir}/`).pathname;
-      if (await Deno.stat(target).then(() => true, () => importer.includes("node_modules"))) return null;
-      console.error(`warning: ${importer} imports ${path}, which does not exist`);
-      return { path, external: true };
-    });
-  },
-};
 
 /**
  * Deno reads and parses at its start whatever a literal `import("./x.js")` names anywhere in the graph, though
@@ -144,7 +131,6 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     logLevel: "warning",
     metafile: true,
     absWorkingDir: root,
-    plugins: options.dev ? [toleratesMissing] : [],
   });
   const names = await mergeChunks(
     `${folder}/bundle`,

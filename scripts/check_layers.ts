@@ -39,7 +39,6 @@ const HOT_COMMANDS = "run exec ps start stop logs inspect".split(" ");
 
 /** What a hot module may name that is not a file of ours. */
 const HOT_PACKAGES: Record<string, RegExp> = {
-  "commander": /^cli\/parser\.ts$/,
   "node:sqlite": /^runtime\/state\//,
   "fast-string-width": /^cli\//,
 };
