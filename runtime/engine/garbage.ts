@@ -149,12 +149,13 @@ function discardOrphan(engine: Engine, db: Database, id: string): void {
 /** Removes a container's row and, where asked, the anonymous volumes that only it used. */
 export async function forgetContainer(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const db = await engine.database();
-  const volumes = await db.transaction(() => {
-    if (withVolumes) return deleteContainerWithVolumes(db, id);
-    deleteContainer(db, id);
-    return [];
+  await db.transaction(() => {
+    if (!withVolumes) return deleteContainer(db, id);
+    // before the commit: who is killed here leaves rows, by which the next command finishes
+    for (const name of deleteContainerWithVolumes(db, id)) {
+      discard(engine, `${engine.folders.volumes}/${name}`);
+    }
   });
-  for (const name of volumes) discard(engine, `${engine.folders.volumes}/${name}`);
 }
 
 async function removeDeadSockets(folder: string): Promise<void> {

@@ -4,7 +4,7 @@ import { close } from "../../ffi/file.ts";
 import { takeContainerLock } from "../container/folder.ts";
 import { isHeld, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
-import { setContainerState } from "../state/containers.ts";
+import { setContainerRemoving } from "../state/containers.ts";
 import { inspectLock } from "../state/locks.ts";
 import { findRow } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -46,13 +46,14 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
     await killAndWait(engine, row.id, 0);
   }
   // a container of --rm takes itself away
-  await removeFolder(engine, row.id);
-  await forgetContainer(engine, row.id, options.volumes || row.autoRemove);
+  const withVolumes = options.volumes || row.autoRemove;
+  await removeFolder(engine, row.id, withVolumes);
+  await forgetContainer(engine, row.id, withVolumes);
   await collectContainerGarbage(engine);
   return row.id;
 }
 
-async function removeFolder(engine: Engine, id: string): Promise<void> {
+async function removeFolder(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
   const dir = engine.containerDir(id);
   if (inspectLockState(dir) === "missing") {
     discardContainer(engine, id);
@@ -68,7 +69,7 @@ async function removeFolder(engine: Engine, id: string): Promise<void> {
   if (lockFd === null) throw new ConflictError(`remove container "${id}": it was started meanwhile`);
   try {
     const db = await engine.database();
-    await db.transaction(() => setContainerState(db, id, "removing"));
+    await db.transaction(() => setContainerRemoving(db, id, withVolumes));
     discardContainer(engine, id);
   } finally {
     close(lockFd);

@@ -54,6 +54,12 @@ export function setContainerState(db: Database, id: string, state: RecordedState
   return db.run("UPDATE containers SET state = ? WHERE id = ?", state, id) > 0;
 }
 
+/** From here on any command may finish the removal; with volumes it is finished like that of `--rm`. */
+export function setContainerRemoving(db: Database, id: string, withVolumes: boolean): void {
+  const sql = "UPDATE containers SET state = 'removing', auto_remove = auto_remove OR ? WHERE id = ?";
+  db.run(sql, withVolumes ? 1 : 0, id);
+}
+
 /** Records how a run ended. */
 export function setContainerExited(
   db: Database,
