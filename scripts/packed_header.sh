@@ -66,6 +66,9 @@ unpack() {
   (umask 077 && mkdir -p "$top") 2>/dev/null || return 1
   why='not a folder that only this user can change'
   are_mine "$top" || return 1
+  # One start unpacks and the others wait; where flock(1) is not there, or the one hangs, each unpacks for itself.
+  exec 9<"$top"
+  ! flock -w 60 9 2>/dev/null || ! is_whole "$dir" || return 0
   # what a killed start left, and versions unpacked a month ago (who still has one unpacks it again)
   find "$top" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
   find "$top" -maxdepth 1 -name '????????????????' -mtime +30 -exec rm -rf {} + 2>/dev/null
@@ -107,7 +110,8 @@ unpack() {
     if ! is_whole "$dir"; then
       old=$(mktemp -d "$top/.new-XXXXXX") && mv -T "$dir" "$old" 2>/dev/null
       mv -T "$new" "$dir" 2>/dev/null
-      rm -rf "$old"
+      chmod -R u+rwX "$old" 2>/dev/null
+      rm -rf "$old" 2>/dev/null # what another user owns in it stays for him to remove
     fi
     rm -rf "$new"
   fi
@@ -162,6 +166,7 @@ for base in "$first" "$second" "$third" "$fourth" $set_of; do
     base=$(umask 077 && mkdir -p "$base" 2>/dev/null && cd -P "$base" 2>/dev/null && pwd -P || printf %s "$base")
   top=$base/skiff dir=$base/skiff/$id
   if is_whole "$dir" || unpack; then
+    exec 9<&- # the lock
     start "$@"
   fi
   reasons="$reasons

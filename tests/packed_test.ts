@@ -143,6 +143,7 @@ hostTest("a damaged cache is unpacked anew", {}, async (host) => {
     },
     "a program others may write": () => Deno.chmodSync(`${folder}/main.js`, 0o422),
     "a folder others may write": () => Deno.chmodSync(folder, 0o777),
+    "a folder the user may not write": () => Deno.chmodSync(folder, 0o500),
     "a link in the program's place": () => {
       Deno.renameSync(`${folder}/main.js`, `${host.home}/main.js`);
       Deno.symlinkSync(`${host.home}/main.js`, `${folder}/main.js`);
@@ -160,6 +161,36 @@ hostTest("a damaged cache is unpacked anew", {}, async (host) => {
     unpackedIn(`${host.home}/cache`);
   }
 });
+
+hostTest(
+  "compiled code that is kept beside the program may be gone, damaged or out of reach",
+  {},
+  async (host) => {
+    report(await start(host));
+    const folder = unpackedIn(`${host.home}/cache`);
+    const kept = `${folder}/cache`;
+    const files = [...Deno.readDirSync(kept)].filter((entry) => entry.isFile).map(({ name }) =>
+      `${kept}/${name}`
+    );
+    assert(files.length > 0, "nothing is kept");
+    const damages: Record<string, () => void> = {
+      "cut off": () => files.forEach((file) => Deno.truncateSync(file, 100)),
+      "overwritten": () => files.forEach((file) => Deno.writeTextFileSync(file, "no database".repeat(1000))),
+      "out of reach": () => Deno.chmodSync(kept, 0),
+      "another's": () => Deno.uid() === 0 && Deno.chownSync(kept, 1, 1),
+      "gone": () => Deno.removeSync(kept, { recursive: true }),
+      "a link": () => {
+        Deno.removeSync(kept, { recursive: true });
+        Deno.symlinkSync("/etc", kept);
+      },
+    };
+    for (const [damage, inflict] of Object.entries(damages)) {
+      inflict();
+      const result = await start(host);
+      assertEquals([result.code, result.stderr, unpackedIn(`${host.home}/cache`)], [0, "", folder], damage);
+    }
+  },
+);
 
 hostTest("a start that is ended while it unpacks leaves nothing", {}, async (host) => {
   const running = host.spawnProgram([await probe()], { env: { XDG_CACHE_HOME: `${host.home}/cache` } });
