@@ -50,7 +50,7 @@ hostTest(
     const bad = await imageWith(host, { user: "4294967296" });
     assertEquals((await host.run("--rm", bad, "true")).stderr, RANGE);
     // control: the same words with ids that fit
-    assertEquals(await idsOf(host, image, "--user=1:2"), "1 2");
+    assertEquals(await idsOf(host, image, "--user=1:2"), "1 2 2");
   },
 );
 
@@ -62,8 +62,8 @@ hostTest(
       passwd: "1000:x:0:0::/root:/bin/sh\nroot:x:0:0::/root:/bin/sh\n",
       group: "1000:x:0:\n",
     });
-    assertEquals(await idsOf(host, image, "--user", "1000"), "1000 0");
-    assertEquals(await idsOf(host, image, "--user", "1000:1000"), "1000 1000");
+    assertEquals(await idsOf(host, image, "--user", "1000"), "1000 0 0");
+    assertEquals(await idsOf(host, image, "--user", "1000:1000"), "1000 1000 1000");
   },
 );
 
@@ -77,7 +77,7 @@ hostTest("passwd entries with ids that do not fit make nobody root", { needs: NE
     const message = `Error: unable to find user ${user}: no matching entries in passwd file\n`;
     assertEquals([code === 0, stderr], [false, message]);
   }
-  assertEquals(await idsOf(host, image, "--user", "fine"), "7 8");
+  assertEquals(await idsOf(host, image, "--user", "fine"), "7 8 8");
 });
 
 hostTest("a passwd that is a link leads to the container's files only", { needs: NEEDS }, async (host) => {
@@ -109,12 +109,12 @@ hostTest("a passwd that is a link leads to the container's files only", { needs:
       { path: "etc/passwd", link: "../etc/real" },
     ],
   });
-  assertEquals(await idsOf(host, inside, "--user", "thief"), "5 6");
+  assertEquals(await idsOf(host, inside, "--user", "thief"), "5 6 6");
 });
 
 hostTest("a FIFO or a huge file in place of passwd stops nobody for long", { needs: NEEDS }, async (host) => {
   const fifo = await imageWith(host, { extra: [{ path: "etc/passwd", type: "fifo" }] });
-  assertEquals(await idsOf(host, fifo, "--user", "5"), "5 0");
+  assertEquals(await idsOf(host, fifo, "--user", "5"), "5 0 0");
 
   const huge = await imageWith(host, { passwd: new Uint8Array(64 * 1024 * 1024).fill(0x61) });
   const { code, stderr } = await host.run("--rm", "--user", "alice", huge, "true");
@@ -122,18 +122,20 @@ hostTest("a FIFO or a huge file in place of passwd stops nobody for long", { nee
   if (!/passwd/.test(stderr)) throw new Error(`the error does not name the file: ${stderr}`);
 });
 
-hostTest("the caller's groups are dropped, the image's are taken", { needs: NEEDS }, async (host) => {
+hostTest("the caller's groups are dropped, the image's are taken, the primary one among them", {
+  needs: NEEDS,
+}, async (host) => {
   const image = await imageWith(host, {
     passwd: "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n",
     group: "root:x:0:\nusers:x:100:alice\naudio:x:29:bob,alice\nstaff:x:50:bob\n",
   });
-  assertEquals(await idsOf(host, image), "0 0");
-  assertEquals(await idsOf(host, image, "--user", "alice"), "1000 1000 29 100");
-  assertEquals(await idsOf(host, image, "--user", "alice:staff"), "1000 50");
-  assertEquals(await idsOf(host, image, "--user", "1000"), "1000 1000 29 100");
+  assertEquals(await idsOf(host, image), "0 0 0");
+  assertEquals(await idsOf(host, image, "--user", "alice"), "1000 1000 29 100 1000");
+  assertEquals(await idsOf(host, image, "--user", "alice:staff"), "1000 50 50");
+  assertEquals(await idsOf(host, image, "--user", "1000"), "1000 1000 29 100 1000");
 
   const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
-  assertEquals((await host.ok("exec", "--user", "alice", id, ...IDS)).trim(), "1000 1000 29 100");
+  assertEquals((await host.ok("exec", "--user", "alice", id, ...IDS)).trim(), "1000 1000 29 100 1000");
   const refused = await host.skiff(["exec", "--user", "4294967296", id, "true"]);
   assertEquals([refused.code === 0, refused.stderr], [false, RANGE]);
 });

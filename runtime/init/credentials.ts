@@ -74,8 +74,10 @@ export function assumeCredentials({ process, user, seccomp, canSetGroups, boundi
   if (seccomp && !process.noNewPrivileges) installFilter(seccomp);
   dropBoundingSet(boundingSet, bounding);
   prctl(PR_SET_KEEPCAPS, 1);
-  if (canSetGroups) setgroups(user.additionalGids);
   setresgid(user.gid);
+  // The primary group is in the list as well, or a setgid program could leave it: a file's mode may deny more
+  // to a group than to others (CVE-2022-2989, CVE-2022-36109).
+  if (canSetGroups) setgroups([...new Set([user.gid, ...user.additionalGids])]);
   setresuid(user.uid);
   prctl(PR_SET_KEEPCAPS, 0);
   // A machine may keep capabilities from root itself, and capset(2) refuses a set that asks for one of them.
