@@ -1,6 +1,6 @@
 /** The standard streams of a container as its programs see them. */
 
-import { assertEquals, hostTest } from "./harness.ts";
+import { assertEquals, hostTest, waitFor } from "./harness.ts";
 
 const REOPEN = "echo out > /dev/stdout; echo err > /dev/stderr";
 
@@ -42,5 +42,20 @@ hostTest(
       `$SKIFF run --name all --network none ${image} sh -c '${script}' | sha256sum; $SKIFF logs all | sha256sum`,
     );
     assertEquals([code, stdout], [0, `${sum}  -\n${sum}  -\n`], stderr);
+  },
+);
+
+hostTest(
+  "a reader that goes away ends an exec, and a container of run --rm",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const image = await host.image();
+    const { stdout, stderr } = await host.sh(
+      `{ $SKIFF run -q --rm --network none ${image} yes; echo $? >&2; } | head -n 1; $SKIFF ps -aq`,
+    );
+    assertEquals([stdout, stderr], ["y\n", "141\n"]);
+    await host.ok("run", "-d", "--name", "shared", "--network", "none", image, "sleep", "1000");
+    await host.sh("$SKIFF exec shared yes | head -n 1");
+    await waitFor("the end of yes", async () => !(await host.ok("exec", "shared", "ps")).includes("yes"));
   },
 );

@@ -63,6 +63,7 @@ export const command = defineCommand({
       stdin: options.interactive,
       detachKeys: options["detach-keys"],
       sigProxy: true,
+      passBrokenPipe: true,
     });
     return exitCodeOf(outcome);
   },

@@ -90,7 +90,7 @@ class LineWriter {
 
   #prefixOf({ stream, time }: LogRecord): Uint8Array {
     if (this.#isWithinLine[stream]) return NOTHING;
-    const text = this.prefix + (this.timestamps ? `${time} ` : "");
+    const text = this.prefix + (this.timestamps ? `${time.replace("+00:00", "Z")} ` : "");
     return text === "" ? NOTHING : encoder.encode(text);
   }
 }

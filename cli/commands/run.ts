@@ -8,7 +8,7 @@ import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { CREATE_FLAGS, toCreateOptions } from "../flags/create.ts";
 import { SIG_PROXY } from "../flags/process.ts";
-import { print, printWarnings } from "../output/print.ts";
+import { print, printWarnings, ReaderGoneError } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 import { windowSize } from "../terminal/raw_mode.ts";
 import { exitCodeOf, joinSession } from "../terminal/session.ts";
@@ -61,6 +61,13 @@ export const command = defineCommand({
         sigProxy: options["sig-proxy"],
       });
       return exitCodeOf(outcome);
+    } catch (error) {
+      // `run --rm … | head`: nobody can read it or its log any more
+      if (error instanceof ReaderGoneError && options.rm) {
+        const { rm } = await import("../../runtime/engine/rm.ts");
+        await rm(engine, id, { force: true, ignore: true });
+      }
+      throw error;
     } finally {
       await settle(engine, id);
     }

@@ -5,6 +5,7 @@
 
 import { parseDetachKeys } from "../../runtime/engine/attach.ts";
 import type { Attached, AttachOptions, AttachOutcome } from "../../runtime/engine/attach.ts";
+import { SkiffError } from "../../runtime/errors.ts";
 import { parseSignal } from "../../runtime/spec/signal.ts";
 import { printWarnings, ReaderGoneError } from "../output/print.ts";
 import { RawMode, windowSize } from "./raw_mode.ts";
@@ -19,6 +20,8 @@ export interface SessionOptions {
   /** Text of `--detach-keys`; undefined: the default. */
   detachKeys?: string;
   sigProxy: boolean;
+  /** The reader of our stdout or stderr has gone: the program gets SIGPIPE, as one on that pipe would. */
+  passBrokenPipe?: boolean;
 }
 
 /** Opens the attachment; its program may start with that. */
@@ -49,10 +52,13 @@ export async function joinSession(open: OpenAttachment, options: SessionOptions)
   const isRaw = options.tty && options.stdin && Deno.stdin.isTerminal();
   using cleanup = new DisposableStack();
   if (isRaw) cleanup.use(new RawMode());
+  const brokenPipe = async () => {
+    if (options.passBrokenPipe) await attachment.sendSignal(parseSignal("SIGPIPE"));
+  };
   const attachment = await open({
     stdin: options.stdin ? Deno.stdin : undefined,
-    stdout: options.stdout === false ? undefined : sink(Deno.stdout),
-    stderr: options.stderr === false ? undefined : sink(Deno.stderr),
+    stdout: options.stdout === false ? undefined : sink("stdout", brokenPipe),
+    stderr: options.stderr === false ? undefined : sink("stderr", brokenPipe),
     detachKeys: options.tty && options.stdin ? detachKeys : undefined,
     size: options.tty ? windowSize() : undefined,
   });
@@ -78,13 +84,20 @@ function listen(cleanup: DisposableStack, signal: Deno.Signal, action: () => voi
 }
 
 /** Writes without blocking the event loop, so that a stalled reader keeps no signal away from the program. */
-function sink(stream: { write(bytes: Uint8Array): Promise<number> }): (bytes: Uint8Array) => Promise<void> {
+function sink(
+  name: "stdout" | "stderr",
+  brokenPipe: () => Promise<void>,
+): (bytes: Uint8Array) => Promise<void> {
+  const stream = Deno[name];
   return async (bytes) => {
     try {
       for (let at = 0; at < bytes.length;) at += await stream.write(bytes.subarray(at));
     } catch (error) {
-      if (error instanceof Deno.errors.BrokenPipe) throw new ReaderGoneError();
-      throw error;
+      if (!(error instanceof Deno.errors.BrokenPipe)) {
+        throw new SkiffError(`write to ${name}: ${(error as Error).message}`, { cause: error });
+      }
+      await brokenPipe();
+      throw new ReaderGoneError();
     }
   };
 }
