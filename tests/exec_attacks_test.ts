@@ -104,7 +104,7 @@ hostTest("a working directory is never a descriptor of the host (CVE-2024-21626)
   ];
   await eachTwo(places, async (place) => {
     for (
-      const words of [["run", "--rm", "--network", "none", ...host.driverArgs, "-w", place, image], [
+      const words of [["run", "--rm", "--network", "none", "-w", place, image], [
         "exec",
         "-w",
         place,
@@ -141,7 +141,7 @@ driverTest("a program starts with descriptors 0 to 2 and no other", {
   const leaking = (words: string[]) =>
     host.sh(`exec 3</etc/passwd 4</proc 7</ 9<>/dev/null; exec "$SKIFF" ${words.join(" ")}`);
   const run = ["run", "--network none", ...host.driverArgs];
-  const id = await host.ok("run", "-d", "--network", "none", ...host.driverArgs, image, "sleep", "600");
+  const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
   for (
     const words of [
       [...run, "--rm", image],

@@ -18,7 +18,6 @@ async function startContainer(host: Host, ...options: string[]): Promise<void> {
     "run",
     "-q",
     "--net=none",
-    ...host.driverArgs,
     "-d",
     "--name",
     "c",

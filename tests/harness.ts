@@ -15,7 +15,7 @@
 import { Host, type HostOptions } from "./host.ts";
 import { type Need, whatIsMissing } from "./needs.ts";
 
-export { Host, type Result, type RunOptions } from "./host.ts";
+export { Host, type Result, type Running, type RunOptions } from "./host.ts";
 export { type ImageSpec, makeImage } from "./images.ts";
 export { LocalRegistry } from "./local_registry.ts";
 export { PtySession } from "./pty.ts";

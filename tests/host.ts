@@ -1,7 +1,7 @@
 /** One test's place on the machine: a home, an environment and the executable, as the unprivileged test user. */
 import { BASE, type ImageName, makeBase, sharedImage, sharedRegistry } from "./fixtures.ts";
 import { type BuiltImage, type ImageSpec, makeImage, pushImage } from "./images.ts";
-import { killLeft, MARK, mountsOf, type Owner, processesOf } from "./leaks.ts";
+import { killLeft, type LeftProcess, MARK, mountsOf, type Owner, processesOf } from "./leaks.ts";
 import type { LocalRegistry } from "./local_registry.ts";
 import { type TestIds, testIds } from "./needs.ts";
 import { PtySession } from "./pty.ts";
@@ -11,7 +11,7 @@ const root = new URL("..", import.meta.url).pathname;
 export interface HostOptions {
   /** Run everything as root, with a /var/lib/skiff of its own. */
   asRoot?: boolean;
-  /** `host.run` and `host.create` name it to the engine. */
+  /** Every skiff command is told to use it. */
   driver?: "overlay" | "fuse-overlayfs" | "vfs";
   env?: Record<string, string>;
 }
@@ -181,11 +181,11 @@ export class Host {
   }
 
   skiff(args: string[], options: RunOptions = {}): Promise<Result> {
-    return this.program([this.binary, ...args], options);
+    return this.program([this.binary, ...this.driverArgs, ...args], options);
   }
 
   spawn(args: string[], options: RunOptions = {}): Running {
-    return this.spawnProgram([this.binary, ...args], options);
+    return this.spawnProgram([this.binary, ...this.driverArgs, ...args], options);
   }
 
   /** The command must succeed; gives its stdout without the final newline. */
@@ -195,21 +195,21 @@ export class Host {
     return stdout.replace(/\n$/, "");
   }
 
-  /** `--storage-driver …` where the test asked for one. */
+  /** `--storage-driver …` where the test asked for one; a script of `sh` has to write it itself. */
   get driverArgs(): string[] {
     return this.#options.driver ? ["--storage-driver", this.#options.driver] : [];
   }
 
-  /** `skiff run`, without network and with the test's storage driver. */
+  /** `skiff run`, without network. */
   run(...words: string[]): Promise<Result> {
-    return this.skiff(["run", "--network", "none", ...this.driverArgs, ...words]);
+    return this.skiff(["run", "--network", "none", ...words]);
   }
 
   pty(
     args: string[],
     options: { rows?: number; cols?: number; env?: Record<string, string> } = {},
   ): PtySession {
-    return this.ptyProgram([this.binary, ...args], options);
+    return this.ptyProgram([this.binary, ...this.driverArgs, ...args], options);
   }
 
   /** Any program on a terminal. */
@@ -266,10 +266,14 @@ export class Host {
     }
   }
 
+  /** Living processes of this test. */
+  processes(): LeftProcess[] {
+    return processesOf({ folder: this.folder, ids: this.ids, containers: this.containers() });
+  }
+
   /** Kills a process of this test that skiff named, and nothing else: a wrong number must not hit others. */
   kill9(pid: number): void {
-    const owner = { folder: this.folder, ids: this.ids, containers: this.containers() };
-    const process = processesOf(owner).find((one) => one.pid === pid);
+    const process = this.processes().find((one) => one.pid === pid);
     if (process === undefined) throw new Error(`${pid} is no process of this test`);
     killLeft(process);
   }

@@ -232,7 +232,6 @@ for (const asRoot of [false, true]) {
         "--network",
         "none",
         "--tls-verify=false",
-        ...host.driverArgs,
         image,
         "echo",
         "hello",
@@ -250,7 +249,7 @@ hostTest("a helper that stays gets none of the caller's variables", {
 }, async (host) => {
   const image = await host.image();
   const { code, stderr } = await host.skiff(
-    ["run", "-d", "--network", "none", "--name", "c", ...host.driverArgs, image, "sleep", "1000"],
+    ["run", "-d", "--network", "none", "--name", "c", image, "sleep", "1000"],
     { env: { CALLER_SECRET: "swordfish-7319", LD_LIBRARY_PATH: "/nowhere" } },
   );
   assertEquals(code, 0, stderr);

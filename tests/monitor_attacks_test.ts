@@ -280,11 +280,11 @@ hostTest("an attach that is never read does not stop a container", {
     "-c",
     `read go; ${flood}`,
   );
-  // A pipe that nobody reads, held open until the test's end.
+  // A pipe that nobody reads: the client holds both ends of its output itself.
   const stalled = host.spawnProgram([
     "/bin/sh",
     "-c",
-    `(echo go; sleep 100) | ${host.binary} attach flood | sleep 100`,
+    `mkfifo in out && exec 3<>in 4<>out && echo go >&3 && exec ${host.binary} attach flood <&3 >&4 2>&1`,
   ]);
   try {
     await waitFor("the flood's end", async () => {
@@ -296,6 +296,6 @@ hostTest("an attach that is never read does not stop a container", {
     assertEquals(await host.ok("ps", "-q"), "");
   } finally {
     stalled.child.kill("SIGKILL");
-    await host.sh("pkill -KILL -u $(id -u) -x sleep; true");
+    await stalled.result;
   }
 });

@@ -339,7 +339,6 @@ driverTest(
     await host.ok(
       "run",
       "--net=none",
-      ...host.driverArgs,
       "--name",
       "w",
       image,

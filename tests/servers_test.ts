@@ -27,7 +27,7 @@ async function serveByNginx(host: Host, image: string): Promise<void> {
     `${config}:/etc/nginx/nginx.conf:ro`,
     "-v",
     `${host.home}/hello.html:/var/www/html/hello.html:ro`,
-    ...host.driverArgs,
+
     image,
     "nginx",
     "-g",
