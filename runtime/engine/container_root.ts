@@ -4,6 +4,7 @@ import type { ContainerConfig } from "../container/config.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
+import { homeFromPasswd } from "../state/folders.ts";
 import { driverNamed } from "../storage/drivers/choose.ts";
 import type { Engine } from "./engine.ts";
 
@@ -30,7 +31,8 @@ export async function prepareRoot(
     }
     case "host": {
       const { planHostRoot } = await import("../storage/host_image.ts");
-      return planHostRoot(engine, containerDir);
+      const homes = [Deno.env.get("HOME"), homeFromPasswd(Deno.uid() ?? -1)];
+      return planHostRoot(engine, containerDir, homes.filter((home) => home !== undefined));
     }
   }
 }

@@ -93,7 +93,7 @@ export interface HostFolder {
   /** Fresh, empty, writable: /home, /root, /tmp, /run, /var/tmp. */
   fresh?: boolean;
   mode?: number;
-  /** Paths below it hidden from the container (root only: what others cannot read). */
+  /** Paths below it that are hidden from the container. */
   hidden?: string[];
 }
 

@@ -4,20 +4,23 @@
  */
 
 import { EEXIST, EINVAL, EPERM, isErrno } from "../../ffi/errno.ts";
-import { fchmod, Fd, mkdirat, mknodat, open, openat, openat2, symlinkat } from "../../ffi/file.ts";
+import { fchmod, Fd, mkdirat, mknodat, open, openat, openat2, statx, symlinkat } from "../../ffi/file.ts";
 import { mount } from "../../ffi/mount.ts";
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
   O_CLOEXEC,
+  O_CREAT,
   O_DIRECTORY,
+  O_NOFOLLOW,
   O_PATH,
   O_RDONLY,
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
 } from "../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY, MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT } from "../../ffi/constants/mount.ts";
-import { S_IFCHR } from "../../ffi/constants/stat.ts";
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants/stat.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
 import { geteuid } from "../../ffi/process.ts";
 import type { HostFolder, RootfsPlan } from "../monitor/plan.ts";
@@ -86,6 +89,7 @@ function showFolder(plan: HostPlan, folder: HostFolder, index: number): void {
     // Overlay refuses a folder with mounts of the host's namespace below it; a bind shows it as it is.
     if (!isRootless || !isErrno(error, EINVAL, EPERM)) throw error;
     mount(folder.path, target, null, MS_BIND | MS_REC);
+    for (const path of folder.hidden ?? []) cover(`${plan.upper}/empty`, `${plan.target}${path}`);
     mount_setattr(AT_FDCWD, target, AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
   }
 }
@@ -98,6 +102,18 @@ function hide(upper: string, path: string): void {
   for (const part of parts) ensureFolder(at = `${at}/${part}`);
   using parent = new Fd(open(at, O_PATH | O_DIRECTORY | O_CLOEXEC));
   ignoreExisting(() => mknodat(parent.number, name, S_IFCHR, 0, 0));
+}
+
+/** Where there is no upper folder: an empty folder, or an empty file, is mounted on it. */
+function cover(empty: string, path: string): void {
+  ensureFolder(empty);
+  using place = new Fd(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const target = `/proc/self/fd/${place.number}`;
+  const kind = statx(place.number, "", AT_EMPTY_PATH).mode & S_IFMT;
+  if (kind === S_IFLNK) return; // It shows a name only.
+  if (kind === S_IFDIR) return mount(empty, target, null, MS_BIND);
+  new Fd(open(`${empty}.file`, O_RDONLY | O_CREAT | O_CLOEXEC, 0o444))[Symbol.dispose]();
+  mount(`${empty}.file`, target, null, MS_BIND);
 }
 
 function ensureFolder(path: string): void {

@@ -106,7 +106,8 @@ function defaultDataFolder(): string {
   return `${home.replace(/\/+$/, "")}/.local/share/skiff`;
 }
 
-function homeFromPasswd(uid: number): string | undefined {
+/** The home that /etc/passwd names. */
+export function homeFromPasswd(uid: number): string | undefined {
   try {
     const line = Deno.readTextFileSync("/etc/passwd").split("\n").find((l) =>
       l.split(":")[2] === String(uid)

@@ -16,6 +16,7 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
 } from "../../ffi/constants/fcntl.ts";
+import { geteuid } from "../../ffi/process.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import type { HostFolder, RootfsPlan } from "../monitor/plan.ts";
 import { makeFolder } from "./drivers/container_folders.ts";
@@ -27,6 +28,8 @@ export interface HostEntry {
   kind: "folder" | "symlink" | "file" | "other";
   /** Permission bits. */
   mode: number;
+  /** The owner. */
+  uid: number;
   /** Of a symlink. */
   target?: string;
 }
@@ -54,24 +57,31 @@ const SEARCHED = /^\/(etc|opt|srv|var\/lib|var\/cache|var\/opt|var\/local)$/;
 /** So many entries are looked at in one folder's tree; what lies beyond is hidden unseen. */
 const MAX_SEARCHED = 50_000;
 
+/** An ordinary user, whose own files are not shown wherever they lie. */
+export interface OrdinaryUser {
+  uid: number;
+  /** Real paths: the home, skiff's data. */
+  folders: string[];
+}
+
 /**
  * Plans the root from listings of the machine's folders.
  *
- * As root, what others on the machine cannot read is hidden: the container's root is the machine's, and would
- * read /etc/shadow. An ordinary user's container reads what the user reads.
+ * As root (no `user`), what others on the machine cannot read is hidden: the container's root is the machine's,
+ * and would read /etc/shadow. An ordinary user's container reads what the user reads, but for the user's own: the
+ * home and data of one who lives in /srv or /var/lib, and what else there belongs to the user.
  */
-export function planHostFolders(list: ListFolder, options: { isRootless: boolean }): HostFolder[] {
+export function planHostFolders(list: ListFolder, user?: OrdinaryUser): HostFolder[] {
   const folders: HostFolder[] = FRESH.map(([path, mode]) => ({ path, fresh: true, mode }));
   const show = (parent: string, entry: HostEntry) => {
     const path = `${parent}/${entry.name}`;
     if (entry.kind === "symlink") folders.push({ path, symlink: entry.target! });
     if (entry.kind !== "folder") return;
     const folder: HostFolder = { path, mode: entry.mode };
-    if (!options.isRootless) {
-      if (!isOpenFolder(entry)) return; // Others cannot even enter it.
-      const hidden = findHidden(list, path);
-      if (hidden.length > 0) folder.hidden = hidden;
-    }
+    if (user === undefined && !isOpenFolder(entry)) return; // Others cannot even enter it.
+    if (user?.folders.includes(path)) return void folders.push({ ...folder, fresh: true });
+    const hidden = user === undefined ? findHidden(list, path) : findOwn(list, path, user);
+    if (hidden.length > 0) folder.hidden = hidden;
     folders.push(folder);
   };
   for (const entry of sorted(list("/"))) if (SHOWN.test(entry.name)) show("", entry);
@@ -84,9 +94,11 @@ export function planHostFolders(list: ListFolder, options: { isRootless: boolean
   return folders;
 }
 
-/** The whole plan for a container, with its folders made. */
-export function planHostRoot(context: StorageContext, containerDir: string): RootfsPlan {
-  const { isRootless } = context.namespaces;
+/** The whole plan for a container, with its folders made. `homes` are the caller's. */
+export function planHostRoot(context: StorageContext, containerDir: string, homes: string[]): RootfsPlan {
+  const user = context.namespaces.isRootless
+    ? { uid: geteuid(), folders: [...homes, context.folders.data].flatMap(realPath) }
+    : undefined;
   const plan = {
     upper: `${containerDir}/upper`,
     work: `${containerDir}/work`,
@@ -95,7 +107,7 @@ export function planHostRoot(context: StorageContext, containerDir: string): Roo
   makeFolder(plan.upper, 0o755);
   makeFolder(plan.work, 0o700);
   makeFolder(plan.target, 0o755);
-  return { kind: "host", ...plan, folders: planHostFolders(listHostFolder, { isRootless }) };
+  return { kind: "host", ...plan, folders: planHostFolders(listHostFolder, user) };
 }
 
 /** Reads a folder of this machine; a link in its place is not followed. */
@@ -111,9 +123,9 @@ export function listHostFolder(path: string): HostEntry[] {
   const entries: HostEntry[] = [];
   for (const { name } of readdir(folder)) {
     try {
-      const { mode } = statx(folder, name, AT_SYMLINK_NOFOLLOW);
+      const { mode, uid } = statx(folder, name, AT_SYMLINK_NOFOLLOW);
       const kind = KINDS[mode & S_IFMT] ?? "other";
-      const entry: HostEntry = { name: decoder.decode(name), kind, mode: mode & 0o7777 };
+      const entry: HostEntry = { name: decoder.decode(name), kind, mode: mode & 0o7777, uid };
       if (kind === "symlink") entry.target = decoder.decode(readlinkat(folder, name));
       entries.push(entry);
     } catch {
@@ -128,6 +140,25 @@ const KINDS: Readonly<Record<number, HostEntry["kind"]>> = {
   [S_IFLNK]: "symlink",
   [S_IFREG]: "file",
 };
+
+/** None where nothing is there. */
+function realPath(path: string): string[] {
+  try {
+    return [Deno.realPathSync(path)];
+  } catch {
+    return [];
+  }
+}
+
+/** Paths below `top` that are the user's own. */
+function findOwn(list: ListFolder, top: string, { uid, folders }: OrdinaryUser): string[] {
+  const below = folders.filter((path) => path.startsWith(`${top}/`));
+  const entries = SEARCHED.test(top) ? sorted(list(top)) : [];
+  const owned = entries.filter((entry) => entry.uid === uid).map(({ name }) => `${top}/${name}`);
+  // what lies in a hidden folder is hidden with it
+  return [...new Set([...owned, ...below])].sort()
+    .filter((path, _, all) => !all.some((other) => path.startsWith(`${other}/`)));
+}
 
 /** Paths below `top` that others cannot read. */
 function findHidden(list: ListFolder, top: string): string[] {

@@ -1,0 +1,26 @@
+/** The built-in image `host`: what an ordinary user's container sees of the user's own files. */
+import { assertEquals, hostTest } from "./harness.ts";
+import { testIds } from "./needs.ts";
+
+hostTest(
+  "a user's files outside of /home are not seen in the image host either",
+  { needs: ["root"] },
+  async (host) => {
+    const { uid, gid } = testIds()!;
+    const mine = await Deno.makeTempDir({ dir: "/srv" });
+    const others = await Deno.makeTempDir({ dir: "/srv" });
+    try {
+      await Deno.writeTextFile(`${mine}/secret`, "mine");
+      await Deno.writeTextFile(`${others}/open`, "another's");
+      await Deno.chown(mine, uid, gid);
+      await Deno.chmod(others, 0o755);
+      const script = `cat ${mine}/secret || ls -d ${mine}; cat ${others}/open`;
+      const { stdout } = await host.run("--rm", "host", "sh", "-c", script);
+      assertEquals(stdout, "another's");
+      const control = await host.program(["sh", "-c", `chmod 711 ${mine}; cat ${mine}/secret`]);
+      assertEquals(control.stdout, "mine", "the user can read it");
+    } finally {
+      for (const folder of [mine, others]) await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
