@@ -1,8 +1,9 @@
 /** @see podman-exec(1) */
 
-import { attachTo } from "../../runtime/engine/attach.ts";
+import { attachTo, signalSession } from "../../runtime/engine/attach.ts";
 import { exec } from "../../runtime/engine/exec.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { parseSignal } from "../../runtime/spec/signal.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { resolveEnv } from "../flags/env.ts";
@@ -63,7 +64,8 @@ export const command = defineCommand({
       stdin: options.interactive,
       detachKeys: options["detach-keys"],
       sigProxy: true,
-      passBrokenPipe: true,
+      // as a program gets it that writes to that pipe itself
+      onReaderGone: () => signalSession(session.socketPath, parseSignal("SIGPIPE")).catch(() => {}),
     });
     return exitCodeOf(outcome);
   },

@@ -31,6 +31,9 @@ export interface ListOptions {
   jsonIndent?: number;
 }
 
+/** `{{range .}}` and `{{range $row := .}}`, but not a range over a field of each row. */
+const WHOLE_LIST = /^\{\{-?\s*range\s+(?:\$\w+\s*(?:,\s*\$\w+\s*)?:=\s*)?\.\s*-?\}\}/;
+
 /** The text to print. */
 export async function renderList<T>(items: T[], view: ListView<T>, options: ListOptions): Promise<string> {
   const { format } = options;
@@ -56,7 +59,7 @@ async function renderFormat<T>(
 ): Promise<string> {
   const { compileFormat, row } = await import("./format.ts");
   const isTable = format.startsWith("table ");
-  const wholeList = /^\{\{-?\s*range\s/.test(format);
+  const wholeList = WHOLE_LIST.test(format);
   const template = compileFormat(view.name, format);
   const rows = items.map((item) => row(view.rowType, mapFields(view, ({ value }) => value(item))));
   if (wholeList) return template.execute(rows);

@@ -36,6 +36,10 @@ Deno.test("a template is applied to each row", async () => {
   assertEquals(await render("{{.ID}}\\t{{.Hull}}"), "abc\toak\nde\x1bf\toak\n");
 });
 
+Deno.test("a range over a field is for each row", async () => {
+  assertEquals(await render("{{range .Labels}}{{.}}{{else}}none{{end}}"), "red\nnone\n");
+});
+
 Deno.test("a template that ranges gets the whole list", async () => {
   assertEquals(await render("{{range .}}{{.ID}},{{end}}"), "abc,de\x1bf,\n");
 });

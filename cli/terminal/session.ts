@@ -20,8 +20,8 @@ export interface SessionOptions {
   /** Text of `--detach-keys`; undefined: the default. */
   detachKeys?: string;
   sigProxy: boolean;
-  /** The reader of our stdout or stderr has gone: the program gets SIGPIPE, as one on that pipe would. */
-  passBrokenPipe?: boolean;
+  /** Called when the reader of our stdout or stderr has gone. */
+  onReaderGone?: () => Promise<unknown>;
 }
 
 /** Opens the attachment; its program may start with that. */
@@ -52,13 +52,10 @@ export async function joinSession(open: OpenAttachment, options: SessionOptions)
   const isRaw = options.tty && options.stdin && Deno.stdin.isTerminal();
   using cleanup = new DisposableStack();
   if (isRaw) cleanup.use(new RawMode());
-  const brokenPipe = async () => {
-    if (options.passBrokenPipe) await attachment.sendSignal(parseSignal("SIGPIPE"));
-  };
   const attachment = await open({
     stdin: options.stdin ? Deno.stdin : undefined,
-    stdout: options.stdout === false ? undefined : sink("stdout", brokenPipe),
-    stderr: options.stderr === false ? undefined : sink("stderr", brokenPipe),
+    stdout: options.stdout === false ? undefined : sink("stdout", options.onReaderGone),
+    stderr: options.stderr === false ? undefined : sink("stderr", options.onReaderGone),
     detachKeys: options.tty && options.stdin ? detachKeys : undefined,
     size: options.tty ? windowSize() : undefined,
   });
@@ -86,7 +83,7 @@ function listen(cleanup: DisposableStack, signal: Deno.Signal, action: () => voi
 /** Writes without blocking the event loop, so that a stalled reader keeps no signal away from the program. */
 function sink(
   name: "stdout" | "stderr",
-  brokenPipe: () => Promise<void>,
+  onReaderGone?: () => Promise<unknown>,
 ): (bytes: Uint8Array) => Promise<void> {
   const stream = Deno[name];
   return async (bytes) => {
@@ -96,7 +93,7 @@ function sink(
       if (!(error instanceof Deno.errors.BrokenPipe)) {
         throw new SkiffError(`write to ${name}: ${(error as Error).message}`, { cause: error });
       }
-      await brokenPipe();
+      await onReaderGone?.();
       throw new ReaderGoneError();
     }
   };

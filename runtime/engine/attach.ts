@@ -2,7 +2,7 @@
 
 import { setupError } from "../container/setup_error.ts";
 import { Attachment, type AttachOptions, type AttachOutcome } from "../monitor/attachment.ts";
-import { StartError } from "../monitor/client.ts";
+import { sendSignal, StartError } from "../monitor/client.ts";
 import type { WindowSize } from "../monitor/protocol.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { observeRunning } from "./containers.ts";
@@ -41,4 +41,9 @@ export async function attachTo(socketPath: string, options: AttachOptions): Prom
     sendSignal: (signal) => attachment.sendSignal(signal),
     detach: () => attachment.detach(),
   };
+}
+
+/** Sends a signal to what listens there, attached or not. */
+export async function signalSession(socketPath: string, signal: number): Promise<void> {
+  await sendSignal(socketPath, signal);
 }
