@@ -18,7 +18,8 @@ export const command = defineCommand({
   description:
     "Creates a container from an image, pulled where it is missing, and starts it. The exit code is the\n" +
     "program's; 125 where skiff failed, 126 where the program cannot be executed, 127 where there is none.\n" +
-    "The image `host` is made of this machine's own folders; without root, /usr and /etc are read-only in it.",
+    "The image `host` is made of this machine's own folders; /home, /root, /tmp, /run and /var/tmp are fresh.\n" +
+    "Without root, /usr and /etc are read-only in it, but for what skiff generates, such as /etc/hosts.",
   examples: [
     "skiff run --rm host cat /etc/os-release",
     "skiff run --rm -it docker.io/library/debian bash",
