@@ -5,7 +5,7 @@
  *   init                                  monitor
  *    U  my user namespace is made ────────▶ writes uid_map and gid_map
  *    ◀─────────────────────────── M  mapped
- *    P  pid of init, in digits ───────────▶ only where a namespace made an extra fork needful
+ *    P  pid of init, in 10 digits ────────▶ only where a namespace made an extra fork needful
  *    C  console (with the master) ────────▶ keeps it
  *    R  ready: everything is set up ──────▶ waits until the container may start
  *    ◀─────────────────────────── G  go
@@ -94,8 +94,9 @@ export class MonitorLink {
     this.#expect("M");
   }
 
+  /** At full width: `P713` would be 4 bytes, which is what an errno has. */
   reportPid(pid: number): void {
-    this.#send(`P${pid}`);
+    this.#send(`P${String(pid).padStart(10, "0")}`);
   }
 
   sendConsole(master: number): void {

@@ -27,8 +27,11 @@ Deno.test(
   "what init says arrives as data",
   withControl((monitor, init) => {
     const link = new MonitorLink(init);
-    link.reportPid(1234);
-    assertEquals(receiveFromInit(monitor, "x"), { kind: "forked", pid: 1234 });
+    // a pid of any length: one of three digits once made a packet as long as an errno
+    for (const pid of [1, 12, 713, 1234, 4194304]) {
+      link.reportPid(pid);
+      assertEquals(receiveFromInit(monitor, "x"), { kind: "forked", pid });
+    }
     const error = new SyscallError("openat2", ENOENT, "/etc/passwd");
     link.reportFailure(describeSetupFailure("find the user", error));
     const failure = {
