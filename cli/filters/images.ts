@@ -11,6 +11,9 @@ type Test = (image: ImageListEntry) => boolean;
 const FILTERS: Record<string, (value: string, all: ImageListEntry[]) => Test> = {
   dangling: (value) => ({ Dangling }) => Dangling === bool("dangling", value),
   containers: (value) => ({ Containers }) => (Containers > 0) === bool("containers", value),
+  // podman's; no image here is either
+  intermediate: (value) => () => !bool("intermediate", value),
+  readonly: (value) => () => !bool("readonly", value),
   label: (value) => ({ Labels }) => hasLabel(Labels, value),
   id: (value) => ({ Id }) => Id.startsWith(value.replace(/^sha256:/, "")),
   reference: (value) => ({ Names, RepoDigests }) =>
