@@ -124,8 +124,8 @@ async function script(engine: Engine, text: string): Promise<string> {
   const variables = { E: engine.command, I: engine.busybox, DEBIAN: debian };
   const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}`).join(" ");
   const words = [...engine.prefix, `export ${assignments}; exec bash -c ${quote(text)}`];
-  const { success, stdout, stderr } = await new Deno.Command(words[0]!, {
-    args: words.slice(1),
+  const { success, stdout, stderr } = await new Deno.Command("/usr/bin/timeout", {
+    args: ["600", ...words],
     clearEnv: true,
     env: engine.env,
     cwd: "/",
@@ -258,7 +258,17 @@ async function main(options: Options): Promise<number> {
   const wants = (name: string) => options.only === null || options.only.includes(name);
   if (wants("pull")) debian = await sharedImage("servers");
   const asUser = { prefix: [...host.prefix, "/bin/sh", "-c"], env: host.env };
-  const podman = { ...asUser, prefix: [...await podmanPrefix(), ...asUser.prefix] };
+  // a runtime folder of its own, or podman joins the namespaces of another podman of this user
+  const runtime = `${host.folder}/podman-run`;
+  await Deno.mkdir(runtime, { mode: 0o700 });
+  // left alone it takes vfs, the slowest of its drivers
+  const storage = `${host.home}/.config/containers/storage.conf`;
+  await Deno.writeTextFile(storage, '[storage]\ndriver = "overlay"\n');
+  await host.own(runtime, storage);
+  const podman = {
+    prefix: [...await podmanPrefix(), ...asUser.prefix],
+    env: { ...host.env, XDG_RUNTIME_DIR: runtime },
+  };
   const engines: Engine[] = [
     { name: "skiff", ...asUser, command: host.binary, busybox },
     { name: await podmanName([...podman.prefix, "podman --version"]), ...podman, command: "podman", busybox },
