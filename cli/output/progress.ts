@@ -16,6 +16,7 @@ export type PullEvent =
 type Layer = Extract<PullEvent, { kind: "layer" }>;
 
 const BAR_CELLS = 30;
+const FINISHED: readonly LayerStatus[] = ["done", "exists"];
 
 /** One line of the picture, no longer than `columns`. */
 export function layerLine(layer: Layer, columns: number): string {
@@ -54,34 +55,45 @@ function layerName(digest: string): string {
 
 const FRAME_MS = 100;
 
-/** Draws the events of one pull; the last picture stays. */
+interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/**
+ * Draws the events of one pull; the last picture stays.
+ *
+ * A terminal cannot be drawn over above its first row. Where there are more layers than rows, those that are
+ * finished scroll away, and of the others as many are shown as fit.
+ */
 export class PullProgressBar {
+  /** Those that have scrolled away are not in it. */
   readonly #layers = new Map<string, Layer>();
   #drawnLines = 0;
   #drawnAt = 0;
 
   constructor(
     private readonly write: (text: string) => void = printError,
-    private readonly columns: () => number | undefined = terminalColumns,
+    private readonly terminal: () => TerminalSize | undefined = terminalSize,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
   update(event: PullEvent): void {
-    const columns = this.columns();
+    const terminal = this.terminal();
     if (event.kind === "status") {
-      this.#drawOver(`${escapeControl(event.text)}\n`, columns);
-      return;
+      const text = `${escapeControl(event.text)}\n`;
+      return terminal === undefined ? this.write(text) : this.#drawOver(text, terminal);
     }
     const before = this.#layers.get(event.digest)?.status;
     this.#layers.set(event.digest, event);
-    if (columns === undefined) this.#plainLine(event, before);
-    else if (before !== event.status || this.now() - this.#drawnAt >= FRAME_MS) this.#drawOver("", columns);
+    if (terminal === undefined) this.#plainLine(event, before);
+    else if (before !== event.status || this.now() - this.#drawnAt >= FRAME_MS) this.#drawOver("", terminal);
   }
 
   /** The last picture; what is written next starts on a line of its own. */
   finish(): void {
-    const columns = this.columns();
-    if (columns !== undefined) this.#drawOver("", columns);
+    const terminal = this.terminal();
+    if (terminal !== undefined) this.#drawOver("", { ...terminal, rows: Infinity });
   }
 
   #plainLine(event: Layer, before: LayerStatus | undefined): void {
@@ -93,22 +105,30 @@ export class PullProgressBar {
   }
 
   /** Replaces the last picture by `above`, which stays, and the layers as they are now. */
-  #drawOver(above: string, columns: number | undefined): void {
-    if (columns === undefined) return this.write(above);
+  #drawOver(above: string, { columns, rows }: TerminalSize): void {
     const back = this.#drawnLines > 0 ? `\x1b[${this.#drawnLines}A\r\x1b[J` : "";
-    const lines = [...this.#layers.values()].map((layer) => layerLine(layer, columns) + "\n");
+    const line = (layer: Layer) => layerLine(layer, columns) + "\n";
+    for (const layer of this.#layers.values()) {
+      if (this.#layers.size < rows) break;
+      if (!FINISHED.includes(layer.status)) continue;
+      above += line(layer);
+      this.#layers.delete(layer.digest);
+    }
+    const lines = [...this.#layers.values()].map(line);
+    const excess = lines.length - (rows - 1);
+    if (excess > 0) lines.splice(rows - 2, Infinity, `and ${excess + 1} more\n`);
     this.write(back + above + lines.join(""));
     this.#drawnLines = lines.length;
     this.#drawnAt = this.now();
   }
 }
 
-/** Width of the terminal at stderr; undefined where it is none. */
-function terminalColumns(): number | undefined {
+/** Of the terminal at stderr; undefined where it is none. */
+function terminalSize(): TerminalSize | undefined {
   if (!Deno.stderr.isTerminal() || Deno.env.get("TERM") === "dumb") return undefined;
   try {
-    return Deno.consoleSize().columns;
+    return Deno.consoleSize();
   } catch {
-    return 80;
+    return { columns: 80, rows: 24 };
   }
 }

@@ -25,7 +25,7 @@ Deno.test("a line never reaches the edge of the terminal", () => {
 Deno.test("on a terminal the picture is drawn over, at most ten times a second", () => {
   const written: string[] = [];
   let now = 0;
-  const bar = new PullProgressBar((text) => written.push(text), () => 60, () => now);
+  const bar = new PullProgressBar((text) => written.push(text), () => ({ columns: 60, rows: 24 }), () => now);
   bar.update({ kind: "status", text: "Trying to pull x..." });
   bar.update(layer("downloading", 10));
   bar.update(layer("downloading", 20));
@@ -46,4 +46,29 @@ Deno.test("elsewhere each finished layer is one plain line, and hostile text is 
   for (const status of ["waiting", "downloading", "extracting", "done"] as const) bar.update(layer(status));
   bar.finish();
   assertEquals(written, ["registry says \\x1b[2J\n", "Copying blob abababababab done\n"]);
+});
+
+Deno.test("of more layers than rows the finished scroll away, and as many others are shown as fit", () => {
+  const written: string[] = [];
+  const bar = new PullProgressBar((text) => written.push(text), () => ({ columns: 60, rows: 4 }), () => 0);
+  const digest = (n: number) => `sha256:${String(n).repeat(64)}`;
+  const say = (n: number, status: LayerStatus) => bar.update({ ...layer(status), digest: digest(n) });
+  const line = (n: number, text: string) => `Copying blob ${String(n).repeat(12)} ${text}\n`;
+  for (const n of [1, 2, 3, 4, 5]) say(n, "waiting");
+  assertEquals(written.at(-1), `\x1b[3A\r\x1b[J${line(1, "waiting")}${line(2, "waiting")}and 3 more\n`);
+  say(4, "done");
+  assertEquals(
+    written.at(-1),
+    `\x1b[3A\r\x1b[J${line(4, "done")}${line(1, "waiting")}${line(2, "waiting")}and 2 more\n`,
+  );
+  say(1, "exists");
+  assertEquals(
+    written.at(-1),
+    `\x1b[3A\r\x1b[J${line(1, "skipped: already exists")}${line(2, "waiting")}${line(3, "waiting")}${
+      line(5, "waiting")
+    }`,
+  );
+  for (const n of [2, 3, 5]) say(n, "done");
+  bar.finish();
+  assertEquals(written.at(-1), `\x1b[3A\r\x1b[J${line(2, "done")}${line(3, "done")}${line(5, "done")}`);
 });
