@@ -11,6 +11,9 @@ import type { Engine } from "./engine.ts";
 import { collectContainerGarbage, discardContainer, forgetContainer } from "./garbage.ts";
 import { killAndWait } from "./kill.ts";
 
+/** How long `force` insists. */
+const FORCE_MS = 10_000;
+
 export interface RmOptions {
   /** Kill it where it runs, and remove it whatever state its files are in. */
   force?: boolean;
@@ -47,13 +50,18 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   }
   // a container of --rm takes itself away
   const withVolumes = options.volumes || row.autoRemove;
-  await removeFolder(engine, row.id, withVolumes);
+  await removeFolder(engine, row.id, withVolumes, options.force ?? false);
   await forgetContainer(engine, row.id, withVolumes);
   await collectContainerGarbage(engine);
   return row.id;
 }
 
-async function removeFolder(engine: Engine, id: string, withVolumes: boolean): Promise<void> {
+async function removeFolder(
+  engine: Engine,
+  id: string,
+  withVolumes: boolean,
+  force: boolean,
+): Promise<void> {
   const dir = engine.containerDir(id);
   if (inspectLockState(dir) === "missing") {
     discardContainer(engine, id);
@@ -62,6 +70,12 @@ async function removeFolder(engine: Engine, id: string, withVolumes: boolean): P
   let lockFd: number | null;
   try {
     lockFd = await takeContainerLock(dir);
+    // started meanwhile; or its monitor was killed, and the kernel has not yet cleared that away
+    for (const end = Date.now() + FORCE_MS; lockFd === null && force && Date.now() < end;) {
+      await killAndWait(engine, id, 0);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      lockFd = await takeContainerLock(dir);
+    }
   } catch (error) {
     if (inspectLockState(dir) === "missing") return; // its monitor was faster
     throw error;
