@@ -6,7 +6,7 @@ import { probeVolume } from "./probes.ts";
 /** Descriptors above the standard streams that a leak would have. */
 const NUMBERS = Array.from({ length: 62 }, (_, index) => index + 3);
 
-hostTest("a container cannot overwrite the engine's file (CVE-2019-5736)", {
+driverTest("a container cannot overwrite the engine's file (CVE-2019-5736)", {
   needs: ["registry", "busybox", "gcc"],
 }, async (host) => {
   const script = { path: "bin/evil", mode: 0o755, content: "#!/proc/self/exe\n" };

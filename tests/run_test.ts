@@ -1,14 +1,6 @@
 /** What each option of `run` does, seen from inside the container. */
 
-import {
-  assert,
-  assertEquals,
-  assertIncludes,
-  assertMatch,
-  driverTest,
-  type Host,
-  hostTest,
-} from "./harness.ts";
+import { assert, assertEquals, assertIncludes, assertMatch, driverTest, type Host } from "./harness.ts";
 
 /** The image, pulled; each test pulls it once into its own store. */
 async function busybox(host: Host): Promise<string> {
@@ -26,7 +18,7 @@ async function inside(host: Host, image: string, options: string[], script: stri
 
 const REGISTRY = { needs: ["registry" as const] };
 
-hostTest("-e, --env-file, --entrypoint, -w, -u, --hostname", REGISTRY, async (host) => {
+driverTest("-e, --env-file, --entrypoint, -w, -u, --hostname", REGISTRY, async (host) => {
   const image = await busybox(host);
   const file = `${host.home}/vars`;
   await Deno.writeTextFile(file, '# comment\nA=file\nB=file\nQ="kept"\n');
@@ -47,7 +39,7 @@ hostTest("-e, --env-file, --entrypoint, -w, -u, --hostname", REGISTRY, async (ho
   assertEquals((await host.run("--rm", "--env-file", "/nosuch", image, "true")).code, 125);
 });
 
-hostTest("an image's config is the default, and options replace it", REGISTRY, async (host) => {
+driverTest("an image's config is the default, and options replace it", REGISTRY, async (host) => {
   const image = await host.makeImage({
     layers: [{
       entries: [{ path: "bin/" }, { path: "etc/" }, {
@@ -75,7 +67,7 @@ hostTest("an image's config is the default, and options replace it", REGISTRY, a
   );
 });
 
-hostTest("-v binds folders and keeps named volumes", REGISTRY, async (host) => {
+driverTest("-v binds folders and keeps named volumes", REGISTRY, async (host) => {
   const image = await busybox(host);
   const folder = `${host.home}/shared`;
   await Deno.mkdir(folder);
@@ -97,12 +89,12 @@ hostTest("-v binds folders and keeps named volumes", REGISTRY, async (host) => {
   assertIncludes(absent.stderr, "/no/such/folder");
 });
 
-hostTest("a new named volume starts with the image's content", REGISTRY, async (host) => {
+driverTest("a new named volume starts with the image's content", REGISTRY, async (host) => {
   const image = await busybox(host);
   assertEquals(await inside(host, image, ["-v", "bin:/bin"], "test -x /bin/sh && echo copied"), "copied");
 });
 
-hostTest("--tmpfs, --read-only, --shm-size", REGISTRY, async (host) => {
+driverTest("--tmpfs, --read-only, --shm-size", REGISTRY, async (host) => {
   const image = await busybox(host);
   assertEquals(
     await inside(host, image, ["--tmpfs", "/t:size=1m"], "grep -c ' /t tmpfs ' /proc/mounts; echo x > /t/f"),
@@ -118,7 +110,7 @@ hostTest("--tmpfs, --read-only, --shm-size", REGISTRY, async (host) => {
   );
 });
 
-hostTest("--init reaps and forwards; without it the program is pid 1", REGISTRY, async (host) => {
+driverTest("--init reaps and forwards; without it the program is pid 1", REGISTRY, async (host) => {
   const image = await busybox(host);
   assertEquals(await inside(host, image, [], "echo $$"), "1");
   assert(await inside(host, image, ["--init"], "echo $$") !== "1", "an init is pid 1");
@@ -138,7 +130,7 @@ hostTest("--init reaps and forwards; without it the program is pid 1", REGISTRY,
   assertEquals(await host.ok("wait", "i"), "7");
 });
 
-hostTest("--label, --label-file, --cidfile, --name and --replace", REGISTRY, async (host) => {
+driverTest("--label, --label-file, --cidfile, --name and --replace", REGISTRY, async (host) => {
   const image = await busybox(host);
   const labels = `${host.home}/labels`;
   await Deno.writeTextFile(labels, "a=file\nb=file\n");
@@ -168,7 +160,7 @@ hostTest("--label, --label-file, --cidfile, --name and --replace", REGISTRY, asy
   assertEquals(again.code, 125);
 });
 
-hostTest("--stop-signal and --stop-timeout decide how it stops", REGISTRY, async (host) => {
+driverTest("--stop-signal and --stop-timeout decide how it stops", REGISTRY, async (host) => {
   const image = await busybox(host);
   const trap = "trap 'exit 11' USR1; while :; do sleep 0.1; done";
   await host.ok("run", "--net=none", "-d", "--name", "a", "--stop-signal", "USR1", image, "sh", "-c", trap);
@@ -181,7 +173,7 @@ hostTest("--stop-signal and --stop-timeout decide how it stops", REGISTRY, async
   assertEquals(await host.ok("wait", "b"), "137");
 });
 
-hostTest("kill sends any signal, to one or to all", REGISTRY, async (host) => {
+driverTest("kill sends any signal, to one or to all", REGISTRY, async (host) => {
   const image = await busybox(host);
   const trap = "trap 'echo hup' HUP; trap 'exit 12' TERM; while :; do sleep 0.1; done";
   for (const name of ["a", "b"]) {
@@ -193,7 +185,7 @@ hostTest("kill sends any signal, to one or to all", REGISTRY, async (host) => {
   assertEquals(await host.ok("wait", "b"), "137");
 });
 
-hostTest("capabilities are Docker's, more, fewer or all", REGISTRY, async (host) => {
+driverTest("capabilities are Docker's, more, fewer or all", REGISTRY, async (host) => {
   const image = await busybox(host);
   const effective = (...options: string[]) =>
     inside(host, image, options, "sed -n 's/^CapEff:[^0-9a-f]*//p' /proc/self/status");
@@ -205,7 +197,7 @@ hostTest("capabilities are Docker's, more, fewer or all", REGISTRY, async (host)
   assertEquals((await host.run("--rm", "--cap-add", "cap_nonsense", image, "true")).code, 125);
 });
 
-hostTest("--security-opt switches seccomp and new privileges", REGISTRY, async (host) => {
+driverTest("--security-opt switches seccomp and new privileges", REGISTRY, async (host) => {
   const image = await busybox(host);
   const status = (field: string, ...options: string[]) =>
     inside(host, image, options, `sed -n 's/^${field}:[^0-9]*//p' /proc/self/status`);
@@ -221,7 +213,7 @@ hostTest("--security-opt switches seccomp and new privileges", REGISTRY, async (
   assertIncludes(denied.stderr, "No space left on device");
 });
 
-hostTest("--ulimit sets limits, and the others are the caller's", REGISTRY, async (host) => {
+driverTest("--ulimit sets limits, and the others are the caller's", REGISTRY, async (host) => {
   const image = await busybox(host);
   assertEquals(
     await inside(host, image, ["--ulimit", "nofile=100:200"], "ulimit -Sn; ulimit -Hn"),
@@ -230,7 +222,7 @@ hostTest("--ulimit sets limits, and the others are the caller's", REGISTRY, asyn
   assertEquals(await inside(host, image, [], "ulimit -Sn"), "1024");
 });
 
-hostTest("--network none, host and another container's", REGISTRY, async (host) => {
+driverTest("--network none, host and another container's", REGISTRY, async (host) => {
   const image = await busybox(host);
   const links = "ls /sys/class/net 2>/dev/null || sed -n 's/^ *\\([^:]*\\):.*/\\1/p' /proc/net/dev";
   assertEquals(await inside(host, image, [], "sed -n 's/^ *\\([a-z0-9]*\\):.*/\\1/p' /proc/net/dev"), "lo");
@@ -261,14 +253,14 @@ hostTest("--network none, host and another container's", REGISTRY, async (host) 
   assertEquals(unknown.code, 125);
 });
 
-hostTest("containers without --network are told once that they have none", REGISTRY, async (host) => {
+driverTest("containers without --network are told once that they have none", REGISTRY, async (host) => {
   const image = await busybox(host);
   const first = await host.skiff(["run", "--rm", image, "true"]);
   assertMatch(first.stderr, /^Warning: containers have no network/);
   assertEquals((await host.skiff(["run", "--rm", image, "true"])).stderr, "");
 });
 
-hostTest(
+driverTest(
   "--userns keep-id is the caller inside, nomap hides him",
   { needs: ["registry", "uidmap"] },
   async (host) => {
@@ -286,7 +278,7 @@ hostTest(
   },
 );
 
-hostTest("--rootfs runs a folder as it is", REGISTRY, async (host) => {
+driverTest("--rootfs runs a folder as it is", REGISTRY, async (host) => {
   const folder = `${host.home}/root`;
   const script =
     `mkdir -p ${folder}/bin && cp "$(command -v busybox)" ${folder}/bin/busybox && ln -s busybox ${folder}/bin/sh`;
@@ -303,7 +295,7 @@ hostTest("--rootfs runs a folder as it is", REGISTRY, async (host) => {
   assertEquals(await Deno.readTextFile(`${folder}/made`), "inside\n");
 });
 
-hostTest("--pull never and missing, --log-driver none and json-file", REGISTRY, async (host) => {
+driverTest("--pull never and missing, --log-driver none and json-file", REGISTRY, async (host) => {
   const unpulled = await host.image();
   const never = await host.run("--rm", "--pull=never", unpulled, "true");
   assertEquals([never.code, never.stderr], [125, `Error: ${unpulled}: image not known\n`]);
@@ -317,7 +309,7 @@ hostTest("--pull never and missing, --log-driver none and json-file", REGISTRY, 
   assertEquals(JSON.parse(await Deno.readTextFile(path)).log, "x\n");
 });
 
-hostTest("--pidfile and --conmon-pidfile name the processes", REGISTRY, async (host) => {
+driverTest("--pidfile and --conmon-pidfile name the processes", REGISTRY, async (host) => {
   const image = await busybox(host);
   const [pidfile, monitorPidfile] = [`${host.home}/pid`, `${host.home}/monitor`];
   const files = ["--pidfile", pidfile, "--conmon-pidfile", monitorPidfile];
@@ -354,7 +346,7 @@ driverTest(
   },
 );
 
-hostTest("the built-in image host shows this machine, and none of the user's files", {}, async (host) => {
+driverTest("the built-in image host shows this machine, and none of the user's files", {}, async (host) => {
   const release = await Deno.readTextFile("/etc/os-release");
   const { code, stdout } = await host.run("--rm", "host", "cat", "/etc/os-release");
   assertEquals([code, stdout], [0, release]);

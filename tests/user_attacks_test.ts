@@ -1,5 +1,5 @@
 /** Attacks through USER, passwd and group files of the image; each with a control that the file is looked at. */
-import { assertEquals, type Host, hostTest, type Need } from "./harness.ts";
+import { assertEquals, driverTest, type Host, type Need } from "./harness.ts";
 import { busyboxEntries, type Entry } from "./images.ts";
 
 const NEEDS: Need[] = ["registry", "busybox", "uidmap"];
@@ -38,7 +38,7 @@ async function idsOf(host: Host, image: string, ...options: string[]): Promise<s
   return code === 0 ? stdout.trim() : `${code} ${stderr}`;
 }
 
-hostTest(
+driverTest(
   "ids that do not fit are refused, by --user and by the image's USER",
   { needs: NEEDS },
   async (host) => {
@@ -54,7 +54,7 @@ hostTest(
   },
 );
 
-hostTest(
+driverTest(
   "an account that is named like a number does not capture the number",
   { needs: NEEDS },
   async (host) => {
@@ -67,7 +67,7 @@ hostTest(
   },
 );
 
-hostTest("passwd entries with ids that do not fit make nobody root", { needs: NEEDS }, async (host) => {
+driverTest("passwd entries with ids that do not fit make nobody root", { needs: NEEDS }, async (host) => {
   const image = await imageWith(host, {
     passwd:
       "wrap:x:4294967296:4294967296::/:/bin/sh\nminus:x:-1:-1::/:/bin/sh\nempty:x:::::\nfine:x:7:8::/:/bin/sh\n",
@@ -80,7 +80,7 @@ hostTest("passwd entries with ids that do not fit make nobody root", { needs: NE
   assertEquals(await idsOf(host, image, "--user", "fine"), "7 8 8");
 });
 
-hostTest("a passwd that is a link leads to the container's files only", { needs: NEEDS }, async (host) => {
+driverTest("a passwd that is a link leads to the container's files only", { needs: NEEDS }, async (host) => {
   const outside = `${host.folder}/passwd`;
   await Deno.writeTextFile(outside, "thief:x:0:0::/:/bin/sh\n");
   const notFound = "Error: unable to find user thief: no matching entries in passwd file\n";
@@ -112,17 +112,21 @@ hostTest("a passwd that is a link leads to the container's files only", { needs:
   assertEquals(await idsOf(host, inside, "--user", "thief"), "5 6 6");
 });
 
-hostTest("a FIFO or a huge file in place of passwd stops nobody for long", { needs: NEEDS }, async (host) => {
-  const fifo = await imageWith(host, { extra: [{ path: "etc/passwd", type: "fifo" }] });
-  assertEquals(await idsOf(host, fifo, "--user", "5"), "5 0 0");
+driverTest(
+  "a FIFO or a huge file in place of passwd stops nobody for long",
+  { needs: NEEDS },
+  async (host) => {
+    const fifo = await imageWith(host, { extra: [{ path: "etc/passwd", type: "fifo" }] });
+    assertEquals(await idsOf(host, fifo, "--user", "5"), "5 0 0");
 
-  const huge = await imageWith(host, { passwd: new Uint8Array(64 * 1024 * 1024).fill(0x61) });
-  const { code, stderr } = await host.run("--rm", "--user", "alice", huge, "true");
-  assertEquals(code === 0, false);
-  if (!/passwd/.test(stderr)) throw new Error(`the error does not name the file: ${stderr}`);
-});
+    const huge = await imageWith(host, { passwd: new Uint8Array(64 * 1024 * 1024).fill(0x61) });
+    const { code, stderr } = await host.run("--rm", "--user", "alice", huge, "true");
+    assertEquals(code === 0, false);
+    if (!/passwd/.test(stderr)) throw new Error(`the error does not name the file: ${stderr}`);
+  },
+);
 
-hostTest("the caller's groups are dropped, the image's are taken, the primary one among them", {
+driverTest("the caller's groups are dropped, the image's are taken, the primary one among them", {
   needs: NEEDS,
 }, async (host) => {
   const image = await imageWith(host, {
