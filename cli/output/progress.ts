@@ -106,7 +106,6 @@ export class PullProgressBar {
 
   /** Replaces the last picture by `above`, which stays, and the layers as they are now. */
   #drawOver(above: string, { columns, rows }: TerminalSize): void {
-    const back = this.#drawnLines > 0 ? `\x1b[${this.#drawnLines}A\r\x1b[J` : "";
     const line = (layer: Layer) => layerLine(layer, columns) + "\n";
     for (const layer of this.#layers.values()) {
       if (this.#layers.size < rows) break;
@@ -117,7 +116,9 @@ export class PullProgressBar {
     const lines = [...this.#layers.values()].map(line);
     const excess = lines.length - (rows - 1);
     if (excess > 0) lines.splice(rows - 2, Infinity, `and ${excess + 1} more\n`);
-    this.write(back + above + lines.join(""));
+    // Line by line: tmux keeps a copy in its history of a screen that is cleared at once.
+    const back = this.#drawnLines > 0 ? `\x1b[${this.#drawnLines}A\r` : "";
+    this.write(`${back}${(above + lines.join("")).replaceAll("\n", "\x1b[K\n")}\x1b[J`);
     this.#drawnLines = lines.length;
     this.#drawnAt = this.now();
   }

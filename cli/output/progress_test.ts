@@ -34,9 +34,9 @@ Deno.test("on a terminal the picture is drawn over, at most ten times a second",
   bar.update(layer("done", 100));
   bar.finish();
   assertEquals(written.length, 5);
-  assertEquals(written[0], "Trying to pull x...\n");
-  assertEquals(written[2]!.startsWith("\x1b[1A\r\x1b[JCopying blob abababababab ["), true);
-  assertEquals(written[4], "\x1b[1A\r\x1b[JCopying blob abababababab done\n");
+  assertEquals(written[0], "Trying to pull x...\x1b[K\n\x1b[J");
+  assertEquals(written[2]!.startsWith("\x1b[1A\rCopying blob abababababab ["), true);
+  assertEquals(written[4], "\x1b[1A\rCopying blob abababababab done\x1b[K\n\x1b[J");
 });
 
 Deno.test("elsewhere each finished layer is one plain line, and hostile text is escaped", () => {
@@ -53,22 +53,22 @@ Deno.test("of more layers than rows the finished scroll away, and as many others
   const bar = new PullProgressBar((text) => written.push(text), () => ({ columns: 60, rows: 4 }), () => 0);
   const digest = (n: number) => `sha256:${String(n).repeat(64)}`;
   const say = (n: number, status: LayerStatus) => bar.update({ ...layer(status), digest: digest(n) });
-  const line = (n: number, text: string) => `Copying blob ${String(n).repeat(12)} ${text}\n`;
+  const line = (n: number, text: string) => `Copying blob ${String(n).repeat(12)} ${text}\x1b[K\n`;
   for (const n of [1, 2, 3, 4, 5]) say(n, "waiting");
-  assertEquals(written.at(-1), `\x1b[3A\r\x1b[J${line(1, "waiting")}${line(2, "waiting")}and 3 more\n`);
+  assertEquals(written.at(-1), `\x1b[3A\r${line(1, "waiting")}${line(2, "waiting")}and 3 more\x1b[K\n\x1b[J`);
   say(4, "done");
   assertEquals(
     written.at(-1),
-    `\x1b[3A\r\x1b[J${line(4, "done")}${line(1, "waiting")}${line(2, "waiting")}and 2 more\n`,
+    `\x1b[3A\r${line(4, "done")}${line(1, "waiting")}${line(2, "waiting")}and 2 more\x1b[K\n\x1b[J`,
   );
   say(1, "exists");
   assertEquals(
     written.at(-1),
-    `\x1b[3A\r\x1b[J${line(1, "skipped: already exists")}${line(2, "waiting")}${line(3, "waiting")}${
+    `\x1b[3A\r${line(1, "skipped: already exists")}${line(2, "waiting")}${line(3, "waiting")}${
       line(5, "waiting")
-    }`,
+    }\x1b[J`,
   );
   for (const n of [2, 3, 5]) say(n, "done");
   bar.finish();
-  assertEquals(written.at(-1), `\x1b[3A\r\x1b[J${line(2, "done")}${line(3, "done")}${line(5, "done")}`);
+  assertEquals(written.at(-1), `\x1b[3A\r${line(2, "done")}${line(3, "done")}${line(5, "done")}\x1b[J`);
 });
