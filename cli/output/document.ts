@@ -87,6 +87,8 @@ function view(value: unknown, type: string, key: string): unknown {
   const fields = Object.entries(value).map(([name, item]) => [name, view(item, `define.${name}`, name)]);
   const struct = Object.fromEntries(fields);
   struct[goType] = type;
+  // Go's name of the field; docker and podman take both
+  if ("Id" in struct) Object.defineProperty(struct, "ID", { value: struct.Id, enumerable: false });
   const toJSON = (value as { toJSON?: () => unknown }).toJSON;
   if (toJSON) Object.defineProperty(struct, "toJSON", { value: toJSON, enumerable: false });
   return struct;

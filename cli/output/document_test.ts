@@ -25,6 +25,11 @@ Deno.test("fields, labels and null lists print as Go prints them", () => {
   assertEquals(render("{{with .State.Health}}{{.Status}}{{else}}no health{{end}}"), "no health");
 });
 
+Deno.test("an id has Go's name as well, and json its own only", () => {
+  assertEquals(render("{{.ID}}"), "abc");
+  assertEquals(render("{{json .}}", containerView({ Id: "abc" })), '{"Id":"abc"}');
+});
+
 Deno.test("a field that the document does not have is an error", () => {
   throws(() => render("{{.State.Foo}}"), {
     message:

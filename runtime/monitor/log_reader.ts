@@ -48,6 +48,8 @@ export async function* readLog(
   using changes = query.follow ? new Changes(log.path, query.ended, query.signal) : undefined;
   let file = await openFile(log.path);
   try {
+    // Without `follow` a container that writes faster than this reads would never let it end.
+    const limit = query.follow ? Infinity : (await file?.stat())?.size ?? 0;
     if (query.tail !== undefined) {
       const { records, position } = await readTail(log.path, file, query.tail, parse);
       yield records.filter(select);
@@ -64,8 +66,15 @@ export async function* readLog(
       }
     }
     let splitter = new LineSplitter(parse);
+    if (changes === undefined) {
+      if (file === undefined || query.tail !== undefined) return;
+      for await (const records of readRecords(file, splitter, query.signal, limit)) {
+        yield records.filter(select);
+      }
+      return;
+    }
     for (;;) {
-      const isLast = changes === undefined || changes.isOver;
+      const isLast = changes.isOver;
       if (file !== undefined) {
         for await (const records of readRecords(file, splitter, query.signal)) yield records.filter(select);
       }
@@ -81,24 +90,26 @@ export async function* readLog(
         continue;
       }
       if (isLast) return;
-      await changes!.next();
+      await changes.next();
     }
   } finally {
     file?.close();
   }
 }
 
-/** Everything from the file's position to its end. */
+/** Everything from the file's position to its end, or up to `limit` bytes. */
 async function* readRecords(
   file: Deno.FsFile,
   splitter: LineSplitter,
   signal: AbortSignal | undefined,
+  limit = Infinity,
 ): AsyncGenerator<LogRecord[]> {
-  for (;;) {
+  for (let left = limit; left > 0;) {
     signal?.throwIfAborted();
-    const chunk = new Uint8Array(CHUNK_BYTES);
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, left));
     const count = await file.read(chunk);
     if (count === null) return;
+    left -= count;
     yield splitter.feed(chunk.subarray(0, count));
   }
 }

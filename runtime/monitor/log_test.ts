@@ -191,6 +191,21 @@ Deno.test("what was written before a rotation is read first", async () => {
   assertEquals(await log.text({ tail: 2 }), "two\nthree\n");
 });
 
+Deno.test("without follow, what is written during the reading is not chased", async () => {
+  for (const query of [{}, { tail: 1 }]) {
+    using log = new LogFixture("k8s-file");
+    const writer = log.writer();
+    writer.write("stdout", encoder.encode("before\n"));
+    const texts: string[] = [];
+    for await (const records of readLog({ driver: "k8s-file", path: log.path }, query)) {
+      writer.write("stdout", encoder.encode("later\n"));
+      for (const { bytes } of records) texts.push(new TextDecoder().decode(bytes));
+    }
+    writer.close();
+    assertEquals(texts.join(""), "before\n");
+  }
+});
+
 Deno.test("since and until compare nanoseconds", async () => {
   using log = new LogFixture("k8s-file");
   const line = (nanoseconds: number, text: string) =>
