@@ -29,14 +29,20 @@ function fail(error: unknown): number {
   return exitCode;
 }
 
+function startsContainer([first, second]: readonly string[]): boolean {
+  const verb = first === "container" ? second : first;
+  return verb === "run" || verb === "start";
+}
+
 async function main(words: readonly string[]): Promise<number> {
   try {
-    takeLaunch();
-    checkV8Flag();
+    // The packed form is started with the flag by its own header.
+    if (takeLaunch().form !== "packed") checkV8Flag();
     if (words[0]?.startsWith("__")) {
       const { runInternal } = await import("./internal.ts");
       return await runInternal(words[0]);
     }
+    if (startsContainer(words)) (await import("../runtime/engine/prepare_start.ts")).prepareStart();
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");
   } catch (error) {
     return fail(error);

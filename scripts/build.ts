@@ -93,7 +93,9 @@ function hideDynamicImports(path: string): void {
 /** What every command loads, and what listing, running a program in a container and starting one load besides. */
 const HOT_GROUPS: Group[] = [
   { name: "core.js", sources: ["cli/main.ts", "runtime/state/db.ts"] },
+  { name: "base.js", sources: ["cli/commands/ps.ts"], andBy: ["runtime/engine/prepare_start.ts"] },
   { name: "list.js", sources: ["cli/commands/ps.ts"] },
+  { name: "monitor.js", sources: ["runtime/engine/prepare_start.ts"] },
   {
     name: "exec.js",
     sources: [

@@ -11,6 +11,8 @@ import * as esbuild from "esbuild";
 export interface Group {
   name: string;
   sources: string[];
+  /** Only what these sources lead to as well. */
+  andBy?: string[];
 }
 
 /** An output of esbuild by its file name: `chunk-ABC.js`. */
@@ -63,20 +65,30 @@ function readChunks(metafile: esbuild.Metafile): Map<string, Chunk> {
 /** main.js itself stays a file of its own: a group that waited for it would wait for the whole program. */
 function assignGroups(chunks: Map<string, Chunk>, groups: readonly Group[]): Map<string, string> {
   const groupOf = new Map<string, string>();
-  for (const { name, sources } of groups) {
-    const roots = [...chunks.values()].filter((chunk) =>
-      chunk.entry !== undefined && sources.includes(chunk.entry)
-    );
-    const missing = sources.filter((source) => !roots.some((chunk) => chunk.entry === source));
-    if (missing.length > 0) throw new Error(`no chunk of its own for ${missing.join(", ")}`);
-    const waiting = roots.map((chunk) => chunk.name);
-    for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
-      if (groupOf.has(at)) continue;
-      if (at !== "main.js") groupOf.set(at, name);
-      waiting.push(...chunks.get(at)!.imports.filter((next) => !groupOf.has(next)));
+  for (const { name, sources, andBy } of groups) {
+    const shared = andBy && closure(chunks, andBy);
+    for (const chunk of closure(chunks, sources)) {
+      if (chunk === "main.js" || groupOf.has(chunk) || (shared && !shared.has(chunk))) continue;
+      groupOf.set(chunk, name);
     }
   }
   return groupOf;
+}
+
+/** The chunks of these sources and all that they import statically. */
+function closure(chunks: Map<string, Chunk>, sources: readonly string[]): Set<string> {
+  const waiting = sources.map((source) => {
+    const chunk = [...chunks.values()].find(({ entry }) => entry === source);
+    if (!chunk) throw new Error(`no chunk of its own for ${source}`);
+    return chunk.name;
+  });
+  const found = new Set<string>();
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    if (found.has(at)) continue;
+    found.add(at);
+    waiting.push(...chunks.get(at)!.imports);
+  }
+  return found;
 }
 
 /** Bundles the members once more; what `others` import of them is exported under a name that tells its chunk. */

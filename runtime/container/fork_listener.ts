@@ -25,11 +25,29 @@ export interface ForkedMonitor {
   ready: Promise<ReadyMessage>;
 }
 
-/** Binds the socket, so that a client can connect at once, and forks who will accept. */
+/** What listens on a socket that is bound before, and tells once whether the program runs. */
+export interface Listener {
+  listen: number;
+  ready: number;
+}
+
+/** Forks who will accept; a client can connect at once. */
 export function forkListener(
   socketPath: string,
   inherited: number[],
-  child: (fds: { listen: number; ready: number }) => never,
+  child: (fds: Listener) => never,
+): ForkedMonitor {
+  return withListener(socketPath, inherited, (fds) => {
+    prepareFork();
+    return forkChild(() => child(fds));
+  });
+}
+
+/** Binds the socket and makes the pipe for a child whose pid `give` returns; `inherited` is closed here as well. */
+export function withListener(
+  socketPath: string,
+  inherited: number[],
+  give: (fds: Listener) => number,
 ): ForkedMonitor {
   const open = [...inherited];
   try {
@@ -38,8 +56,7 @@ export function forkListener(
     open.push(listen);
     const [readyRead, ready] = pipe2(O_CLOEXEC);
     open.push(ready);
-    prepareFork();
-    const pid = forkChild(() => child({ listen, ready }));
+    const pid = give({ listen, ready });
     return { pid, ready: readReady(readyRead) };
   } finally {
     for (const fd of open) close(fd);

@@ -1,9 +1,9 @@
 /**
- * Forks the monitor of a container and gives it what it inherits.
+ * Makes a seed the monitor of a container and gives it what it inherits.
  *
  * ```
  *  command                              monitor
- *    lock, listen, fork ──────────────▶   enters the user's namespace, mounts, forks init
+ *    lock, listen, hand over ─────────▶   enters the user's namespace, mounts, forks init
  *    maps ids where it is the first ◀──   asks
  *    reads one ReadyMessage ◀──────────   the program runs, or why it does not
  * ```
@@ -11,11 +11,11 @@
 
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { kill, waitpidAsync } from "../../ffi/process.ts";
-import { runMonitor } from "../monitor/monitor.ts";
+import { growSeed } from "../monitor/seed.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { openIdMapChannel, serveIdMaps } from "../namespaces/user_namespace.ts";
-import { type ForkedMonitor, forkListener, removeSocket } from "./fork_listener.ts";
+import { type ForkedMonitor, removeSocket, withListener } from "./fork_listener.ts";
 
 /**
  * Starts the monitor; the lock's descriptor is its own from here on (and is closed here). `meanwhile` runs while it
@@ -30,10 +30,10 @@ export async function forkMonitor(
   meanwhile?: () => Promise<void>,
 ): Promise<ForkedMonitor> {
   const idMap = openIdMapChannel();
-  const { pid, ready } = forkListener(
+  const { pid, ready } = withListener(
     plan.socketPath,
     [lock],
-    (fds) => runMonitor(plan, context, { ...fds, lock, idMap: idMap.child }),
+    (fds) => growSeed(plan, context, { ...fds, lock, idMap: idMap.child }),
   );
   try {
     await Promise.all([serveIdMaps(context, idMap, pid), meanwhile?.()]);
