@@ -104,8 +104,12 @@ export function findStoredImage(db: Database, text: string): FoundImage | undefi
 /** Like `findStoredImage`, but an absent image is an error. */
 export function getStoredImage(db: Database, text: string): FoundImage {
   const found = findStoredImage(db, text);
-  if (!found) throw new NotFoundError("image", text, { message: `${text}: image not known` });
-  return found;
+  if (found) return found;
+  throw new NotFoundError("image", text, {
+    message: text === HOST_IMAGE
+      ? `${text}: it is built in, made of this machine's own folders, and no image of the store`
+      : `${text}: image not known`,
+  });
 }
 
 function findByReference(db: Database, text: string): FoundImage | undefined {

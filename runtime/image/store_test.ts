@@ -91,6 +91,13 @@ Deno.test("the digest of a manifest or index is enough, and fits a short name of
   }
 });
 
+Deno.test("the built-in image is not in the store, and is told so", async () => {
+  using s = await store();
+  throws(() => getStoredImage(s.db, "host"), {
+    message: "host: it is built in, made of this machine's own folders, and no image of the store",
+  });
+});
+
 Deno.test("what is not there is not found", async () => {
   using s = await store();
   await recordImage(s.db, pulled(0x10, "docker.io/library/busybox:latest"));
