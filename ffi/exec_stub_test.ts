@@ -44,7 +44,7 @@ function equal(actual: unknown, expected: unknown) {
 for (const machine of ["x86_64", "aarch64"] as const) {
   const native = machine === Deno.build.arch;
   const ignore = !native && !(machine === "aarch64" && await hasProgram("qemu-aarch64"));
-  const name = `exec stub for ${machine}${ignore ? " (skipped: no qemu-user for it)" : ""}`;
+  const name = `exec stub for ${machine}${ignore && machine === "aarch64" ? " [needs qemu-user]" : ""}`;
 
   Deno.test({
     name: `${name} hands over argv, environment and exit status`,

@@ -56,8 +56,8 @@ const COMPILER: Record<Machine, string> = {
 
 /** Why the check cannot be made here for `machine`, or null. */
 export async function whyNotCheckable(machine: Machine): Promise<string | null> {
-  if (!await hasProgram(COMPILER[machine])) return `no ${COMPILER[machine]}`;
-  if (machine !== Deno.build.arch && !await hasProgram(`qemu-${machine}`)) return `no qemu-${machine}`;
+  if (!await hasProgram(COMPILER[machine])) return COMPILER[machine];
+  if (machine !== Deno.build.arch && !await hasProgram(`qemu-${machine}`)) return `qemu-${machine}`;
   return null;
 }
 
@@ -186,7 +186,7 @@ if (import.meta.main) {
     for (const machine of ["x86_64", "aarch64"] as const) {
       const reason = await whyNotCheckable(machine);
       if (reason) {
-        console.log(`${machine}: not checked, ${reason}`);
+        console.log(`${machine}: not checked without ${reason}`);
         continue;
       }
       const { differences, checked } = await findDifferences(machine);

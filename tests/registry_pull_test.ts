@@ -7,16 +7,14 @@ import { layerPath } from "../runtime/storage/layers.ts";
 import { encode, FakeRegistry } from "./fake_registry.ts";
 import { makeCerts, tarOf } from "./fake_layer.ts";
 import { LocalRegistry } from "./local_registry.ts";
+import { whatIsMissing } from "./needs.ts";
 import { makePullRig } from "./pull_rig.ts";
 
 /** `htpasswd -Bbn me secret` */
 const HTPASSWD = "me:$2y$05$dz6PkK8d72/nzbVoUl6PIOk4BZZhbaMkizSDQB/a0LyOkhkAphvDa\n";
 
-const isMissing = await isAbsent("/usr/bin/docker-registry") || await isAbsent("/usr/bin/skopeo");
-
-async function isAbsent(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => false, () => true);
-}
+const missing = whatIsMissing(["registry", "skopeo", "openssl"]);
+const needs = missing === null ? "" : ` [needs ${missing}]`;
 
 async function skopeoCopy(from: string, to: string, ...options: string[]): Promise<void> {
   const args = ["copy", "--quiet", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false"];
@@ -30,8 +28,8 @@ async function skopeoCopy(from: string, to: string, ...options: string[]): Promi
 }
 
 Deno.test({
-  name: "OCI, Docker schema 2, zstd and an index come from docker-registry as skopeo left them",
-  ignore: isMissing,
+  name: `OCI, Docker schema 2, zstd and an index come from docker-registry as skopeo left them${needs}`,
+  ignore: missing !== null,
   async fn() {
     const storage = await Deno.makeTempDir({ prefix: "skiff-registry-" });
     await using source = FakeRegistry.start();
@@ -82,8 +80,8 @@ Deno.test({
 });
 
 Deno.test({
-  name: "docker-registry with TLS and a login is used with both, and refused without",
-  ignore: isMissing,
+  name: `docker-registry with TLS and a login is used with both, and refused without${needs}`,
+  ignore: missing !== null,
   async fn() {
     const storage = await Deno.makeTempDir({ prefix: "skiff-registry-" });
     const { ca, server } = await makeCerts();

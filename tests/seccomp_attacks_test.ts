@@ -49,7 +49,9 @@ const LIVE = Object.keys(DENIED).filter((name) =>
 );
 
 Deno.test({
-  name: "the kernel takes the default filter, and it denies what it should",
+  name: `the kernel takes the default filter, and it denies what it should${
+    whatIsMissing(["gcc"]) === null ? "" : " [needs gcc]"
+  }`,
   ignore: whatIsMissing(["gcc"]) !== null,
   fn: async () => {
     const folder = await Deno.makeTempDir({ prefix: "skiff-probe-" });
