@@ -95,7 +95,13 @@ function removeFile(dirfd: number, name: Name): boolean {
 }
 
 function isFolder(dirfd: number, name: Name): boolean {
-  return (statx(dirfd, name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFDIR;
+  try {
+    return (statx(dirfd, name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFDIR;
+  } catch (error) {
+    // what is gone meanwhile, the caller finds out as well
+    if (isErrno(error, ENOENT)) return true;
+    throw error;
+  }
 }
 
 function openFolder(dirfd: number, name: Name): number | null {
@@ -104,9 +110,15 @@ function openFolder(dirfd: number, name: Name): number | null {
     return openat(dirfd, name, flags);
   } catch (error) {
     if (isErrno(error, ENOENT)) return null;
-    if (!isErrno(error, EACCES) || !openPermissions(dirfd, name)) throw error;
+    if (!isErrno(error, EACCES)) throw error;
+    try {
+      if (!openPermissions(dirfd, name)) throw error;
+      return openat(dirfd, name, flags);
+    } catch (second) {
+      if (isErrno(second, ENOENT)) return null;
+      throw second;
+    }
   }
-  return openat(dirfd, name, flags);
 }
 
 /** A folder of ours without permissions is ours to change. Opened as a path first, so no link is followed. */
