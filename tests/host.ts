@@ -81,6 +81,10 @@ export class Host {
     return host;
   }
 
+  get driver(): HostOptions["driver"] {
+    return this.#options.driver;
+  }
+
   /** The folder with skiff.db, blobs, layers, containers. */
   get data(): string {
     return this.#options.asRoot ? `${this.folder}/var-lib-skiff` : `${this.home}/.local/share/skiff`;
