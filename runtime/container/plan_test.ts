@@ -50,6 +50,7 @@ const facts = (change: Partial<PlanFacts> = {}): PlanFacts => ({
   mapsTtyGroup: true,
   mayMountSysfs: true,
   isNested: false,
+  canMakeDevices: false,
   generated: [{ source: "/c/hosts", destination: "/etc/hosts" }],
   volumePath: (name) => `/v/${name}/_data`,
   lastCapability: 40,
@@ -98,15 +99,27 @@ Deno.test("sysfs is bound where it cannot be mounted", () => {
 });
 
 Deno.test("a volume replaces the default mount of its target and what lies below", () => {
-  const mounts = mountsOf({ mounts: [parseVolume("/dev:/dev", "/"), parseVolume("/e:/etc", "/")] });
-  assertEquals(mounts.map((m) => m.destination), ["/proc", "/sys", "/dev", "/etc", "/sys/fs/cgroup"]);
+  const mounts = mountsOf({ mounts: [parseVolume("/dev:/dev", "/")] });
+  const own = ["/proc", "/sys", "/dev", "/etc/hosts", "/sys/fs/cgroup"];
+  assertEquals(mounts.map((m) => m.destination), own);
 });
 
-Deno.test("volumes are bound privately, nosuid and nodev, with what the user says on top", () => {
+Deno.test("generated files appear in the user's folders, but for read-only ones and the user's own files", () => {
+  const hosts = (...volumes: string[]) =>
+    mountsOf({ mounts: volumes.map((text) => parseVolume(text, "/")) })
+      .filter(({ destination }) => destination === "/etc/hosts").map(({ source }) => source);
+  const [generated] = hosts();
+  assertEquals(hosts("/e:/etc"), [generated]);
+  assertEquals(hosts("/e:/etc:ro"), []);
+  assertEquals(hosts("/mine:/etc/hosts"), ["/mine"]);
+});
+
+Deno.test("binds and volumes are private, volumes nosuid and nodev, with what the user says on top", () => {
   const mounts = mountsOf({
     mounts: [
       parseVolume("data:/d:ro", "/"),
       parseVolume("/s:/s:rslave,suid,bind", "/"),
+      parseVolume("/b:/b", "/"),
       parseTmpfs("/t:size=1m"),
     ],
   });
@@ -116,8 +129,14 @@ Deno.test("volumes are bound privately, nosuid and nodev, with what the user say
     source: "/v/data/_data",
     options: ["rbind", "rprivate", "nosuid", "nodev", "ro"],
   });
-  assertEquals(find(mounts, "/s")!.options, ["rslave", "suid", "bind", "nodev"]);
+  assertEquals(find(mounts, "/s")!.options, ["rslave", "suid", "bind"]);
+  assertEquals(find(mounts, "/b")!.options, ["rbind", "rprivate"]);
   assertEquals(find(mounts, "/t")!.options, ["size=1m", "nosuid", "nodev"]);
+});
+
+Deno.test("as real root a bind serves no device nodes, which the container could make", () => {
+  const mounts = mountsOf({ mounts: [parseVolume("/b:/b", "/")] }, { canMakeDevices: true });
+  assertEquals(find(mounts, "/b")!.options, ["rbind", "rprivate", "nodev"]);
 });
 
 Deno.test("in a nested user namespace every tmpfs is root's", () => {
@@ -215,4 +234,22 @@ Deno.test("generated files name the container, and follow the network", () => {
   assertEquals(text({ network: { mode: "host" } }, "/etc/hosts"), host.hosts);
   assertEquals(text({ network: { mode: "host" } }, "/etc/resolv.conf"), host.resolvConf);
   assertEquals(text({ network: { mode: "container", id: "x" } }, "/etc/hosts"), undefined);
+});
+
+Deno.test("a plan reaches the monitor through JSON as it is", () => {
+  const plan = planContainer(
+    config({ rlimits: [{ type: "RLIMIT_CORE", soft: -1, hard: -1 }], network: { mode: "host" }, user: "ü" }),
+    facts({
+      callerNofile: { soft: 1024, hard: -1 },
+      nestedUserns: { uid: [{ containerID: 0, hostID: 1, size: 65536 }], gid: [] },
+      freshVolumes: new Set(["data"]),
+    }),
+  );
+  const isPlain = (value: unknown): boolean =>
+    value === undefined || value === null || ["string", "boolean"].includes(typeof value) ||
+    (typeof value === "number" && Number.isFinite(value)) ||
+    (typeof value === "object" &&
+      [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value)) &&
+      Object.values(value).every(isPlain));
+  assertEquals(isPlain(plan), true);
 });
