@@ -15,6 +15,8 @@ export interface MountFacts {
   mayMountSysfs: boolean;
   /** `--userns keep-id` or `nomap`. */
   isNested: boolean;
+  /** As real root: mknod(2) works inside, so nothing that the container may write to may serve device nodes. */
+  canMakeDevices: boolean;
   /** Files generated for this container: target to source. */
   generated: { source: string; destination: string }[];
   /** The folder that holds the content of a volume. */
@@ -27,16 +29,29 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
   const covers = (path: string) =>
     own.some(({ destination }) => path === destination || path.startsWith(`${destination}/`));
   const mounts = [
-    ...kernelMounts(config, facts),
-    ...(config.readOnly ? scratchMounts() : []),
-    ...facts.generated.map((file) => generatedMount(file, config.readOnly)),
-  ].filter((mount) => mount.destination === "/proc" || !covers(mount.destination));
+    ...[...kernelMounts(config, facts), ...(config.readOnly ? scratchMounts() : [])].filter((mount) =>
+      mount.destination === "/proc" || !covers(mount.destination)
+    ),
+    ...facts.generated.filter(({ destination }) => !keepsAway(config.mounts, destination)).map((file) =>
+      generatedMount(file, config.readOnly)
+    ),
+  ];
   return [...mounts, ...own].map((mount) => facts.isNested ? ownedByRoot(mount) : mount).map((
     mount,
     index,
   ) => ({ mount, index }))
     .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
     .map(({ mount }) => mount);
+}
+
+/**
+ * Whether a mount of the user stands for this generated file: itself, or a read-only folder, in which no mount point
+ * can be made. In a writable one it appears, as in docker and podman.
+ */
+function keepsAway(mounts: readonly ContainerMount[], path: string): boolean {
+  return mounts.some(({ destination, readOnly }) =>
+    path === destination || (readOnly && path.startsWith(`${destination}/`))
+  );
 }
 
 /** A tmpfs is made by the user's own id, which a nested namespace may have no number for. @see tmpfs(5) */
@@ -121,8 +136,10 @@ function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
   const lacks = (...words: string[]) => !options.some((option) => words.includes(option));
   if (lacks("bind", "rbind")) options.unshift("rbind");
   if (lacks(...PROPAGATIONS)) options.push("rprivate");
-  if (lacks("suid", "nosuid")) options.push("nosuid");
-  if (lacks("dev", "nodev")) options.push("nodev");
+  // as podman: what the caller mounts from the host is as it is there, such as -v /dev/fuse:/dev/fuse
+  const isVolume = mount.kind === "volume";
+  if (isVolume && lacks("suid", "nosuid")) options.push("nosuid");
+  if ((isVolume || facts.canMakeDevices) && lacks("dev", "nodev")) options.push("nodev");
   const source = mount.kind === "bind" ? mount.source : facts.volumePath(mount.name);
   return { destination, type: "bind", source, options: [...options, ...access] };
 }

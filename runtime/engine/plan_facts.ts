@@ -60,6 +60,7 @@ export async function gatherFacts(
     mayMountSysfs: !namespaces.isRootless || config.network.mode === "none" ||
       (config.network.mode === "container" && nestedUserns === undefined),
     isNested: nestedUserns !== undefined,
+    canMakeDevices: !namespaces.isRootless,
     generated: generatedMounts(
       containerDir,
       config,
