@@ -8,6 +8,7 @@
  * full     the user's namespace with subordinate ids: ids as in the archive, user.overlay.* marks
  * single   the user's namespace with one id: everything is the user's, `single.owners` says what should be
  * <form>-<map>   one of these with its ids shifted for a nested user namespace (shifted_layers.ts)
+ * <form>.bytes, <form>.unsynced   the size of the archive; that the disk may not have it all (unsynced.ts)
  * ```
  *
  * On the hot path: what unpacks is imported when a layer is unpacked.
