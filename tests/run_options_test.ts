@@ -215,3 +215,19 @@ hostTest("the image host is this machine, without its users' files", {}, async (
   assertIncludes(stdout, Deno.readTextFileSync("/etc/os-release").split("\n")[0]!);
   assertMatch(stdout, /\/home:\n\n\/root:\nx\n$/);
 });
+
+hostTest("hosts and hostname appear in what is mounted on /etc, where they can", NEEDS, async (host) => {
+  const conf = `${host.home}/conf`;
+  await Deno.mkdir(conf);
+  await host.own(conf);
+  const read = "cat /etc/hostname";
+  assertEquals(await inside(host, ["--hostname", "box", "-v", `${conf}:/etc`], read), "box");
+  assertEquals(await inside(host, ["--hostname", "box", "--tmpfs", "/etc"], read), "box");
+  // a folder in which the user can make nothing is left as it is, and so is the host's /run
+  assertEquals(await inside(host, ["-v", "/usr/lib:/etc"], "test -e /etc/hostname || echo none"), "none");
+  assertEquals(await inside(host, ["-v", "/run:/run"], "test -e /run/.containerenv || echo none"), "none");
+});
+
+hostTest("a device of the host that is mounted can be used", NEEDS, async (host) => {
+  assertEquals(await inside(host, ["-v", "/dev/null:/discard"], "echo text > /discard; echo $?"), "0");
+});

@@ -28,30 +28,24 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
   const own = config.mounts.map((mount) => toMountSpec(mount, facts));
   const covers = (path: string) =>
     own.some(({ destination }) => path === destination || path.startsWith(`${destination}/`));
-  const mounts = [
-    ...[...kernelMounts(config, facts), ...(config.readOnly ? scratchMounts() : [])].filter((mount) =>
-      mount.destination === "/proc" || !covers(mount.destination)
-    ),
-    ...facts.generated.filter(({ destination }) => !keepsAway(config.mounts, destination)).map((file) =>
-      generatedMount(file, config.readOnly)
-    ),
-  ];
+  const generated = facts.generated.flatMap((file) => {
+    const mount = generatedMount(file, config.readOnly);
+    if (!covers(file.destination)) return [mount];
+    // As in docker and podman these appear in what the user mounts on /etc, where they can; of the host's /run,
+    // nothing may be changed.
+    const isOwn = own.some(({ destination }) => destination === file.destination);
+    if (isOwn || !file.destination.startsWith("/etc/")) return [];
+    return [{ ...mount, options: [...mount.options, "nofail"] }];
+  });
+  const defaults = [...kernelMounts(config, facts), ...(config.readOnly ? scratchMounts() : [])]
+    .filter((mount) => mount.destination === "/proc" || !covers(mount.destination));
+  const mounts = [...defaults, ...generated];
   return [...mounts, ...own].map((mount) => facts.isNested ? ownedByRoot(mount) : mount).map((
     mount,
     index,
   ) => ({ mount, index }))
     .sort((a, b) => depth(a.mount) - depth(b.mount) || a.index - b.index)
     .map(({ mount }) => mount);
-}
-
-/**
- * Whether a mount of the user stands for this generated file: itself, or a read-only folder, in which no mount point
- * can be made. In a writable one it appears, as in docker and podman.
- */
-function keepsAway(mounts: readonly ContainerMount[], path: string): boolean {
-  return mounts.some(({ destination, readOnly }) =>
-    path === destination || (readOnly && path.startsWith(`${destination}/`))
-  );
 }
 
 /** A tmpfs is made by the user's own id, which a nested namespace may have no number for. @see tmpfs(5) */

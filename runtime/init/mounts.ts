@@ -3,7 +3,7 @@
  * there, then each is attached at a place inside the root that a descriptor holds.
  */
 
-import { EINVAL, ENOENT, EPERM, isErrno } from "../../ffi/errno.ts";
+import { EACCES, EINVAL, ENOENT, EPERM, EROFS, isErrno } from "../../ffi/errno.ts";
 import { Fd, fstat, lstat } from "../../ffi/file.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
 import { AT_EMPTY_PATH, AT_RECURSIVE, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
@@ -22,6 +22,7 @@ export interface PreparedMount {
   destination: string;
   isFolder: boolean;
   copyUp: boolean;
+  mayBeMissing: boolean;
   type: string;
 }
 
@@ -33,7 +34,8 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
       const isBind = words.isBind || spec.type === "bind";
       const fd = isBind ? prepareBind(spec, words) : prepareFilesystem(spec, words);
       const isFolder = !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
-      return { fd, destination: spec.destination, isFolder, copyUp: words.copyUp, type: spec.type };
+      const { copyUp, mayBeMissing } = words;
+      return { fd, destination: spec.destination, isFolder, copyUp, mayBeMissing, type: spec.type };
     } catch (error) {
       throw new SkiffError(`mount ${spec.source} to ${spec.destination}: ${(error as Error).message}`, {
         cause: error,
@@ -126,6 +128,7 @@ export function attachMounts(root: number, mounts: readonly PreparedMount[]): vo
       if (prepared.copyUp && prepared.isFolder) copyTree(target, prepared.fd);
       attach(prepared.fd, target);
     } catch (error) {
+      if (prepared.mayBeMissing && isErrno(error, EACCES, EPERM, EROFS)) continue;
       throw new SkiffError(`mount ${prepared.destination}: ${(error as Error).message}`, { cause: error });
     }
   }

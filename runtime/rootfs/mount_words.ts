@@ -34,6 +34,8 @@ export interface MountWords {
   data: string[];
   /** The image's content is copied to a tmpfs first (`tmpcopyup`). */
   copyUp: boolean;
+  /** Left out where no mount point can be made (`nofail`). */
+  mayBeMissing: boolean;
 }
 
 const SETS: Record<string, number> = {
@@ -87,6 +89,7 @@ export function parseMountWords(options: readonly string[]): MountWords {
     propagationIsRecursive: false,
     data: [],
     copyUp: false,
+    mayBeMissing: false,
   };
   for (const word of options) {
     const recursive = word.startsWith("r") ? word.slice(1) : "";
@@ -104,6 +107,8 @@ export function parseMountWords(options: readonly string[]): MountWords {
       words.isRecursive = word === "rbind";
     } else if (word === "tmpcopyup" || word === "notmpcopyup") {
       words.copyUp = word === "tmpcopyup";
+    } else if (word === "nofail") {
+      words.mayBeMissing = true;
     } else if (!WITHOUT_EFFECT.has(word)) {
       words.data.push(word);
     }

@@ -19,6 +19,7 @@ const NOTHING: MountWords = {
   propagationIsRecursive: false,
   data: [],
   copyUp: false,
+  mayBeMissing: false,
 };
 
 Deno.test("each word becomes what the kernel calls it", () => {
@@ -47,6 +48,7 @@ Deno.test("the later of two words that exclude each other wins", () => {
   assertEquals(parseMountWords(["rw", "ro"]), { ...NOTHING, set: MOUNT_ATTR_RDONLY });
   assertEquals(parseMountWords(["rbind", "bind"]), { ...NOTHING, isBind: true });
   assertEquals(parseMountWords(["tmpcopyup", "notmpcopyup"]), NOTHING);
+  assertEquals(parseMountWords(["nofail"]), { ...NOTHING, mayBeMissing: true });
   assertEquals(parseMountWords(["rshared", "private"]), { ...NOTHING, propagation: MS_PRIVATE });
 });
 
