@@ -122,11 +122,11 @@ driverTest("monitor killed at random points of rm", {
   await expectCleanAfterRemoval(host);
 });
 
-hostTest(`rm killed at ${POINTS} random points`, { timeoutMs: 600_000 }, async (host) => {
+driverTest("rm killed at random points", { timeoutMs: 600_000 }, async (host) => {
   const create = async () =>
     (await host.ok("create", "-v", "/anonymous", "host", "true")).split("\n").at(-1)!;
   const usualMs = await timeOf(host, ["rm", "-v", await create()]);
-  for (let point = 0; point < POINTS; point++) {
+  for (let point = 0; point < pointsOf(host); point++) {
     const id = await create();
     await killSomewhere(host, ["rm", "-v", id], usualMs);
     // it is there whole, or it is gone
@@ -167,7 +167,7 @@ hostTest(
   },
 );
 
-hostTest("a killed monitor takes its container along, and the next command tells it", {}, async (host) => {
+driverTest("a killed monitor takes its container along, and the next command tells it", {}, async (host) => {
   const id = await host.ok("run", "-d", "--network", "none", "--name", "c", "host", "sleep", "600");
   const inspect = async () => JSON.parse(await host.ok("container", "inspect", id))[0].State;
   const state = await inspect();
@@ -193,7 +193,7 @@ hostTest("a --rm container whose monitor was killed is gone after the next ps", 
   assertEquals(names(`${host.data}/containers`), []);
 });
 
-hostTest(
+driverTest(
   "a hundred parallel run --rm all succeed and leave nothing",
   { timeoutMs: 300_000 },
   async (host) => {
