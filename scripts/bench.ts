@@ -257,7 +257,7 @@ async function main(options: Options): Promise<number> {
   const host = await Host.make();
   const busybox = await host.image("busybox");
   const wants = (name: string) => options.only === null || options.only.includes(name);
-  if (wants("pull")) debian = await sharedImage("servers");
+  if (wants("pull")) debian = await sharedImage("debian");
   const asUser = { prefix: [...host.prefix, "/bin/sh", "-c"], env: host.env };
   // left alone it takes vfs, the slowest of its drivers
   const storage = `${host.home}/.config/containers/storage.conf`;
