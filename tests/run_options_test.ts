@@ -231,3 +231,11 @@ hostTest("hosts and hostname appear in what is mounted on /etc, where they can",
 hostTest("a device of the host that is mounted can be used", NEEDS, async (host) => {
   assertEquals(await inside(host, ["-v", "/dev/null:/discard"], "echo text > /discard; echo $?"), "0");
 });
+
+hostTest("a new volume where the image has no folder belongs to the program's user", NEEDS, async (host) => {
+  const options = ["--user", "1000:50", "-v", "fresh:/fresh"];
+  assertEquals(await inside(host, options, "touch /fresh/file && stat -c %u:%g /fresh"), "1000:50");
+  // and keeps its owner
+  assertEquals(await inside(host, ["-v", "fresh:/fresh"], "stat -c %u:%g /fresh"), "1000:50");
+  assertEquals(await inside(host, ["--read-only", "-u", "7", "-v", "other:/o:ro"], "stat -c %u /o"), "7");
+});

@@ -50,7 +50,7 @@ import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
 import { bringLoopbackUp } from "./loopback.ts";
-import { attachMounts, copyUpVolume, prepareMounts } from "./mounts.ts";
+import { attachMounts, copyUpVolume, giveVolumes, prepareMounts } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { writeSysctls } from "./sysctl.ts";
@@ -129,7 +129,8 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   }
 
   stage("fill volumes");
-  for (const { fd, destination } of volumes) copyUpVolume(root, fd, destination);
+  const emptyVolumes = volumes.filter(({ fd, destination }) => !copyUpVolume(root, fd, destination))
+    .map(({ fd }) => fd);
 
   stage("attach mounts");
   attachMounts(root, mounts);
@@ -154,12 +155,13 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   stage("change the root");
   pivotInto(root);
   // Everything that was opened on the way, of the host as well, goes at once.
-  closeAllExcept([control, ...kept, ...(terminal === undefined ? [] : [terminal])]);
+  closeAllExcept([control, ...kept, ...emptyVolumes, ...(terminal === undefined ? [] : [terminal])]);
 
   stage("find the user");
   using inside = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const user = resolveUserInRoot(inside.number, annex.user, annex.groupAdd);
   if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
+  giveVolumes(emptyVolumes, user);
 
   stage("prepare the working directory");
   if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, user);

@@ -4,7 +4,7 @@
  */
 
 import { EACCES, EINVAL, ENOENT, EPERM, EROFS, isErrno } from "../../ffi/errno.ts";
-import { Fd, fstat, lstat } from "../../ffi/file.ts";
+import { close, fchownat, Fd, fstat, lstat } from "../../ffi/file.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
 import { AT_EMPTY_PATH, AT_RECURSIVE, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
@@ -12,7 +12,7 @@ import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
 import { copyTree } from "../rootfs/copy_tree.ts";
 import { attach, cloneMount, configureBind, newFilesystem } from "../rootfs/detached_mount.ts";
-import { ensureFileInRoot, ensureFolderInRoot, tryOpenInRoot } from "../rootfs/in_root.ts";
+import { ensureFileInRoot, ensureFolderInRoot, type Owner, tryOpenInRoot } from "../rootfs/in_root.ts";
 import { type MountWords, parseMountWords } from "../rootfs/mount_words.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 
@@ -134,10 +134,24 @@ export function attachMounts(root: number, mounts: readonly PreparedMount[]): vo
   }
 }
 
-/** Copies the image's folder at `destination` to a new volume. Nothing happens where the image has none. */
-export function copyUpVolume(root: number, volume: number, destination: string): void {
+/** Copies the image's folder at `destination` to a new volume; false where the image has none. */
+export function copyUpVolume(root: number, volume: number, destination: string): boolean {
   const from = tryOpenInRoot(root, destination, O_PATH | O_DIRECTORY);
-  if (from === undefined) return;
+  if (from === undefined) return false;
   using folder = new Fd(from);
   copyTree(folder.number, volume);
+  return true;
+}
+
+/** Gives new volumes that the image says nothing about to the program's user, as podman does; closes them. */
+export function giveVolumes(volumes: readonly number[], owner: Owner): void {
+  for (const volume of volumes) {
+    try {
+      fchownat(volume, "", owner.uid, owner.gid, AT_EMPTY_PATH);
+    } catch (error) {
+      // with a single-id map there is nobody else to give it to
+      if (!isErrno(error, EINVAL, EPERM)) throw error;
+    }
+    close(volume);
+  }
 }
