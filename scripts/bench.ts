@@ -193,7 +193,7 @@ async function measure(figure: Figure, engines: Engine[], options: Options): Pro
       : []),
   ];
   return {
-    title: figure.title,
+    title: figure.title.replace("1,000", String(options.stopped)),
     values: [
       `${medians[0]!.toFixed(1)} ms`,
       ...ratios.map((ratio, index) => `${medians[index + 1]!.toFixed(1)} ms, ${ratio.toFixed(2)} ×`),
