@@ -47,7 +47,7 @@ interface Figure {
 const GIGABYTE = 1_000_000_000;
 const LINE = "0123456789".repeat(9) + "abcdefghi";
 
-const REMOVE_ALL = 'ids=$($E ps -aq); [ -z "$ids" ] || $E rm -f $ids >/dev/null 2>&1';
+const REMOVE_ALL = 'ids=$($E ps -aq); [ -z "$ids" ] || $E rm -f -t 0 $ids >/dev/null 2>&1';
 
 const FIGURES: Figure[] = [
   {
@@ -102,7 +102,7 @@ const FIGURES: Figure[] = [
     title: "1 GB to stdout, logged",
     sample: `$E run -d --name out --log-driver k8s-file --network none $I \
 sh -c 'busybox yes ${LINE} | busybox head -c ${GIGABYTE}' && $E wait out`,
-    after: "$E rm -f out",
+    after: "$E rm -f -t 0 out",
     limit: 1.0,
   },
 ];
