@@ -265,3 +265,16 @@ hostTest("a helper that stays gets none of the caller's variables", {
   assert(!environment.includes("swordfish-7319"), "the helper sees the caller's secret");
   assert(!environment.includes("LD_LIBRARY_PATH"), "the helper sees the caller's LD_LIBRARY_PATH");
 });
+
+hostTest("a monitor leaves no core, which would hold the container's environment", {}, async (host) => {
+  const { code, stderr } = await host.sh(
+    'ulimit -c unlimited && exec "$SKIFF" run -d --name cores -e SECRET=canary --network none host sleep 600',
+  );
+  assertEquals([code, stderr.includes("Error")], [0, false]);
+  const format = "{{.State.ConmonPid}} {{.State.Pid}}";
+  const [monitor, program] = (await host.ok("inspect", "--format", format, "cores")).trim().split(" ");
+  const limit = (pid?: string) =>
+    Deno.readTextFileSync(`/proc/${pid}/limits`).match(/^Max core file size +(\S+)/m)?.[1];
+  // the control: the program has the caller's limit
+  assertEquals([limit(monitor), limit(program)], ["0", "unlimited"]);
+});

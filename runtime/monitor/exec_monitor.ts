@@ -15,6 +15,7 @@ import { type ExecPlan, type ExitRecord, PROTOCOL_VERSION, type StateRecord } fr
 import { bootId, processStartTime, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
+import { forbidCoreDump } from "./core_dump.ts";
 import { closeChildEnds, detachStandardStreams, makePipes } from "./stdio.ts";
 
 /** What the session's monitor inherits; it closes everything else. */
@@ -44,6 +45,7 @@ export function runExecMonitor(plan: ExecPlan, fds: ExecMonitorFds): never {
       _exit(0);
     }
     detachStandardStreams();
+    forbidCoreDump();
     setProcessTitle(`skiff: exec ${plan.containerId.slice(0, 12)}`);
     session.runBlocking(process);
   } catch (error) {

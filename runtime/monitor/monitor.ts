@@ -26,6 +26,7 @@ import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord }
 import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
+import { forbidCoreDump } from "./core_dump.ts";
 import { closeChildEnds, detachStandardStreams, makePipes, type Pipes } from "./stdio.ts";
 
 /** What the monitor inherits; it closes everything else. */
@@ -130,6 +131,7 @@ class ContainerMonitor {
       // From here on init works beside us.
       session = this.#makeSession(true);
       detachStandardStreams();
+      forbidCoreDump();
       setProcessTitle(`skiff: ${plan.name}`);
       if (plan.pidFile) Deno.writeTextFileSync(plan.pidFile, String(this.#process.pid));
       if (plan.conmonPidFile) Deno.writeTextFileSync(plan.conmonPidFile, String(getpid()));
