@@ -83,13 +83,15 @@ hostTest("a data folder that others may enter is refused or closed", {}, async (
 /** Runs a script as root in a mount namespace with a fresh /tmp, in which `as_user` starts skiff. */
 async function withFreshTmp(host: Host, script: string): Promise<Result> {
   const ids = testIds()!;
-  const whole = `exec 3<"$SKIFF"; cache=$(mktemp -d -p /var/tmp); mount --bind "$CACHE" $cache
+  const whole = `exec 3<"$SKIFF"; mount --bind "$CACHE" $place
     mount -t tmpfs -o mode=1777 none /tmp; cat <&3 >/tmp/skiff; chmod 755 /tmp/skiff
     mkdir -m 700 /tmp/home; chown ${ids.uid} /tmp/home
     as_user() { setpriv --reuid=${ids.uid} --regid=${ids.gid} --init-groups env -i HOME=/tmp/home \
-      XDG_CACHE_HOME=$cache PATH=/usr/bin:/bin SKIFF_TEST_FOLDER=$SKIFF_TEST_FOLDER /tmp/skiff "$@"; }
-    ${script}
-    code=$?; umount $cache; rmdir $cache; exit $code`;
+      XDG_CACHE_HOME=$place PATH=/usr/bin:/bin SKIFF_TEST_FOLDER=$SKIFF_TEST_FOLDER /tmp/skiff "$@"; }
+    ${script}`;
+  // outside of the /tmp that is covered; what is mounted on it is gone with the namespace
+  const place = await Deno.makeTempDir({ dir: "/var/tmp" });
+  await Deno.chmod(place, 0o755);
   const { code, signal, stdout, stderr } = await new Deno.Command("/usr/bin/unshare", {
     args: ["-m", "--propagation", "private", "/bin/sh", "-c", whole],
     clearEnv: true,
@@ -97,9 +99,11 @@ async function withFreshTmp(host: Host, script: string): Promise<Result> {
       PATH: "/usr/sbin:/usr/bin:/sbin:/bin",
       SKIFF: host.binary,
       CACHE: host.env.XDG_CACHE_HOME!,
+      place,
       SKIFF_TEST_FOLDER: host.folder,
     },
   }).output();
+  await Deno.remove(place);
   return { code, signal, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
