@@ -1,7 +1,6 @@
 /** C strings and arrays of them, in buffers that the caller keeps alive during the call. */
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /**
  * A NUL-terminated copy. Bytes are taken as they are, text as UTF-8.
@@ -14,12 +13,6 @@ export function cstring(value: string | Uint8Array): Uint8Array<ArrayBuffer> {
   const buffer = new Uint8Array(bytes.length + 1);
   buffer.set(bytes);
   return buffer;
-}
-
-/** The text up to the first NUL, or the whole buffer. */
-export function fromCstring(buffer: Uint8Array): string {
-  const end = buffer.indexOf(0);
-  return decoder.decode(end === -1 ? buffer : buffer.subarray(0, end));
 }
 
 /** A `char *[]` that ends with NULL. */

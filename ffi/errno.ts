@@ -140,11 +140,6 @@ function locate(): Deno.UnsafePointerView {
   return new Deno.UnsafePointerView(pointer);
 }
 
-/** Takes errno's address ahead of a call whose errno is wanted: taking it may overwrite errno. */
-export function locateErrno(): void {
-  location ??= locate();
-}
-
 /** Gives a call's result, or throws a SyscallError when it is -1. */
 export function check(syscall: string, result: number, path?: string): number {
   if (result === -1) throw new SyscallError(syscall, errno(), path);

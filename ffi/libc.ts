@@ -27,8 +27,6 @@ const FAMILIES = {
     madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" }, // int madvise(void *, size_t, int)
     _exit: { nr: SYSCALL.exit_group, parameters: ["i32"], result: "void" }, // void _exit(int)
     waitpid: { nr: SYSCALL.wait4, parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t, int *, int)
-    // int waitid(idtype_t, id_t, siginfo_t *, int)
-    waitid: { nr: SYSCALL.waitid, parameters: ["i32", "i32", "buffer", "i32"], result: "i32" },
     waitpidAsync: {
       name: "waitpid",
       parameters: ["i32", "buffer", "i32"],
@@ -125,8 +123,6 @@ const FAMILIES = {
     close_range: { name: "syscall", parameters: ["i32", "u32", "u32", "u32"], result: "i32" },
     read: { nr: SYSCALL.read, parameters: ["i32", "buffer", "u32"], result: "i32" }, // ssize_t read(int, void *, size_t)
     write: { nr: SYSCALL.write, parameters: ["i32", "buffer", "u32"], result: "i32" }, // ssize_t write(int, const void *, size_t)
-    readPointer: { nr: SYSCALL.read, name: "read", parameters: ["i32", "pointer", "u32"], result: "i32" },
-    writePointer: { nr: SYSCALL.write, name: "write", parameters: ["i32", "pointer", "u32"], result: "i32" },
     readAsync: { name: "read", parameters: ["i32", "buffer", "u32"], result: "i32", nonblocking: true },
     // ssize_t pread(int, void *, size_t, off_t)
     pread: { nr: SYSCALL.pread64, parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
@@ -134,7 +130,6 @@ const FAMILIES = {
     lseek: { parameters: ["i32", "i64", "i32"], result: "i64" }, // off_t lseek(int, off_t, int)
     ftruncate: { nr: SYSCALL.ftruncate, parameters: ["i32", "i64"], result: "i32" }, // int ftruncate(int, off_t)
     fsync: { nr: SYSCALL.fsync, parameters: ["i32"], result: "i32" }, // int fsync(int)
-    fdatasync: { nr: SYSCALL.fdatasync, parameters: ["i32"], result: "i32" },
     syncfs: { nr: SYSCALL.syncfs, parameters: ["i32"], result: "i32" },
     // int statx(int, const char *, int flags, unsigned mask, struct statx *)
     statx: { nr: SYSCALL.statx, parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
@@ -156,13 +151,11 @@ const FAMILIES = {
     fchmod: { nr: SYSCALL.fchmod, parameters: ["i32", "u32"], result: "i32" }, // int fchmod(int, mode_t)
     // int fchmodat(int, const char *, mode_t, int)
     fchmodat: { nr: SYSCALL.fchmodat, parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
-    fchown: { nr: SYSCALL.fchown, parameters: ["i32", "u32", "u32"], result: "i32" }, // int fchown(int, uid_t, gid_t)
     // int fchownat(int, const char *, uid_t, gid_t, int)
     fchownat: { nr: SYSCALL.fchownat, parameters: ["i32", "buffer", "u32", "u32", "i32"], result: "i32" },
     // int utimensat(int, const char *, const struct timespec[2], int)
     utimensat: { nr: SYSCALL.utimensat, parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
     faccessat: { nr: SYSCALL.faccessat2, parameters: ["i32", "buffer", "i32", "i32"], result: "i32" }, // int faccessat(int, const char *, int, int)
-    dup: { nr: SYSCALL.dup, parameters: ["i32"], result: "i32" }, // int dup(int)
     dup3: { nr: SYSCALL.dup3, parameters: ["i32", "i32", "i32"], result: "i32" }, // int dup3(int, int, int)
     dup2: { parameters: ["i32", "i32"], result: "i32" }, // int dup2(int, int); no system call of aarch64
     pipe2: { nr: SYSCALL.pipe2, parameters: ["buffer", "i32"], result: "i32" }, // int pipe2(int[2], int)
@@ -180,13 +173,10 @@ const FAMILIES = {
     },
     // ssize_t getdents64(int, void *, size_t)
     getdents64: { nr: SYSCALL.getdents64, parameters: ["i32", "buffer", "u32"], result: "i32" },
-    posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" }, // int posix_fallocate(int, off_t, off_t)
-    sync_file_range: { nr: SYSCALL.sync_file_range, parameters: ["i32", "i64", "i64", "u32"], result: "i32" },
   },
   memory: {
     // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
     mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
-    munmap: { parameters: ["pointer", "usize"], result: "i32" }, // int munmap(void *, size_t)
     malloc_trim: { parameters: ["usize"], result: "i32" }, // int malloc_trim(size_t)
     getcontext: { parameters: ["buffer"], result: "i32" }, // int getcontext(ucontext_t *)
   },
@@ -298,7 +288,6 @@ const FAMILIES = {
       parameters: ["i32", "i32", "i32", "buffer", "buffer"],
       result: "i32",
     },
-    setsockopt: { nr: SYSCALL.setsockopt, parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
     shutdown: { nr: SYSCALL.shutdown, parameters: ["i32", "i32"], result: "i32" }, // int shutdown(int, int)
   },
 } as const satisfies Record<string, Record<string, Definition>>;
@@ -390,15 +379,12 @@ function callBySyscall(name: string, definition: Definition): Call {
 const OWN_FUNCTION: ReadonlySet<string> = new Set([
   "read",
   "write",
-  "readPointer",
-  "writePointer",
   "openat",
   "close",
   "mkdirat",
   "symlinkat",
   "linkat",
   "fchmod",
-  "fchown",
   "fchownat",
   "utimensat",
   "statx",

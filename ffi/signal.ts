@@ -34,13 +34,6 @@ export function resetSignalDispositions(ignored: bigint): void {
   }
 }
 
-/** Ignores a signal. @see sigaction(2) */
-export function ignoreSignal(signal: number): void {
-  const action = new Uint8Array(32);
-  action[0] = 1; // SIG_IGN
-  check("rt_sigaction", libc("signal").rt_sigaction(signal, action, null, SIGSET_BYTES));
-}
-
 /** Blocks exactly these signals. @see sigprocmask(2) */
 export function setSignalMask(signals: readonly number[]): void {
   check("sigprocmask", libc("signal").rt_sigprocmask(SIG_SETMASK, signalSet(signals), null, SIGSET_BYTES));

@@ -6,23 +6,10 @@
 import { HostError, InvalidArgumentError } from "../errors.ts";
 import { printable } from "../spec/printable.ts";
 import type { Credentials } from "./auth_file.ts";
-import type { ConfigSources } from "./sources.ts";
+import { type ConfigSources, KEYRING_VARIABLES } from "./sources.ts";
 
 const FIXED_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const TIMEOUT_MS = 60_000;
-
-/** What a helper needs to find the user's keyring; everything else stays here. */
-const PASSED_ON = [
-  "USER",
-  "LOGNAME",
-  "LANG",
-  "DBUS_SESSION_BUS_ADDRESS",
-  "DISPLAY",
-  "WAYLAND_DISPLAY",
-  "GNUPGHOME",
-  "GPG_TTY",
-  "PASSWORD_STORE_DIR",
-] as const;
 
 /**
  * Asks a helper for the login of `server`, null where it has none.
@@ -81,7 +68,7 @@ async function findProgram(path: string, name: string): Promise<string | null> {
 
 async function runHelper(sources: ConfigSources, program: string, path: string, server: string) {
   const env: Record<string, string> = { PATH: path, HOME: sources.home };
-  for (const name of PASSED_ON) {
+  for (const name of KEYRING_VARIABLES) {
     const value = sources.env[name];
     if (value !== undefined) env[name] = value;
   }

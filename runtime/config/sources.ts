@@ -15,6 +15,19 @@ export interface ConfigSources {
   env: Readonly<Record<string, string | undefined>>;
 }
 
+/** What a credential helper needs to find the user's keyring. */
+export const KEYRING_VARIABLES = [
+  "USER",
+  "LOGNAME",
+  "LANG",
+  "DBUS_SESSION_BUS_ADDRESS",
+  "DISPLAY",
+  "WAYLAND_DISPLAY",
+  "GNUPGHOME",
+  "GPG_TTY",
+  "PASSWORD_STORE_DIR",
+] as const;
+
 /** What is read from the environment, besides the folders above. */
 const VARIABLES = [
   "CONTAINERS_REGISTRIES_CONF",
@@ -32,16 +45,7 @@ const VARIABLES = [
   "no_proxy",
   "REQUEST_METHOD",
   "PATH",
-  // Passed on to credential helpers, which talk to a keyring.
-  "USER",
-  "LOGNAME",
-  "LANG",
-  "DBUS_SESSION_BUS_ADDRESS",
-  "DISPLAY",
-  "WAYLAND_DISPLAY",
-  "GNUPGHOME",
-  "GPG_TTY",
-  "PASSWORD_STORE_DIR",
+  ...KEYRING_VARIABLES,
 ] as const;
 
 export function configSources(): ConfigSources {
