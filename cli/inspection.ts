@@ -1,6 +1,7 @@
 /** What the three inspect commands print: a JSON list, or a template for each document. */
 
 import { NotFoundError } from "../runtime/errors.ts";
+import { jsonText } from "./output/escape.ts";
 import { print, printError } from "./output/print.ts";
 import { renderError } from "./render_error.ts";
 import type { Flags } from "./command.ts";
@@ -33,7 +34,7 @@ export async function printInspection(
     }
   }
   if (format === undefined || format === "json") {
-    print(JSON.stringify(found.map(({ document }) => document), undefined, 4) + "\n");
+    print(jsonText(found.map(({ document }) => document), 4) + "\n");
   } else if (found.length > 0) await printTemplate(found, format);
   return code;
 }

@@ -25,7 +25,8 @@ const root = new URL("..", import.meta.url).pathname;
  * spares a collection before the fork.
  */
 const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=16";
-const RUN_FLAGS = `-A --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
+// Without -q a start that takes long draws Deno's progress bar over the caller's line on a terminal.
+const RUN_FLAGS = `-A -q --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
 
 function parseOptions(args: string[]): Options {
   const options: Options = { dev: false, form: "auto", out: "dist/skiff", entry: `${root}cli/main.ts` };

@@ -33,6 +33,8 @@ export interface ImageSpec {
   /** The `config` object of the image configuration: Cmd, Env, User … */
   config?: Record<string, unknown>;
   architecture?: string;
+  /** Members of the image configuration beside `config`, in place of what is made of the layers. */
+  more?: Record<string, unknown>;
 }
 
 export interface BuiltImage {
@@ -164,6 +166,7 @@ export async function makeImage(spec: ImageSpec): Promise<BuiltImage> {
     config: spec.config ?? {},
     rootfs: { type: "layers", diff_ids: diffIds },
     history: diffIds.map(() => ({ created_by: "test" })),
+    ...spec.more,
   }));
   const configDigest = await sha256(config);
   blobs.set(configDigest, config);

@@ -4,6 +4,7 @@ import { type ImageListEntry, images } from "../../runtime/engine/images.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand, type Flags, type Values } from "../command.ts";
 import { engineFor } from "../engine.ts";
+import { jsonText } from "../output/escape.ts";
 import { goTime, humanAge, humanSizeSpaced, shortId } from "../output/humanize.ts";
 import { type Field, type ListView, renderList } from "../output/list.ts";
 import { print } from "../output/print.ts";
@@ -107,7 +108,7 @@ export const command = defineCommand({
       throw new InvalidArgumentError("quiet and format are mutually exclusive");
     }
     const chosen = await choose(await images(engineFor(global)), args[0], options);
-    if (format === "json") return print(JSON.stringify(chosen, undefined, 4) + "\n");
+    if (format === "json") return print(jsonText(chosen, 4) + "\n");
     const named = args[0];
     let rows = chosen.flatMap(rowsOf);
     if (named?.includes(":")) {

@@ -3,7 +3,7 @@
 import { info } from "../../runtime/engine/info.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
-import { escapeLines } from "../output/escape.ts";
+import { escapeLines, jsonText } from "../output/escape.ts";
 import { print } from "../output/print.ts";
 
 export const command = defineCommand({
@@ -15,7 +15,7 @@ export const command = defineCommand({
   arity: { max: 0 },
   async run({ options: { format }, global }) {
     const document = await info(engineFor(global));
-    if (format === "json") return print(JSON.stringify(document, undefined, 2) + "\n");
+    if (format === "json") return print(jsonText(document, 2) + "\n");
     if (format !== undefined) {
       const [{ renderDocument }, { infoView }] = await Promise.all([
         import("../output/format.ts"),

@@ -1,6 +1,6 @@
 import { deepStrictEqual as assertEquals } from "node:assert";
 import fc from "fast-check";
-import { escapeControl, escapeLines } from "./escape.ts";
+import { escapeControl, escapeLines, jsonText } from "./escape.ts";
 
 Deno.test("terminal escapes, C1 controls and direction overrides are shown, text stays", () => {
   assertEquals(escapeControl("a\x1b]0;title\x07b"), "a\\x1b]0;title\\x07b");
@@ -19,4 +19,12 @@ Deno.test("nothing that a terminal obeys gets through", () => {
     // deno-lint-ignore no-control-regex
     assertEquals(/[\x00-\x1f\x7f-\x9f]/.test(escapeControl(text)), false);
   }));
+});
+
+Deno.test("JSON is the same to a parser, and harmless to a terminal", () => {
+  const document = { a: "\u009b31m\u202e\x1b[2J\x7f", "\u0085": ["ä", 1, null] };
+  const text = jsonText(document, 2);
+  assertEquals(JSON.parse(text), document);
+  // deno-lint-ignore no-control-regex
+  assertEquals(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/.test(text), false);
 });

@@ -4,7 +4,7 @@
  */
 
 import { InvalidArgumentError } from "../../runtime/errors.ts";
-import { escapeControl } from "./escape.ts";
+import { escapeControl, jsonText } from "./escape.ts";
 import { renderTable } from "./table.ts";
 
 /** One field of a row, by the name that templates use. */
@@ -39,7 +39,7 @@ export async function renderList<T>(items: T[], view: ListView<T>, options: List
   const { format } = options;
   if (format === undefined || format === "" || format === "table") return renderColumns(items, view, options);
   if (format === "json") {
-    return JSON.stringify(items.map(view.document), undefined, options.jsonIndent ?? 4) + "\n";
+    return jsonText(items.map(view.document), options.jsonIndent ?? 4) + "\n";
   }
   return await renderFormat(items, view, format, options.noHeading ?? false);
 }
