@@ -3,9 +3,9 @@
  * attributes, links, devices. For a volume's or tmpfs's first content.
  */
 
+import { ContentCopier } from "../../ffi/content_copy.ts";
 import { EEXIST, EOPNOTSUPP, EPERM, isErrno } from "../../ffi/errno.ts";
 import {
-  copy_file_range,
   type Dirent,
   fchmod,
   fchownat,
@@ -15,14 +15,12 @@ import {
   mkdirat,
   mknodat,
   openat,
-  read,
   readdir,
   readlinkat,
   type Stat,
   statx,
   symlinkat,
   utimensat,
-  writeAll,
 } from "../../ffi/file.ts";
 import { fgetxattr, flistxattr, fsetxattr } from "../../ffi/xattr.ts";
 import {
@@ -39,6 +37,8 @@ import {
 } from "../../ffi/constants/fcntl.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 
+import type { Owner } from "./in_root.ts";
+
 const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 /** Whether a folder has no entry. */
@@ -49,7 +49,7 @@ export function isEmptyFolder(fd: number): boolean {
 
 /** Copies the content of `from` to `to`, then gives `to` the owner, mode and times of `from`. */
 export function copyTree(from: number, to: number): void {
-  copyFolder({ root: to, links: new Map() }, from, to, []);
+  copyFolder({ root: to, links: new Map(), content: new ContentCopier() }, from, to, []);
 }
 
 /** Where a copy has got to. */
@@ -58,6 +58,7 @@ interface Copy {
   root: number;
   /** Files with several names, by device and inode: the first name's place below `root`. */
   links: Map<string, { folder: Uint8Array[]; name: Uint8Array }>;
+  content: ContentCopier;
 }
 
 function copyFolder(copy: Copy, from: number, to: number, path: Uint8Array[]): void {
@@ -110,7 +111,7 @@ function copyFile(
   // Should a FIFO have taken its place meanwhile, it is not waited for.
   using source = new Fd(openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   using target = new Fd(openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600));
-  copyContent(source.number, target.number);
+  copy.content.copy(source.number, target.number, stat);
   copyAttributes(source.number, target.number, stat);
   if (stat.nlink > 1) copy.links.set(key, { folder: path, name });
 }
@@ -125,20 +126,9 @@ function descend(root: number, path: readonly Uint8Array[]): number {
   return at;
 }
 
-function copyContent(from: number, to: number): void {
-  try {
-    while (copy_file_range(from, to, 1 << 30) > 0);
-  } catch {
-    // Across some file systems the kernel refuses (EXDEV, EINVAL); nothing was copied then.
-    const buffer = new Uint8Array(1 << 16);
-    for (let length = read(from, buffer); length > 0; length = read(from, buffer)) {
-      writeAll(to, buffer.subarray(0, length));
-    }
-  }
-}
-
-function copyAttributes(from: number, to: number, stat: Stat): void {
-  fchownat(to, "", stat.uid, stat.gid, AT_EMPTY_PATH);
+/** Of an open file or folder, in the order that loses nothing: chown clears modes and capabilities. */
+export function copyAttributes(from: number, to: number, stat: Stat, owner: Owner = stat): void {
+  fchownat(to, "", owner.uid, owner.gid, AT_EMPTY_PATH);
   fchmod(to, stat.mode & 0o7777);
   for (const name of flistxattr(from)) {
     const value = fgetxattr(from, name);
@@ -154,7 +144,7 @@ function copyAttributes(from: number, to: number, stat: Stat): void {
   copyTimes(to, "", stat);
 }
 
-function copyTimes(dirfd: number, name: Uint8Array | string, stat: Stat): void {
+export function copyTimes(dirfd: number, name: Uint8Array | string, stat: Stat): void {
   const atime = { sec: stat.atimeSec, nsec: stat.atimeNsec };
   const mtime = { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
   utimensat(dirfd, name, atime, mtime, name.length === 0 ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW);

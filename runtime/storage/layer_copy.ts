@@ -11,29 +11,24 @@
 import { bytesOf, byteString } from "../archive/byte_string.ts";
 import { HostError } from "../errors.ts";
 import type { IdMapping } from "../spec/runtime.ts";
-import { ENXIO, EOPNOTSUPP, EPERM, isErrno, SyscallError } from "../../ffi/errno.ts";
+import { EOPNOTSUPP, EPERM, isErrno, SyscallError } from "../../ffi/errno.ts";
+import { ContentCopier } from "../../ffi/content_copy.ts";
 import {
   close,
-  copy_file_range,
   fchmod,
   fchownat,
   fstat,
-  ftruncate,
-  ioctl,
   linkat,
-  lseek,
   mkdirat,
   mknodat,
   openat,
   openat2,
-  read,
   readdir,
   readlinkat,
   type Stat,
   statx,
   symlinkat,
   utimensat,
-  writeAll,
 } from "../../ffi/file.ts";
 import { fgetxattr, flistxattr, fsetxattr, lgetxattr, llistxattr, lsetxattr } from "../../ffi/xattr.ts";
 import {
@@ -50,7 +45,6 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_SYMLINKS,
 } from "../../ffi/constants/fcntl.ts";
-import { FICLONE } from "../../ffi/constants/ioctl.ts";
 import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import { setModeOfNode } from "./entry_metadata.ts";
 import { IMPLIED_ROOT_MTIME } from "./layers.ts";
@@ -73,7 +67,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 const OPAQUE_MARKS = ["user.overlay.opaque", "trusted.overlay.opaque"].map((name) => bytesOf(name));
-const SEEK_DATA = 3, SEEK_HOLE = 4, SEEK_SET = 0;
 
 /** Copies what is in the folder `from` into the folder `to`, and gives `to` the attributes of `from`. */
 export function copyLayer(from: number, to: number, options: CopyOptions): void {
@@ -95,7 +88,7 @@ class LayerCopy {
   #options: CopyOptions;
   /** First names of files with several, by device and inode. */
   #links = new Map<string, string>();
-  #canClone = true;
+  #content = new ContentCopier();
 
   constructor(root: number, options: CopyOptions) {
     this.#root = root;
@@ -174,7 +167,7 @@ class LayerCopy {
     try {
       const target = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600);
       try {
-        if (stat.size > 0) this.#content(source, target, stat);
+        if (stat.size > 0) this.#content.copy(source, target, stat);
         this.#attributes(source, target, stat);
       } finally {
         close(target);
@@ -182,30 +175,6 @@ class LayerCopy {
     } finally {
       close(source);
     }
-  }
-
-  #content(source: number, target: number, stat: Stat): void {
-    if (this.#canClone) {
-      try {
-        ioctl(target, FICLONE, source);
-        return;
-      } catch (error) {
-        if (!(error instanceof SyscallError)) throw error;
-        this.#canClone = false; // One tree, one file system: the next would fail as well.
-      }
-    }
-    if (stat.blocks * 512 >= stat.size) return copyRange(source, target, stat.size);
-    // Holes stay holes.
-    for (let at = 0; at < stat.size;) {
-      const start = seekOrEnd(source, at, SEEK_DATA, stat.size);
-      if (start >= stat.size) break;
-      const end = seekOrEnd(source, start, SEEK_HOLE, stat.size);
-      lseek(source, start, SEEK_SET);
-      lseek(target, start, SEEK_SET);
-      copyRange(source, target, end - start);
-      at = end;
-    }
-    ftruncate(target, stat.size);
   }
 
   /** Of an open file or folder; in the order that loses nothing: chown clears modes and capabilities. */
@@ -264,37 +233,6 @@ function isExistingFolder(dirfd: number, name: Bytes): boolean {
     return (statx(dirfd, name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFDIR;
   } catch (error) {
     if (error instanceof SyscallError && error.code === "ENOENT") return false;
-    throw error;
-  }
-}
-
-function copyRange(source: number, target: number, length: number): void {
-  let left = length;
-  try {
-    while (left > 0) {
-      const copied = copy_file_range(source, target, Math.min(left, 1 << 30));
-      if (copied === 0) return;
-      left -= copied;
-    }
-    return;
-  } catch (error) {
-    // Refused between some file systems (EXDEV, EINVAL, EOPNOTSUPP), and then at once.
-    if (left !== length || !(error instanceof SyscallError)) throw error;
-  }
-  const buffer = new Uint8Array(1 << 18);
-  while (left > 0) {
-    const count = read(source, left < buffer.length ? buffer.subarray(0, left) : buffer);
-    if (count === 0) return;
-    writeAll(target, buffer.subarray(0, count));
-    left -= count;
-  }
-}
-
-function seekOrEnd(fd: number, offset: number, whence: 3 | 4, end: number): number {
-  try {
-    return lseek(fd, offset, whence);
-  } catch (error) {
-    if (isErrno(error, ENXIO)) return end; // No data behind this point.
     throw error;
   }
 }
