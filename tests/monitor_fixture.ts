@@ -103,6 +103,10 @@ function fixturePlan(root: string, containerDir: string, options: FixtureOptions
     log: { driver: options.log ?? "k8s-file", path: `${root}/log`, maxSize: options.maxSize ?? 0 },
     stop: { signal: 15, timeoutSeconds: options.stopTimeout ?? 10 },
     autoRemove: options.autoRemove ?? false,
+    events: {
+      path: `${root}/events/log`,
+      subject: { type: "container", id: "f".repeat(64), name: "fixture", image: "host", attributes: {} },
+    },
     removeWith: [],
   };
 }

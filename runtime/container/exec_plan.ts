@@ -8,11 +8,12 @@ import { InvalidArgumentError } from "../errors.ts";
 import type { ContainerConfig } from "./config.ts";
 import { cleanPath } from "./mount_options.ts";
 import type { ExecOptions } from "./options.ts";
-import { planCapabilities } from "./plan.ts";
+import { planCapabilities, planEvents } from "./plan.ts";
 
 export interface ExecFacts {
   sessionId: string;
   sessionDir: string;
+  eventsPath: string;
   runtimeDir: string;
   socketPath: string;
   /** Of the container's monitor. */
@@ -74,6 +75,7 @@ export function planExec(config: ContainerConfig, options: ExecOptions, facts: E
       size: options.size,
     },
     nestedUserns: config.userns !== "host",
+    events: planEvents(config, facts.eventsPath),
   };
 }
 

@@ -21,6 +21,7 @@ const plan = (options: Partial<ExecOptions> = {}, startOnAttach = true) =>
   planExec(config, { command: ["true"], ...options }, {
     sessionId: "cd",
     sessionDir: "/c/exec/cd",
+    eventsPath: "/e/log",
     runtimeDir: "/r",
     socketPath: "/r/x/cd",
     state: { initPid: 7, initStartTime: "9" },

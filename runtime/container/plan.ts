@@ -3,7 +3,7 @@
  * to be looked up or made was looked up and made before.
  */
 
-import type { MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
+import type { EventPlan, MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
 import { ALL_CAPABILITIES, resolveCapabilities } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
@@ -14,6 +14,7 @@ import { type MountFacts, planMounts } from "./default_mounts.ts";
 
 export interface PlanFacts extends MountFacts {
   containerDir: string;
+  eventsPath: string;
   runtimeDir: string;
   socketPath: string;
   rootfs: RootfsPlan;
@@ -81,7 +82,14 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     ),
     pidFile: config.pidFile,
     conmonPidFile: config.conmonPidFile,
+    events: planEvents(config, facts.eventsPath),
   };
+}
+
+/** What the monitors of a container and of its exec sessions tell of it. */
+export function planEvents(config: ContainerConfig, path: string): EventPlan {
+  const { id, name, imageName: image, labels: attributes } = config;
+  return { path, subject: { type: "container", id, name, image, attributes } };
 }
 
 /** The capabilities that the container's process may use. */

@@ -21,6 +21,7 @@ import { processStartTime, readExit, readState, writeExit } from "../monitor/rec
 import { readBootId } from "../state/boot.ts";
 import { type ContainerRow, setContainerExited, setContainerState } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
+import { recordContainerEvent } from "../state/events.ts";
 import { type HeldLock, inspectLock } from "../state/locks.ts";
 import { deleteContainerWithVolumes } from "../state/volumes.ts";
 
@@ -108,7 +109,7 @@ async function look(row: ContainerRow, dir: string, db: Database, checkFolders: 
   if (asked.state === "held") return { status: liveStatus(row, readState(dir), readExit(dir)) };
   let kept = false;
   try {
-    const end = readExit(dir) ?? await endOfDeadMonitor(dir);
+    const end = readExit(dir) ?? await endOfDeadMonitor(row, dir);
     const record = end
       ? () => setContainerExited(db, row.id, end)
       : row.state === "starting"
@@ -147,7 +148,7 @@ function lookAtLockless(row: ContainerRow, dir: string, db: Database): Look {
  * A monitor that died without an exit record: its init has PR_SET_PDEATHSIG, but a setuid program clears that, so
  * what still lives is killed here (pid 1 of a namespace takes all of it along), and the end is written down.
  */
-async function endOfDeadMonitor(dir: string): Promise<ExitRecord | undefined> {
+async function endOfDeadMonitor(row: ContainerRow, dir: string): Promise<ExitRecord | undefined> {
   const state = readState(dir);
   if (!state) return undefined;
   await killLeftover(state);
@@ -160,6 +161,8 @@ async function endOfDeadMonitor(dir: string): Promise<ExitRecord | undefined> {
     oomKilled: false,
   };
   writeExit(dir, record);
+  const data = dir.slice(0, dir.lastIndexOf("/containers/"));
+  recordContainerEvent({ data }, row, "died", {}, 137);
   return record;
 }
 

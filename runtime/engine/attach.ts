@@ -4,6 +4,7 @@ import { setupError } from "../container/setup_error.ts";
 import { Attachment, type AttachOptions, type AttachOutcome } from "../monitor/attachment.ts";
 import { sendSignal, StartError } from "../monitor/client.ts";
 import type { WindowSize } from "../monitor/protocol.ts";
+import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -25,6 +26,7 @@ export interface Attached {
 /** Attaches to a running container. */
 export async function attach(engine: Engine, text: string, options: AttachOptions): Promise<Attached> {
   const { row } = await observeRunning(engine, text, "attach to");
+  recordContainerEvent(engine.folders, row, "attach");
   return await attachTo(monitorSocketPath(engine.folders, row.id), options);
 }
 

@@ -18,6 +18,7 @@ import {
   insertContainer,
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
+import { recordContainerEvent, recordEvent } from "../state/events.ts";
 import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage } from "../state/images.ts";
 import { putVolume, putVolumeUse } from "../state/volumes.ts";
@@ -106,8 +107,12 @@ export async function prepareCreate(
       throw error;
     }
     const record = async (state: "created" | "starting") => {
-      await insertRows(db, config, state);
+      const newVolumes = await insertRows(db, config, state);
       cidfile?.write(config.id);
+      recordContainerEvent(engine.folders, config, "create");
+      for (const name of newVolumes) {
+        recordEvent(engine.folders, { type: "volume", action: "create", id: name, name });
+      }
       // rows before folders: a folder of a volume without a row is garbage
       for (const mount of config.mounts) {
         if (mount.kind === "volume") createVolume(engine.folders, mount.name);
@@ -163,12 +168,14 @@ function workingFolder(): string {
   }
 }
 
+/** The volumes that were not there before. */
 async function insertRows(
   db: Database,
   config: ContainerConfig,
   state: "created" | "starting",
-): Promise<void> {
-  await db.transaction(() => {
+): Promise<string[]> {
+  return await db.transaction(() => {
+    const newVolumes: string[] = [];
     if (config.root.kind === "image" && !findImage(db, config.root.id)) {
       throw new NotFoundError("image", config.imageName);
     }
@@ -183,9 +190,11 @@ async function insertRows(
     for (const mount of config.mounts) {
       if (mount.kind !== "volume") continue;
       const { name, anonymous } = mount;
-      putVolume(db, { name, createdAt: config.createdAt, labels: {}, anonymous });
+      const isNew = putVolume(db, { name, createdAt: config.createdAt, labels: {}, anonymous });
+      if (isNew) newVolumes.push(name);
       putVolumeUse(db, config.id, name);
     }
+    return newVolumes;
   });
 }
 

@@ -7,6 +7,7 @@ import { setupError } from "../container/setup_error.ts";
 import { ConflictError, InvalidArgumentError } from "../errors.ts";
 import { readState } from "../monitor/records.ts";
 import { seccompFilter } from "../security/seccomp.ts";
+import { eventsPath, recordContainerEvent } from "../state/events.ts";
 import { execSocketPath } from "../state/folders.ts";
 import { randomId } from "../state/ids.ts";
 import { loadConfig, observeRunning } from "./containers.ts";
@@ -60,6 +61,7 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
   const plan = planExec(config, options, {
     sessionId,
     sessionDir,
+    eventsPath: eventsPath(engine.folders),
     runtimeDir: engine.folders.run,
     socketPath: execSocketPath(engine.folders, sessionId),
     state,
@@ -70,6 +72,7 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
     startOnAttach: !options.detach,
   });
   const { ready } = forkExecMonitor(plan);
+  recordContainerEvent(engine.folders, row, "exec", { execID: sessionId });
   const session = { id: sessionId, containerId: row.id, socketPath: plan.socketPath };
   if (options.detach) {
     const message = await ready;

@@ -16,6 +16,7 @@ import {
   setContainerState,
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
+import { recordContainerEvent, recordEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
@@ -94,7 +95,9 @@ export async function tidyContainers(
 ): Promise<void> {
   const ended = observed.filter(({ row, status }) => row.autoRemove && status.status === "exited");
   const isRemoving = observed.some(({ status }) => status.status === "removing");
-  for (const { row } of ended) await removeEnded(engine, row.id);
+  for (const { row } of ended) {
+    if (await removeEnded(engine, row.id)) recordContainerEvent(engine.folders, row, "remove");
+  }
   const hasTrash = namesIn(engine.folders.tmp).length > 0;
   if (ended.length > 0 || isRemoving || folders > rows || hasTrash) await collectContainerGarbage(engine);
 }
@@ -113,14 +116,15 @@ export async function countContainers(engine: Engine): Promise<StoreCount> {
   };
 }
 
-async function removeEnded(engine: Engine, id: string): Promise<void> {
+async function removeEnded(engine: Engine, id: string): Promise<boolean> {
   const lock = tryLock(lockPath(engine.containerDir(id)));
-  if (!lock) return; // its monitor is about to do it
+  if (!lock) return false; // its monitor is about to do it
   using _lock = lock;
   const db = await engine.database();
   await db.transaction(() => setContainerState(db, id, "removing"));
   discardContainer(engine, id);
   await forgetContainer(engine, id, true);
+  return true;
 }
 
 /** A removal that was killed between its first transaction and its last; a live one holds the lock. */
@@ -154,6 +158,7 @@ export async function forgetContainer(engine: Engine, id: string, withVolumes: b
     // before the commit: who is killed here leaves rows, by which the next command finishes
     for (const name of deleteContainerWithVolumes(db, id)) {
       discard(engine, `${engine.folders.volumes}/${name}`);
+      recordEvent(engine.folders, { type: "volume", action: "remove", id: name, name });
     }
   });
 }

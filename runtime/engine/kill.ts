@@ -4,6 +4,7 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { SkiffError } from "../errors.ts";
 import { sendSignal, stopAndWait } from "../monitor/client.ts";
 import { parseSignal } from "../spec/signal.ts";
+import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -13,6 +14,7 @@ export async function kill(engine: Engine, text: string, signal = "KILL"): Promi
   const number = parseSignal(signal);
   const { row } = await observeRunning(engine, text, "kill");
   await sendSignal(monitorSocketPath(engine.folders, row.id), number);
+  recordContainerEvent(engine.folders, row, "kill", { signal: String(number) });
   return row.id;
 }
 

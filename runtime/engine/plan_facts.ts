@@ -9,6 +9,7 @@ import { planCapabilities, type PlanFacts } from "../container/plan.ts";
 import { ConflictError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import { seccompFilter } from "../security/seccomp.ts";
+import { eventsPath } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { createVolume, hasVolume, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
@@ -44,6 +45,7 @@ export async function gatherFacts(
   ]);
   return {
     containerDir,
+    eventsPath: eventsPath(folders),
     runtimeDir: folders.run,
     socketPath: monitorSocketPath(folders, config.id),
     rootfs,

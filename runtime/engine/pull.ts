@@ -5,6 +5,7 @@ import { parsePlatform, platformFits } from "../image/platform.ts";
 import { findStoredImage, HOST_IMAGE, imagesLockPath, recordImage } from "../image/store.ts";
 import type { PullProgress } from "../registry/pull.ts";
 import type { Database } from "../state/db.ts";
+import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
 import { layerForm } from "../storage/layers.ts";
 import type { Engine } from "./engine.ts";
@@ -45,7 +46,9 @@ export async function pull(
   const context = { folders, namespaces, form: layerForm(namespaces) };
   try {
     const image = await pullImage(context, reference, options);
-    return { id: await recordImage(db, image), name: image.name, digest: image.digest };
+    const id = await recordImage(db, image);
+    recordEvent(folders, { type: "image", action: "pull", id, name: reference });
+    return { id, name: image.name, digest: image.digest };
   } catch (error) {
     // "newer" is content with what is here when the registry cannot be asked
     if (stored === undefined || !(error instanceof RegistryError)) throw error;

@@ -5,6 +5,7 @@ import { takeContainerLock } from "../container/folder.ts";
 import { isHeld, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { setContainerRemoving } from "../state/containers.ts";
+import { recordContainerEvent } from "../state/events.ts";
 import { inspectLock } from "../state/locks.ts";
 import { findRow } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -37,7 +38,8 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   }
   const [observed] = await observeContainers(db, engine.folders.containers, [row]);
   const status = observed?.status.status;
-  if (status === "running" || status === "stopping") {
+  const isRunning = status === "running" || status === "stopping";
+  if (isRunning) {
     if (!options.force) {
       throw new ConflictError(
         `remove container "${text}": it is running - running containers cannot be removed without force`,
@@ -52,6 +54,8 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   const withVolumes = options.volumes || row.autoRemove;
   await removeFolder(engine, row.id, withVolumes, options.force ?? false);
   await forgetContainer(engine, row.id, withVolumes);
+  // a monitor has told of the removal of its --rm container
+  if (!(row.autoRemove && isRunning)) recordContainerEvent(engine.folders, row, "remove");
   await collectContainerGarbage(engine);
   return row.id;
 }

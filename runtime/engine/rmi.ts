@@ -3,6 +3,7 @@
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { getStoredImage, HOST_IMAGE, type Removal, removeImage } from "../image/store.ts";
 import { listContainersOfImage } from "../state/containers.ts";
+import { recordEvent } from "../state/events.ts";
 import { listImages, listNames } from "../state/images.ts";
 import type { Engine } from "./engine.ts";
 import { collectImageGarbage } from "./garbage.ts";
@@ -58,5 +59,10 @@ async function removeOne(engine: Engine, text: string, options: RmiOptions): Pro
       await rm(engine, id, { force: true, volumes: true, ignore: true });
     }
   }
-  return await removeImage(db, text, options.force ?? false);
+  const removal = await removeImage(db, text, options.force ?? false);
+  const told = (action: string, name: string) =>
+    recordEvent(engine.folders, { type: "image", action, id: image.id, name });
+  for (const name of removal.untagged) told("untag", name);
+  for (const id of removal.deleted) told("remove", removal.untagged[0] ?? id);
+  return removal;
 }

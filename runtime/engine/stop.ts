@@ -2,6 +2,7 @@
 
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { stopAndWait } from "../monitor/client.ts";
+import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -38,5 +39,6 @@ export async function stop(
   await observe(engine, row.id).catch((error) => {
     if (!(error instanceof NotFoundError)) throw error; // gone, with --rm
   });
+  recordContainerEvent(engine.folders, row, "stop");
   return row.id;
 }

@@ -15,6 +15,7 @@ import { type ExecPlan, type ExitRecord, PROTOCOL_VERSION, type StateRecord } fr
 import { bootId, processStartTime, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
+import { appendEvents } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
 import { closeChildEnds, detachStandardStreams, makePipes } from "./stdio.ts";
 
@@ -96,6 +97,9 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
     onEnd: (record: ExitRecord) => {
       ignoreMissing(() => writeExit(plan.sessionDir, record));
       socket.remove();
+      const { path, subject } = plan.events;
+      const attributes = { ...subject.attributes, execID: plan.sessionId };
+      appendEvents(path, { ...subject, action: "exec_died", exitCode: record.exitCode, attributes });
     },
     onLinger: () => {},
   });

@@ -26,6 +26,7 @@ import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord }
 import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
+import { appendEvents, type NewEvent } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
 import { closeChildEnds, detachStandardStreams, makePipes, type Pipes } from "./stdio.ts";
 
@@ -174,7 +175,10 @@ class ContainerMonitor {
       log: withLog ? openLogWriter(plan.log) : undefined,
       spillFolder: plan.containerDir,
       describe: () => ({ id: plan.id, name: plan.name, monitorPid: getpid(), state: this.#state ?? null }),
-      onRunning: (startedAt) => this.#writeState("running", startedAt),
+      onRunning: (startedAt) => {
+        this.#writeState("running", startedAt);
+        this.#recordEvents({ action: "init" }, { action: "start" });
+      },
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
       onEnd: (record) => this.#end(record),
       onLinger: () => this.#unmountRootfs(),
@@ -199,13 +203,20 @@ class ContainerMonitor {
     const plan = this.#plan;
     writeExit(plan.containerDir, record);
     this.#socket.remove();
+    if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
     if (plan.autoRemove) {
       this.#unmountRootfs();
       for (const folder of [plan.containerDir, ...plan.removeWith]) removeFolder(folder);
+      this.#recordEvents({ action: "remove" });
     }
     // Whoever is told of the end may start or remove the container at once.
     flock(this.#fds.lock, LOCK_UN);
     close(this.#fds.lock);
+  }
+
+  #recordEvents(...events: Pick<NewEvent, "action" | "exitCode">[]): void {
+    const { path, subject } = this.#plan.events;
+    appendEvents(path, ...events.map((event) => ({ ...subject, ...event })));
   }
 
   #unmountRootfs(): void {

@@ -36,6 +36,22 @@ export interface MonitorPlan {
   /** Written with the monitor's (podman's conmon) and init's pid, where asked for. */
   pidFile?: string;
   conmonPidFile?: string;
+  events: EventPlan;
+}
+
+/** Where to write what happens, and what is told of the container each time. */
+export interface EventPlan {
+  path: string;
+  /** `type`, `id`, `name`, `image` and the labels of every event. */
+  subject: EventSubject;
+}
+
+export interface EventSubject {
+  type: "container";
+  id: string;
+  name: string;
+  image: string;
+  attributes: Record<string, string>;
 }
 
 export interface StdioPlan {
@@ -155,6 +171,7 @@ export interface ExecPlan {
   stdio: StdioPlan;
   /** Whether the container has a user namespace nested in the user's shared one. */
   nestedUserns: boolean;
+  events: EventPlan;
 }
 
 /** `state.json` in the container's folder, written by rename by the monitor. */
