@@ -6,7 +6,15 @@
 
 import type { MountSpec } from "../spec/runtime.ts";
 import type { ContainerConfig } from "./config.ts";
-import type { ContainerMount } from "./mount_options.ts";
+import type { BindMount, ContainerMount, ImageMount, VolumeMount } from "./mount_options.ts";
+
+/** A file that was generated for the container, and where it appears. */
+export interface GeneratedMount {
+  source: string;
+  destination: string;
+  /** Only where the image has the folder. */
+  needsFolder?: boolean;
+}
 
 export interface MountFacts {
   /** False with a single-id map: group 5 (tty) then has no id on the host. */
@@ -17,10 +25,11 @@ export interface MountFacts {
   isNested: boolean;
   /** As real root: mknod(2) works inside, so nothing that the container may write to may serve device nodes. */
   canMakeDevices: boolean;
-  /** Files generated for this container: target to source. */
-  generated: { source: string; destination: string }[];
+  generated: GeneratedMount[];
   /** The folder that holds the content of a volume. */
   volumePath: (name: string) => string;
+  /** By destination: where a mount that is a file system of its own appears to the monitor. */
+  mountRoots?: ReadonlyMap<string, string>;
 }
 
 /** Every mount below the root, in the order in which they are performed: parents first. */
@@ -109,14 +118,15 @@ function scratchMounts(): MountSpec[] {
     destination: destination!,
     type: "tmpfs",
     source: "tmpfs",
-    options: ["nosuid", "nodev", `mode=${mode}`],
+    options: ["nosuid", "nodev", `mode=${mode}`, "tmpcopyup"],
   }));
 }
 
-function generatedMount(file: { source: string; destination: string }, readOnly: boolean): MountSpec {
+function generatedMount({ source, destination, needsFolder }: GeneratedMount, readOnly: boolean): MountSpec {
   // text that nobody executes; with a read-only root podman has it read-only as well
   const options = ["bind", "rprivate", "nosuid", "nodev", "noexec", ...(readOnly ? ["ro"] : [])];
-  return { ...file, type: "bind", options };
+  if (needsFolder) options.push("x-skiff.existing-folder", "nofail");
+  return { source, destination, type: "bind", options };
 }
 
 function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
@@ -126,16 +136,27 @@ function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
   if (mount.kind === "tmpfs") {
     return { destination, type: "tmpfs", source: "tmpfs", options: [...mount.options, ...access] };
   }
+  if (mount.kind === "devpts") {
+    const options = ["nosuid", "noexec", "newinstance", ...mount.options];
+    return { destination, type: "devpts", source: "devpts", options };
+  }
   const options = [...mount.options];
   const lacks = (...words: string[]) => !options.some((option) => words.includes(option));
   if (lacks("bind", "rbind")) options.unshift("rbind");
   if (lacks(...PROPAGATIONS)) options.push("rprivate");
   // as podman: what the caller mounts from the host is as it is there, such as -v /dev/fuse:/dev/fuse
-  const isVolume = mount.kind === "volume";
+  const isVolume = mount.kind !== "bind";
   if (isVolume && lacks("suid", "nosuid")) options.push("nosuid");
   if ((isVolume || facts.canMakeDevices) && lacks("dev", "nodev")) options.push("nodev");
-  const source = mount.kind === "bind" ? mount.source : facts.volumePath(mount.name);
-  return { destination, type: "bind", source, options: [...options, ...access] };
+  const spec = { destination, type: "bind", source: sourceOf(mount, facts), options: [...options, ...access] };
+  return mount.kind === "bind" || !mount.subpath ? spec : { ...spec, subpath: mount.subpath };
+}
+
+function sourceOf(mount: BindMount | VolumeMount | ImageMount, facts: MountFacts): string {
+  const root = facts.mountRoots?.get(mount.destination);
+  if (root !== undefined) return root;
+  if (mount.kind === "image") throw new Error(`the image of ${mount.destination} has no root`);
+  return mount.kind === "bind" ? mount.source : facts.volumePath(mount.name);
 }
 
 const PROPAGATIONS = [

@@ -63,11 +63,14 @@ export async function gatherFacts(
       (config.network.mode === "container" && nestedUserns === undefined),
     isNested: nestedUserns !== undefined,
     canMakeDevices: !namespaces.isRootless,
-    generated: generatedMounts(
-      containerDir,
-      config,
-      joined === undefined ? undefined : engine.containerDir(joined),
-    ),
+    generated: [
+      ...generatedMounts(
+        containerDir,
+        config,
+        joined === undefined ? undefined : engine.containerDir(joined),
+      ),
+      ...await singleIdMounts(namespaces, containerDir),
+    ],
     volumePath: (name) => volumePath(folders, name),
   };
 }
@@ -84,6 +87,15 @@ export function nestedMaps(engine: Engine, config: ContainerConfig): PlanFacts["
     uid: nestedIdMap(config.userns, uid, mappedIdCount(maps.uid)),
     gid: nestedIdMap(config.userns, gid, mappedIdCount(maps.gid)),
   };
+}
+
+async function singleIdMounts(
+  { maps }: Engine["namespaces"],
+  containerDir: string,
+): Promise<PlanFacts["generated"]> {
+  if (!maps.isSingle) return [];
+  const { writeSingleIdFiles } = await import("../container/single_id_files.ts");
+  return writeSingleIdFiles(containerDir);
 }
 
 async function networkPathOf(engine: Engine, id: string): Promise<string> {

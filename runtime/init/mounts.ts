@@ -23,6 +23,7 @@ export interface PreparedMount {
   isFolder: boolean;
   copyUp: boolean;
   mayBeMissing: boolean;
+  needsFolder: boolean;
   type: string;
 }
 
@@ -34,8 +35,9 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
       const isBind = words.isBind || spec.type === "bind";
       const fd = isBind ? prepareBind(spec, words) : prepareFilesystem(spec, words);
       const isFolder = !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
-      const { copyUp, mayBeMissing } = words;
-      return { fd, destination: spec.destination, isFolder, copyUp, mayBeMissing, type: spec.type };
+      const { copyUp, mayBeMissing, needsFolder } = words;
+      const { destination, type } = spec;
+      return { fd, destination, isFolder, copyUp, mayBeMissing, needsFolder, type };
     } catch (error) {
       throw new SkiffError(`mount ${spec.source} to ${spec.destination}: ${(error as Error).message}`, {
         cause: error,
@@ -121,6 +123,7 @@ function withFallback(first: () => number, second: () => number): number {
  */
 export function attachMounts(root: number, mounts: readonly PreparedMount[]): void {
   for (const prepared of mounts) {
+    if (prepared.needsFolder && !hasFolderFor(root, prepared.destination)) continue;
     try {
       const target = prepared.isFolder
         ? ensureFolderInRoot(root, prepared.destination)
@@ -132,6 +135,11 @@ export function attachMounts(root: number, mounts: readonly PreparedMount[]): vo
       throw new SkiffError(`mount ${prepared.destination}: ${(error as Error).message}`, { cause: error });
     }
   }
+}
+
+function hasFolderFor(root: number, destination: string): boolean {
+  const folder = destination.slice(0, destination.lastIndexOf("/"));
+  return tryOpenInRoot(root, folder, O_PATH | O_DIRECTORY) !== undefined;
 }
 
 /** Copies the image's folder at `destination` to a new volume; false where the image has none. */

@@ -1,7 +1,8 @@
 /** Who skiff runs as, and in which user namespace its containers therefore live. */
 
 import { getegid, geteuid } from "../../ffi/process.ts";
-import { formatIdMap, type IdMaps, mapWithRanges, parseSubordinateRanges } from "./id_map.ts";
+import { formatIdMap, type IdMaps, mapWithRanges } from "./id_map.ts";
+import { findSubordinateIds } from "./subordinate_ids.ts";
 
 /** Everything that creating and joining the user's namespace needs, decided once per command. */
 export interface NamespaceContext {
@@ -16,9 +17,6 @@ export interface NamespaceContext {
   helpers?: { newuidmap: string; newgidmap: string };
 }
 
-/** Never from the caller's PATH: the helpers are setuid root. */
-const HELPER_FOLDERS = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"];
-
 /** Reads passwd, subuid and subgid; `runDir` is the runtime folder. */
 export function namespaceContext(runDir: string): NamespaceContext {
   const [uid, gid] = [geteuid(), getegid()];
@@ -26,54 +24,23 @@ export function namespaceContext(runDir: string): NamespaceContext {
     const all = [{ containerID: 0, hostID: 0, size: 0xffffffff }];
     return { isRootless: false, uid, gid, maps: { uid: all, gid: all, isSingle: false }, membersDir: "" };
   }
-  const user = userName(uid);
-  const subuid = parseSubordinateRanges(readText("/etc/subuid"), user, uid);
-  const subgid = parseSubordinateRanges(readText("/etc/subgid"), user, uid);
-  const newuidmap = findHelper("newuidmap");
-  const newgidmap = findHelper("newgidmap");
-  const reason = subuid.length === 0
-    ? `/etc/subuid has no range for ${user}`
-    : subgid.length === 0
-    ? `/etc/subgid has no range for ${user}`
-    : !newuidmap
-    ? "newuidmap is not installed"
-    : !newgidmap
-    ? "newgidmap is not installed"
-    : undefined;
-  const maps: IdMaps = reason === undefined
-    ? { uid: mapWithRanges(uid, subuid), gid: mapWithRanges(gid, subgid), isSingle: false }
-    : { uid: mapWithRanges(uid, []), gid: mapWithRanges(gid, []), isSingle: true, reason };
+  const { subuid, subgid, helpers, reason, remedy } = findSubordinateIds(uid);
+  const maps: IdMaps = helpers === undefined
+    ? { uid: mapWithRanges(uid, []), gid: mapWithRanges(gid, []), isSingle: true, reason, remedy }
+    : { uid: mapWithRanges(uid, subuid), gid: mapWithRanges(gid, subgid), isSingle: false };
   return {
     isRootless: true,
     uid,
     gid,
     maps,
     membersDir: `${runDir}/userns-${mapKey(maps)}`,
-    helpers: maps.isSingle ? undefined : { newuidmap: newuidmap!, newgidmap: newgidmap! },
+    helpers,
   };
 }
 
 /** Root of a user namespace that maps only some ids is rootless in all that matters here. */
 function ownsAllIds(): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
-}
-
-function userName(uid: number): string {
-  for (const line of readText("/etc/passwd").split("\n")) {
-    const fields = line.split(":");
-    if (fields[2] === String(uid)) return fields[0]!;
-  }
-  return String(uid);
-}
-
-function findHelper(name: string): string | undefined {
-  for (const folder of HELPER_FOLDERS) {
-    try {
-      if (Deno.statSync(`${folder}/${name}`).isFile) return `${folder}/${name}`;
-    } catch {
-      // Not here; the next folder may have it.
-    }
-  }
 }
 
 function readText(path: string): string {

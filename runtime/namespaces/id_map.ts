@@ -14,6 +14,8 @@ export interface IdMaps {
   isSingle: boolean;
   /** Why it is single, as a sentence's end: `/etc/subuid has no range for alice`. */
   reason?: string;
+  /** What an administrator does about it: `as root: usermod …`. */
+  remedy?: string;
 }
 
 /** A line of /etc/subuid: `count` ids from `start` on. */

@@ -36,6 +36,8 @@ export interface MountWords {
   copyUp: boolean;
   /** Left out where no mount point can be made (`nofail`). */
   mayBeMissing: boolean;
+  /** Left out where the folder of the mount point is not there (`x-skiff.existing-folder`). */
+  needsFolder: boolean;
 }
 
 const SETS: Record<string, number> = {
@@ -90,6 +92,7 @@ export function parseMountWords(options: readonly string[]): MountWords {
     data: [],
     copyUp: false,
     mayBeMissing: false,
+    needsFolder: false,
   };
   for (const word of options) {
     const recursive = word.startsWith("r") ? word.slice(1) : "";
@@ -109,6 +112,8 @@ export function parseMountWords(options: readonly string[]): MountWords {
       words.copyUp = word === "tmpcopyup";
     } else if (word === "nofail") {
       words.mayBeMissing = true;
+    } else if (word === "x-skiff.existing-folder") {
+      words.needsFolder = true;
     } else if (!WITHOUT_EFFECT.has(word)) {
       words.data.push(word);
     }

@@ -20,6 +20,7 @@ const NOTHING: MountWords = {
   data: [],
   copyUp: false,
   mayBeMissing: false,
+  needsFolder: false,
 };
 
 Deno.test("each word becomes what the kernel calls it", () => {
@@ -49,6 +50,7 @@ Deno.test("the later of two words that exclude each other wins", () => {
   assertEquals(parseMountWords(["rbind", "bind"]), { ...NOTHING, isBind: true });
   assertEquals(parseMountWords(["tmpcopyup", "notmpcopyup"]), NOTHING);
   assertEquals(parseMountWords(["nofail"]), { ...NOTHING, mayBeMissing: true });
+  assertEquals(parseMountWords(["x-skiff.existing-folder"]), { ...NOTHING, needsFolder: true });
   assertEquals(parseMountWords(["rshared", "private"]), { ...NOTHING, propagation: MS_PRIVATE });
 });
 
