@@ -4,7 +4,7 @@ import type { ContainerConfig } from "../container/config.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
-import { homeFromPasswd } from "../state/folders.ts";
+import { homeFromPasswd } from "../state/data_folder.ts";
 import { driverNamed } from "../storage/drivers/choose.ts";
 import type { Engine } from "./engine.ts";
 

@@ -2,10 +2,13 @@
 
 import { HostError, SkiffError } from "../errors.ts";
 import { readBootId } from "./boot.ts";
+import { chooseDataFolder, type DataFolder } from "./data_folder.ts";
 
 export interface Folders {
   /** `$XDG_DATA_HOME/skiff`, or `/var/lib/skiff` for root. Mode 0700. */
   data: string;
+  /** Why `data` is not in the user's home. */
+  obstacle?: string;
   /** Sockets and namespace members; gone with a reboot. Mode 0700. */
   run: string;
   /** `blobs/sha256/<hex>` and `blobs/partial/<hex>`. */
@@ -41,10 +44,14 @@ interface RuntimeChoice {
  * anything lives in it.
  */
 export function openFolders(options: FolderOptions = {}): Folders {
-  const data = followOwnLink(options.data ?? defaultDataFolder());
+  const { path, obstacle }: DataFolder = options.data === undefined
+    ? chooseDataFolder()
+    : { path: options.data };
+  const data = followOwnLink(path);
   ensurePrivateFolder(data);
   const folders: Folders = {
     data,
+    obstacle,
     run: options.run ?? "",
     blobs: `${data}/blobs`,
     layers: `${data}/layers`,
@@ -91,31 +98,6 @@ function socketPath(folder: string, id: string): string {
     throw new SkiffError(`use runtime folder "${folder}": a socket path there is longer than 107 bytes`);
   }
   return path;
-}
-
-function defaultDataFolder(): string {
-  if (Deno.uid() === 0) return "/var/lib/skiff";
-  const xdg = Deno.env.get("XDG_DATA_HOME");
-  if (xdg?.startsWith("/")) return `${xdg.replace(/\/+$/, "")}/skiff`;
-  const home = Deno.env.get("HOME") || homeFromPasswd(Deno.uid() ?? -1);
-  if (!home?.startsWith("/")) {
-    throw new HostError("find the data folder: neither HOME nor XDG_DATA_HOME is set", {
-      hint: "set HOME to a folder that you can write to",
-    });
-  }
-  return `${home.replace(/\/+$/, "")}/.local/share/skiff`;
-}
-
-/** The home that /etc/passwd names. */
-export function homeFromPasswd(uid: number): string | undefined {
-  try {
-    const line = Deno.readTextFileSync("/etc/passwd").split("\n").find((l) =>
-      l.split(":")[2] === String(uid)
-    );
-    return line?.split(":")[5];
-  } catch {
-    return undefined;
-  }
 }
 
 /**
