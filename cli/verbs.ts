@@ -97,6 +97,31 @@ const rmi: Verb = {
   summary: "Remove one or more images from local storage",
   load: () => import("./commands/rmi.ts"),
 };
+const completion: Verb = {
+  name: "completion",
+  summary: "Print a completion script for bash, zsh or fish",
+  load: () => import("./commands/completion.ts"),
+};
+const man: Verb = {
+  name: "man",
+  summary: "Write the manual pages",
+  load: () => import("./commands/man.ts"),
+};
+const load: Verb = {
+  name: "load",
+  summary: "Load images from an archive",
+  load: () => import("./commands/load.ts"),
+};
+const events: Verb = {
+  name: "events",
+  summary: "Show what happens to containers, images and volumes",
+  load: () => import("./commands/events.ts"),
+};
+const cp: Verb = {
+  name: "cp",
+  summary: "Copy files and folders between a container and the host",
+  load: () => import("./commands/cp.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command",
@@ -159,7 +184,7 @@ const image: VerbGroup = {
   ],
 };
 
-const system: VerbGroup = { name: "system", summary: "Manage skiff", verbs: [info] };
+const system: VerbGroup = { name: "system", summary: "Manage skiff", verbs: [events, info] };
 
 export const VERBS: readonly Verb[] = [
   attach,
@@ -168,6 +193,7 @@ export const VERBS: readonly Verb[] = [
   help,
   images,
   info,
+  events,
   inspect,
   kill,
   logs,
