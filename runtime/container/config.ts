@@ -11,7 +11,14 @@ import { parseSignal } from "../spec/signal.ts";
 import { parseSize } from "../spec/size.ts";
 import { resolveUlimits } from "../spec/ulimit.ts";
 import { mergeEnv } from "./env.ts";
-import { cleanPath, combineMounts, type ContainerMount, parseTmpfs, parseVolume } from "./mount_options.ts";
+import {
+  cleanPath,
+  combineMounts,
+  type ContainerMount,
+  type ImageVolumeMode,
+  parseTmpfs,
+  parseVolume,
+} from "./mount_options.ts";
 import { parseSecurityOptions, type SecurityOptions } from "./security_options.ts";
 
 export const CONFIG_VERSION = 1;
@@ -87,6 +94,8 @@ export interface ConfigFacts {
   networkContainer?: { id: string; hostname: string };
   /** Content of the `--env-file`s. */
   fileEnv: string[];
+  /** Of `--mount`, and of the containers of `--volumes-from`. */
+  mounts?: { requested: ContainerMount[]; inherited: ContainerMount[] };
   /** Of the caller: ids, host name, current folder, hard limits. */
   caller: {
     uid: number;
@@ -109,6 +118,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
   const log = resolveLog(options, facts.containerDir);
   const requested = [
     ...(options.volumes ?? []).map((text) => parseVolume(text, facts.caller.workingFolder)),
+    ...(facts.mounts?.requested ?? []),
     ...(options.tmpfs ?? []).map(parseTmpfs),
   ];
   return {
@@ -150,7 +160,12 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     network,
     userns,
     storageDriver: facts.storageDriver,
-    mounts: combineMounts(requested, Object.keys(image.Volumes ?? {})),
+    mounts: combineMounts(
+      requested,
+      Object.keys(image.Volumes ?? {}),
+      facts.mounts?.inherited,
+      resolveImageVolumes(options.imageVolume),
+    ),
     log,
     autoRemove: options.autoRemove ?? false,
     cidfile: options.cidfile,
@@ -228,6 +243,14 @@ function resolveUserns(text: string | undefined, uid: number): UsernsChoice {
   }
   if (uid === 0) throw new UnsupportedError(`use user namespace "${text}": it is only for rootless use`);
   return text;
+}
+
+function resolveImageVolumes(text = "anonymous"): ImageVolumeMode {
+  if (text === "tmpfs" || text === "ignore") return text;
+  if (text === "anonymous" || text === "bind" || text === "") return "volume";
+  throw new InvalidArgumentError(
+    `invalid image volume mode "${text}" required value: bind, anonymous, tmpfs, ignore`,
+  );
 }
 
 function resolveStopSignal(given: string | undefined, image: string | undefined): number {

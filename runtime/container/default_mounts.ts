@@ -148,7 +148,12 @@ function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
   const isVolume = mount.kind !== "bind";
   if (isVolume && lacks("suid", "nosuid")) options.push("nosuid");
   if ((isVolume || facts.canMakeDevices) && lacks("dev", "nodev")) options.push("nodev");
-  const spec = { destination, type: "bind", source: sourceOf(mount, facts), options: [...options, ...access] };
+  const spec = {
+    destination,
+    type: "bind",
+    source: sourceOf(mount, facts),
+    options: [...options, ...access],
+  };
   return mount.kind === "bind" || !mount.subpath ? spec : { ...spec, subpath: mount.subpath };
 }
 

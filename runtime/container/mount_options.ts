@@ -11,37 +11,89 @@
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { checkName } from "../state/ids.ts";
 
-export type ContainerMount =
-  | { kind: "bind"; source: string; destination: string; readOnly: boolean; options: string[] }
-  | {
-    kind: "volume";
-    name: string;
-    destination: string;
-    readOnly: boolean;
-    options: string[];
-    anonymous: boolean;
-    /** The volume gets the image's content at its first use. */
-    copyUp: boolean;
-  }
-  | { kind: "tmpfs"; destination: string; readOnly: boolean; options: string[] };
+export interface BindMount {
+  kind: "bind";
+  source: string;
+  destination: string;
+  readOnly: boolean;
+  options: string[];
+  /** `O`: the container writes to a layer of its own over the folder. */
+  overlay?: OverlayFolders;
+  /** `U`: everything in it is given to the program's user. */
+  giveToUser?: boolean;
+}
+
+export interface VolumeMount {
+  kind: "volume";
+  name: string;
+  destination: string;
+  readOnly: boolean;
+  options: string[];
+  anonymous: boolean;
+  /** The volume gets the image's content at its first use. */
+  copyUp: boolean;
+  /** A path in the volume, resolved inside it. */
+  subpath?: string;
+  overlay?: OverlayFolders;
+  giveToUser?: boolean;
+}
+
+export interface TmpfsMount {
+  kind: "tmpfs";
+  destination: string;
+  readOnly: boolean;
+  options: string[];
+}
+
+/** `--mount type=image`: another image's content. */
+export interface ImageMount {
+  kind: "image";
+  /** As the user names it. */
+  image: string;
+  /** From the lowest; looked up when the container is created. */
+  diffIds: string[];
+  destination: string;
+  readOnly: boolean;
+  options: string[];
+  subpath?: string;
+}
+
+/** `--mount type=devpts`: terminals of its own. */
+export interface DevptsMount {
+  kind: "devpts";
+  destination: string;
+  readOnly: boolean;
+  options: string[];
+}
+
+/** Where an overlay keeps what is written: folders of the user's that stay, or fresh ones of the container. */
+export interface OverlayFolders {
+  upper?: string;
+  work?: string;
+}
+
+export type ContainerMount = BindMount | VolumeMount | TmpfsMount | ImageMount | DevptsMount;
+
+/** What a VOLUME of the image becomes: an anonymous volume, a tmpfs or nothing. */
+export type ImageVolumeMode = "volume" | "tmpfs" | "ignore";
 
 /** Words of mount(8) that reach the kernel as they are; where two exclude each other, they share a group. */
-const FLAG_GROUPS: Record<string, string> = {
-  exec: "exec",
-  noexec: "exec",
-  suid: "suid",
-  nosuid: "suid",
-  dev: "dev",
-  nodev: "dev",
-  atime: "atime",
-  noatime: "atime",
-  relatime: "atime",
-  strictatime: "atime",
-  sync: "sync",
-  async: "sync",
+export const FLAG_GROUPS: Record<string, string> = {
+  exec: "'noexec' or 'exec'",
+  noexec: "'noexec' or 'exec'",
+  suid: "'nosuid' or 'suid'",
+  nosuid: "'nosuid' or 'suid'",
+  dev: "'nodev' or 'dev'",
+  nodev: "'nodev' or 'dev'",
+  atime: "'atime' or 'noatime'",
+  noatime: "'atime' or 'noatime'",
+  relatime: "'atime' or 'noatime'",
+  strictatime: "'atime' or 'noatime'",
+  sync: "'sync' or 'async'",
+  async: "'sync' or 'async'",
 };
 
-const PROPAGATIONS = [
+export const PROPAGATIONS: readonly string[] = [
   "private",
   "rprivate",
   "shared",
@@ -66,77 +118,88 @@ export function parseVolume(text: string, workingFolder: string): ContainerMount
   const destination = checkDestination(target, `mount volume "${text}"`);
   const words = parts[2]?.split(",") ?? [];
   if (source !== undefined && /^[./~]/.test(source)) {
-    const { readOnly, options } = readOptions(text, words, false);
-    return { kind: "bind", source: absolutePath(source, workingFolder), destination, readOnly, options };
+    const { copyUp: _, ...rest } = readOptions(text, words);
+    return { kind: "bind", source: absolutePath(source, workingFolder), destination, ...rest };
   }
-  const { readOnly, options, copyUp } = readOptions(text, words, true);
   if (source !== undefined) checkName("volume", source);
   return {
     kind: "volume",
     name: source ?? "",
     destination,
-    readOnly,
-    options,
+    ...readOptions(text, words),
     anonymous: source === undefined,
-    copyUp,
   };
 }
 
 /** Parses one `--tmpfs` argument. @see tmpfs(5) */
-export function parseTmpfs(text: string): ContainerMount {
+export function parseTmpfs(text: string): TmpfsMount {
   const at = text.indexOf(":");
   const destination = checkDestination(at < 0 ? text : text.slice(0, at), `mount tmpfs "${text}"`);
   const words = at < 0 ? [] : text.slice(at + 1).split(",").filter((word) => word !== "");
+  return { kind: "tmpfs", destination, ...readTmpfsOptions(words, `mount tmpfs "${text}"`) };
+}
+
+/** Words of a tmpfs; unless they forbid it, the image's content is copied to it, as podman does. */
+export function readTmpfsOptions(words: string[], action: string): { readOnly: boolean; options: string[] } {
   const options: string[] = [];
   let readOnly = false;
   for (const word of words) {
     if (word === "ro") readOnly = true;
-    else if (word === "rw" || word === "notmpcopyup") continue;
+    else if (word === "rw" || word === "tmpcopyup" || word === "notmpcopyup") continue;
     else if (
-      word === "tmpcopyup" || word in FLAG_GROUPS || PROPAGATIONS.includes(word) ||
+      Object.hasOwn(FLAG_GROUPS, word) || PROPAGATIONS.includes(word) ||
       /^(size|nr_inodes|nr_blocks)=\d+[kmg%]?$/i.test(word) || /^(uid|gid)=\d+$/.test(word) ||
       /^mode=[0-7]{1,4}$/.test(word) || /^huge=(never|always|within_size|advise)$/.test(word)
     ) options.push(word);
-    else throw new InvalidArgumentError(`mount tmpfs "${text}": invalid option type "${word}"`);
+    else throw new InvalidArgumentError(`${action}: unknown mount option "${word}": invalid mount option`);
   }
   for (const word of ["nosuid", "nodev"]) {
     if (!options.some((option) => FLAG_GROUPS[option] === FLAG_GROUPS[word])) options.push(word);
   }
-  return { kind: "tmpfs", destination, readOnly, options };
+  if (!words.includes("notmpcopyup")) options.push("tmpcopyup");
+  return { readOnly, options };
 }
 
 /**
- * The mounts of a container: what the user asked for, and an anonymous volume for every VOLUME of the image
- * that is not covered by it. Two for one target are refused.
+ * The mounts of a container: what the user asked for, what comes from other containers (`--volumes-from`), and what
+ * `mode` makes of every VOLUME of the image; each only where nothing before has the target. Two of the user's for
+ * one target are refused.
  */
-export function combineMounts(requested: ContainerMount[], imageVolumes: string[]): ContainerMount[] {
-  const mounts: ContainerMount[] = [];
-  const seen = new Set<string>();
+export function combineMounts(
+  requested: ContainerMount[],
+  imageVolumes: string[],
+  inherited: ContainerMount[] = [],
+  mode: ImageVolumeMode = "volume",
+): ContainerMount[] {
+  const mounts = new Map<string, ContainerMount>();
   for (const mount of requested) {
-    if (seen.has(mount.destination)) {
+    if (mounts.has(mount.destination)) {
       throw new InvalidArgumentError(`mount "${mount.destination}": duplicate mount destination`);
     }
-    seen.add(mount.destination);
-    mounts.push(mount);
+    mounts.set(mount.destination, mount);
   }
-  for (const volume of imageVolumes) {
+  for (const mount of inherited) if (!mounts.has(mount.destination)) mounts.set(mount.destination, mount);
+  for (const volume of mode === "ignore" ? [] : imageVolumes) {
     const destination = checkDestination(volume, `mount the image's volume "${volume}"`);
-    if (seen.has(destination)) continue;
-    seen.add(destination);
-    mounts.push({
-      kind: "volume",
-      name: "",
-      destination,
-      readOnly: false,
-      options: [],
-      anonymous: true,
-      copyUp: true,
-    });
+    if (!mounts.has(destination)) mounts.set(destination, imageVolume(destination, mode));
   }
   // a parent is mounted before what lies inside it
-  return mounts.sort((a, b) =>
+  return [...mounts.values()].sort((a, b) =>
     depth(a.destination) - depth(b.destination) || compare(a.destination, b.destination)
   );
+}
+
+function imageVolume(destination: string, mode: ImageVolumeMode): ContainerMount {
+  if (mode === "tmpfs") return parseTmpfs(destination);
+  return {
+    kind: "volume",
+    name: "",
+    destination,
+    readOnly: false,
+    options: [],
+    anonymous: true,
+    copyUp: true,
+  };
 }
 
 /** Removes `.`, `..` and doubled slashes from an absolute path, as Go's path.Clean does. */
@@ -150,11 +213,11 @@ export function cleanPath(path: string): string {
   return `/${out.join("/")}`;
 }
 
-function absolutePath(path: string, workingFolder: string): string {
+export function absolutePath(path: string, workingFolder: string): string {
   return cleanPath(path.startsWith("/") ? path : `${workingFolder}/${path}`);
 }
 
-function checkDestination(path: string, action: string): string {
+export function checkDestination(path: string, action: string): string {
   if (!path.startsWith("/")) {
     throw new InvalidArgumentError(`${action}: invalid container path "${path}", must be an absolute path`);
   }
@@ -170,48 +233,77 @@ function checkDestination(path: string, action: string): string {
   return clean;
 }
 
-function readOptions(
-  text: string,
-  words: string[],
-  isVolume: boolean,
-): { readOnly: boolean; options: string[]; copyUp: boolean } {
-  let readOnly = false;
-  let copyUp = true;
-  const options: string[] = [];
-  const groups = new Set<string>();
-  const once = (group: string) => {
-    if (groups.has(group)) {
-      throw new InvalidArgumentError(
-        `mount volume "${text}": two options say different things about ${group}`,
+/** Words about one mount of a host folder or volume, alike for `-v` and `--mount`. */
+export interface MountOptions {
+  readOnly: boolean;
+  options: string[];
+  copyUp: boolean;
+  giveToUser?: boolean;
+  overlay?: OverlayFolders;
+}
+
+/** What may be said once: group, as podman words it, to the words. */
+const EXCLUSIVE: readonly (readonly [group: string, words: readonly string[]])[] = [
+  ["'rw' or 'ro'", ["ro", "rw"]],
+  // SELinux labels: nothing to do where SELinux is off, and skiff sets none elsewhere
+  ["'z', 'Z', or 'O'", ["z", "Z", "O"]],
+  ["'[r]bind'", ["bind", "rbind"]],
+  ["'[r]shared', '[r]private', '[r]slave' or '[r]unbindable'", PROPAGATIONS],
+  ["'copy' or 'nocopy'", ["copy", "nocopy"]],
+  ["'U'", ["U"]],
+  // of Docker Desktop; what is written is always seen at once
+  ["consistency", ["cached", "delegated", "consistent", "default"]],
+];
+
+/** @throws {InvalidArgumentError} where two words exclude each other or one is unknown */
+export function readOptions(text: string, words: string[]): MountOptions {
+  const read: MountOptions = { readOnly: false, options: [], copyUp: true };
+  const said = new Map<string, string>();
+  for (const word of words) {
+    const folder = /^(upper|work)dir=(.+)$/.exec(word);
+    if (folder && words.includes("O")) continue;
+    const group = EXCLUSIVE.find(([, members]) => members.includes(word))?.[0] ??
+      (Object.hasOwn(FLAG_GROUPS, word) ? FLAG_GROUPS[word] : undefined);
+    if (word === "idmap" || word.startsWith("idmap=")) {
+      throw new UnsupportedError(
+        `mount volume "${text}": idmap is not supported: the kernel keeps it from users without root`,
       );
     }
-    groups.add(group);
-  };
-  for (const word of words) {
-    if (word === "ro" || word === "rw") {
-      once("ro/rw");
-      readOnly = word === "ro";
-    } else if (word === "z" || word === "Z") {
-      once("labels"); // SELinux labels: nothing to do where SELinux is off, and skiff sets none elsewhere
-    } else if (word === "bind" || word === "rbind") {
-      once("binding");
-      options.push(word);
-    } else if (PROPAGATIONS.includes(word)) {
-      once("propagation");
-      options.push(word);
-    } else if (word in FLAG_GROUPS) {
-      once(FLAG_GROUPS[word]!);
-      options.push(word);
-    } else if (isVolume && (word === "copy" || word === "nocopy")) {
-      once("copying");
-      copyUp = word === "copy";
-    } else if (word === "U" || word === "O" || /^(idmap|upperdir|workdir)\b/.test(word)) {
-      throw new UnsupportedError(`mount volume "${text}": option "${word}" is not supported`);
-    } else {
+    if (group === undefined) {
       throw new InvalidArgumentError(`mount volume "${text}": invalid option type "${word}"`);
     }
+    const before = said.get(group);
+    if (before !== undefined) {
+      throw new InvalidArgumentError(
+        `mount volume "${text}": invalid options "${before}, ${word}", can only specify 1 ${group} option`,
+      );
+    }
+    said.set(group, word);
+    if (word === "ro" || word === "rw") read.readOnly = word === "ro";
+    else if (word === "copy" || word === "nocopy") read.copyUp = word === "copy";
+    else if (word === "U") read.giveToUser = true;
+    else if (word === "O") read.overlay = overlayFolders(text, words);
+    else if (word in FLAG_GROUPS || PROPAGATIONS.includes(word) || /^r?bind$/.test(word)) {
+      read.options.push(word);
+    }
   }
-  return { readOnly, options, copyUp };
+  return read;
+}
+
+function overlayFolders(text: string, words: string[]): OverlayFolders {
+  const valueOf = (key: string) => words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
+  const [upper, work] = [valueOf("upperdir"), valueOf("workdir")];
+  const others = words.filter((word) => word !== "O" && word !== "U" && !/^(upper|work)dir=/.test(word));
+  if (others.length > 0) {
+    throw new InvalidArgumentError(`mount volume "${text}": can't use 'O' with other options`);
+  }
+  if ((upper === undefined) !== (work === undefined)) {
+    throw new InvalidArgumentError(`mount volume "${text}": must specify both upperdir and workdir`);
+  }
+  if (![upper, work].every((path) => path === undefined || path.startsWith("/"))) {
+    throw new InvalidArgumentError(`mount volume "${text}": upperdir and workdir must be absolute paths`);
+  }
+  return upper === undefined ? {} : { upper: cleanPath(upper), work: cleanPath(work!) };
 }
 
 function depth(path: string): number {

@@ -52,13 +52,47 @@ Deno.test("propagation, exec and SELinux words are known", () => {
   });
 });
 
+Deno.test("a folder may be given to the program's user, or be written to in a layer of the container's", () => {
+  assertEquals(parse("/a:/b:U,cached"), {
+    kind: "bind",
+    source: "/a",
+    destination: "/b",
+    readOnly: false,
+    options: [],
+    giveToUser: true,
+  });
+  assertEquals(parse("v:/b:O,upperdir=/u,workdir=/w/"), {
+    kind: "volume",
+    name: "v",
+    destination: "/b",
+    readOnly: false,
+    options: [],
+    anonymous: false,
+    copyUp: true,
+    overlay: { upper: "/u", work: "/w" },
+  });
+  throws(() => parse("/a:/b:idmap=uids=0-1-1"), { exitCode: 125 });
+});
+
 Deno.test("what is wrong with a volume is said", () => {
   const cases: [string, string][] = [
     ["x:y", `mount volume "x:y": invalid container path "y", must be an absolute path`],
     ["/tmp:/x:foo", `mount volume "/tmp:/x:foo": invalid option type "foo"`],
-    ["/tmp:/x:copy", `mount volume "/tmp:/x:copy": invalid option type "copy"`],
-    ["/tmp:/x:ro,rw", `mount volume "/tmp:/x:ro,rw": two options say different things about ro/rw`],
-    ["/tmp:/x:O", `mount volume "/tmp:/x:O": option "O" is not supported`],
+    ["/tmp:/x:constructor", `mount volume "/tmp:/x:constructor": invalid option type "constructor"`],
+    [
+      "/tmp:/x:ro,rw",
+      `mount volume "/tmp:/x:ro,rw": invalid options "ro, rw", can only specify 1 'rw' or 'ro' option`,
+    ],
+    [
+      "/tmp:/x:Z,z",
+      `mount volume "/tmp:/x:Z,z": invalid options "Z, z", can only specify 1 'z', 'Z', or 'O' option`,
+    ],
+    ["/tmp:/x:ro,O", `mount volume "/tmp:/x:ro,O": can't use 'O' with other options`],
+    ["/tmp:/x:upperdir=/u", `mount volume "/tmp:/x:upperdir=/u": invalid option type "upperdir=/u"`],
+    [
+      "/tmp:/x:O,upperdir=/u",
+      `mount volume "/tmp:/x:O,upperdir=/u": must specify both upperdir and workdir`,
+    ],
     ["a b:/x", `name volume "a b": names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*`],
     ["/tmp:/", `mount volume "/tmp:/": invalid container path "/", nothing can replace the root`],
     [
@@ -85,19 +119,20 @@ Deno.test("a tmpfs is nosuid and nodev unless it says otherwise", () => {
     kind: "tmpfs",
     destination: "/t",
     readOnly: false,
-    options: ["nosuid", "nodev"],
+    options: ["nosuid", "nodev", "tmpcopyup"],
   });
+  assertEquals(parseTmpfs("/t:notmpcopyup").options, ["nosuid", "nodev"]);
   assertEquals(parseTmpfs("/t:size=64m,mode=1777,suid,ro"), {
     kind: "tmpfs",
     destination: "/t",
     readOnly: true,
-    options: ["size=64m", "mode=1777", "suid", "nodev"],
+    options: ["size=64m", "mode=1777", "suid", "nodev", "tmpcopyup"],
   });
   throws(() => parseTmpfs("t"), {
     message: `mount tmpfs "t": invalid container path "t", must be an absolute path`,
   });
   throws(() => parseTmpfs("/t:source=/etc"), {
-    message: `mount tmpfs "/t:source=/etc": invalid option type "source=/etc"`,
+    message: `mount tmpfs "/t:source=/etc": unknown mount option "source=/etc": invalid mount option`,
   });
 });
 
@@ -109,6 +144,11 @@ Deno.test("mounts are sorted so that parents come first, and image volumes fill 
     ["bind", "/z"],
     ["bind", "/a/b"],
   ]);
+  const kinds = (mode: "tmpfs" | "ignore") =>
+    combineMounts([parse("/x:/a")], ["/a", "/data"], [parse("v:/a"), parse("v:/w")], mode)
+      .map((mount) => [mount.kind, mount.destination]);
+  assertEquals(kinds("tmpfs"), [["bind", "/a"], ["tmpfs", "/data"], ["volume", "/w"]]);
+  assertEquals(kinds("ignore"), [["bind", "/a"], ["volume", "/w"]]);
   throws(() => combineMounts([parse("/x:/a"), parse("/y:/a")], []), {
     message: `mount "/a": duplicate mount destination`,
   });

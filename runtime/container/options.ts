@@ -22,6 +22,12 @@ export interface CreateOptions {
   volumes?: string[];
   /** `TARGET[:OPTIONS]`. */
   tmpfs?: string[];
+  /** `type=bind,source=…,target=…`, as given to `--mount`. */
+  mounts?: string[];
+  /** `CONTAINER[:OPTIONS]`. */
+  volumesFrom?: string[];
+  /** What VOLUMEs of the image become: `anonymous` (or `bind`), `tmpfs`, `ignore`. */
+  imageVolume?: string;
   workdir?: string;
   user?: string;
   /** `--group-add`: names or ids. */

@@ -3,7 +3,7 @@
  * to be looked up or made was looked up and made before.
  */
 
-import type { EventPlan, MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
+import type { EventPlan, InitAnnex, MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
 import { ALL_CAPABILITIES, resolveCapabilities } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
@@ -27,6 +27,8 @@ export interface PlanFacts extends MountFacts {
   nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
   /** `/proc/PID/ns/net` of the container whose network is joined. */
   networkPath?: string;
+  /** What is mounted besides the root; `mountRoots` has the places. */
+  mountRootPlans?: RootfsPlan[];
   /** Volumes that are still empty and get the image's content. */
   freshVolumes: ReadonlySet<string>;
   /** Device nodes of the host, for a privileged container. */
@@ -48,6 +50,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     runtimeDir: facts.runtimeDir,
     socketPath: facts.socketPath,
     rootfs: facts.rootfs,
+    mountRoots: facts.mountRootPlans,
     init: {
       spec: planSpec(config, facts),
       annex: {
@@ -56,6 +59,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
         createWorkdir: true,
         setHome: !config.env.some((word) => word.startsWith("HOME=")),
         copyUp: planCopyUp(config, facts),
+        giveToUser: planGifts(config, facts),
         initProcess: config.init,
         join: facts.networkPath ? [{ type: "network", path: facts.networkPath }] : [],
         nestedUserns: facts.nestedUserns,
@@ -161,10 +165,20 @@ function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
 
 function planCopyUp(config: ContainerConfig, facts: PlanFacts): { source: string; destination: string }[] {
   return config.mounts.flatMap((mount) =>
-    mount.kind === "volume" && mount.copyUp && facts.freshVolumes.has(mount.name)
+    mount.kind === "volume" && mount.copyUp && !mount.overlay && facts.freshVolumes.has(mount.name)
       ? [{ source: facts.volumePath(mount.name), destination: mount.destination }]
       : []
   );
+}
+
+function planGifts(config: ContainerConfig, facts: PlanFacts): InitAnnex["giveToUser"] {
+  const gifts = config.mounts.flatMap((mount) => {
+    if ((mount.kind !== "bind" && mount.kind !== "volume") || !mount.giveToUser) return [];
+    const own = mount.kind === "bind" ? mount.source : facts.volumePath(mount.name);
+    const source = facts.mountRoots?.get(mount.destination) ?? own;
+    return [{ source, subpath: mount.kind === "volume" ? mount.subpath : undefined }];
+  });
+  return gifts.length === 0 ? undefined : gifts;
 }
 
 /** `volumes/<name>` of `volumes/<name>/_data`. */

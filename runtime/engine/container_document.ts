@@ -103,7 +103,7 @@ function mountOf(mount: Exclude<ContainerMount, { kind: "tmpfs" }>, facts: Docum
   return {
     Type: mount.kind,
     ...(mount.kind === "volume" && { Name: mount.name }),
-    Source: mount.kind === "bind" ? mount.source : facts.volumePath(mount.name),
+    Source: sourceOf(mount, facts.volumePath),
     Destination: mount.destination,
     Driver: mount.kind === "volume" ? "local" : "",
     Mode: "",
@@ -111,6 +111,14 @@ function mountOf(mount: Exclude<ContainerMount, { kind: "tmpfs" }>, facts: Docum
     RW: !mount.readOnly,
     Propagation: propagation ?? "rprivate",
   };
+}
+
+function sourceOf(
+  mount: Exclude<ContainerMount, { kind: "tmpfs" }>,
+  volume: (name: string) => string,
+): string {
+  if (mount.kind === "volume") return volume(mount.name);
+  return mount.kind === "bind" ? mount.source : mount.kind === "image" ? mount.image : "devpts";
 }
 
 function configOf(config: ContainerConfig) {
@@ -209,7 +217,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
 }
 
 function bindText(mount: Exclude<ContainerMount, { kind: "tmpfs" }>): string {
-  const source = mount.kind === "bind" ? mount.source : mount.name;
+  const source = sourceOf(mount, (name) => name);
   return `${source}:${mount.destination}:${[mount.readOnly ? "ro" : "rw", ...mount.options].join(",")}`;
 }
 

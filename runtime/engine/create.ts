@@ -3,6 +3,7 @@
 import { close } from "../../ffi/file.ts";
 import {
   argvOf,
+  type ConfigFacts,
   type ContainerConfig,
   networkContainerOf,
   resolveConfig,
@@ -30,6 +31,7 @@ import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { readEnvFiles } from "./env_files.ts";
 import { discardContainer } from "./garbage.ts";
+import { machineNotices } from "./machine_notices.ts";
 import { noticeOnce } from "./notices.ts";
 import type { CreateOptions } from "./options.ts";
 import { type CreateHooks, resolveRoot } from "./root_source.ts";
@@ -118,7 +120,7 @@ export async function prepareCreate(
         if (mount.kind === "volume") createVolume(engine.folders, mount.name);
       }
     };
-    return { config, lockFd, warnings: warningsFor(engine, options), record, discard };
+    return { config, lockFd, warnings: await warningsFor(engine, options, config), record, discard };
   } catch (error) {
     cidfile?.discard();
     throw error;
@@ -145,6 +147,7 @@ async function resolve(
     storageDriver: await driverFor(engine, options, root),
     networkContainer: await resolveNetworkContainer(engine, options.network),
     fileEnv: readEnvFiles(options.envFiles ?? []),
+    mounts: await resolveMounts(engine, db, options),
     caller: {
       uid: engine.namespaces.uid,
       gid: engine.namespaces.gid,
@@ -157,6 +160,17 @@ async function resolve(
   checkBindSources(config);
   nameAnonymousVolumes(config);
   return config;
+}
+
+/** Of the rarer options only: `-v` and `--tmpfs` need nothing of the store. */
+async function resolveMounts(
+  engine: Engine,
+  db: Database,
+  options: CreateOptions,
+): Promise<ConfigFacts["mounts"]> {
+  if (!options.mounts?.length && !options.volumesFrom?.length) return undefined;
+  const { resolveAskedMounts } = await import("./create_mounts.ts");
+  return resolveAskedMounts(engine, db, options, workingFolder());
 }
 
 /** A folder that was removed under the caller's feet has no path; only relative sources of mounts need one. */
@@ -274,10 +288,13 @@ async function removeNamed(engine: Engine, name: string): Promise<void> {
   if (left) await db.transaction(() => deleteContainer(db, left.id));
 }
 
-function warningsFor(engine: Engine, options: CreateOptions): string[] {
-  const warnings: (string | undefined)[] = [];
-  if (options.network === undefined) warnings.push(noticeOnce(engine, "network-none"));
-  const { maps } = engine.namespaces;
-  if (maps.isSingle) warnings.push(noticeOnce(engine, "single-id", `: ${maps.reason}`));
-  return warnings.filter((warning) => warning !== undefined);
+async function warningsFor(
+  engine: Engine,
+  options: CreateOptions,
+  config: ContainerConfig,
+): Promise<string[]> {
+  const told = options.network === undefined ? noticeOnce(engine, "network-none") : undefined;
+  const driver = config.root.kind === "image" ? config.storageDriver : undefined;
+  const notices = await machineNotices(engine, driver);
+  return told === undefined ? notices : [told, ...notices];
 }

@@ -30,6 +30,12 @@ export async function gatherFacts(
   }
   await giveVolumesToRoot(engine, config);
   const joined = config.network.mode === "container" ? config.network.id : undefined;
+  const hasRoots = config.mounts.some((mount) =>
+    mount.kind === "image" || (mount.kind !== "tmpfs" && mount.kind !== "devpts" && mount.overlay)
+  );
+  const mountRoots = hasRoots
+    ? await (await import("./mount_roots.ts")).planMountRoots(engine, config, nestedUserns)
+    : undefined;
   const [networkPath, rootfs, seccomp] = await Promise.all([
     joined === undefined ? undefined : networkPathOf(engine, joined),
     prepareRoot(engine, config, containerDir, nestedUserns),
@@ -72,6 +78,8 @@ export async function gatherFacts(
       ...await singleIdMounts(namespaces, containerDir),
     ],
     volumePath: (name) => volumePath(folders, name),
+    mountRoots: mountRoots?.targets,
+    mountRootPlans: mountRoots?.plans,
   };
 }
 

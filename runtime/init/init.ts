@@ -50,8 +50,9 @@ import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
 import { bringLoopbackUp } from "./loopback.ts";
-import { attachMounts, copyUpVolume, giveVolumes, prepareMounts } from "./mounts.ts";
+import { attachMounts, copyUpVolume, giveVolumes, openSource, prepareMounts } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
+import { giveTree } from "./give_tree.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { writeSysctls } from "./sysctl.ts";
 import { resolveUserInRoot } from "./user.ts";
@@ -120,6 +121,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
     destination,
   }));
   const mounts = prepareMounts(spec.mounts);
+  const gifts = (annex.giveToUser ?? []).map(openSource);
   const devices = prepareDevices(annex.devices);
   const nullDevice = cloneNullMask(devices);
   if (annex.nestedUserns) {
@@ -149,19 +151,27 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   if (annex.loopbackUp) bringLoopbackUp();
 
   stage("protect kernel files");
-  protectPaths(root, spec.linux.readonlyPaths);
-  maskPaths(root, spec.linux.maskedPaths, () => cloneMount("", false, nullDevice));
+  const views = mounts.filter((one) => one.isView).map((one) => one.destination);
+  protectPaths(root, spec.linux.readonlyPaths, views);
+  maskPaths(root, spec.linux.maskedPaths, () => cloneMount("", false, nullDevice), views);
 
   stage("change the root");
   pivotInto(root);
   // Everything that was opened on the way, of the host as well, goes at once.
-  closeAllExcept([control, ...kept, ...emptyVolumes, ...(terminal === undefined ? [] : [terminal])]);
+  closeAllExcept([
+    control,
+    ...kept,
+    ...emptyVolumes,
+    ...gifts,
+    ...(terminal === undefined ? [] : [terminal]),
+  ]);
 
   stage("find the user");
   using inside = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   const user = resolveUserInRoot(inside.number, annex.user, annex.groupAdd);
   if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
   giveVolumes(emptyVolumes, user);
+  for (const gift of gifts) giveTree(gift, user);
 
   stage("prepare the working directory");
   if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, user);
@@ -233,11 +243,11 @@ function isForeignDev({ destination, type }: { destination: string; type: string
 /** Opens a terminal in the container's own devpts, by the mount's descriptor, and gives the master away. */
 function openConsole(
   root: number,
-  mounts: readonly { fd: number; type: string }[],
+  mounts: readonly { fd: number; type: string; destination: string }[],
   link: MonitorLink,
   { windowSize }: InitContext,
 ): number {
-  const devpts = mounts.find((one) => one.type === "devpts");
+  const devpts = mounts.find((one) => one.type === "devpts" && one.destination === "/dev/pts");
   if (!devpts) throw new Error("a terminal needs a devpts mount");
   const { master } = openTerminal("ptmx", devpts.fd);
   const terminal = openTerminalPeer(master);

@@ -4,15 +4,21 @@
  */
 
 import { EACCES, EINVAL, ENOENT, EPERM, EROFS, isErrno } from "../../ffi/errno.ts";
-import { close, fchownat, Fd, fstat, lstat } from "../../ffi/file.ts";
+import { close, fchownat, Fd, fstat, lstat, open } from "../../ffi/file.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
-import { AT_EMPTY_PATH, AT_RECURSIVE, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
 import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
-import { copyTree } from "../rootfs/copy_tree.ts";
+import { copyEntries, copyTree } from "../rootfs/copy_tree.ts";
 import { attach, cloneMount, configureBind, newFilesystem } from "../rootfs/detached_mount.ts";
-import { ensureFileInRoot, ensureFolderInRoot, type Owner, tryOpenInRoot } from "../rootfs/in_root.ts";
+import {
+  ensureFileInRoot,
+  ensureFolderInRoot,
+  openInRoot,
+  type Owner,
+  tryOpenInRoot,
+} from "../rootfs/in_root.ts";
 import { type MountWords, parseMountWords } from "../rootfs/mount_words.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 
@@ -22,9 +28,12 @@ export interface PreparedMount {
   destination: string;
   isFolder: boolean;
   copyUp: boolean;
+  isReadOnly: boolean;
   mayBeMissing: boolean;
   needsFolder: boolean;
   type: string;
+  /** The caller's own /proc or /sys, with whatever hides parts of it already. */
+  isView: boolean;
 }
 
 /** Makes every mount of the spec, detached. Where one fails, its destination is named. */
@@ -33,11 +42,13 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
     const words = parseMountWords(spec.options);
     try {
       const isBind = words.isBind || spec.type === "bind";
-      const fd = isBind ? prepareBind(spec, words) : prepareFilesystem(spec, words);
+      let isView = isBind && (spec.source === "/proc" || spec.source === "/sys");
+      const fd = isBind ? prepareBind(spec, words) : prepareFilesystem(spec, words, () => isView = true);
       const isFolder = !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
       const { copyUp, mayBeMissing, needsFolder } = words;
       const { destination, type } = spec;
-      return { fd, destination, isFolder, copyUp, mayBeMissing, needsFolder, type };
+      const isReadOnly = (words.set & MOUNT_ATTR_RDONLY) !== 0;
+      return { fd, destination, isFolder, copyUp, isReadOnly, mayBeMissing, needsFolder, type, isView };
     } catch (error) {
       throw new SkiffError(`mount ${spec.source} to ${spec.destination}: ${(error as Error).message}`, {
         cause: error,
@@ -47,22 +58,50 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
 }
 
 function prepareBind(spec: MountSpec, words: MountWords): number {
-  const fd = cloneMount(spec.source, words.isRecursive);
+  const fd = spec.subpath === undefined
+    ? cloneMount(spec.source, words.isRecursive)
+    : cloneMount("", words.isRecursive, openSource(spec));
   configureBind(fd, words);
   return fd;
 }
 
-function prepareFilesystem(spec: MountSpec, words: MountWords): number {
+/** What a mount shows: with a subpath resolved inside the source, since a container may have written there. */
+export function openSource({ source, subpath }: { source: string; subpath?: string }): number {
+  const folder = open(source, O_PATH | O_CLOEXEC);
+  if (subpath === undefined) return folder;
+  using root = new Fd(folder);
+  return openInRoot(root.number, subpath, O_PATH);
+}
+
+/** `onView` is told where the caller's own file system stands in for a fresh one. */
+function prepareFilesystem(spec: MountSpec, words: MountWords, onView: () => void): number {
+  const view = (make: () => number) => () => {
+    onView();
+    return make();
+  };
   switch (spec.type) {
     case "proc":
-    case "mqueue":
+      return withFallback(
+        () => newFilesystem("proc", spec.source, words.data, words.set),
+        // Inside another container parts of /proc are hidden, and no other procfs may show them: its view is used,
+        // with its masks.
+        view(() => boundView("/proc")),
+      );
     case "tmpfs":
+      // what the image's content is copied to becomes read-only afterwards
+      return newFilesystem(
+        spec.type,
+        spec.source,
+        words.data,
+        words.copyUp ? words.set & ~MOUNT_ATTR_RDONLY : words.set,
+      );
+    case "mqueue":
       return newFilesystem(spec.type, spec.source, words.data, words.set);
     case "sysfs":
       return withFallback(
         () => newFilesystem("sysfs", spec.source, words.data, words.set),
         // Only who owns the network namespace may mount sysfs; the host's is shown instead.
-        () => readOnlyView("/sys"),
+        view(() => readOnlyView("/sys")),
       );
     case "devpts":
       return withFallback(
@@ -98,10 +137,16 @@ function isUnifiedCgroup(): boolean {
   }
 }
 
-/** A copy of the host's mounts at `path` that cannot be written, whatever is mounted below. */
-function readOnlyView(path: string): number {
+/** A copy of the host's mounts at `path`. */
+function boundView(path: string): number {
   const fd = cloneMount(path, true);
   configureBind(fd, parseMountWords(["rbind", "nosuid", "nodev", "noexec"]));
+  return fd;
+}
+
+/** The same that cannot be written, whatever is mounted below. */
+function readOnlyView(path: string): number {
+  const fd = boundView(path);
   mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
   return fd;
 }
@@ -128,7 +173,7 @@ export function attachMounts(root: number, mounts: readonly PreparedMount[]): vo
       const target = prepared.isFolder
         ? ensureFolderInRoot(root, prepared.destination)
         : ensureFileInRoot(root, prepared.destination);
-      if (prepared.copyUp && prepared.isFolder) copyTree(target, prepared.fd);
+      if (prepared.copyUp) fillTmpfs(target, prepared);
       attach(prepared.fd, target);
     } catch (error) {
       if (prepared.mayBeMissing && isErrno(error, EACCES, EPERM, EROFS)) continue;
@@ -140,6 +185,12 @@ export function attachMounts(root: number, mounts: readonly PreparedMount[]): vo
 function hasFolderFor(root: number, destination: string): boolean {
   const folder = destination.slice(0, destination.lastIndexOf("/"));
   return tryOpenInRoot(root, folder, O_PATH | O_DIRECTORY) !== undefined;
+}
+
+/** As crun: the files of the image's folder, but not that folder's own owner and mode. */
+function fillTmpfs(folder: number, { fd, isReadOnly }: PreparedMount): void {
+  copyEntries(folder, fd);
+  if (isReadOnly) mount_setattr(fd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 }
 
 /** Copies the image's folder at `destination` to a new volume; false where the image has none. */

@@ -61,7 +61,9 @@ export function runMonitor(plan: MonitorPlan, context: NamespaceContext, fds: Mo
   const begin: BeginContainer = (_, stdio) => {
     membership = inStage("enter the user namespace", () => enterUserNamespaceBlocking(context, fds.idMap));
     inStage("make a mount namespace", unshareMountNamespace);
-    inStage("mount the root filesystem", () => performRootfs(plan.rootfs));
+    inStage("mount the root filesystem", () => {
+      for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
+    });
     const init = inStage("fork init", () =>
       spawnInit(plan.init, {
         rootTarget: plan.rootfs.target,
@@ -206,7 +208,7 @@ class ContainerMonitor {
     if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
     if (plan.autoRemove) {
       this.#unmountRootfs();
-      for (const folder of [plan.containerDir, ...plan.removeWith]) removeFolder(folder);
+      for (const folder of [plan.containerDir, ...plan.removeWith.filter(isUnshared)]) removeFolder(folder);
       this.#recordEvents({ action: "remove" });
     }
     // Whoever is told of the end may start or remove the container at once.
@@ -220,10 +222,12 @@ class ContainerMonitor {
   }
 
   #unmountRootfs(): void {
-    try {
-      umount2(this.#plan.rootfs.target, MNT_DETACH);
-    } catch {
-      // It was never mounted, or is unmounted already.
+    for (const { target } of [this.#plan.rootfs, ...(this.#plan.mountRoots ?? [])]) {
+      try {
+        umount2(target, MNT_DETACH);
+      } catch {
+        // It was never mounted, or is unmounted already.
+      }
     }
   }
 }
@@ -246,6 +250,16 @@ function inStage<T>(stage: string, action: () => T): T {
 function streams(plan: MonitorPlan, pipes: Pipes | undefined): InitStreams {
   if (plan.stdio.tty) return "terminal";
   return pipes?.child ?? { stdin: 0, stdout: 1, stderr: 2 };
+}
+
+/** An anonymous volume that another container has by --volumes-from bears a mark. */
+function isUnshared(folder: string): boolean {
+  try {
+    Deno.lstatSync(`${folder}/shared`);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** Files of subordinate ids and folders of mode 0 go as well: the monitor is root of the user's namespace. */

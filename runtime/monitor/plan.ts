@@ -25,6 +25,8 @@ export interface MonitorPlan {
   /** Shorter than 108 bytes; bound by the parent before the fork, so that a client can connect at once. */
   socketPath: string;
   rootfs: RootfsPlan;
+  /** Further file systems, which the container's mounts then bind: other images, overlays over folders. */
+  mountRoots?: RootfsPlan[];
   init: InitPlan;
   stdio: StdioPlan;
   log: LogPlan;
@@ -130,6 +132,8 @@ export interface InitAnnex {
   setHome: boolean;
   /** Named volumes that get the image's content on first use: source folder, path in the root. */
   copyUp: { source: string; destination: string }[];
+  /** Given to the user with all that is in them (`-v …:U`). */
+  giveToUser?: { source: string; subpath?: string }[];
   /** `--init`: a small init of ours is pid 1, reaps and forwards signals. */
   initProcess: boolean;
   /** Join these instead of making new ones: namespace type to a path such as /proc/PID/ns/net. */

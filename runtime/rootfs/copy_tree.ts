@@ -52,6 +52,11 @@ export function copyTree(from: number, to: number): void {
   copyFolder({ root: to, links: new Map(), content: new ContentCopier() }, from, to, []);
 }
 
+/** Copies the content alone: `to` stays as it is. */
+export function copyEntries(from: number, to: number): void {
+  copyFolderEntries({ root: to, links: new Map(), content: new ContentCopier() }, from, to, []);
+}
+
 /** Where a copy has got to. */
 interface Copy {
   /** The folder that everything is copied below. */
@@ -62,10 +67,16 @@ interface Copy {
 }
 
 function copyFolder(copy: Copy, from: number, to: number, path: Uint8Array[]): void {
+  copyFolderEntries(copy, from, to, path);
+  using source = new Fd(openat(from, ".", OPEN_FOLDER));
+  using target = new Fd(openat(to, ".", OPEN_FOLDER));
+  copyAttributes(source.number, target.number, fstat(source.number));
+}
+
+function copyFolderEntries(copy: Copy, from: number, to: number, path: Uint8Array[]): void {
   using source = new Fd(openat(from, ".", OPEN_FOLDER));
   using target = new Fd(openat(to, ".", OPEN_FOLDER));
   for (const entry of readdir(source.number)) copyEntry(copy, source.number, target.number, path, entry);
-  copyAttributes(source.number, target.number, fstat(source.number));
 }
 
 function copyEntry(copy: Copy, from: number, to: number, path: Uint8Array[], entry: Dirent): void {
@@ -117,7 +128,7 @@ function copyFile(
 }
 
 /** Opens a folder below `root` step by step, following no link. */
-function descend(root: number, path: readonly Uint8Array[]): number {
+export function descend(root: number, path: readonly Uint8Array[]): number {
   let at = openat(root, ".", OPEN_FOLDER);
   for (const name of path) {
     using parent = new Fd(at);

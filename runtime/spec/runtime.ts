@@ -52,6 +52,8 @@ export interface MountSpec {
   source: string;
   /** fstab words: `ro`, `nosuid`, `rbind`, `rprivate`, `mode=755`, `size=65536k`, … */
   options: string[];
+  /** Not of the specification: of a bind, a path that is resolved inside `source`, whose content is not trusted. */
+  subpath?: string;
 }
 
 export interface LinuxSpec {

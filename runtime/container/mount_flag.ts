@@ -1,0 +1,284 @@
+/**
+ * `--mount TYPE,KEY=VALUE,…` as data, with the keys of docker and podman. Loaded where the option is used.
+ *
+ * @see podman-run(1), --mount; docker run, --mount
+ */
+
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { parseSize } from "../spec/size.ts";
+import { checkName } from "../state/ids.ts";
+import {
+  absolutePath,
+  checkDestination,
+  type ContainerMount,
+  FLAG_GROUPS,
+  PROPAGATIONS,
+  readOptions,
+  readTmpfsOptions,
+} from "./mount_options.ts";
+
+type MountType = "bind" | "volume" | "tmpfs" | "image" | "devpts";
+
+/** What the keys of one `--mount` came to. */
+interface MountFlag {
+  text: string;
+  type: MountType;
+  source?: string;
+  target?: string;
+  subpath?: string;
+  /** Words as `-v` and `--tmpfs` have them. */
+  words: string[];
+}
+
+/** Other spellings of a key. */
+const SYNONYMS: Record<string, string> = {
+  src: "source",
+  dst: "target",
+  destination: "target",
+  ro: "readonly",
+  U: "chown",
+  propagation: "bind-propagation",
+  "volume-subpath": "subpath",
+  "image-subpath": "subpath",
+};
+
+const COMMON = ["type", "target", "readonly", "rw"];
+const FLAGS = Object.keys(FLAG_GROUPS);
+
+/** What each type understands besides `type` and `target`. */
+const KEYS: Record<MountType, readonly string[]> = {
+  bind: [
+    ...COMMON,
+    ...FLAGS,
+    "source",
+    "bind-propagation",
+    "bind-nonrecursive",
+    "bind-recursive",
+    "relabel",
+    "chown",
+    "consistency",
+    "idmap",
+  ],
+  volume: [
+    ...COMMON,
+    ...FLAGS,
+    "source",
+    "chown",
+    "relabel",
+    "subpath",
+    "volume-nocopy",
+    "volume-driver",
+    "volume-opt",
+    "volume-label",
+    "consistency",
+    "idmap",
+  ],
+  tmpfs: [
+    ...COMMON,
+    ...FLAGS,
+    "tmpfs-size",
+    "tmpfs-mode",
+    "tmpcopyup",
+    "notmpcopyup",
+    "chown",
+    "consistency",
+  ],
+  image: [...COMMON, "source", "subpath", "consistency"],
+  devpts: ["type", "target", "uid", "gid", "mode", "max"],
+};
+
+/** Parses one `--mount`. An image's layers are still to be looked up. `workingFolder` completes a source. */
+export function parseMount(text: string, workingFolder: string): ContainerMount {
+  const flag = readMountFlag(text);
+  const fail = (cause: string) => new InvalidArgumentError(`${action(text)}: ${cause}`);
+  if (flag.target === undefined) {
+    throw fail(
+      flag.type === "image"
+        ? "must set source and destination for image volume"
+        : "must set volume destination",
+    );
+  }
+  const destination = checkDestination(flag.target, action(text));
+  switch (flag.type) {
+    case "tmpfs":
+      return { kind: "tmpfs", destination, ...readTmpfsOptions(flag.words, action(text)) };
+    case "devpts":
+      return { kind: "devpts", destination, readOnly: false, options: flag.words };
+    case "image":
+      if (!flag.source) throw fail("must set source and destination for image volume");
+      return {
+        kind: "image",
+        image: flag.source,
+        diffIds: [],
+        destination,
+        // unlike the others it cannot be written unless that is asked for
+        readOnly: !flag.words.includes("rw"),
+        options: [],
+        subpath: flag.subpath,
+      };
+    case "bind": {
+      const { copyUp: _, ...rest } = readOptions(text, flag.words);
+      return {
+        kind: "bind",
+        source: absolutePath(flag.source ?? destination, workingFolder),
+        destination,
+        ...rest,
+      };
+    }
+    case "volume":
+      if (flag.source) checkName("volume", flag.source);
+      return {
+        kind: "volume",
+        name: flag.source ?? "",
+        destination,
+        ...readOptions(text, flag.words),
+        anonymous: !flag.source,
+        subpath: flag.subpath,
+      };
+  }
+}
+
+function readMountFlag(text: string): MountFlag {
+  const fields = splitFields(text).map((field) => {
+    const at = field.indexOf("=");
+    const key = at < 0 ? field : field.slice(0, at);
+    return { key: SYNONYMS[key] ?? key, spelled: key, value: at < 0 ? undefined : field.slice(at + 1) };
+  });
+  // docker takes a mount without a type for a volume
+  const type = fields.find(({ key }) => key === "type")?.value ?? "volume";
+  if (!Object.hasOwn(KEYS, type)) {
+    throw new InvalidArgumentError(`${action(text)}: invalid filesystem type "${type}"`);
+  }
+  const flag: MountFlag = { text, type: type as MountType, words: [] };
+  const seen = new Set<string>();
+  for (const { key, spelled, value } of fields) {
+    if (type === "tmpfs" && key === "source") {
+      throw new InvalidArgumentError(`${action(text)}: source is not supported with tmpfs mounts`);
+    }
+    if (!KEYS[flag.type].includes(key)) {
+      throw new InvalidArgumentError(`${action(text)}: ${spelled}: invalid mount option`);
+    }
+    const group = key === "rw" ? "readonly" : key;
+    if (seen.has(group) && !group.startsWith("volume-")) {
+      throw new InvalidArgumentError(`${action(text)}: cannot pass '${spelled}' option more than once`);
+    }
+    seen.add(group);
+    readKey(flag, key, spelled, value);
+  }
+  return flag;
+}
+
+function readKey(flag: MountFlag, key: string, spelled: string, value: string | undefined): void {
+  const needed = () => {
+    if (value) return value;
+    throw new InvalidArgumentError(`${action(flag.text)}: ${spelled}: must provide an argument for option`);
+  };
+  const isTrue = () => {
+    if (value === undefined || /^(1|t|true)$/i.test(value)) return true;
+    if (/^(0|f|false)$/i.test(value)) return false;
+    throw new InvalidArgumentError(
+      `${action(flag.text)}: ${spelled}: invalid value "${value}", must be a bool`,
+    );
+  };
+  const reject = (cause: string) => new InvalidArgumentError(`${action(flag.text)}: ${cause}`);
+  switch (key) {
+    case "type":
+      return;
+    case "source":
+      // an empty one asks for an anonymous volume
+      flag.source = flag.type === "volume" ? value : needed();
+      return;
+    case "target":
+      flag.target = needed();
+      return;
+    case "subpath":
+      flag.subpath = needed();
+      return;
+    case "readonly":
+      flag.words.push(isTrue() ? "ro" : "rw");
+      return;
+    case "rw":
+      flag.words.push(isTrue() ? "rw" : "ro");
+      return;
+    case "chown":
+      // a tmpfs belongs to the container already
+      if (isTrue() && flag.type !== "tmpfs") flag.words.push("U");
+      return;
+    case "bind-propagation":
+      if (!PROPAGATIONS.includes(needed())) throw reject(`invalid option type "${value}"`);
+      flag.words.push(value!);
+      return;
+    case "bind-nonrecursive":
+      flag.words.push(isTrue() ? "bind" : "rbind");
+      return;
+    case "bind-recursive":
+      if (value === "disabled") flag.words.push("bind");
+      else if (value !== "enabled" && value !== "readonly") {
+        throw reject(`bind-recursive: invalid value "${value}"`);
+      }
+      return;
+    case "relabel":
+      if (value !== "shared" && value !== "private") {
+        throw reject("relabel mount option must be 'private' or 'shared': invalid mount option");
+      }
+      flag.words.push(value === "shared" ? "z" : "Z");
+      return;
+    case "consistency":
+      return;
+    case "volume-nocopy":
+      flag.words.push(isTrue() ? "nocopy" : "copy");
+      return;
+    case "volume-driver":
+      if (needed() !== "local") {
+        throw unsupported(flag.text, `volume driver "${value}"`, "there is only the driver local");
+      }
+      return;
+    case "volume-opt":
+    case "volume-label":
+      throw unsupported(flag.text, key, "make the volume with `skiff volume create` first");
+    case "idmap":
+      throw unsupported(flag.text, "idmap", "the kernel keeps it from users without root");
+    case "tmpfs-size":
+      if (parseSize(needed()) === undefined && !/^\d+%$/.test(value!)) {
+        throw reject(`invalid size: "${value}"`);
+      }
+      flag.words.push(`size=${/%$/.test(value!) ? value : parseSize(value!)}`);
+      return;
+    case "tmpfs-mode":
+      if (!/^[0-7]{1,5}$/.test(needed())) throw reject(`invalid tmpfs-mode "${value}"`);
+      flag.words.push(`mode=${value!.slice(-4)}`);
+      return;
+    case "mode":
+      if (!/^[0-7]{1,4}$/.test(needed())) throw reject(`invalid mode "${value}"`);
+      flag.words.push(`mode=${value}`);
+      return;
+    case "uid":
+    case "gid":
+    case "max":
+      if (!/^\d{1,9}$/.test(needed())) throw reject(`${key}: invalid number "${value}"`);
+      flag.words.push(`${key}=${value}`);
+      return;
+    default:
+      if (isTrue()) flag.words.push(key);
+  }
+}
+
+/** One line of CSV, as encoding/csv reads it. */
+function splitFields(text: string): string[] {
+  const fields: string[] = [];
+  for (let at = 0; at <= text.length;) {
+    const quoted = /^"((?:[^"]|"")*)"(?=,|$)/.exec(text.slice(at));
+    const field = quoted?.[0] ?? /^[^,]*/.exec(text.slice(at))![0];
+    fields.push(quoted ? quoted[1]!.replaceAll('""', '"') : field);
+    at += field.length + 1;
+  }
+  return fields;
+}
+
+function action(text: string): string {
+  return `mount "${text}"`;
+}
+
+function unsupported(text: string, what: string, reason: string): UnsupportedError {
+  return new UnsupportedError(`${action(text)}: ${what} is not supported: ${reason}`);
+}

@@ -1,0 +1,63 @@
+/** `--mount` and `--volumes-from`: what they come to needs the store. Loaded where one of them is used. */
+
+import { parseMount } from "../container/mount_flag.ts";
+import type { ContainerMount } from "../container/mount_options.ts";
+import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { findStoredImage } from "../image/store.ts";
+import type { ImageConfig } from "../spec/image.ts";
+import type { Database } from "../state/db.ts";
+import { createVolume, volumePath } from "../storage/volumes.ts";
+import { findRow, loadConfig } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import type { CreateOptions } from "./options.ts";
+
+/** The mounts of both options; an image must be stored already, as with podman. */
+export function resolveAskedMounts(
+  engine: Engine,
+  db: Database,
+  options: CreateOptions,
+  workingFolder: string,
+): { requested: ContainerMount[]; inherited: ContainerMount[] } {
+  const requested = (options.mounts ?? []).map((text) => parseMount(text, workingFolder));
+  for (const mount of requested) if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
+  // where two have a volume at one place, podman takes the last container's
+  const inherited = new Map<string, ContainerMount>();
+  for (const text of options.volumesFrom ?? []) {
+    for (const mount of volumesFrom(engine, db, text)) inherited.set(mount.destination, mount);
+  }
+  return { requested, inherited: [...inherited.values()] };
+}
+
+function diffIdsOf(db: Database, name: string): string[] {
+  const found = findStoredImage(db, name);
+  if (!found) throw new NotFoundError("image", name, { hint: `pull it first: skiff pull ${name}` });
+  return (JSON.parse(found.image.config) as ImageConfig).rootfs.diff_ids;
+}
+
+/** Binds and volumes of the container that `text` names; a tmpfs belongs to its container alone. */
+function volumesFrom(engine: Engine, db: Database, text: string): ContainerMount[] {
+  const at = text.indexOf(":");
+  const words = at < 0 ? [] : text.slice(at + 1).split(",");
+  const access = words.filter((word) => word === "ro" || word === "rw");
+  for (const word of words) {
+    if (["ro", "rw", "z"].includes(word)) continue;
+    throw new InvalidArgumentError(
+      `invalid option "${word}" specified - volumes from another container can only use z,ro,rw options`,
+    );
+  }
+  if (access.length > 1) throw new InvalidArgumentError("cannot set ro or rw options more than once");
+  const { id } = findRow(db, at < 0 ? text : text.slice(0, at));
+  return loadConfig(engine, id).mounts.flatMap((mount): ContainerMount[] => {
+    if (mount.kind !== "bind" && mount.kind !== "volume") return [];
+    const shared = { ...mount, readOnly: mount.readOnly || access[0] === "ro", giveToUser: undefined };
+    if (shared.kind === "bind") return [shared];
+    markShared(engine, shared.name);
+    return [{ ...shared, anonymous: false }];
+  });
+}
+
+/** Seen by the monitor of a container of `--rm`, which removes its anonymous volumes without asking the database. */
+function markShared(engine: Engine, name: string): void {
+  createVolume(engine.folders, name);
+  Deno.writeTextFileSync(volumePath(engine.folders, name).replace(/\/_data$/, "/shared"), "");
+}

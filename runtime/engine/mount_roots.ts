@@ -1,0 +1,103 @@
+/**
+ * Mounts that are file systems of their own: another image's content, and folders that the container writes over
+ * without changing them (`-v …:O`). Loaded where a container has one.
+ *
+ * ```
+ *  containers/<id>/mounts/<n>/   upper work merged    n is the mount's place in the config
+ * ```
+ */
+
+import type { ContainerConfig } from "../container/config.ts";
+import type { OverlayFolders } from "../container/mount_options.ts";
+import { InvalidArgumentError } from "../errors.ts";
+import type { RootfsPlan } from "../monitor/plan.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { IdMapping } from "../spec/runtime.ts";
+import { chooseDriver, driverNamed } from "../storage/drivers/choose.ts";
+import { findFuseOverlayfs } from "../storage/drivers/fuse_overlayfs.ts";
+import { volumePath } from "../storage/volumes.ts";
+import type { Engine } from "./engine.ts";
+
+export interface MountRoots {
+  plans: RootfsPlan[];
+  /** By the destination of the mount. */
+  targets: Map<string, string>;
+}
+
+export async function planMountRoots(
+  engine: Engine,
+  config: ContainerConfig,
+  nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined,
+): Promise<MountRoots> {
+  const roots: MountRoots = { plans: [], targets: new Map() };
+  for (const [index, mount] of config.mounts.entries()) {
+    const folder = `${engine.containerDir(config.id)}/mounts/${index}`;
+    let plan: RootfsPlan | undefined;
+    if (mount.kind === "image") {
+      Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const driver = config.root.kind === "image"
+        ? driverNamed(config.storageDriver)
+        : await chooseDriver(engine, engine.storageDriver);
+      plan = await driver.prepare(engine, {
+        containerDir: folder,
+        layers: mount.diffIds.toReversed() as Digest[],
+        nested,
+        volatile: config.autoRemove,
+      });
+    } else if ((mount.kind === "bind" || mount.kind === "volume") && mount.overlay) {
+      const source = mount.kind === "bind" ? mount.source : volumePath(engine.folders, mount.name);
+      plan = await planFolderOverlay(engine, config, { source, folder, overlay: mount.overlay });
+    }
+    if (!plan) continue;
+    roots.plans.push(plan);
+    roots.targets.set(mount.destination, plan.target);
+  }
+  return roots;
+}
+
+/** An overlay over one folder of the host's. */
+export async function planFolderOverlay(
+  engine: Engine,
+  config: Pick<ContainerConfig, "storageDriver" | "autoRemove">,
+  { source, folder, overlay, keep }: {
+    source: string;
+    /** Of the container, for upper, work and the mount point. */
+    folder: string;
+    overlay: OverlayFolders;
+    /** What was written outlives the container's end. */
+    keep?: boolean;
+  },
+): Promise<RootfsPlan> {
+  const info = Deno.statSync(source);
+  if (!info.isDirectory) throw new InvalidArgumentError(`mount overlay over "${source}": it is not a folder`);
+  const target = `${folder}/merged`;
+  const upper = overlay.upper ?? `${folder}/upper`;
+  const work = overlay.work ?? `${folder}/work`;
+  if (!overlay.upper && !keep) await removeFormer(engine, [upper, work]);
+  Deno.mkdirSync(target, { recursive: true, mode: 0o755 });
+  if (!overlay.upper) {
+    for (const path of [upper, work]) Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
+    // the root of the overlay shows the mode of the upper folder
+    if (!keep) Deno.chmodSync(upper, (info.mode ?? 0o755) & 0o7777);
+  }
+  const folders = { lower: [source], upper, work, target };
+  const program = config.storageDriver === "fuse-overlayfs" ? findFuseOverlayfs() : undefined;
+  if (program) return { kind: "fuse-overlayfs", program, ...folders };
+  // folders that stay are mounted again, which the kernel refuses after a volatile mount
+  const volatile = config.autoRemove && !overlay.upper;
+  return { kind: "overlay", ...folders, userxattr: engine.namespaces.isRootless, volatile };
+}
+
+/** What a former run wrote is not kept. */
+async function removeFormer(engine: Engine, paths: string[]): Promise<void> {
+  const present = paths.filter((path) => {
+    try {
+      return Deno.lstatSync(path).isDirectory;
+    } catch {
+      return false;
+    }
+  });
+  if (present.length === 0) return;
+  const { removeInNamespace } = await import("../storage/removal.ts");
+  await removeInNamespace(engine, present);
+}

@@ -1,0 +1,53 @@
+/** `-v …:U`: a folder of the host's or a volume is given to the program's user, with all that is in it. */
+
+import { EINVAL, ENOENT, EPERM, isErrno } from "../../ffi/errno.ts";
+import { close, fchownat, Fd, fstat, openat, readdir } from "../../ffi/file.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+} from "../../ffi/constants/fcntl.ts";
+import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import { SkiffError } from "../errors.ts";
+import type { Owner } from "../rootfs/in_root.ts";
+
+/** d_type of a folder. @see getdents64(2) */
+const DT_DIR = 4;
+
+const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+/**
+ * Gives `fd` (O_PATH) and what is below it to `owner`; closes it. By descriptors, following no link: another container
+ * may be changing the tree meanwhile.
+ *
+ * @throws {SkiffError} where something in it belongs to somebody who is not the container's
+ */
+export function giveTree(fd: number, owner: Owner): void {
+  try {
+    give(fd, "", owner);
+    if ((fstat(fd).mode & S_IFMT) === S_IFDIR) giveEntries(fd, ".", owner);
+  } catch (error) {
+    if (!isErrno(error, EPERM, EINVAL)) throw error;
+    throw new SkiffError(`give mount to ${owner.uid}:${owner.gid}: ${error.message}`, { cause: error });
+  }
+  close(fd);
+}
+
+function giveEntries(parent: number, name: Uint8Array | string, owner: Owner): void {
+  using folder = new Fd(openat(parent, name, OPEN_FOLDER));
+  for (const entry of readdir(folder.number)) {
+    try {
+      give(folder.number, entry.name, owner);
+      if (entry.type === DT_DIR) giveEntries(folder.number, entry.name, owner);
+    } catch (error) {
+      if (!isErrno(error, ENOENT)) throw error;
+    }
+  }
+}
+
+function give(dirfd: number, name: Uint8Array | string, { uid, gid }: Owner): void {
+  fchownat(dirfd, name, uid, gid, name === "" ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW);
+}
