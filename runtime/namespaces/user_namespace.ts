@@ -14,7 +14,7 @@
  * ```
  */
 
-import { EAGAIN, EPERM, isErrno, SyscallError } from "../../ffi/errno.ts";
+import { EAGAIN, isErrno, SyscallError } from "../../ffi/errno.ts";
 import {
   close,
   Fd,
@@ -120,7 +120,7 @@ export async function serveIdMaps(
       const kind = String.fromCharCode(buffer[0]!);
       if (kind === "J") return;
       if (kind === "E") {
-        throw namespaceError(JSON.parse(new TextDecoder().decode(buffer.subarray(1, length))));
+        throw await namespaceError(JSON.parse(new TextDecoder().decode(buffer.subarray(1, length))));
       }
       const { newuidmap, newgidmap } = context.helpers!;
       await Promise.all([
@@ -268,13 +268,12 @@ function describeFailure(error: unknown): Failure {
     : { message, errno: 0, syscall: "" };
 }
 
-function namespaceError(failure: Failure): HostError {
-  const forbidden = failure.syscall === "unshare" && failure.errno === EPERM;
-  const hint = forbidden || failure.message.includes("uid_map")
-    ? "user namespaces are forbidden here; see kernel.unprivileged_userns_clone and " +
-      "kernel.apparmor_restrict_unprivileged_userns, or ask the administrator to allow them"
-    : failure.syscall === "unshare"
-    ? "the limit user.max_user_namespaces may be too low"
-    : undefined;
-  return new HostError(`create user namespace: ${failure.message}`, { hint });
+/** What the kernel says to whom it forbids the namespace, its maps, or (AppArmor) the rights in it. */
+async function namespaceError(failure: Failure): Promise<HostError> {
+  const isOurs = ["unshare", "setresgid", "setresuid"].includes(failure.syscall) ||
+    /\b[ug]id_map|setgroups/.test(failure.message);
+  if (!isOurs) return new HostError(`create user namespace: ${failure.message}`);
+  const { findRestrictions, UNKNOWN_RESTRICTION } = await import("./restrictions.ts");
+  const { cause, remedy } = findRestrictions()[0] ?? UNKNOWN_RESTRICTION;
+  return new HostError(`create user namespace: ${failure.message}: ${cause}`, { hint: remedy });
 }

@@ -6,7 +6,7 @@
  */
 
 import { HostError } from "../errors.ts";
-import { filesystemOf, readMountTable } from "./mount_table.ts";
+import { filesystemOf, type MountedFilesystem, readMountTable } from "./mount_table.ts";
 
 export interface DataFolder {
   path: string;
@@ -20,12 +20,12 @@ const NETWORK_TYPES = new Set([
 ]);
 
 /** Where it is; made by the caller. One that is there already is taken, wherever it is. */
-export function chooseDataFolder(): DataFolder {
+export function chooseDataFolder(table: () => MountedFilesystem[] = readMountTable): DataFolder {
   const uid = Deno.uid() ?? -1;
   if (uid === 0) return { path: "/var/lib/skiff" };
   const path = usualDataFolder(uid);
   if (isThere(path)) return { path };
-  const obstacle = obstacleFor(path);
+  const obstacle = obstacleFor(path, table());
   return obstacle === undefined ? { path } : { path: `/var/tmp/skiff-${uid}`, obstacle };
 }
 
@@ -63,9 +63,9 @@ export function homeFromPasswd(uid: number): string | undefined {
 }
 
 /** Why `path` cannot be the data folder; makes it where it can. */
-function obstacleFor(path: string): string | undefined {
+function obstacleFor(path: string, table: readonly MountedFilesystem[]): string | undefined {
   const above = nearestFolder(path);
-  const { type } = filesystemOf(above, readMountTable()) ?? {};
+  const { type } = filesystemOf(above, table) ?? {};
   if (type !== undefined && NETWORK_TYPES.has(type)) return `${above} is on a network file system (${type})`;
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
