@@ -1,13 +1,21 @@
 /** The help texts, written from the command tables; pure, so that a man page or completion can be, too. */
 
 import { type Command, type Flag, type Flags, GLOBAL_FLAGS } from "./command.ts";
+import type { Topic } from "./topics.ts";
 import { GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
 
-const ROOT_FLAGS: Flags = {
+export const ROOT_FLAGS: Flags = {
   ...GLOBAL_FLAGS,
   help: { kind: "bool", help: "Show this help" },
   version: { kind: "bool", short: "v", help: "Show the version" },
 };
+
+export const ROOT_EXAMPLES: readonly string[] = [
+  "skiff run --rm host cat /etc/os-release",
+  "skiff run --rm -it docker.io/library/debian",
+  "skiff run -d --name web docker.io/library/nginx",
+  "skiff ps -a",
+];
 
 /** `skiff`, `skiff --help`. */
 export function rootHelp(): string {
@@ -17,13 +25,8 @@ export function rootHelp(): string {
     section("Commands", columns(VERBS.map(({ name, summary }) => [name, summary]))),
     section("Groups", columns(GROUPS.map(({ name, summary }) => [name, summary]))),
     section("Options", flagLines(ROOT_FLAGS)),
-    section("Examples", [
-      "skiff run --rm host cat /etc/os-release",
-      "skiff run --rm -it docker.io/library/debian",
-      "skiff run -d --name web docker.io/library/nginx",
-      "skiff ps -a",
-    ]),
-    "Run 'skiff help COMMAND' for the options of a command.",
+    section("Examples", ROOT_EXAMPLES),
+    "Run 'skiff help COMMAND' for the options of a command, 'skiff help help' for more topics.",
   ].join("\n\n") + "\n";
 }
 
@@ -48,6 +51,28 @@ export function commandHelp(command: Command, verb: Verb, path: string): string 
   return parts.join("\n\n") + "\n";
 }
 
+/** `skiff help storage`. */
+export function topicHelp({ summary, body }: Topic): string {
+  const parts = body.map((part) =>
+    typeof part === "string"
+      ? wrapped(part).join("\n")
+      : columns(part as [string, string][]).map((line) => `  ${line}`).join("\n")
+  );
+  return [summary, ...parts].join("\n\n") + "\n";
+}
+
+const LINE_CHARACTERS = 100;
+
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1);
+    if (line === undefined || line.length + 1 + word.length > LINE_CHARACTERS) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines;
+}
+
 function verbNames(verb: Verb): string {
   return [verb.name, ...verb.aliases ?? []].join(", ");
 }
@@ -63,9 +88,14 @@ function columns(rows: [string, string][]): string[] {
 }
 
 function flagLines(flags: Flags): string[] {
-  const visible = Object.entries(flags).filter(([, flag]) => !flag.hidden)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return columns(visible.map(([name, flag]) => [flagNames(name, flag), flagText(flag)]));
+  return columns(visibleFlags(flags).map(([name, flag, text]) => [flagNames(name, flag), text]));
+}
+
+/** By name; the text tells the default, too. */
+export function visibleFlags(flags: Flags): [name: string, flag: Flag, text: string][] {
+  return Object.entries(flags).filter(([, flag]) => !flag.hidden)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, flag]) => [name, flag, flagText(flag)]);
 }
 
 function flagNames(name: string, flag: Flag): string {

@@ -1,17 +1,27 @@
 /** Commands that skiff gives itself; their names begin with `__` and are no part of the command line. */
 
-import { serveRequest } from "../runtime/engine/serve_request.ts";
 import { InvalidArgumentError } from "../runtime/errors.ts";
 import { print } from "./output/print.ts";
 
-const INTERNAL: Record<string, () => Promise<void>> = {
+const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
   /** One request of a library program on stdin, answers on stdout. @see runtime/engine/remote.ts */
-  __engine: () => serveRequest(Deno.stdin.readable, (answer) => print(JSON.stringify(answer) + "\n")),
+  __engine: async () => {
+    const { serveRequest } = await import("../runtime/engine/serve_request.ts");
+    await serveRequest(Deno.stdin.readable, (answer) => print(JSON.stringify(answer) + "\n"));
+  },
+  /** What a shell's completion asks. @see completion/complete.ts */
+  __complete: async (args) => {
+    const [{ complete }, { openEngine }] = await Promise.all([
+      import("./completion/complete.ts"),
+      import("../runtime/engine/engine.ts"),
+    ]);
+    print(await complete(args, openEngine));
+  },
 };
 
-export async function runInternal(name: string): Promise<number> {
+export async function runInternal(name: string, args: readonly string[]): Promise<number> {
   const perform = INTERNAL[name];
   if (!perform) throw new InvalidArgumentError(`unrecognized command \`skiff ${name}\``);
-  await perform();
+  await perform(args);
   return 0;
 }

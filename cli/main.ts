@@ -1,6 +1,7 @@
 /** The command line: parse, dispatch, render the error. The only exit of the program. */
 
 import { dispatch } from "./dispatch.ts";
+import { coloured } from "./output/colour.ts";
 import { printError } from "./output/print.ts";
 import { renderError } from "./render_error.ts";
 import { takeLaunch } from "../runtime/config/launch.ts";
@@ -25,7 +26,7 @@ let verbose = false;
 /** Renders the error and gives its exit code. */
 function fail(error: unknown): number {
   const { text, exitCode } = renderError(error, verbose);
-  printError(text);
+  printError(text.replace(/^Error:/, (word) => coloured(word, "red")));
   return exitCode;
 }
 
@@ -40,7 +41,7 @@ async function main(words: readonly string[]): Promise<number> {
     if (takeLaunch().form !== "packed") checkV8Flag();
     if (words[0]?.startsWith("__")) {
       const { runInternal } = await import("./internal.ts");
-      return await runInternal(words[0]);
+      return await runInternal(words[0], words.slice(1));
     }
     if (startsContainer(words)) (await import("../runtime/engine/prepare_start.ts")).prepareStart();
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");

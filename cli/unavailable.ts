@@ -72,8 +72,11 @@ export function explainUnknownFlag(error: UnknownFlagError, path: string, flags:
   return new UnknownFlagError(error.message + didYouMean, flag, error.hint ?? "");
 }
 
-/** The error for a command that there is not. */
-export function explainUnknownVerb(lookup: Extract<Lookup, { kind: "unknown" }>): SkiffError {
+/** The error for a command that there is not; `others` are names that were possible as well. */
+export function explainUnknownVerb(
+  lookup: Extract<Lookup, { kind: "unknown" }>,
+  others: readonly { name: string }[] = [],
+): SkiffError {
   const { path, typed, group } = lookup;
   const help = group ? `skiff ${group.name} --help` : "skiff --help";
   if (OTHER_VERBS.has(typed)) {
@@ -81,7 +84,7 @@ export function explainUnknownVerb(lookup: Extract<Lookup, { kind: "unknown" }>)
       hint: `Try '${help}' for what is`,
     });
   }
-  const known = group ? group.verbs : [...VERBS, ...GROUPS];
+  const known = group ? group.verbs : [...VERBS, ...GROUPS, ...others];
   const near = suggest(typed, known.map(({ name }) => name));
   const didYouMean = near.length > 0 ? `\n\n${meant(near)}\n` : "";
   return new SkiffError(`unrecognized command \`${path}\`${didYouMean}`, {

@@ -124,7 +124,7 @@ const cp: Verb = {
 };
 const help: Verb = {
   name: "help",
-  summary: "Show the help of a command",
+  summary: "Show the help of a command or topic",
   load: () => import("./commands/help.ts"),
 };
 
@@ -139,6 +139,7 @@ const container: VerbGroup = {
   summary: "Manage containers",
   verbs: [
     attach,
+    cp,
     create,
     exec,
     {
@@ -178,6 +179,7 @@ const image: VerbGroup = {
       load: () => import("./commands/image_inspect.ts"),
     },
     { ...images, name: "list", aliases: ["ls"] },
+    load,
     pull,
     { ...rmi, name: "rm", aliases: ["remove"] },
     tag,
@@ -188,15 +190,19 @@ const system: VerbGroup = { name: "system", summary: "Manage skiff", verbs: [eve
 
 export const VERBS: readonly Verb[] = [
   attach,
+  completion,
+  cp,
   create,
+  events,
   exec,
   help,
   images,
   info,
-  events,
   inspect,
   kill,
+  load,
   logs,
+  man,
   ps,
   pull,
   rm,

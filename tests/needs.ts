@@ -72,6 +72,12 @@ const PROBES = {
   zstd: program("zstd"),
   getfattr: program("getfattr"),
   python3: program("python3"),
+  bash: program("bash"),
+  zsh: program("zsh"),
+  fish: program("fish"),
+  man: program("man"),
+  mandoc: program("mandoc"),
+  groff: program("groff"),
 };
 
 export type Need = keyof typeof PROBES;

@@ -1,17 +1,23 @@
 import { defineCommand } from "../command.ts";
-import { commandHelp, groupHelp, rootHelp } from "../help.ts";
+import { commandHelp, groupHelp, rootHelp, topicHelp } from "../help.ts";
 import { print } from "../output/print.ts";
+import { TOPICS } from "../topics.ts";
 import { explainUnknownVerb } from "../unavailable.ts";
 import { findVerb } from "../verbs.ts";
 
 export const command = defineCommand({
-  usage: "[COMMAND]",
-  examples: ["skiff help run", "skiff help image ls"],
+  usage: "[TOPIC]",
+  description: `A topic is a command, a group of commands, or one of:\n${
+    TOPICS.map(({ name, summary }) => `  ${name.padEnd(12)}  ${summary}`).join("\n")
+  }`,
+  examples: ["skiff help run", "skiff help image ls", "skiff help exit-codes"],
   flags: {},
   async run({ args }) {
     if (args.length === 0) return print(rootHelp());
+    const topic = args.length === 1 ? TOPICS.find(({ name }) => name === args[0]) : undefined;
+    if (topic) return print(topicHelp(topic));
     const found = findVerb(args);
-    if (found.kind === "unknown") throw explainUnknownVerb(found);
+    if (found.kind === "unknown") throw explainUnknownVerb(found, TOPICS);
     if (found.kind === "group") return print(groupHelp(found.group));
     const { command } = await found.verb.load();
     print(commandHelp(command, found.verb, found.path));

@@ -57,6 +57,9 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
 /** The keys that `label!` and the like add. */
 const NEGATABLE = ["label"];
 
+/** For completion. */
+export const FILTER_KEYS: readonly string[] = Object.keys(FILTERS);
+
 /** Whether a filter asks for states, so that those that do not run are looked at, too. */
 export function filtersByState(filters: readonly string[]): boolean {
   return filters.some((filter) => /^(status|exited)=/.test(filter));

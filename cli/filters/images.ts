@@ -35,6 +35,9 @@ const FILTERS: Record<string, (value: string, all: ImageListEntry[]) => Test> = 
 
 const NEGATABLE = ["label", "reference"];
 
+/** For completion. */
+export const FILTER_KEYS: readonly string[] = Object.keys(FILTERS);
+
 /** Keeps the images that pass all filters. */
 export function filterImages(images: ImageListEntry[], filters: readonly string[]): ImageListEntry[] {
   const known = [...Object.keys(FILTERS), ...NEGATABLE.map((key) => `${key}!`)];

@@ -1,5 +1,6 @@
 /** Writes to stdout and stderr, whole and in order. */
 
+import { coloured } from "./colour.ts";
 import { escapeLines } from "./escape.ts";
 
 const encoder = new TextEncoder();
@@ -45,5 +46,7 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
 
 /** `Warning: …`, one a line. */
 export function printWarnings(warnings: readonly string[]): void {
-  for (const warning of warnings) printError(`Warning: ${escapeLines(warning)}\n`);
+  for (const warning of warnings) {
+    printError(`${coloured("Warning:", "yellow")} ${escapeLines(warning)}\n`);
+  }
 }

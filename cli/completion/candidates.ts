@@ -1,0 +1,200 @@
+/** What may stand at a point of the command line: names of what there is, choices, files. */
+
+import type { Engine } from "../../runtime/engine/engine.ts";
+import type { Flag, Flags } from "../command.ts";
+import { escapeControl } from "../output/escape.ts";
+import type { Point } from "./point.ts";
+
+export interface Candidate {
+  text: string;
+  description?: string;
+}
+
+export interface Completion {
+  candidates: Candidate[];
+  /** What the shell adds itself. */
+  paths: "none" | "files" | "folders";
+  /** The cursor stays behind what was completed, for more is to come. */
+  noSpace: boolean;
+}
+
+/** A kind of word, found by what the usage or the help calls it. */
+interface Kind {
+  list?: (engine: Engine, path: string) => Promise<Candidate[]>;
+  paths?: Completion["paths"];
+  noSpace?: boolean;
+}
+
+const words = (text: string): Kind["list"] => () =>
+  Promise.resolve(text.split(" ").map((word) => ({ text: word })));
+
+/** By flag: what its choices and the name of its value do not tell. */
+const FLAG_KINDS: Record<string, Kind> = {
+  network: { list: words("none host container:") },
+  "log-driver": { list: words("k8s-file json-file none passthrough") },
+  platform: { list: words("linux/amd64 linux/arm64") },
+  restart: { list: words("no on-failure always unless-stopped") },
+  userns: { list: words("host keep-id nomap auto") },
+  "security-opt": { list: words("seccomp=unconfined no-new-privileges mask= unmask=") },
+  type: { list: words("container image volume all") },
+  volume: { list: appended(volumes, ":"), paths: "folders", noSpace: true },
+  format: { list: words("json") },
+  signal: { list: signals },
+  "stop-signal": { list: signals },
+  "cap-add": { list: capabilities },
+  "cap-drop": { list: capabilities },
+  "volumes-from": { list: containers },
+};
+
+/** By what the usage calls an argument or the help the value of a flag; the first that matches. */
+const WORD_KINDS: [RegExp, Kind][] = [
+  [/^CONTAINER:/, { list: appended(containers, ":"), paths: "files", noSpace: true }],
+  [/^CONTAINER/, { list: containers }],
+  [/^IMAGE/, { list: images }],
+  [/^VOLUME/, { list: volumes }],
+  [/^TOPIC$/, { list: topics }],
+  [/^(FILE|PATH|COMMAND|ARG|SRC|DEST|TARBALL|ARCHIVE)/, { paths: "files" }],
+  [/^(FOLDER|DIR)/, { paths: "folders" }],
+];
+
+/** Arguments that the usage calls NAME. */
+const NAME_KINDS: Record<string, Kind> = {
+  "skiff inspect": {
+    list: (engine, path) => merged(containers(engine, path), images(engine), volumes(engine)),
+  },
+  "skiff images": { list: images },
+  "skiff image list": { list: images },
+};
+
+/** The states of the containers that a command is for; the others take all. */
+const STATES: Record<string, RegExp> = {
+  start: /^(created|exited|stopped|configured)$/,
+  unpause: /^paused$/,
+  ...Object.fromEntries(
+    ["attach", "exec", "kill", "pause", "stop", "top"].map((verb) => [verb, /^(running|stopping)$/]),
+  ),
+};
+
+const NOTHING: Completion = { candidates: [], paths: "none", noSpace: false };
+
+/** @param engine opened only for names of what there is */
+export async function candidatesAt(point: Point, engine: () => Engine): Promise<Completion> {
+  if (point.kind === "verb") {
+    return fitting(
+      point.typed,
+      point.names.map(({ name, summary }) => ({ text: name, description: summary })),
+    );
+  }
+  if (point.kind === "flag") return fitting(point.typed, flagNames(point.flags));
+  if (point.kind === "value") {
+    const { flag, name, typed, lead, path } = point;
+    const choices = choicesOf(flag);
+    const kind = choices ? { list: () => Promise.resolve(choices) } : await kindOfValue(name, flag, path);
+    const completion = fitting(typed, await kind.list?.(engine(), path) ?? [], kind);
+    return {
+      ...completion,
+      candidates: completion.candidates.map((one) => ({ ...one, text: lead + one.text })),
+    };
+  }
+  const { word, typed, before, path } = point;
+  if (word.includes("|")) return fitting(typed, word.split("|").map((text) => ({ text })));
+  const kind = word === "NAME" ? NAME_KINDS[path] : WORD_KINDS.find(([pattern]) => pattern.test(word))?.[1];
+  if (!kind) return NOTHING;
+  const list = await kind.list?.(engine(), path) ?? [];
+  return fitting(typed, list.filter(({ text }) => !before.includes(text)), kind);
+}
+
+function fitting(
+  typed: string,
+  list: readonly Candidate[],
+  { paths = "none", noSpace }: Kind = {},
+): Completion {
+  const seen = new Set<string>();
+  const candidates = list.filter(({ text }) => {
+    // hostile names are no words; an id is offered only to who begins to type it
+    if (!text.startsWith(typed) || seen.has(text) || escapeControl(text) !== text) return false;
+    if (typed.length < 2 && /^[0-9a-f]{12}$/.test(text)) return false;
+    seen.add(text);
+    return true;
+  });
+  const isOpen = candidates.length > 0 && candidates.every(({ text }) => /[=:]$/.test(text));
+  return { candidates, paths, noSpace: noSpace ?? isOpen };
+}
+
+function flagNames(flags: Flags): Candidate[] {
+  return Object.entries(flags).filter(([, flag]) => !flag.hidden).flatMap(([name, { help, short }]) => [
+    { text: `--${name}`, description: help },
+    ...(short ? [{ text: `-${short}`, description: help }] : []),
+  ]);
+}
+
+function choicesOf(flag: Flag): Candidate[] | undefined {
+  const choices = flag.kind === "bool" ? ["true", "false"] : flag.choices ?? flag.only;
+  return choices?.filter((text) => text !== "").map((text) => ({ text }));
+}
+
+async function kindOfValue(name: string, flag: Flag, path: string): Promise<Kind> {
+  if (name === "filter") return { list: await filterKeys(path), noSpace: true };
+  const byWord = WORD_KINDS.find(([pattern]) => pattern.test(flag.value ?? ""));
+  return FLAG_KINDS[name] ?? byWord?.[1] ?? {};
+}
+
+async function filterKeys(path: string): Promise<Kind["list"]> {
+  const keys = /image/.test(path)
+    ? (await import("../filters/images.ts")).FILTER_KEYS
+    : (await import("../filters/containers.ts")).FILTER_KEYS;
+  return () => Promise.resolve(keys.map((key) => ({ text: `${key}=` })));
+}
+
+async function containers(engine: Engine, path: string): Promise<Candidate[]> {
+  const { ps } = await import("../../runtime/engine/ps.ts");
+  const wanted = STATES[path.split(" ").at(-1)!];
+  const list = (await ps(engine, { all: true })).filter(({ State }) => wanted?.test(State) ?? true);
+  return list.flatMap(({ Id, Names, Image, Status }) => {
+    const description = `${Image}, ${Status}`;
+    return [...Names, Id.slice(0, 12)].map((text) => ({ text, description }));
+  });
+}
+
+/** Names, and their endings: `docker.io/library/debian:12`, `library/debian:12`, `debian:12`. */
+async function images(engine: Engine): Promise<Candidate[]> {
+  const list = await (await import("../../runtime/engine/images.ts")).images(engine);
+  return list.flatMap(({ Id, Names }) => [
+    ...Names.flatMap((name) => endings(name).map((text) => ({ text, description: Id.slice(0, 12) }))),
+    { text: Id.slice(0, 12), description: Names[0] ?? "<none>" },
+  ]);
+}
+
+function endings(name: string): string[] {
+  const parts = name.split("/");
+  return parts.map((_, index) => parts.slice(index).join("/"));
+}
+
+async function volumes(engine: Engine): Promise<Candidate[]> {
+  const { listVolumes } = await import("../../runtime/state/volumes.ts");
+  return listVolumes(await engine.database()).map(({ name }) => ({ text: name }));
+}
+
+function appended(list: NonNullable<Kind["list"]>, ending: string): NonNullable<Kind["list"]> {
+  return async (engine, path) =>
+    (await list(engine, path)).map(({ text, description }) => ({ text: text + ending, description }));
+}
+
+async function merged(...lists: Promise<Candidate[]>[]): Promise<Candidate[]> {
+  return (await Promise.all(lists)).flat();
+}
+
+async function signals(): Promise<Candidate[]> {
+  const { signalName } = await import("../../runtime/spec/signal.ts");
+  return Array.from({ length: 31 }, (_, index) => ({ text: signalName(index + 1) }));
+}
+
+async function capabilities(): Promise<Candidate[]> {
+  const { ALL_CAPABILITIES } = await import("../../runtime/engine/words.ts");
+  return ["ALL", ...ALL_CAPABILITIES].map((text) => ({ text }));
+}
+
+async function topics(): Promise<Candidate[]> {
+  const [{ GROUPS, VERBS }, { TOPICS }] = await Promise.all([import("../verbs.ts"), import("../topics.ts")]);
+  return [...VERBS, ...GROUPS, ...TOPICS].map(({ name, summary }) => ({ text: name, description: summary }));
+}

@@ -1,0 +1,135 @@
+/** What `skiff help TOPIC` tells beside the commands; the man pages take it over. */
+
+export interface Topic {
+  name: string;
+  summary: string;
+  /** Paragraphs; a row of two is a term and what it means. */
+  body: readonly (string | readonly [string, string][])[];
+}
+
+export const TOPICS: readonly Topic[] = [
+  {
+    name: "environment",
+    summary: "Variables and files that skiff reads",
+    body: [
+      "Variables:",
+      [
+        [
+          "XDG_DATA_HOME",
+          "skiff/ in it holds images and containers (default ~/.local/share; root: /var/lib/skiff)",
+        ],
+        ["XDG_CACHE_HOME", "skiff/ in it holds the unpacked program (default ~/.cache; root: /var/cache)"],
+        ["XDG_CONFIG_HOME", "containers/ in it holds the files below (default ~/.config)"],
+        ["REGISTRY_AUTH_FILE", "File with logins, instead of those below"],
+        ["DOCKER_CONFIG", "Folder with Docker's config.json (default ~/.docker)"],
+        ["CONTAINERS_REGISTRIES_CONF", "File instead of registries.conf"],
+        ["HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "Proxies on the way to registries"],
+        ["SSL_CERT_FILE, SSL_CERT_DIR", "Authorities that are trusted, instead of the machine's"],
+        ["NO_COLOR", "Not empty: no colours. There are none either where the output is no terminal"],
+        ["TERM", "dumb: no colours and no progress bars"],
+      ],
+      "Files, the user's before the machine's:",
+      [
+        [
+          "~/.config/containers/registries.conf",
+          "Registries, mirrors, short names; beside it registries.conf.d/",
+        ],
+        [
+          "~/.config/containers/auth.json",
+          "Logins; then $XDG_RUNTIME_DIR/containers/auth.json, ~/.docker/config.json",
+        ],
+        ["~/.config/containers/certs.d/HOST/", "Certificates for one registry"],
+        ["/etc/subuid, /etc/subgid", "Ranges of subordinate ids, for containers with more than one user"],
+      ],
+    ],
+  },
+  {
+    name: "exit-codes",
+    summary: "What the exit code of a command means",
+    body: [
+      "run, exec, start --attach and attach exit with the program's own code; 128 + N where signal N ended it.",
+      [
+        ["0", "Done"],
+        ["1", "exists: there is none; rm, rmi: one does not exist"],
+        ["2", "rm: one is running; rmi: one is in use"],
+        ["125", "skiff itself failed, or the command line is wrong"],
+        ["126", "The program exists in the container but cannot be executed"],
+        ["127", "The program is not in the container"],
+        ["130, 143", "A pull was interrupted by Ctrl-C or SIGTERM"],
+        ["141", "The reader of the output has gone"],
+      ],
+      "Where several containers or images are named, all are tried; the highest code is the command's.",
+    ],
+  },
+  {
+    name: "host",
+    summary: "The built-in image of this machine",
+    body: [
+      "`host` is an image made of this machine's own /usr, /etc, /bin, /lib and so on, at the moment of the start. " +
+      "Nothing is downloaded or copied. Without root they are read-only and seem to belong to nobody; /home, /root, " +
+      "/tmp, /run and /var/tmp are fresh and empty.",
+      [
+        ["skiff run --rm host cat /etc/os-release", "Print the machine's own release"],
+        [
+          "skiff run --rm -v .:/src -w /src host make",
+          "Build with the machine's compilers, apart from its files",
+        ],
+      ],
+    ],
+  },
+  {
+    name: "rootless",
+    summary: "Containers without root: users, ids, what is missing",
+    body: [
+      "All of a user's containers share one user namespace. Root in it is you; the other users are your subordinate " +
+      "ids of /etc/subuid and /etc/subgid, set up by newuidmap(1) and newgidmap(1) (Debian: package uidmap). Without " +
+      "them there is one id only: programs that change to another user still start, and chown seems to succeed.",
+      [
+        ["skiff run --userns keep-id", "The user in the container has your own id"],
+        ["skiff run --userns host", "No ids but the namespace's own"],
+        ["skiff run -u 1000 -v data:/data", "A named volume belongs to the container's user"],
+        ["skiff info --format '{{.Host.IDMappings}}'", "Show the ids"],
+      ],
+    ],
+  },
+  {
+    name: "scripting",
+    summary: "What scripts can rely on",
+    body: [
+      "Results go to stdout and nothing else does; progress, warnings and errors go to stderr. An error is one line " +
+      "that begins with `Error: `, a hint may follow it.",
+      [
+        ["--quiet", "Ids only (ps, images), no progress (run, create, pull)"],
+        ["--format json", "A list of documents; members are added, not renamed or removed"],
+        ["--format TEMPLATE", "A Go template for each row; {{json .Field}} for what is to be parsed"],
+        ["--ignore", "What does not exist is no error (rm, rmi, stop, wait)"],
+        ["--force", "rm: a running container is killed, and none is no error"],
+        ["--replace", "run, create: a container of that name is removed first"],
+        ["container exists, image exists", "0 or 1, and no output"],
+        ["--cidfile FILE", "Where run and create leave the id, and stop, kill and rm find it"],
+      ],
+      "Ctrl-C and SIGTERM go on to the program in run, exec, start --attach and attach (--sig-proxy=false: not). They " +
+      "end a pull, which goes on later where it was. logs --follow, wait and events end without touching a container.",
+    ],
+  },
+  {
+    name: "storage",
+    summary: "Where images and containers lie, and the storage drivers",
+    body: [
+      "Everything lies in one folder, ~/.local/share/skiff (root: /var/lib/skiff):",
+      [
+        ["skiff.db", "What there is: images, containers, volumes"],
+        ["blobs/", "Content as downloaded, by digest"],
+        ["layers/", "Unpacked layers, each once, whatever number of images and containers uses it"],
+        ["containers/ID/", "Configuration, state, log and changed files of a container"],
+        ["volumes/NAME/", "Named volumes"],
+      ],
+      "The driver is the first of these that works here; --storage-driver names one:",
+      [
+        ["overlay", "The kernel's overlayfs, in the user namespace (Linux 5.11 or newer)"],
+        ["fuse-overlayfs", "The program of that name, where the kernel's is refused"],
+        ["vfs", "A copy for each container; by reflink where the file system can"],
+      ],
+    ],
+  },
+];

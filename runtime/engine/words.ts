@@ -1,0 +1,3 @@
+/** Words that options take, for who offers them. */
+
+export { ALL_CAPABILITIES } from "../security/capabilities.ts";
