@@ -410,9 +410,15 @@ export function ioctl(fd: number, request: number, argument: number | Uint8Array
     : check("ioctl", libc("file").ioctlBuffer(fd, BigInt(request), argument));
 }
 
-/** Copies within the kernel from and to the descriptors' offsets; 0 at the end. @see copy_file_range(2) */
-export function copy_file_range(from: number, to: number, length: number): number {
-  return retry("copy_file_range", () => libc("file").copy_file_range(from, null, to, null, length, 0));
+/**
+ * Copies within the kernel from and to the descriptors' offsets, or from `fromOffset`; 0 at the end.
+ *
+ * @see copy_file_range(2)
+ */
+export function copy_file_range(from: number, to: number, length: number, fromOffset?: number): number {
+  const offset = fromOffset === undefined ? undefined : new BigInt64Array([BigInt(fromOffset)]);
+  const pointer = offset === undefined ? null : Deno.UnsafePointer.of(offset);
+  return retry("copy_file_range", () => libc("file").copy_file_range(from, pointer, to, null, length, 0));
 }
 
 /** An entry of a folder: its raw name and DT_* type. */

@@ -8,6 +8,8 @@ export interface ByteSource {
 /** Gives the next piece, valid until the call after, or null at the end. */
 export interface ChunkSource {
   next(): Uint8Array<ArrayBuffer> | null;
+  /** Leaves out the bytes that would come next, where that is cheaper than to read them; gives how many. */
+  skip?(count: number): number;
 }
 
 /** A source over bytes in memory. */

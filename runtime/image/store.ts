@@ -30,6 +30,7 @@ import {
   parseName,
   parseReference,
   qualify,
+  type Reference,
   repositoryName,
   withDefaultTag,
 } from "./reference.ts";
@@ -57,8 +58,16 @@ export function imagesLockPath(folders: Folders): string {
 
 /** Records a pulled image and points its name at it. Returns the id, 64 hex digits. */
 export async function recordImage(db: Database, image: RecordableImage): Promise<string> {
+  return await recordNamedImage(db, { ...image, names: [image.name] });
+}
+
+/** The same for an image with any number of names, in full; a name with a digest leads to it by the digest alone. */
+export async function recordNamedImage(
+  db: Database,
+  image: Omit<RecordableImage, "name"> & { names: readonly string[] },
+): Promise<string> {
   const id = image.imageId.replace(/^sha256:/, "");
-  const reference = parseReference(image.name);
+  const references = image.names.map(parseReference);
   await db.transaction(() => {
     putImage(db, {
       id,
@@ -71,12 +80,31 @@ export async function recordImage(db: Database, image: RecordableImage): Promise
       size: image.size,
       config: JSON.stringify(image.config),
     }, image.layers);
-    if (reference.tag !== undefined) putName(db, formatReference({ ...reference, digest: undefined }), id);
-    for (const digest of [image.digest, image.indexDigest]) {
-      if (digest) putRepoDigest(db, `${repositoryName(reference)}@${digest}`, id);
+    for (const reference of references) {
+      putReference(db, id, reference, [image.digest, image.indexDigest]);
     }
   });
   return id;
+}
+
+/** Gives an image that is here already the names that an archive has for it. */
+export async function nameImage(db: Database, image: ImageRow, names: readonly string[]): Promise<void> {
+  await db.transaction(() => {
+    if (!findImage(db, image.id)) throw new NotFoundError("image", image.id);
+    for (const name of names) putReference(db, image.id, parseReference(name), [image.digest]);
+  });
+}
+
+function putReference(
+  db: Database,
+  id: string,
+  reference: Reference,
+  digests: (string | null | undefined)[],
+): void {
+  if (reference.tag !== undefined) putName(db, formatReference({ ...reference, digest: undefined }), id);
+  for (const digest of digests) {
+    if (digest) putRepoDigest(db, `${repositoryName(reference)}@${digest}`, id);
+  }
 }
 
 /** How a text led to an image: `name` is set where it was by a tag. */

@@ -61,12 +61,16 @@ export async function readBlob(folders: Folders, digest: Digest): Promise<Uint8A
 
 /** Makes a finished, verified download the blob: synced, then renamed. */
 export async function commitPartial(folders: Folders, digest: Digest): Promise<void> {
-  const partial = partialPath(folders, digest);
+  await publishBlob(folders, partialPath(folders, digest), digest);
+}
+
+/** The same for content that grew in another file of `blobs/partial`. */
+export async function publishBlob(folders: Folders, path: string, digest: Digest): Promise<void> {
   {
-    using file = await Deno.open(partial, { read: true });
+    using file = await Deno.open(path, { read: true });
     await file.sync();
   }
-  await Deno.rename(partial, blobPath(folders, digest));
+  await Deno.rename(path, blobPath(folders, digest));
   await syncFolder(`${folders.blobs}/${digestAlgorithm(digest)}`);
 }
 

@@ -141,17 +141,20 @@ function unpackVerified(
     hasher.blobRead(bytes);
     if (blob.position - reported >= PROGRESS_STEP) onProgress(reported = blob.position);
   });
+  const blobAlgorithm = digestAlgorithm(job.digest);
+  const archiveAlgorithm = digestAlgorithm(job.diffId);
+  const isOneStream = LAYER_COMPRESSION[job.mediaType] === "none" && blobAlgorithm === archiveAlgorithm;
   const layer = {
     archive: countArchive(decompressed(blob, job), job),
-    archiveAlgorithm: digestAlgorithm(job.diffId),
-    blobFd,
-    blobAlgorithm: digestAlgorithm(job.digest),
+    archiveAlgorithm,
+    blob: isOneStream ? null : { fd: blobFd, algorithm: blobAlgorithm },
   };
   const hasher = job.size >= HASH_CHILD_FROM ? hashInChild(layer) : hashHere(layer);
   const checkBlob = () => {
-    drain(blob);
+    if (isOneStream) readToEnd(hasher);
+    else drain(blob);
     if (blob.position !== job.size) refuseBlob(job, `it has ${blob.position} bytes instead of ${job.size}`);
-    const found = `${layer.blobAlgorithm}:${hasher.digests().blob}`;
+    const found = `${blobAlgorithm}:${hasher.digests().blob}`;
     if (found !== job.digest) refuseBlob(job, `its digest is ${found}`);
   };
   let summary: ExtractSummary;
@@ -174,7 +177,7 @@ function unpackVerified(
     throw error;
   }
   checkBlob();
-  const diffId = `${layer.archiveAlgorithm}:${hasher.digests().archive}`;
+  const diffId = `${archiveAlgorithm}:${hasher.digests().archive}`;
   if (diffId !== job.diffId) refuseBlob(job, `its content has diff id ${diffId} instead of ${job.diffId}`);
   close(blobFd);
   return { summary, bytes: layer.archive.total };

@@ -43,18 +43,22 @@ export interface HashedLayer {
   /** The inflated archive. */
   archive: ByteSource;
   archiveAlgorithm: DigestAlgorithm;
-  blobFd: number;
-  blobAlgorithm: DigestAlgorithm;
+  /** Null where the blob is the archive itself: it has the archive's digest then. */
+  blob: { fd: number; algorithm: DigestAlgorithm } | null;
 }
 
 /** Hashes in this process: for what is small. */
 export function hashHere(layer: HashedLayer): LayerHasher {
   const archive = createHash(layer.archiveAlgorithm);
-  const blob = createHash(layer.blobAlgorithm);
+  const blob = layer.blob === null ? null : createHash(layer.blob.algorithm);
   const buffer = new Uint8Array(SLOT_SIZE);
   let digests: LayerDigests | undefined;
+  const finish = (): LayerDigests => {
+    const hex = archive.digest("hex");
+    return { blob: blob?.digest("hex") ?? hex, archive: hex };
+  };
   return {
-    blobRead: (bytes) => void blob.update(bytes),
+    blobRead: (bytes) => void blob?.update(bytes),
     next() {
       const length = readFully(layer.archive, buffer);
       if (length === 0) return null;
@@ -62,7 +66,7 @@ export function hashHere(layer: HashedLayer): LayerHasher {
       archive.update(piece);
       return piece;
     },
-    digests: () => digests ??= { blob: blob.digest("hex"), archive: archive.digest("hex") },
+    digests: () => digests ??= finish(),
   };
 }
 
@@ -76,7 +80,7 @@ export function hashInChild(layer: HashedLayer): LayerHasher {
   const [filledEnd, filled] = pipe2(O_CLOEXEC);
   const [freed, freedEnd] = pipe2(O_CLOEXEC);
   const pid = forkChild(() => {
-    closeAllExcept([filledEnd, freedEnd, layer.blobFd]);
+    closeAllExcept([filledEnd, freedEnd, ...(layer.blob === null ? [] : [layer.blob.fd])]);
     hashSlots(slots, layer, filledEnd, freedEnd);
     return 0;
   });
@@ -108,7 +112,9 @@ export function hashInChild(layer: HashedLayer): LayerHasher {
     return { blob: blob!, archive: archive! };
   };
   return {
-    blobRead: (bytes) => announce(BLOB + bytes.length),
+    blobRead(bytes) {
+      if (layer.blob !== null) announce(BLOB + bytes.length);
+    },
     next() {
       if (free === 0) {
         free = read(freed, credits);
@@ -134,7 +140,7 @@ function hashSlots(
   freed: number,
 ): void {
   const archive = createHash(layer.archiveAlgorithm);
-  const blob = createHash(layer.blobAlgorithm);
+  const blob = layer.blob === null ? null : createHash(layer.blob.algorithm);
   const buffer = new Uint8Array(SLOT_SIZE);
   const message = new Uint32Array(1);
   const bytes = new Uint8Array(message.buffer);
@@ -143,15 +149,16 @@ function hashSlots(
   while (read(filled, bytes) === 4) {
     const what = message[0]!;
     if (what === 0) {
-      writeAll(freed, new TextEncoder().encode(`${blob.digest("hex")}:${archive.digest("hex")}`));
+      const hex = archive.digest("hex");
+      writeAll(freed, new TextEncoder().encode(`${blob?.digest("hex") ?? hex}:${hex}`));
       return;
     }
     if (what >= BLOB) {
       for (const end = position + what - BLOB; position < end;) {
         const wanted = buffer.subarray(0, Math.min(buffer.length, end - position));
-        const length = pread(layer.blobFd, wanted, position);
+        const length = pread(layer.blob!.fd, wanted, position);
         if (length === 0) throw new SkiffError("hash layer: the blob has shrunk");
-        blob.update(wanted.subarray(0, length));
+        blob!.update(wanted.subarray(0, length));
         position += length;
       }
     } else {

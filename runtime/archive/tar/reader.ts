@@ -29,6 +29,8 @@ export class TarReader {
   fileOffset = 0;
   #chunks: ChunkSource;
   #chunk: Uint8Array<ArrayBuffer> = new Uint8Array();
+  /** Bytes of the archive before `#chunk`. */
+  #before = 0;
   #at = 0;
   #straddle = new Uint8Array(BLOCK);
   /** Stored bytes of the current member not yet read, and the padding behind them. */
@@ -42,6 +44,11 @@ export class TarReader {
 
   constructor(chunks: ChunkSource) {
     this.#chunks = chunks;
+  }
+
+  /** Bytes of the archive consumed so far: after `next`, where the member's stored data begins. */
+  get position(): number {
+    return this.#before + this.#at;
   }
 
   /** The next member, past what is left of the one before; null at the end. @throws {TarError} */
@@ -182,6 +189,12 @@ export class TarReader {
 
   #skip(count: number): void {
     while (count > 0) {
+      if (this.#at === this.#chunk.length && this.#chunks.skip !== undefined) {
+        const skipped = this.#chunks.skip(count);
+        this.#before += skipped;
+        count -= skipped;
+        if (count === 0) return;
+      }
       if (this.#at === this.#chunk.length && !this.#refill()) throw new TarError("truncated archive");
       const length = Math.min(count, this.#chunk.length - this.#at);
       this.#at += length;
@@ -192,6 +205,7 @@ export class TarReader {
   #refill(): boolean {
     const chunk = this.#chunks.next();
     if (chunk === null || chunk.length === 0) return false;
+    this.#before += this.#chunk.length;
     this.#chunk = chunk;
     this.#at = 0;
     return true;
