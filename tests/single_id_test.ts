@@ -1,6 +1,6 @@
 /** A user without subordinate ids: one id is mapped, and owners are pretended. */
 import { makeAptRepository } from "./apt_repository.ts";
-import { assertEquals, assertIncludes, type Host, hostTest, type Need } from "./harness.ts";
+import { assertEquals, assertIncludes, assertMatch, type Host, hostTest, type Need } from "./harness.ts";
 
 /** An id that no account has, and so no range in /etc/subuid. */
 const NOBODYS_ID = 54321;

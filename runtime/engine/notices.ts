@@ -6,6 +6,10 @@ const NOTICES = {
   "network-none":
     "containers have no network unless --network says otherwise: host, container:ID (this is told once)",
   "single-id": "only one user id can be mapped, so file owners inside containers are pretended",
+  "data-folder": "containers and images are kept in",
+  "driver": "the kernel's overlay cannot be used",
+  "masked-proc":
+    "a part of /proc is hidden here, so containers see this /proc and with it the processes of others",
 } as const;
 
 export type Notice = keyof typeof NOTICES;

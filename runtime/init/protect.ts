@@ -24,13 +24,21 @@ import { SkiffError } from "../errors.ts";
 import { attach, cloneMount, newFilesystem } from "../rootfs/detached_mount.ts";
 import { tryOpenInRoot } from "../rootfs/in_root.ts";
 
-/** Covers each path: a folder with an empty tmpfs, a file with the null device that `nullDevice` is a clone of. */
-export function maskPaths(root: number, paths: readonly string[], openNullDevice: () => number): void {
+/**
+ * Covers each path: a folder with an empty tmpfs, a file with the null device that `nullDevice` is a clone of.
+ * `views` are folders that show the caller's own /proc or /sys: what hides a part there hides it here.
+ */
+export function maskPaths(
+  root: number,
+  paths: readonly string[],
+  openNullDevice: () => number,
+  views: readonly string[] = [],
+): void {
   let empty: number | undefined;
   for (const path of paths) {
     const found = tryOpenInRoot(root, path, O_PATH);
     if (found === undefined) continue;
-    checkGenuine(found, path);
+    checkGenuine(found, path, views);
     const isFolder = (fstat(found).mode & S_IFMT) === S_IFDIR;
     if (!isFolder) attach(openNullDevice(), found);
     else if (empty === undefined) attach(empty = emptyFolder(), found);
@@ -39,11 +47,11 @@ export function maskPaths(root: number, paths: readonly string[], openNullDevice
 }
 
 /** Makes each path, and what is mounted below it, read-only. */
-export function protectPaths(root: number, paths: readonly string[]): void {
+export function protectPaths(root: number, paths: readonly string[], views: readonly string[] = []): void {
   for (const path of paths) {
     const found = tryOpenInRoot(root, path, O_PATH);
     if (found === undefined) continue;
-    checkGenuine(found, path);
+    checkGenuine(found, path, views);
     const clone = cloneRecursive(found);
     mount_setattr(clone, "", AT_EMPTY_PATH | AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
     attach(clone, found);
@@ -60,7 +68,8 @@ function cloneRecursive(fd: number): number {
 }
 
 /** A mask below /proc or /sys that lands elsewhere would protect nothing (CVE-2025-52881). */
-function checkGenuine(fd: number, path: string): void {
+function checkGenuine(fd: number, path: string, views: readonly string[]): void {
+  if (views.some((folder) => path.startsWith(`${folder}/`))) return;
   const expected = path.startsWith("/proc/")
     ? PROC_SUPER_MAGIC
     : path.startsWith("/sys/") && !path.startsWith("/sys/fs/")

@@ -7,7 +7,7 @@
  */
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { SkiffError } from "../errors.ts";
+import { HostError, SkiffError } from "../errors.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 export type SqlValue = string | number | bigint | null;
@@ -95,8 +95,22 @@ export async function openDatabase(path: string, signal?: AbortSignal): Promise<
   } catch (error) {
     connection?.close();
     if (error instanceof SkiffError || signal?.aborted) throw error;
+    if (isReadOnly(error)) {
+      throw new HostError(
+        `write to data folder "${path.replace(/\/[^/]*$/, "")}": its file system is read-only`,
+        {
+          cause: error,
+          hint: "remount it, or set XDG_DATA_HOME to a folder that you can write to",
+        },
+      );
+    }
     throw new SkiffError(`open database "${path}": ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** EROFS, which Deno has no class of its own for. */
+function isReadOnly(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EROFS";
 }
 
 function connect(path: string, driver: typeof DatabaseSync): DatabaseSync {

@@ -57,6 +57,11 @@ export async function chooseDriver(context: StorageContext, forced?: string): Pr
   });
 }
 
+/** What the trials of this boot found so far: null where a driver works, else why not. */
+export function knownReasons(context: StorageContext): Findings["reasons"] {
+  return readFindings(context).reasons;
+}
+
 function readFindings(context: StorageContext): Findings {
   const fresh: Findings = {
     version: 1,
