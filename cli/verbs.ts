@@ -122,6 +122,41 @@ const cp: Verb = {
   summary: "Copy files and folders between a container and the host",
   load: () => import("./commands/cp.ts"),
 };
+const exportVerb: Verb = {
+  name: "export",
+  summary: "Export the files of a container as a tar archive",
+  load: () => import("./commands/export.ts"),
+};
+const save: Verb = {
+  name: "save",
+  summary: "Save images to an archive",
+  load: () => import("./commands/save.ts"),
+};
+const pause: Verb = {
+  name: "pause",
+  summary: "Pause all the processes in one or more containers",
+  load: () => import("./commands/pause.ts"),
+};
+const port: Verb = {
+  name: "port",
+  summary: "List the published ports of a container",
+  load: () => import("./commands/port.ts"),
+};
+const rename: Verb = {
+  name: "rename",
+  summary: "Give a container another name",
+  load: () => import("./commands/rename.ts"),
+};
+const restart: Verb = {
+  name: "restart",
+  summary: "Restart one or more containers",
+  load: () => import("./commands/restart.ts"),
+};
+const unpause: Verb = {
+  name: "unpause",
+  summary: "Unpause the processes in one or more containers",
+  load: () => import("./commands/unpause.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
@@ -140,6 +175,11 @@ const container: VerbGroup = {
   verbs: [
     attach,
     cp,
+    {
+      name: "checkpoint",
+      summary: "Checkpoint containers (not possible without root)",
+      load: () => import("./commands/checkpoint.ts"),
+    },
     create,
     exec,
     {
@@ -147,6 +187,7 @@ const container: VerbGroup = {
       summary: "Check if a container exists",
       load: () => import("./commands/container_exists.ts"),
     },
+    exportVerb,
     {
       name: "inspect",
       summary: "Display the configuration of a container",
@@ -155,11 +196,26 @@ const container: VerbGroup = {
     kill,
     { ...ps, name: "list", aliases: ["ls"] },
     logs,
+    pause,
+    port,
+    {
+      name: "prune",
+      summary: "Remove all containers that do not run",
+      load: () => import("./commands/container_prune.ts"),
+    },
     ps,
+    rename,
+    restart,
+    {
+      name: "restore",
+      summary: "Restore containers from a checkpoint (not possible without root)",
+      load: () => import("./commands/restore.ts"),
+    },
     { ...rm, aliases: ["remove"] },
     run,
     start,
     stop,
+    unpause,
     wait,
   ],
 };
@@ -182,6 +238,7 @@ const image: VerbGroup = {
     load,
     pull,
     { ...rmi, name: "rm", aliases: ["remove"] },
+    save,
     tag,
   ],
 };
@@ -195,6 +252,7 @@ export const VERBS: readonly Verb[] = [
   create,
   events,
   exec,
+  exportVerb,
   help,
   images,
   info,
@@ -203,14 +261,20 @@ export const VERBS: readonly Verb[] = [
   load,
   logs,
   man,
+  pause,
+  port,
   ps,
   pull,
+  rename,
+  restart,
   rm,
   rmi,
   run,
+  save,
   start,
   stop,
   tag,
+  unpause,
   version,
   wait,
 ];

@@ -1,0 +1,93 @@
+/** What a child needs to reach the files of a container, running or not, and the locks that it takes meanwhile. */
+
+import { close } from "../../ffi/file.ts";
+import type { ContainerConfig } from "../container/config.ts";
+import { type MountFacts, planMounts } from "../container/default_mounts.ts";
+import { takeContainerLock } from "../container/folder.ts";
+import { ConflictError } from "../errors.ts";
+import type { ContainerView } from "../files/view.ts";
+import { readState } from "../monitor/records.ts";
+import type { MountSpec } from "../spec/runtime.ts";
+import type { ContainerRow } from "../state/containers.ts";
+import type { NestedMaps } from "../storage/layer_copy.ts";
+import { volumePath } from "../storage/volumes.ts";
+import { prepareRoot } from "./container_root.ts";
+import { loadConfig, observe } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import { nestedMaps } from "./plan_facts.ts";
+
+/** A container whose files can be reached for as long as the call of `withContainers` lasts. */
+export interface ReachedContainer {
+  row: ContainerRow;
+  config: ContainerConfig;
+  view: ContainerView;
+  nested?: NestedMaps;
+}
+
+/**
+ * Calls `work` with the containers that `texts` name; one that is named twice is given twice, as the same object.
+ *
+ * Where one is stopped its lock is held meanwhile: nobody starts, removes or mounts it.
+ */
+export async function withContainers<T>(
+  engine: Engine,
+  texts: readonly string[],
+  work: (containers: ReachedContainer[]) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const observed = await Promise.all(texts.map((text) => observe(engine, text)));
+  const held: number[] = [];
+  try {
+    const reached = new Map<string, ReachedContainer>();
+    // In the order of their ids, so that two commands never wait for each other.
+    for (const id of [...new Set(observed.map(({ row }) => row.id))].sort()) {
+      reached.set(id, await reach(engine, id, held, signal));
+    }
+    return await work(observed.map(({ row }) => reached.get(row.id)!));
+  } finally {
+    held.forEach(close);
+  }
+}
+
+async function reach(
+  engine: Engine,
+  id: string,
+  held: number[],
+  signal?: AbortSignal,
+): Promise<ReachedContainer> {
+  const dir = engine.containerDir(id);
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const { row, status } = await observe(engine, id);
+    const config = loadConfig(engine, id);
+    const nested = nestedMaps(engine, config);
+    const state = status.pid > 0 ? readState(dir) : undefined;
+    if (state !== undefined && state.initPid > 0) {
+      const view = { kind: "running", pid: state.initPid, startTime: state.initStartTime } as const;
+      return { row, config, view, nested };
+    }
+    const lockFd = await takeContainerLock(dir, signal);
+    if (lockFd === null) continue; // started meanwhile
+    held.push(lockFd);
+    const rootfs = await prepareRoot(engine, config, dir, nested);
+    return { row, config, nested, view: { kind: "stopped", rootfs, mounts: ownMounts(engine, config) } };
+  }
+  throw new ConflictError(`reach container "${id.slice(0, 12)}": it keeps starting and ending`);
+}
+
+/** The volumes and bind mounts of the user's, without what only a running container has. */
+function ownMounts(engine: Engine, config: ContainerConfig): MountSpec[] {
+  const kept = new Set(
+    config.mounts.filter(({ kind }) => kind !== "tmpfs").map(({ destination }) => destination),
+  );
+  const facts: MountFacts = {
+    mapsTtyGroup: false,
+    mayMountSysfs: false,
+    isNested: false,
+    canMakeDevices: !engine.namespaces.isRootless,
+    generated: [],
+    volumePath: (name) => volumePath(engine.folders, name),
+  };
+  return planMounts(config, facts).filter(({ type, destination }) =>
+    type === "bind" && kept.has(destination)
+  );
+}

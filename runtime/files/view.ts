@@ -1,0 +1,102 @@
+/**
+ * A container's root as its processes see it, for a short-lived child that works on its files.
+ *
+ * ```
+ *  running   /proc/PID/root of init: its mount namespace is reached by descriptor, nobody has to enter it
+ *  stopped   root filesystem, volumes and bind mounts are mounted in a mount namespace of the child's own,
+ *            which goes with the child; the caller holds the container's lock meanwhile
+ * ```
+ *
+ * What is named below the root is resolved with RESOLVE_IN_ROOT: no link of the container leads out of it.
+ */
+
+import { close, Fd, open } from "../../ffi/file.ts";
+import { umount2 } from "../../ffi/mount.ts";
+import { pollBlocking } from "../../ffi/poll.ts";
+import { kill, pidfd_open, waitpid, waitpidBlocking } from "../../ffi/process.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { MNT_DETACH } from "../../ffi/constants/mount.ts";
+import { SIGKILL, WNOHANG } from "../../ffi/constants/signal.ts";
+import { ConflictError } from "../errors.ts";
+import { attachMounts, prepareMounts } from "../init/mounts.ts";
+import type { RootfsPlan } from "../monitor/plan.ts";
+import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
+import type { MountSpec } from "../spec/runtime.ts";
+
+export type ContainerView =
+  /** `startTime` is field 22 of /proc/PID/stat: guards against a reused pid. */
+  | { kind: "running"; pid: number; startTime: string }
+  | { kind: "stopped"; rootfs: RootfsPlan; mounts: MountSpec[] };
+
+/** How long fuse-overlayfs may take to write what it holds back. */
+const HELPER_MS = 10_000;
+
+/** Opened roots, as O_PATH descriptors. One view is opened once. To be used in a forked child only. */
+export class OpenedViews implements Disposable {
+  readonly #roots = new Map<ContainerView, number>();
+  readonly #helpers: { pid: number; target: string }[] = [];
+  #isPrivate = false;
+
+  /** @throws {ConflictError} where the container has ended meanwhile */
+  open(view: ContainerView): number {
+    const known = this.#roots.get(view);
+    if (known !== undefined) return known;
+    const root = view.kind === "running" ? openRunning(view) : this.#mount(view);
+    this.#roots.set(view, root);
+    return root;
+  }
+
+  #mount({ rootfs, mounts }: Extract<ContainerView, { kind: "stopped" }>): number {
+    if (!this.#isPrivate) unshareMountNamespace();
+    this.#isPrivate = true;
+    const { helperPid } = performRootfs(rootfs);
+    if (helperPid !== undefined) this.#helpers.push({ pid: helperPid, target: rootfs.target });
+    const root = open(rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    closingWhatItOpens(() => attachMounts(root, prepareMounts(mounts)));
+    return root;
+  }
+
+  [Symbol.dispose](): void {
+    for (const root of this.#roots.values()) close(root);
+    for (const { pid, target } of this.#helpers) {
+      umount2(target, MNT_DETACH);
+      waitForHelperBlocking(pid);
+    }
+  }
+}
+
+/** What stays open would keep fuse-overlayfs alive. */
+function closingWhatItOpens(work: () => void): void {
+  const before = openDescriptors();
+  work();
+  for (const fd of openDescriptors()) if (!before.has(fd)) close(fd);
+}
+
+function openDescriptors(): Set<number> {
+  return new Set(Array.from(Deno.readDirSync("/proc/self/fd"), ({ name }) => Number(name)));
+}
+
+function openRunning({ pid, startTime }: Extract<ContainerView, { kind: "running" }>): number {
+  const gone = (cause?: unknown) => new ConflictError("the container has ended meanwhile", { cause });
+  try {
+    // Held while the number is looked at, so that the number cannot pass to another process.
+    using _init = new Fd(pidfd_open(pid));
+    const root = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] === startTime) return root;
+    close(root);
+  } catch (error) {
+    throw gone(error);
+  }
+  throw gone();
+}
+
+/** It ends by itself once nothing uses its file system any more. */
+function waitForHelperBlocking(pid: number): void {
+  for (let waitedMs = 0; waitedMs < HELPER_MS; waitedMs += 5) {
+    if (waitpid(pid, WNOHANG)) return;
+    pollBlocking(-1, 0, 5);
+  }
+  kill(pid, SIGKILL);
+  waitpidBlocking(pid);
+}
