@@ -124,6 +124,8 @@ function chooseRuntimeFolder(data: string): string {
   if (recorded?.bootId === bootId) {
     if (recorded.run === preferred && isFolder(preferred)) {
       checkPrivateFolder(preferred);
+      // who clears up /tmp takes empty folders away after some days
+      if (!isFolder(`${preferred}/c`) || !isFolder(`${preferred}/x`)) makeSocketFolders(preferred);
       return preferred;
     }
     if (recorded.run !== preferred && isPrivateFolder(recorded.run) && hasLife(recorded.run)) {
