@@ -1,4 +1,4 @@
-/** @see ioctl_tty(2), ioctl_ficlone(2), netdevice(7); asm-generic/ioctls.h, linux/fs.h, linux/sockios.h */
+/** @see ioctl_tty(2), ioctl_ficlone(2), ioctl_iflags(2), netdevice(7); asm-generic/ioctls.h, linux/fs.h, linux/sockios.h */
 export const TIOCSCTTY = 0x540e;
 export const TIOCNOTTY = 0x5422;
 export const TIOCGWINSZ = 0x5413;
@@ -8,6 +8,9 @@ export const TIOCSPTLCK = 0x40045431;
 export const TIOCGPTPEER = 0x5441;
 export const FIONREAD = 0x541b;
 export const FICLONE = 0x40049409;
+export const FS_IOC_GETFLAGS = 0x80086601;
+export const FS_IOC_SETFLAGS = 0x40086602;
+export const FS_TOPDIR_FL = 0x00020000;
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;
 export const IFF_UP = 0x1;
