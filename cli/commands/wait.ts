@@ -10,7 +10,7 @@ import { parseDuration } from "../output/time_argument.ts";
 import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
-const CONDITIONS = ["created", "exited", "removing", "running", "stopped", "stopping"];
+const CONDITIONS = ["created", "exited", "paused", "removing", "running", "stopped", "stopping"];
 
 export const command = defineCommand({
   usage: "[options] CONTAINER [CONTAINER...]",

@@ -14,6 +14,7 @@ const STATES = [
   "exited",
   "removing",
   "paused",
+  "restarting",
   "dead",
   "unknown",
   "stopped",

@@ -22,10 +22,16 @@ import { readBootId } from "../state/boot.ts";
 import { type ContainerRow, setContainerExited, setContainerState } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordContainerEvent } from "../state/events.ts";
+import { readPaused } from "./paused_record.ts";
 import { type HeldLock, inspectLock } from "../state/locks.ts";
 import { deleteContainerWithVolumes } from "../state/volumes.ts";
 
-export type Status = "created" | "running" | "stopping" | "exited" | "removing";
+export type Status = "created" | "running" | "paused" | "restarting" | "stopping" | "exited" | "removing";
+
+/** Whether the container has a monitor that looks after its program. */
+export function isLive(status: Status): boolean {
+  return status === "running" || status === "stopping" || status === "paused" || status === "restarting";
+}
 
 export interface ContainerStatus {
   status: Status;
@@ -106,7 +112,7 @@ async function look(row: ContainerRow, dir: string, db: Database, checkFolders: 
     if (asked.state === "free") asked.lock[Symbol.dispose]();
     return { status: { ...settledStatus(row), status: "removing" } };
   }
-  if (asked.state === "held") return { status: liveStatus(row, readState(dir), readExit(dir)) };
+  if (asked.state === "held") return { status: liveStatus(dir, row, readState(dir), readExit(dir)) };
   let kept = false;
   try {
     const end = readExit(dir) ?? await endOfDeadMonitor(row, dir);
@@ -187,6 +193,7 @@ function settledStatus(row: ContainerRow): ContainerStatus {
 }
 
 function liveStatus(
+  dir: string,
   row: ContainerRow,
   state: StateRecord | undefined,
   end: ExitRecord | undefined,
@@ -194,7 +201,8 @@ function liveStatus(
   // the record is written, the monitor has only to clear up
   if (end) return endedStatus(end);
   if (!state) return { ...settledStatus(row), status: "created" };
-  const { status, initPid, monitorPid, startedAt } = state;
+  const { initPid, monitorPid, startedAt } = state;
+  const status = state.status === "running" && readPaused(dir, state) ? "paused" : state.status;
   return {
     status,
     pid: initPid,

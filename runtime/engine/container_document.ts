@@ -8,7 +8,7 @@
 import { argvOf, type ContainerConfig } from "../container/config.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
 import { planCapabilities } from "../container/plan.ts";
-import type { ContainerStatus } from "../container/state.ts";
+import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
 import { signalName } from "../spec/signal.ts";
@@ -76,13 +76,13 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
 }
 
 function stateOf(status: ContainerStatus) {
-  const isRunning = status.status === "running" || status.status === "stopping";
+  const isRunning = isLive(status.status) && status.status !== "restarting";
   return {
     OciVersion: "1.2.0",
     Status: status.status,
     Running: isRunning,
-    Paused: false,
-    Restarting: false,
+    Paused: status.status === "paused",
+    Restarting: status.status === "restarting",
     OOMKilled: status.oomKilled,
     Dead: false,
     Pid: status.pid,

@@ -40,11 +40,16 @@ export async function observe(engine: Engine, text: string): Promise<Observed> {
   });
 }
 
-/** The observed container, which must run. `action` begins the error: `attach to`. */
-export async function observeRunning(engine: Engine, text: string, action: string): Promise<Observed> {
+/** The observed container, which must run (or be paused). `action` begins the error: `attach to`. */
+export async function observeRunning(
+  engine: Engine,
+  text: string,
+  action: string,
+  { paused = false } = {},
+): Promise<Observed> {
   const observed = await observe(engine, text);
   const { status } = observed.status;
-  if (status === "running" || status === "stopping") return observed;
+  if (status === "running" || status === "stopping" || (paused && status === "paused")) return observed;
   throw new ConflictError(`${action} container "${text}": it is not running, its state is ${status}`);
 }
 

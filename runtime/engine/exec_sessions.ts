@@ -12,6 +12,12 @@ export function listExecSessions(containerDir: string): string[] {
   }
 }
 
+/** Process ids of the programs of sessions that have not ended. */
+export function execPrograms(containerDir: string): number[] {
+  return listExecSessions(containerDir)
+    .flatMap((id) => readState(`${containerDir}/exec/${id}`)?.initPid ?? []);
+}
+
 /** Records of ended sessions are only of use to who waits for them now. */
 const KEEP_ENDED = 16;
 

@@ -12,8 +12,10 @@ import type { Engine } from "./engine.ts";
 /** `signal` is a name or number. Returns the id. */
 export async function kill(engine: Engine, text: string, signal = "KILL"): Promise<string> {
   const number = parseSignal(signal);
-  const { row } = await observeRunning(engine, text, "kill");
+  const { row, status } = await observeRunning(engine, text, "kill", { paused: true });
   await sendSignal(monitorSocketPath(engine.folders, row.id), number);
+  // a frozen process cannot even die
+  if (status.status === "paused" && number === SIGKILL) (await import("./pause.ts")).letRun(engine, row.id);
   recordContainerEvent(engine.folders, row, "kill", { signal: String(number) });
   return row.id;
 }

@@ -107,7 +107,7 @@ async function singleIdMounts(
 }
 
 async function networkPathOf(engine: Engine, id: string): Promise<string> {
-  const { status } = await observeRunning(engine, id, "join the network of");
+  const { status } = await observeRunning(engine, id, "join the network of", { paused: true });
   return `/proc/${status.pid}/ns/net`;
 }
 

@@ -1,6 +1,6 @@
 /** The containers, as `podman ps --format json` lists them. */
 
-import { observeContainers, type Observed } from "../container/state.ts";
+import { isLive, observeContainers, type Observed } from "../container/state.ts";
 import { listContainers, listUnsettledContainers } from "../state/containers.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
@@ -16,7 +16,7 @@ export interface ContainerListEntry {
   Created: number;
   /** ISO 8601. */
   CreatedAt: string;
-  /** created, running, stopping, exited, removing. */
+  /** created, running, paused, restarting, stopping, exited, removing. */
   State: string;
   /** `Up 2 minutes`, `Exited (0) 3 hours ago`. */
   Status: string;
@@ -51,9 +51,7 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
   });
   await tidyContainers(engine, observed, count);
   const now = Date.now();
-  const shown = options.all
-    ? observed
-    : observed.filter(({ status }) => status.status === "running" || status.status === "stopping");
+  const shown = options.all ? observed : observed.filter(({ status }) => isLive(status.status));
   return shown.map((one) => toEntry(one, now));
 }
 
@@ -90,6 +88,10 @@ export function statusText(status: Observed["status"], now: number): string {
   switch (status.status) {
     case "running":
       return `Up ${duration(now - Date.parse(status.startedAt))}`;
+    case "paused":
+      return "Paused";
+    case "restarting":
+      return "Restarting";
     case "stopping":
       return "Stopping";
     case "exited":

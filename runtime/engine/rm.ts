@@ -2,7 +2,7 @@
 
 import { close } from "../../ffi/file.ts";
 import { takeContainerLock } from "../container/folder.ts";
-import { isHeld, lockPath, observeContainers } from "../container/state.ts";
+import { isHeld, isLive, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { setContainerRemoving } from "../state/containers.ts";
 import { recordContainerEvent } from "../state/events.ts";
@@ -38,14 +38,18 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   }
   const [observed] = await observeContainers(db, engine.folders.containers, [row]);
   const status = observed?.status.status;
-  const isRunning = status === "running" || status === "stopping";
+  const isRunning = status !== undefined && isLive(status);
   if (isRunning) {
     if (!options.force) {
       throw new ConflictError(
-        `remove container "${text}": it is running - running containers cannot be removed without force`,
+        `remove container "${text}": it is ${status} - ${
+          status === "paused" ? "running or paused" : "running"
+        } containers cannot be removed without force`,
       );
     }
-    await killAndWait(engine, row.id, options.timeoutSeconds ?? 0);
+    const killed = killAndWait(engine, row.id, options.timeoutSeconds ?? 0);
+    if (status === "paused") (await import("./pause.ts")).letRun(engine, row.id);
+    await killed;
   } else if (options.force && isHeld(engine.containerDir(row.id))) {
     // a monitor that waits for a client of a command that was killed
     await killAndWait(engine, row.id, 0);

@@ -1,6 +1,7 @@
 /** `stop`: asks a container to end, and kills it after a while. */
 
 import { ConflictError, NotFoundError } from "../errors.ts";
+import { isLive } from "../container/state.ts";
 import { stopAndWait } from "../monitor/client.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
@@ -12,6 +13,8 @@ export interface StopOptions {
   timeoutSeconds?: number;
   /** No error where there is no such container. */
   ignore?: boolean;
+  /** @internal A container of `--rm` stays: it is to be started again. */
+  keep?: boolean;
   signal?: AbortSignal;
 }
 
@@ -29,10 +32,18 @@ export async function stop(
     throw error;
   }
   const { row, status: { status } } = observed;
-  if (status !== "running" && status !== "stopping") return row.id;
-  const { timeoutSeconds } = options;
+  if (!isLive(status)) return row.id;
+  const { timeoutSeconds, keep } = options;
+  const ended = stopAndWait(
+    monitorSocketPath(engine.folders, row.id),
+    { timeoutSeconds, keep },
+    options.signal,
+  );
+  ended.catch(() => {}); // heard below
   try {
-    await stopAndWait(monitorSocketPath(engine.folders, row.id), { timeoutSeconds }, options.signal);
+    // it can obey only when it runs
+    if (status === "paused") (await import("./pause.ts")).letRun(engine, row.id);
+    await ended;
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error; // it has ended meanwhile
   }

@@ -23,7 +23,7 @@ export async function wait(engine: Engine, text: string, options: WaitOptions = 
     const { status, exitCode } = observed.status;
     if (status === "exited" && (wanted.size === 0 || wanted.has("exited"))) return exitCode;
     if (wanted.has(status)) return -1;
-    if (status === "running" && (wanted.size === 0 || wanted.has("exited"))) {
+    if ((status === "running" || status === "paused") && (wanted.size === 0 || wanted.has("exited"))) {
       const code = await exitCodeOfRunning(engine, first.row.id, options.signal);
       if (code !== undefined) return code;
     }

@@ -146,7 +146,7 @@ export async function waitForExit(socketPath: string, signal?: AbortSignal): Pro
 /** Asks the program to stop, and waits for its end. */
 export async function stopAndWait(
   socketPath: string,
-  options: { signal?: number; timeoutSeconds?: number },
+  options: { signal?: number; timeoutSeconds?: number; keep?: boolean },
   signal?: AbortSignal,
 ): Promise<ExitRecord> {
   using connection = await MonitorConnection.open(socketPath, { op: "stop", ...options }, signal);

@@ -93,6 +93,7 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
       };
       ignoreMissing(() => writeState(plan.sessionDir, state!));
     },
+    onStopAsked: () => {},
     onStopping: () => {},
     onEnd: (record: ExitRecord) => {
       ignoreMissing(() => writeExit(plan.sessionDir, record));

@@ -111,6 +111,8 @@ class ContainerMonitor {
   readonly #socket: SocketFile;
   #state: StateRecord | undefined;
   #process: SessionProcess | undefined;
+  /** It is to be started again, though it is `--rm`. */
+  #keepsFiles = false;
 
   constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready">) {
     this.#plan = plan;
@@ -181,6 +183,7 @@ class ContainerMonitor {
         this.#writeState("running", startedAt);
         this.#recordEvents({ action: "init" }, { action: "start" });
       },
+      onStopAsked: (keep) => this.#keepsFiles ||= keep,
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
       onEnd: (record) => this.#end(record),
       onLinger: () => this.#unmountRootfs(),
@@ -206,7 +209,7 @@ class ContainerMonitor {
     writeExit(plan.containerDir, record);
     this.#socket.remove();
     if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
-    if (plan.autoRemove) {
+    if (plan.autoRemove && !this.#keepsFiles) {
       this.#unmountRootfs();
       for (const folder of [plan.containerDir, ...plan.removeWith.filter(isUnshared)]) removeFolder(folder);
       this.#recordEvents({ action: "remove" });

@@ -58,7 +58,8 @@ export type Hello =
     | { op: "start" }
     | { op: "wait" }
     | { op: "signal"; signal: number }
-    | { op: "stop"; signal?: number; timeoutSeconds?: number }
+    /** `keep`: a container of `--rm` stays, since it is to be started again. */
+    | { op: "stop"; signal?: number; timeoutSeconds?: number; keep?: boolean }
     | { op: "resize"; size: WindowSize }
     | { op: "status" }
   );
@@ -159,6 +160,7 @@ export function parseHello(payload: Uint8Array): Hello {
         op,
         ...(value.signal === undefined ? {} : { signal: parseSignal(value.signal) }),
         ...(value.timeoutSeconds === undefined ? {} : { timeoutSeconds: parseTimeout(value.timeoutSeconds) }),
+        ...(value.keep === true ? { keep: true } : {}),
       };
     case "resize":
       return { version, op, size: parseWindowSize(value.size) };

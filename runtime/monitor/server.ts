@@ -34,7 +34,7 @@ export interface Control {
   status(): Record<string, unknown>;
   start(): void;
   signal(signal: number): void;
-  stop(signal?: number, timeoutSeconds?: number): void;
+  stop(signal?: number, timeoutSeconds?: number, keep?: boolean): void;
   resize(size: WindowSize): void;
   /** `bytes` is free again when this returns. */
   writeStdin(bytes: Uint8Array): void;
@@ -245,7 +245,7 @@ export class Server {
       case "start":
         return this.control.start();
       case "stop":
-        this.control.stop(hello.signal, hello.timeoutSeconds);
+        this.control.stop(hello.signal, hello.timeoutSeconds, hello.keep);
         return this.#send(client, encodeJsonFrame(FRAME.OK, answer));
       case "signal":
         this.control.signal(hello.signal);

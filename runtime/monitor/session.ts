@@ -66,7 +66,9 @@ export interface SessionOptions {
   describe(): Record<string, unknown>;
   /** execve has worked. */
   onRunning(startedAt: string): void;
-  /** Somebody asked it to stop. */
+  /** Somebody asks it to stop, perhaps once more; `keep`: its files are still needed. */
+  onStopAsked(keep: boolean): void;
+  /** It was asked to stop. */
   onStopping(): void;
   /** It is over and all output is logged; clients are told after this. */
   onEnd(record: ExitRecord): void;
@@ -175,8 +177,10 @@ export class Session implements Control {
   stop(
     signal: number = this.#options.stop.signal,
     timeoutSeconds: number = this.#options.stop.timeoutSeconds,
+    keep = false,
   ): void {
     if (this.#exitCode !== undefined) return;
+    this.#options.onStopAsked(keep);
     // Before execve there is nobody to handle a signal.
     this.signal(this.#startedAt === "" ? SIGKILL : signal);
     if (!this.#isStopping) this.#options.onStopping();

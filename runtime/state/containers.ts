@@ -54,6 +54,10 @@ export function setContainerState(db: Database, id: string, state: RecordedState
   return db.run("UPDATE containers SET state = ? WHERE id = ?", state, id) > 0;
 }
 
+export function setContainerName(db: Database, id: string, name: string): boolean {
+  return db.run("UPDATE containers SET name = ? WHERE id = ?", name, id) > 0;
+}
+
 /** From here on any command may finish the removal; with volumes it is finished like that of `--rm`. */
 export function setContainerRemoving(db: Database, id: string, withVolumes: boolean): void {
   const sql = "UPDATE containers SET state = 'removing', auto_remove = auto_remove OR ? WHERE id = ?";

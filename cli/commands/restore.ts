@@ -1,0 +1,3 @@
+/** @see podman-container-restore(1) */
+
+export { restore as command } from "./checkpoint.ts";

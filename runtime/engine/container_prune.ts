@@ -1,0 +1,21 @@
+/** `container prune`: removes what does not run. */
+
+import { ConflictError } from "../errors.ts";
+import type { Engine } from "./engine.ts";
+import type { ContainerListEntry } from "./ps.ts";
+import { rm } from "./rm.ts";
+
+/** Gives the ids of those that were removed, among `candidates`; who was started meanwhile stays. */
+export async function* pruneContainers(
+  engine: Engine,
+  candidates: readonly Pick<ContainerListEntry, "Id" | "State">[],
+): AsyncGenerator<string> {
+  for (const { Id, State } of candidates) {
+    if (State !== "exited" && State !== "created") continue;
+    try {
+      if (await rm(engine, Id, { ignore: true })) yield Id;
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+    }
+  }
+}

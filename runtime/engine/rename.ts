@@ -1,0 +1,30 @@
+/** `rename`: gives a container another name. */
+
+import { ConflictError, NotFoundError } from "../errors.ts";
+import { findContainerByName, setContainerName } from "../state/containers.ts";
+import { recordContainerEvent } from "../state/events.ts";
+import { checkName } from "../state/ids.ts";
+import { loadConfig, observe } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+
+/** Returns the id. The name is the row's; the config follows, so that the next start tells it to the monitor. */
+export async function rename(engine: Engine, text: string, name: string): Promise<string> {
+  checkName("container", name);
+  const { row } = await observe(engine, text);
+  const db = await engine.database();
+  await db.transaction(() => {
+    const taken = findContainerByName(db, name);
+    if (taken && taken.id !== row.id) {
+      throw new ConflictError(
+        `rename container "${text}": the container name "${name}" is already in use by ${taken.id}`,
+      );
+    }
+    if (!setContainerName(db, row.id, name)) throw new NotFoundError("container", text);
+  });
+  const dir = engine.containerDir(row.id);
+  const config = loadConfig(engine, row.id);
+  Deno.writeTextFileSync(`${dir}/config.json.tmp`, JSON.stringify({ ...config, name }), { mode: 0o600 });
+  Deno.renameSync(`${dir}/config.json.tmp`, `${dir}/config.json`);
+  recordContainerEvent(engine.folders, { ...row, name }, "rename");
+  return row.id;
+}
