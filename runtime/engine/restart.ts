@@ -1,7 +1,10 @@
 /** `restart`: stops a container where it runs, and starts it again. */
 
+import { AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { ENOENT, isErrno } from "../../ffi/errno.ts";
 import { isLive } from "../container/state.ts";
 import { recordContainerEvent } from "../state/events.ts";
+import { removeTree } from "../storage/remove_tree.ts";
 import { observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { start } from "./start.ts";
@@ -29,8 +32,8 @@ function allowMount(containerDir: string): void {
   const work = `${containerDir}/work/work`;
   try {
     Deno.chmodSync(work, 0o700);
-    Deno.removeSync(`${work}/incompat`, { recursive: true });
+    removeTree(AT_FDCWD, `${work}/incompat`);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.NotFound) && !isErrno(error, ENOENT)) throw error;
   }
 }
