@@ -16,6 +16,7 @@ import type { Digest } from "../spec/digest.ts";
 import { MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { findImage, listLayers } from "../state/images.ts";
+import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
 import { writeBlob } from "../storage/blobs.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
@@ -48,7 +49,11 @@ export async function load(
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   using source = await openImageSource(engine.folders, input, options);
   const loaded: LoadedImage[] = [];
-  for (const image of await readArchivedImages(source)) loaded.push(await store(engine, image, options));
+  for (const image of await readArchivedImages(source)) {
+    const one = await store(engine, image, options);
+    recordEvent(engine.folders, { type: "image", action: "loadfromarchive", id: one.id, name: source.name });
+    loaded.push(one);
+  }
   return loaded;
 }
 

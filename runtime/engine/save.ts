@@ -13,11 +13,12 @@ import { writeFolder, writeTar } from "../image/archive/write_files.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 import { findStoredImage, getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
-import type { Digest } from "../spec/digest.ts";
+import { type Digest, digestHex } from "../spec/digest.ts";
 import { type Descriptor, DOCUMENT_LIMITS } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import type { Database } from "../state/db.ts";
 import { type ImageRow, listLayers } from "../state/images.ts";
+import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
 import { blobPath, hasBlob, readBlob } from "../storage/blobs.ts";
 import { warmUp } from "../storage/extract_task.ts";
@@ -54,6 +55,19 @@ export async function save(engine: Engine, words: readonly string[], options: Sa
   const { format = "docker-archive" } = options;
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   const images = await chooseImages(engine, words, options.allAreImages ?? false);
+  await saveImages(engine, format, images, options);
+  const name = typeof options.output === "string" ? options.output : "stdout";
+  for (const { configDigest } of images) {
+    recordEvent(engine.folders, { type: "image", action: "save", id: digestHex(configDigest), name });
+  }
+}
+
+async function saveImages(
+  engine: Engine,
+  format: SaveFormat,
+  images: SavedImage[],
+  options: SaveOptions,
+): Promise<void> {
   if (format === "docker-dir" && images.length > 1) {
     throw new InvalidArgumentError("save images: a docker-dir holds one image");
   }

@@ -35,6 +35,8 @@ export function writeTar(folders: Folders, files: readonly SavedFile[], out: num
   widenPipe(out);
   const progress = counter(report);
   const writer = new TarWriter((bytes) => writeAll(out, bytes as Uint8Array<ArrayBuffer>));
+  // an unprivileged skopeo unpacks layouts, and would give folders that are only implied to root
+  for (const name of foldersOf(files)) writer.header({ name: `${name}/`, type: "directory", mode: 0o755 });
   for (const file of files) {
     using content = openContent(folders, file);
     writer.header({ name: file.name, type: "file", mode: 0o444, size: content.size });
@@ -54,12 +56,9 @@ export function writeFolder(
   report: Report,
 ): void {
   const progress = counter(report);
-  const made = new Set<string>();
+  for (const name of foldersOf(files)) Deno.mkdirSync(`${folder}/${name}`, { recursive: true });
   for (const file of files) {
     const path = `${folder}/${file.name}`;
-    const parent = path.slice(0, path.lastIndexOf("/"));
-    if (!made.has(parent)) Deno.mkdirSync(parent, { recursive: true });
-    made.add(parent);
     using content = openContent(folders, file);
     const temporary = `${path}.${crypto.randomUUID()}`;
     const out = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644);
@@ -76,6 +75,17 @@ export function writeFolder(
       close(out);
     }
   }
+}
+
+/** `blobs`, `blobs/sha256`: what the names lie in, from the top. */
+function foldersOf(files: readonly SavedFile[]): string[] {
+  const folders = new Set<string>();
+  for (const { name } of files) {
+    for (let end = name.indexOf("/"); end !== -1; end = name.indexOf("/", end + 1)) {
+      folders.add(name.slice(0, end));
+    }
+  }
+  return [...folders];
 }
 
 /** The bytes of a file: how many, and each of them once, the digest checked at the end. */

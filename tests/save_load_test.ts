@@ -1,0 +1,345 @@
+/** Images out of the store and into it again, and the archives of other tools. */
+import { busyboxEntries, concat, makeImage, makeTar, sha256 } from "./images.ts";
+import { assertEquals, assertIncludes, assertMatch, type Host, hostTest } from "./harness.ts";
+import { writeLayout } from "./oci_layout.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const hex = (digest: string) => digest.slice("sha256:".length);
+
+/** Id and digest of the only image. */
+async function onlyImage(host: Host): Promise<{ id: string; digest: string; names: string[] }> {
+  const images = JSON.parse(await host.ok("images", "--format", "json"));
+  assertEquals(images.length, 1);
+  return { id: images[0].Id, digest: images[0].Digest, names: images[0].Names };
+}
+
+async function packed(
+  bytes: Uint8Array<ArrayBuffer>,
+  ...command: string[]
+): Promise<Uint8Array<ArrayBuffer>> {
+  const child = new Deno.Command(command[0]!, { args: command.slice(1), stdin: "piped", stdout: "piped" })
+    .spawn();
+  const writer = child.stdin.getWriter();
+  const [{ stdout }] = await Promise.all([child.output(), writer.write(bytes).then(() => writer.close())]);
+  return stdout;
+}
+
+hostTest("what is saved is read by skopeo and loads as the same image", {
+  needs: ["registry", "busybox", "skopeo"],
+  timeoutMs: 180_000,
+}, async (host) => {
+  const reference = await host.image();
+  await host.ok("pull", "-q", reference);
+  const before = await onlyImage(host);
+  const transports = {
+    "docker-archive": "docker-archive",
+    "oci-archive": "oci-archive",
+    "oci-dir": "oci",
+    "docker-dir": "dir",
+  };
+  for (const [format, transport] of Object.entries(transports)) {
+    const path = `${host.home}/${format}`;
+    assertEquals(await host.ok("save", "-q", "--format", format, "-o", path, reference), "");
+    const looked = await host.program(["skopeo", "inspect", `${transport}:${path}`]);
+    assertEquals(looked.code, 0, looked.stderr);
+    if (transport.startsWith("oci")) assertEquals(JSON.parse(looked.stdout).Digest, before.digest);
+    // a copy reads every blob and compares its digest
+    const copied = await host.program(["skopeo", "copy", "-q", `${transport}:${path}`, `dir:${path}.copy`]);
+    assertEquals(copied.code, 0, copied.stderr);
+
+    await host.ok("rmi", "-f", before.id);
+    const name = format.endsWith("archive") || format === "oci-dir" ? reference : `localhost${path}:latest`;
+    assertEquals(await host.ok("load", "-q", "-i", path), `Loaded image: ${name}`);
+    const after = await onlyImage(host);
+    assertEquals([after.id, after.names], [before.id, [name]]);
+    if (transport.startsWith("oci")) assertEquals(after.digest, before.digest);
+    const ran = await host.run("--rm", before.id, "echo", format);
+    assertEquals(ran.stdout, `${format}\n`);
+    await host.ok("rmi", before.id);
+    await host.ok("pull", "-q", reference);
+  }
+  // saved again from what was loaded: byte for byte the same archive
+  const first = `${host.home}/docker-archive`;
+  await host.ok("rmi", before.id);
+  await host.ok("load", "-q", "-i", first);
+  await host.ok("save", "-q", "-o", `${host.home}/again`, reference);
+  assertEquals(
+    await sha256(await Deno.readFile(`${host.home}/again`)),
+    await sha256(await Deno.readFile(first)),
+  );
+  // …and by way of a layout, whose manifest has another dialect than the loaded one
+  await host.ok("save", "-q", "--format", "oci-archive", "-o", `${host.home}/other`, before.id);
+  const looked = await host.program(["skopeo", "inspect", "--raw", `oci-archive:${host.home}/other`]);
+  assertIncludes(looked.stdout, "application/vnd.oci.image.layer.v1.tar");
+  // packed layers where they are asked for
+  await host.ok("save", "-q", "--compress", "--format", "docker-dir", "-o", `${host.home}/small`, before.id);
+  const { layers } = JSON.parse(await Deno.readTextFile(`${host.home}/small/manifest.json`));
+  assertEquals(layers.map(({ mediaType }: { mediaType: string }) => mediaType), [
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+  ]);
+  const copied = await host.program([
+    "skopeo",
+    "copy",
+    "-q",
+    `dir:${host.home}/small`,
+    `dir:${host.home}/smaller`,
+  ]);
+  assertEquals(copied.code, 0, copied.stderr);
+});
+
+hostTest("save writes several images and names to files and pipes", {
+  needs: ["busybox"],
+}, async (host) => {
+  const make = async (name: string, text: string) => {
+    const layers = [{ entries: busyboxEntries() }, { entries: [{ path: "who", content: text }] }];
+    await writeLayout(
+      `${host.folder}/${name}`,
+      await makeImage({ layers, config: { Cmd: ["cat", "/who"] } }),
+    );
+    await host.ok("load", "-q", "-i", `${host.folder}/${name}`);
+    await host.ok("tag", `localhost${host.folder}/${name}`, `${name}:1`);
+    await host.ok("rmi", `localhost${host.folder}/${name}`);
+  };
+  await make("web", "the web\n");
+  await make("db", "the db\n");
+  const moved = await host.sh(
+    "set -e; $SKIFF save -q web:1 db:1 also:2 | gzip > all.tar.gz; $SKIFF rmi -a >&2; $SKIFF load -q < all.tar.gz",
+  );
+  assertEquals(moved.code, 0, moved.stderr);
+  assertEquals(moved.stdout.split("\n"), [
+    "Loaded image: localhost/web:1",
+    "Loaded image: localhost/also:2",
+    "Loaded image: localhost/db:1",
+    "",
+  ]);
+  assertEquals((await host.run("--rm", "db:1")).stdout, "the db\n");
+  // both share the busybox layer, which is in the archive once
+  const list = await host.sh(
+    "$SKIFF save -q -m -o both.tar web:1 also:2 db:1 && tar tf both.tar && tar xOf both.tar manifest.json",
+  );
+  assertEquals(
+    list.stdout.split("\n").filter((line) => line.endsWith(".tar")).length,
+    3,
+    list.stdout + list.stderr,
+  );
+  const manifest = JSON.parse(list.stdout.slice(list.stdout.indexOf("[{")));
+  assertEquals(manifest.map(({ RepoTags }: { RepoTags: string[] }) => RepoTags), [
+    ["localhost/web:1", "localhost/also:2"],
+    ["localhost/db:1"],
+  ]);
+  // a layout takes one image after the other
+  for (const name of ["web:1", "db:1", "web:1"]) {
+    await host.ok("save", "-q", "--format", "oci-dir", "-o", `${host.home}/layout`, name);
+  }
+  await host.ok("rmi", "-a");
+  assertEquals((await host.ok("load", "-q", "-i", `${host.home}/layout`)).split("\n").toSorted(), [
+    "Loaded image: localhost/db:1",
+    "Loaded image: localhost/web:1",
+  ]);
+
+  const refused = async (words: string[], message: string) => {
+    const { code, stdout, stderr } = await host.skiff(["save", ...words]);
+    assertEquals([code, stdout, stderr.split("\n")[0]], [125, "", `Error: ${message}`]);
+  };
+  await refused([], "need at least 1 argument");
+  await refused(["nope"], "nope: image not known");
+  await refused(["-m", "web:1", "nope", "-o", "x"], "nope: image not known");
+  await refused(
+    ["--format", "foo", "web:1"],
+    "format value must be one of oci-dir oci-archive docker-dir docker-archive",
+  );
+  await refused(["--compress", "web:1"], "--compress can only be set when --format is 'docker-dir'");
+  await refused(
+    ["--format", "oci-dir", "web:1"],
+    "--output is needed with --format oci-dir, which is a folder",
+  );
+  await refused(["-o", "/nope/x", "web:1"], 'save to "/nope/x": No such file or directory');
+  await refused(
+    ["--format", "oci-dir", "-o", host.home, "web:1"],
+    `save to "${host.home}": the folder is not empty and no oci-dir`,
+  );
+  await refused(["host"], 'save image "host": it is built in, made of this machine\'s own folders');
+  const terminal = host.pty(["save", "web:1"]);
+  await terminal.expect("refusing to save to terminal. Use -o flag or redirect");
+  assertEquals(await terminal.wait(), 125);
+
+  // what has rotted is noticed, and the archive that was there stays
+  await host.ok("save", "-q", "-o", `${host.home}/web.tar`, "web:1");
+  const archive = await sha256(await Deno.readFile(`${host.home}/web.tar`));
+  const { Digest } = JSON.parse(await host.ok("image", "inspect", "web:1"))[0];
+  const stored = JSON.parse(await Deno.readTextFile(`${host.data}/blobs/sha256/${hex(Digest)}`));
+  const blob = `${host.data}/blobs/sha256/${hex(stored.layers[0].digest)}`;
+  const bytes = await Deno.readFile(blob);
+  bytes[bytes.length >> 1]! ^= 1;
+  await Deno.writeFile(blob, bytes);
+  const rotten = await host.skiff(["save", "-q", "-o", `${host.home}/web.tar`, "web:1"]);
+  assertEquals(rotten.code, 125);
+  assertMatch(rotten.stderr, /^Error: save blob sha256:\S+: its content was changed: /);
+  assertEquals(await sha256(await Deno.readFile(`${host.home}/web.tar`)), archive);
+  assertEquals([...Deno.readDirSync(host.home)].filter(({ name }) => name.startsWith("web.tar")).length, 1);
+});
+
+hostTest("load reads what other tools write", { needs: ["busybox", "zstd"] }, async (host) => {
+  const base = makeTar(busyboxEntries());
+  const top = makeTar([{ path: "who", content: "someone\n" }]);
+  const diffIds = [await sha256(base), await sha256(top)];
+  const config = encode(JSON.stringify({
+    architecture: Deno.build.arch === "x86_64" ? "amd64" : "arm64",
+    os: "linux",
+    config: { Cmd: ["cat", "/who"] },
+    rootfs: { type: "layers", diff_ids: diffIds },
+  }));
+  const id = hex(await sha256(config));
+  const loads = async (archive: Uint8Array<ArrayBuffer>, printed: string[], options: string[] = []) => {
+    await Deno.writeFile(`${host.home}/archive`, archive);
+    const output = await host.ok("load", "-q", ...options, "-i", `${host.home}/archive`);
+    assertEquals(output.split("\n"), printed.map((name) => `Loaded image: ${name}`));
+    assertEquals((await onlyImage(host)).id, id);
+    assertEquals((await host.run("--rm", id)).stdout, "someone\n");
+    await host.ok("rmi", "-f", id);
+    assertEquals([...Deno.readDirSync(`${host.data}/blobs/sha256`)].length, 0);
+    assertEquals([...Deno.readDirSync(`${host.data}/blobs/partial`)].length, 0);
+  };
+  const manifest = (RepoTags: string[] | null, Layers: string[], Config = `${id}.json`) => ({
+    path: "manifest.json",
+    content: JSON.stringify([{ Config, RepoTags, Layers }]),
+  });
+
+  // docker before 25: folders by legacy ids, a layer that is a link to another's
+  const legacy = makeTar([
+    { path: "aaa/" },
+    { path: "aaa/VERSION", content: "1.0" },
+    { path: "aaa/json", content: "{}" },
+    { path: "aaa/layer.tar", content: base },
+    { path: "bbb/layer.tar", link: "../ccc/layer.tar" },
+    { path: "ccc/layer.tar", content: top },
+    { path: `${id}.json`, content: config },
+    { path: "repositories", content: "{}" },
+    manifest(["someone:1", "quay.io/some/one:2"], ["aaa/layer.tar", "bbb/layer.tar"]),
+  ]);
+  const names = ["docker.io/library/someone:1", "quay.io/some/one:2"];
+  await loads(legacy, names);
+  await loads(await packed(legacy, "gzip", "-1nc"), names);
+  await loads(await packed(legacy, "zstd", "-1qc"), names);
+  // bazel, jib and ko pack the layers, and name nothing after what is in it
+  await loads(
+    makeTar([
+      manifest(null, ["0.tar.gz", "1.tar.zst"], "config"),
+      { path: "config", content: config },
+      { path: "0.tar.gz", content: await packed(base, "gzip", "-1nc") },
+      { path: "./1.tar.zst", content: await packed(top, "zstd", "-1qc") },
+    ]),
+    [`sha256:${id}`],
+  );
+  // docker from 25 on: a layout, and beside it a manifest.json with the same blobs
+  const blob = (digest: string, content: Uint8Array) => ({ path: `blobs/sha256/${hex(digest)}`, content });
+  const ociManifest = encode(JSON.stringify({
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config: {
+      mediaType: "application/vnd.oci.image.config.v1+json",
+      digest: `sha256:${id}`,
+      size: config.length,
+    },
+    layers: [base, top].map((tar, at) => ({
+      mediaType: "application/vnd.oci.image.layer.v1.tar",
+      digest: diffIds[at],
+      size: tar.length,
+    })),
+  }));
+  const ociDigest = await sha256(ociManifest);
+  const descriptor = {
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    digest: ociDigest,
+    size: ociManifest.length,
+  };
+  const both = makeTar([
+    blob(diffIds[0]!, base),
+    blob(diffIds[1]!, top),
+    blob(`sha256:${id}`, config),
+    blob(ociDigest, ociManifest),
+    {
+      path: "index.json",
+      content: JSON.stringify({
+        schemaVersion: 2,
+        manifests: [{
+          ...descriptor,
+          annotations: {
+            "io.containerd.image.name": "docker.io/library/someone:1",
+            "org.opencontainers.image.ref.name": "1",
+          },
+        }],
+      }),
+    },
+    manifest(["someone:1"], diffIds.map((digest) => `blobs/sha256/${hex(digest)}`), `blobs/sha256/${id}`),
+    { path: "oci-layout", content: '{"imageLayoutVersion":"1.0.0"}' },
+  ]);
+  await loads(both, ["docker.io/library/someone:1"]);
+
+  // an index of platforms, and buildkit's attestation beside it
+  const index = encode(JSON.stringify({
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.index.v1+json",
+    manifests: [
+      { ...descriptor, digest: `sha256:${"0".repeat(64)}`, platform: { os: "linux", architecture: "s390x" } },
+      {
+        ...descriptor,
+        platform: { os: "linux", architecture: JSON.parse(new TextDecoder().decode(config)).architecture },
+      },
+      {
+        ...descriptor,
+        digest: `sha256:${"1".repeat(64)}`,
+        platform: { os: "unknown", architecture: "unknown" },
+        annotations: { "vnd.docker.reference.type": "attestation-manifest" },
+      },
+    ],
+  }));
+  const platforms = makeTar([
+    { path: "oci-layout", content: '{"imageLayoutVersion":"1.0.0"}' },
+    {
+      path: "index.json",
+      content: JSON.stringify({
+        schemaVersion: 2,
+        manifests: [{
+          mediaType: "application/vnd.oci.image.index.v1+json",
+          digest: await sha256(index),
+          size: index.length,
+          annotations: { "org.opencontainers.image.ref.name": "latest" },
+        }],
+      }),
+    },
+    blob(await sha256(index), index),
+    blob(ociDigest, ociManifest),
+    blob(`sha256:${id}`, config),
+    blob(diffIds[0]!, base),
+    blob(diffIds[1]!, top),
+  ]);
+  await loads(platforms, ["localhost/latest:latest"]);
+  // from a pipe, in the order of a stream
+  await Deno.writeFile(`${host.home}/archive`, platforms);
+  const piped = await host.sh("cat archive | $SKIFF load");
+  assertEquals([piped.code, piped.stdout], [0, "Loaded image: localhost/latest:latest\n"], piped.stderr);
+  // the same image again, its layers packed in another way, is not stored twice
+  const { digest } = await onlyImage(host);
+  await Deno.writeFile(`${host.home}/archive`, legacy);
+  await host.ok("load", "-i", `${host.home}/archive`);
+  assertEquals((await onlyImage(host)).digest, digest);
+  assertEquals((await onlyImage(host)).names.length, 3);
+
+  const refused = async (archive: Uint8Array, message: RegExp) => {
+    await Deno.writeFile(`${host.home}/archive`, archive);
+    const { code, stderr } = await host.skiff(["load", "-i", `${host.home}/archive`]);
+    assertEquals(code, 125);
+    assertMatch(stderr, message);
+  };
+  await refused(base, /payload does not match any of the supported image formats: it has neither/);
+  await refused(encode("no tar at all"), /payload does not match .*: truncated archive/);
+  await refused(await packed(legacy, "xz", "-0c"), /it is packed with xz, which cannot be read here\n/);
+  await refused(legacy.slice(0, 5000), /payload does not match .*: truncated archive/);
+  await refused(concat([legacy, encode("x")]), /data after the end of the archive/);
+  const missing = await host.skiff(["load", "-i", "/nope"]);
+  assertEquals([missing.code, missing.stderr], [125, 'Error: load "/nope": no such file or directory\n']);
+  const terminal = host.pty(["load"]);
+  await terminal.expect("cannot read from terminal, use command-line redirection");
+  assertEquals(await terminal.wait(), 125);
+});
