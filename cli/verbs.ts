@@ -72,6 +72,11 @@ const info: Verb = {
   summary: "Display information about the engine and this machine",
   load: () => import("./commands/info.ts"),
 };
+const doctor: Verb = {
+  name: "doctor",
+  summary: "Check this machine, and name the remedies",
+  load: () => import("./commands/doctor.ts"),
+};
 const version: Verb = {
   name: "version",
   summary: "Display the version of skiff",
@@ -250,6 +255,7 @@ export const VERBS: readonly Verb[] = [
   completion,
   cp,
   create,
+  doctor,
   events,
   exec,
   exportVerb,
