@@ -1,5 +1,6 @@
 /** The command line: parse, dispatch, render the error. The only exit of the program. */
 
+import { foldCodeCacheLogs, isCodeCacheLogLong } from "./code_cache.ts";
 import { dispatch } from "./dispatch.ts";
 import { coloured } from "./output/colour.ts";
 import { printError } from "./output/print.ts";
@@ -56,4 +57,8 @@ globalThis.addEventListener("unhandledrejection", (event) => {
   Deno.exit(fail(event.reason));
 });
 
-Deno.exit(await main(Deno.args));
+// no top-level await: the built file is a classic script
+void main(Deno.args).then(async (code) => {
+  if (takeLaunch().form === "packed" && isCodeCacheLogLong()) await foldCodeCacheLogs();
+  Deno.exit(code);
+});

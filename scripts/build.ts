@@ -7,6 +7,7 @@
  * Two builds of the same source give the same bytes.
  */
 import * as esbuild from "esbuild";
+import { makeClassicScripts } from "./classic_scripts.ts";
 import { type Group, mergeChunks } from "./merge_chunks.ts";
 
 interface Options {
@@ -109,7 +110,7 @@ const HOT_GROUPS: Group[] = [
 ];
 
 /** Bundles the program into `folder`/bundle and returns its file names, sorted. */
-async function bundle(folder: string, options: Options): Promise<string[]> {
+async function bundle(folder: string, options: Options, asScripts: boolean): Promise<string[]> {
   const packages = await linkPackages();
   const result = await esbuild.build({
     entryPoints: { main: options.entry },
@@ -127,7 +128,8 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     minify: !options.dev,
     keepNames: false,
     chunkNames: "[name]-[hash]",
-    define: { "globalThis.SKIFF_BUNDLED": "true" },
+    // Only the program that runs from its sources asks where it lies, and a classic script cannot.
+    define: { "import.meta.url": '"file:///"' },
     // One character beyond Latin-1 would make V8 keep the whole chunk with two bytes a character.
     charset: "ascii",
     legalComments: "none",
@@ -135,14 +137,16 @@ async function bundle(folder: string, options: Options): Promise<string[]> {
     metafile: true,
     absWorkingDir: root,
   });
-  const names = await mergeChunks(
-    `${folder}/bundle`,
-    result.metafile,
-    options.entry.endsWith("/cli/main.ts") ? HOT_GROUPS : [],
-  );
+  const groups = options.entry.endsWith("/cli/main.ts") ? HOT_GROUPS : [];
+  const names = await mergeChunks(`${folder}/bundle`, result.metafile, groups);
   await esbuild.stop();
+  if (asScripts && groups.length > 0) {
+    names.push(
+      ...await makeClassicScripts(`${folder}/bundle`, ["main.js", ...groups.map(({ name }) => name)]),
+    );
+  }
   for (const name of names) hideDynamicImports(`${folder}/bundle/${name}`);
-  return names;
+  return names.sort();
 }
 
 /** One member of a ustar archive; only what two builds have in common goes into its header. */
@@ -298,12 +302,11 @@ if (import.meta.main) {
   const options = parseOptions(Deno.args);
   const folder = await Deno.makeTempDir({ prefix: "skiff-build-" });
   try {
-    const names = await bundle(folder, options);
     const wantsCompiled = options.form === "compiled" ||
       (options.form === "auto" && await hasCompileRuntime());
-    if (!wantsCompiled || !(await compile(folder, names, options))) {
+    if (!wantsCompiled || !(await compile(folder, await bundle(folder, options, false), options))) {
       if (options.form === "compiled") fail("deno compile is not possible here");
-      await pack(folder, names, options);
+      await pack(folder, await bundle(folder, options, true), options);
     }
   } finally {
     await Deno.remove(folder, { recursive: true });
