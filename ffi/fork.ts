@@ -46,12 +46,6 @@ function findKernelPages(maps: string): KernelPages {
 export function prepareFork(): void {
   openFamilies("errno", "fork", "file", "memory");
   kernelPages ??= findKernelPages(Deno.readTextFileSync("/proc/self/maps"));
-  loadRuntimeParts();
-}
-
-/** Deno loads some of its own parts at their first use, which must not be in a child. */
-function loadRuntimeParts(): void {
-  atob("");
 }
 
 /**
@@ -60,8 +54,10 @@ function loadRuntimeParts(): void {
  * @throws {SyscallError} EAGAIN where the user's process limit is reached
  */
 export function fork(): number {
+  const maps = isSealed ? "" : Deno.readTextFileSync("/proc/self/maps");
+  if (maps !== "") kernelPages ??= findKernelPages(maps);
   prepareFork();
-  const files = isSealed ? undefined : findRuntimeFiles(Deno.readTextFileSync("/proc/self/maps"));
+  const files = isSealed ? undefined : findRuntimeFiles(maps);
   const { start, end, rest } = kernelPages!;
   const symbols = libc("fork");
   // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.

@@ -11,7 +11,7 @@
 import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/socket.ts";
 import { close, pipe2, readAsync } from "../../ffi/file.ts";
-import { forkChild, prepareFork } from "../../ffi/fork.ts";
+import { forkChild } from "../../ffi/fork.ts";
 import { listenUnix } from "../../ffi/socket.ts";
 import { SkiffError } from "../errors.ts";
 import type { ReadyMessage } from "../monitor/records.ts";
@@ -37,10 +37,7 @@ export function forkListener(
   inherited: number[],
   child: (fds: Listener) => never,
 ): ForkedMonitor {
-  return withListener(socketPath, inherited, (fds) => {
-    prepareFork();
-    return forkChild(() => child(fds));
-  });
+  return withListener(socketPath, inherited, (fds) => forkChild(() => child(fds)));
 }
 
 /** Binds the socket and makes the pipe for a child whose pid `give` returns; `inherited` is closed here as well. */

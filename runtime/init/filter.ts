@@ -8,6 +8,6 @@ export function decodeFilter(
   annex: Pick<InitAnnex, "seccompProgram" | "seccompFlags">,
 ): SeccompFilter | undefined {
   if (annex.seccompProgram === undefined) return undefined;
-  const program = Uint8Array.from(atob(annex.seccompProgram), (char) => char.charCodeAt(0));
+  const program = Uint8Array.fromBase64(annex.seccompProgram);
   return { program, flags: annex.seccompFlags ?? 0 };
 }

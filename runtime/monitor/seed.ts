@@ -14,7 +14,7 @@
 
 import { EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept, read, writeAll } from "../../ffi/file.ts";
-import { forkChild, prepareFork } from "../../ffi/fork.ts";
+import { forkChild } from "../../ffi/fork.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { _exit, setProcessName } from "../../ffi/process.ts";
 import { receiveWithFds, sendWithFds, socketpair } from "../../ffi/socket.ts";
@@ -64,7 +64,6 @@ export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: Moni
 }
 
 function forkSeed(): Seed {
-  prepareFork();
   openFamilies(
     "errno",
     "fork",

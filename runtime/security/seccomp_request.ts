@@ -21,11 +21,5 @@ export async function compileRequest(request: SeccompRequest): Promise<SeccompFi
     );
     spec = withFakeOwnership(spec, architectures);
   }
-  return { program: encodeBase64(compileSeccomp(spec, machine)), flags: seccompFlags(spec) };
-}
-
-function encodeBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
+  return { program: compileSeccomp(spec, machine).toBase64(), flags: seccompFlags(spec) };
 }

@@ -130,7 +130,7 @@ function decodeLibarchiveName(name: string): string {
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   try {
-    return bytesOf(atob(text));
+    return Uint8Array.fromBase64(text);
   } catch {
     throw new TarError("bad pax LIBARCHIVE.xattr value");
   }
