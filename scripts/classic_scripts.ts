@@ -40,27 +40,28 @@ function toScript(module: string, stem: string, stems: Set<string>): string {
     .replace(IMPORT, (_, list: string, other: string) => {
       if (!isKnown(other)) throw new Error(`${stem}.js is loaded at every start, and imports ${other}.js`);
       return list.trim() === ""
-        ? `load("${other}");`
-        : `const{${list.replace(/\s+as\s+/g, ":")}}=load("${other}");`;
+        ? `$load("${other}");`
+        : `const{${list.replace(/\s+as\s+/g, ":")}}=$load("${other}");`;
     })
     .replace(
       /\bimport\s*"\.\/([^"]+)\.js";?/g,
-      (whole, other: string) => isKnown(other) ? `load("${other}");` : whole,
+      (whole, other: string) => isKnown(other) ? `$load("${other}");` : whole,
     )
     .replace(
       DYNAMIC_IMPORT,
       (whole, other: string, name: string) =>
-        isKnown(other) ? `Promise.resolve(load("${other}").${name})` : whole,
+        isKnown(other) ? `Promise.resolve($load("${other}").${name})` : whole,
     )
     .replace(
       EXPORTS,
       (_, list: string) => `return{${exported(list).map(([own, name]) => `${name}:${own}`).join(",")}};`,
     );
-  const left = /\b(?:import\s*[{*"]|export\s*\{|import\.meta)/.exec(body);
+  const left = /(?<!["\w$.])(?:import\s*[{*"]|export\s*\{|import\.meta)/.exec(body);
   if (left) {
     throw new Error(`${stem}.js: ${body.slice(left.index, left.index + 80)}: has no form in a script`);
   }
-  return `(load=>{${body}})`;
+  // no name of the bundle: a source may well have a `load` of its own
+  return `($load=>{${body}})`;
 }
 
 /** The same exports for modules. */
