@@ -162,6 +162,16 @@ const unpause: Verb = {
   summary: "Unpause the processes in one or more containers",
   load: () => import("./commands/unpause.ts"),
 };
+const diff: Verb = {
+  name: "diff",
+  summary: "List what a container has changed of its image's files",
+  load: () => import("./commands/diff.ts"),
+};
+const importVerb: Verb = {
+  name: "import",
+  summary: "Import a tarball as an image",
+  load: () => import("./commands/import.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
@@ -186,6 +196,7 @@ const container: VerbGroup = {
       load: () => import("./commands/checkpoint.ts"),
     },
     create,
+    diff,
     exec,
     {
       name: "exists",
@@ -245,16 +256,28 @@ const image: VerbGroup = {
     { ...rmi, name: "rm", aliases: ["remove"] },
     save,
     tag,
+    importVerb,
   ],
 };
 
-const system: VerbGroup = { name: "system", summary: "Manage skiff", verbs: [events, info] };
+const system: VerbGroup = {
+  name: "system",
+  summary: "Manage skiff",
+  verbs: [
+    { name: "df", summary: "Show disk usage", load: () => import("./commands/system_df.ts") },
+    events,
+    info,
+    { name: "prune", summary: "Remove unused data", load: () => import("./commands/system_prune.ts") },
+    { name: "reset", summary: "Remove all data", load: () => import("./commands/system_reset.ts") },
+  ],
+};
 
 export const VERBS: readonly Verb[] = [
   attach,
   completion,
   cp,
   create,
+  diff,
   doctor,
   events,
   exec,
@@ -283,6 +306,7 @@ export const VERBS: readonly Verb[] = [
   unpause,
   version,
   wait,
+  importVerb,
 ];
 
 export const GROUPS: readonly VerbGroup[] = [container, image, system];

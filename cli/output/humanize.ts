@@ -2,15 +2,15 @@
 
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"];
 
-/** `5.01MB`: decimal units and three significant digits. */
-export function humanSize(bytes: number): string {
+/** `5.01MB`: decimal units and three significant digits, or as many as asked for. */
+export function humanSize(bytes: number, digits = 3): string {
   let value = bytes;
   let unit = 0;
   while (value >= 1000 && unit < UNITS.length - 1) {
     value /= 1000;
     unit++;
   }
-  return `${Number(value.toPrecision(3))}${UNITS[unit]}`;
+  return `${Number(value.toPrecision(digits))}${UNITS[unit]}`;
 }
 
 /** `5.01 MB`, as `podman images` writes it. */

@@ -139,6 +139,15 @@ export function listLayers(db: Database, imageId: string): ImageLayerRow[] {
   }));
 }
 
+/** Every layer of every image. */
+export function listAllLayers(db: Database): { imageId: string; diffId: string; size: number }[] {
+  return db.all("SELECT image_id, diff_id, size FROM image_layers").map((row) => ({
+    imageId: String(row.image_id),
+    diffId: String(row.diff_id),
+    size: Number(row.size),
+  }));
+}
+
 export function listNames(db: Database, imageId: string): string[] {
   return db.all("SELECT name FROM image_names WHERE image_id = ? ORDER BY name", imageId)
     .map((row) => String(row.name));

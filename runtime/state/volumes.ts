@@ -9,17 +9,29 @@ export interface VolumeRow {
   labels: Record<string, string>;
   /** Made for one container without a name of its own; goes with it. */
   anonymous: boolean;
+  /** Of `volume create --opt`. */
+  options: Record<string, string>;
 }
 
 /** Adds the volume where missing; whether it was. */
-export function putVolume(db: Database, volume: VolumeRow): boolean {
+export function putVolume(
+  db: Database,
+  volume: Omit<VolumeRow, "options"> & Partial<Pick<VolumeRow, "options">>,
+): boolean {
   return db.run(
-    "INSERT OR IGNORE INTO volumes (name, created_at, labels, anonymous) VALUES (?, ?, ?, ?)",
+    "INSERT OR IGNORE INTO volumes (name, created_at, labels, anonymous, options) VALUES (?, ?, ?, ?, ?)",
     volume.name,
     volume.createdAt,
     JSON.stringify(volume.labels),
     volume.anonymous ? 1 : 0,
+    JSON.stringify(volume.options ?? {}),
   ) > 0;
+}
+
+/** Gives the containers of one volume to another, whose row is there, and removes the first one's row. */
+export function replaceVolume(db: Database, name: string, other: string): void {
+  db.run("UPDATE container_volumes SET volume = ? WHERE volume = ?", other, name);
+  db.run("DELETE FROM volumes WHERE name = ?", name);
 }
 
 export function putVolumeUse(db: Database, containerId: string, volume: string): void {
@@ -41,6 +53,14 @@ export function listVolumesOfContainer(db: Database, containerId: string): Volum
      WHERE container_volumes.container_id = ? ORDER BY volumes.name`,
     containerId,
   ).map(toVolume);
+}
+
+/** Which container uses which volume. */
+export function listVolumeUses(db: Database): { containerId: string; volume: string }[] {
+  return db.all("SELECT container_id, volume FROM container_volumes").map((row) => ({
+    containerId: String(row.container_id),
+    volume: String(row.volume),
+  }));
 }
 
 /** Removes the row unless a container uses the volume; whether it is gone. */
@@ -68,5 +88,6 @@ function toVolume(row: Row): VolumeRow {
     createdAt: String(row.created_at),
     labels: JSON.parse(String(row.labels)),
     anonymous: row.anonymous === 1,
+    options: JSON.parse(String(row.options)),
   };
 }
