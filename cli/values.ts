@@ -25,6 +25,7 @@ export function checkArity(command: Command, args: string[], path: string): void
 function arityMessage(min: number, max: number, count: number, path: string): string {
   if (max === 0) return `\`${path}\` takes no arguments`;
   if (min === max) return `accepts ${min} arg(s), received ${count}`;
+  if (min > 0 && max < Infinity) return `accepts between ${min} and ${max} arg(s), received ${count}`;
   if (count < min) return `requires at least ${min} arg(s), only received ${count}`;
   return `accepts at most ${max} arg(s), received ${count}`;
 }

@@ -343,3 +343,85 @@ hostTest("load reads what other tools write", { needs: ["busybox", "zstd"] }, as
   await terminal.expect("cannot read from terminal, use command-line redirection");
   assertEquals(await terminal.wait(), 125);
 });
+
+hostTest(
+  "import makes an image of a tar, a pipe or a web address",
+  { needs: ["busybox", "zstd"] },
+  async (host) => {
+    const tar = makeTar(busyboxEntries());
+    const file = `${host.home}/rootfs.tar`;
+    await Deno.writeFile(file, tar);
+    await host.own(file);
+    const diffId = await sha256(tar);
+    const layersOf = async (id: string) => JSON.parse(await host.ok("image", "inspect", id))[0].RootFS.Layers;
+
+    const id = await host.ok("import", "-q", "rootfs.tar");
+    assertMatch(id, /^sha256:[0-9a-f]{64}$/);
+    assertEquals(await layersOf(id), [diffId]);
+    assertEquals((await host.run("--rm", id, "echo", "plain")).stdout, "plain\n");
+    for (
+      const script of [
+        "gzip -c rootfs.tar | $SKIFF import -q -",
+        "zstd -qc rootfs.tar > r.zst && $SKIFF import -q r.zst",
+      ]
+    ) {
+      const { code, stdout, stderr } = await host.sh(script);
+      assertEquals([code, await layersOf(stdout.trim())], [0, [diffId]], stderr);
+    }
+    const changes = [
+      'CMD ["sh", "-c", "echo $GREETING"]',
+      "ENV GREETING='hello you'",
+      "LABEL a=b",
+      "USER 1000",
+      "WORKDIR /tmp",
+    ];
+    const options = [
+      "--message",
+      "from afar",
+      "--arch",
+      "arm64",
+      ...changes.flatMap((change) => ["-c", change]),
+    ];
+    await host.ok("import", "-q", ...options, "rootfs.tar", "mine:1");
+    const [image] = JSON.parse(await host.ok("image", "inspect", "mine:1"));
+    assertEquals(
+      [image.RepoTags, image.Architecture, image.Comment, image.Labels, image.Config.User, image.Config.Env],
+      [["localhost/mine:1"], "arm64", "from afar", { a: "b" }, "1000", ["GREETING=hello you"]],
+    );
+    assertEquals((await host.run("--rm", "mine:1")).stdout, "hello you\n");
+
+    const server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      (request) =>
+        new URL(request.url).pathname === "/rootfs.tar"
+          ? new Response(tar)
+          : new URL(request.url).pathname === "/moved"
+          ? Response.redirect(new URL("/rootfs.tar", request.url))
+          : new Response("no", { status: 404 }),
+    );
+    try {
+      const base = `http://127.0.0.1:${server.addr.port}`;
+      const got = await host.skiff(["import", `${base}/moved`]);
+      assertEquals([got.code, await layersOf(got.stdout.trim())], [0, [diffId]], got.stderr);
+      assertIncludes(got.stderr, `Downloading from "${base}/moved"\n`);
+      const missing = await host.skiff(["import", `${base}/nope`]);
+      assertEquals([missing.code, missing.stdout], [125, ""]);
+      assertIncludes(missing.stderr, `Error: download ${base}/nope: there is no such file\n`);
+    } finally {
+      await server.shutdown();
+    }
+
+    const refused = async (words: string[], message: string) => {
+      const { code, stdout, stderr } = await host.skiff(["import", "-q", ...words]);
+      assertEquals([code, stdout, stderr.split("\n")[0]], [125, "", `Error: ${message}`]);
+    };
+    await refused([], "accepts between 1 and 2 arg(s), received 0");
+    await refused(["nope"], 'import "nope": No such file or directory');
+    await refused(["-c", "FOO x", "rootfs.tar"], 'invalid change "FOO x" - invalid instruction FOO');
+    await refused(["rootfs.tar", "A:b"], 'parse image reference "A:b": the name must be lower case');
+    await Deno.writeTextFile(`${host.home}/text`, "this is no tar at all\n".repeat(100));
+    const text = await host.skiff(["import", "text"]);
+    assertMatch(text.stderr, /^Error: unpack layer: bad checksum in header\n/);
+    assertEquals([...Deno.readDirSync(`${host.data}/blobs/partial`)].length, 0);
+  },
+);
