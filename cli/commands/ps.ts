@@ -112,12 +112,10 @@ export const command = defineCommand({
     if (options.last !== undefined && options.latest) {
       throw new InvalidArgumentError("last and latest are mutually exclusive");
     }
-    if (options.quiet && options.format !== undefined) {
-      throw new InvalidArgumentError("quiet and format cannot be used together");
-    }
     const engine = engineFor(global);
     const entries = await choose(options, (all) => ps(engine, { all }));
-    if (options.quiet) {
+    // as podman has it, a format says more than --quiet
+    if (options.quiet && options.format === undefined) {
       return print(entries.map(({ Id }) => (options["no-trunc"] ? Id : shortId(Id)) + "\n").join(""));
     }
     const { format, noheading } = options;

@@ -15,8 +15,11 @@ export const command = defineCommand({
     const document = version();
     if (format === "json") return print(JSON.stringify(document, undefined, 2) + "\n");
     if (format !== undefined) {
-      const { renderDocument } = await import("../output/format.ts");
-      return print(renderDocument("version", format, document));
+      const [{ renderDocument }, { versionView }] = await Promise.all([
+        import("../output/format.ts"),
+        import("../output/document.ts"),
+      ]);
+      return print(renderDocument("version", format, versionView(document)));
     }
     const { Client: client } = document;
     const lines = [

@@ -46,6 +46,10 @@ export function imageView(document: { Config: object }): unknown {
   return view({ ...document, Config: { ...IMAGE_CONFIG, ...document.Config } }, "inspect.ImageData", "");
 }
 
+export function versionView(document: object): unknown {
+  return view(document, "*define.Version", "");
+}
+
 /** Go's names of fields whose JSON names differ by more than the first letter. */
 const GO_NAMES: Record<string, string> = {
   cgroupManager: "CgroupManager",
@@ -83,7 +87,7 @@ function view(value: unknown, type: string, key: string): unknown {
   if (value === null) return POINTERS.has(key) ? null : emptyOf(key);
   if (Array.isArray(value)) return value.map((item) => view(item, `${type}.item`, ""));
   if (typeof value !== "object") return value;
-  if (MAPS.has(key) || (key === "Config" && type.endsWith("LogConfig"))) return value;
+  if (MAPS.has(key) || (key === "Config" && type.endsWith("LogConfig"))) return inKeyOrder(value);
   const fields = Object.entries(value).map(([name, item]) => [name, view(item, `define.${name}`, name)]);
   const struct = Object.fromEntries(fields);
   struct[goType] = type;
@@ -92,6 +96,11 @@ function view(value: unknown, type: string, key: string): unknown {
   const toJSON = (value as { toJSON?: () => unknown }).toJSON;
   if (toJSON) Object.defineProperty(struct, "toJSON", { value: toJSON, enumerable: false });
   return struct;
+}
+
+/** Go writes the keys of a map sorted. */
+function inKeyOrder(map: object): object {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function emptyOf(key: string): object {

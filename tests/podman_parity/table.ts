@@ -1,0 +1,26 @@
+/** The command lines, in groups that build on a state of their own. */
+
+import type { Aspect } from "./compare.ts";
+import { CONTAINER_GROUPS } from "./containers.ts";
+import { IMAGE_GROUPS } from "./images.ts";
+import { MISTAKES } from "./mistakes.ts";
+import { RUN_GROUPS } from "./run.ts";
+import { SYSTEM_GROUPS } from "./system.ts";
+
+/** A shell line, in which `E` is the engine; and the differences that are accepted, each with its reason. */
+export type Case = string | { line: string; differs: Partial<Record<Aspect, string>> };
+
+export interface Group {
+  name: string;
+  /** Run first, and not compared. */
+  setUp?: string[];
+  cases: Case[];
+}
+
+export const GROUPS: readonly Group[] = [
+  MISTAKES,
+  ...RUN_GROUPS,
+  ...CONTAINER_GROUPS,
+  ...IMAGE_GROUPS,
+  ...SYSTEM_GROUPS,
+];
