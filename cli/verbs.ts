@@ -172,6 +172,26 @@ const importVerb: Verb = {
   summary: "Import a tarball as an image",
   load: () => import("./commands/import.ts"),
 };
+const history: Verb = {
+  name: "history",
+  summary: "Show the history of an image",
+  load: () => import("./commands/history.ts"),
+};
+const untag: Verb = {
+  name: "untag",
+  summary: "Remove names from a local image",
+  load: () => import("./commands/untag.ts"),
+};
+const imagePrune: Verb = {
+  name: "prune",
+  summary: "Remove unused images",
+  load: () => import("./commands/image_prune.ts"),
+};
+const imageTree: Verb = {
+  name: "tree",
+  summary: "Show the layers of an image",
+  load: () => import("./commands/image_tree.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
@@ -257,6 +277,10 @@ const image: VerbGroup = {
     save,
     tag,
     importVerb,
+    history,
+    untag,
+    imagePrune,
+    imageTree,
   ],
 };
 
@@ -269,6 +293,50 @@ const system: VerbGroup = {
     info,
     { name: "prune", summary: "Remove unused data", load: () => import("./commands/system_prune.ts") },
     { name: "reset", summary: "Remove all data", load: () => import("./commands/system_reset.ts") },
+  ],
+};
+
+const volume: VerbGroup = {
+  name: "volume",
+  summary: "Manage volumes",
+  verbs: [
+    {
+      name: "create",
+      summary: "Create a volume",
+      load: () => import("./commands/volume_create.ts"),
+    },
+    {
+      name: "exists",
+      summary: "Check if a volume exists",
+      load: () => import("./commands/volume_exists.ts"),
+    },
+    {
+      name: "inspect",
+      summary: "Display the details of volumes",
+      load: () => import("./commands/volume_inspect.ts"),
+    },
+    {
+      name: "list",
+      aliases: ["ls"],
+      summary: "List volumes and who uses them",
+      load: () => import("./commands/volume_ls.ts"),
+    },
+    {
+      name: "prune",
+      summary: "Remove all volumes that no container uses",
+      load: () => import("./commands/volume_prune.ts"),
+    },
+    {
+      name: "rename",
+      summary: "Give a volume another name",
+      load: () => import("./commands/volume_rename.ts"),
+    },
+    {
+      name: "rm",
+      aliases: ["remove"],
+      summary: "Remove one or more volumes",
+      load: () => import("./commands/volume_rm.ts"),
+    },
   ],
 };
 
@@ -307,9 +375,11 @@ export const VERBS: readonly Verb[] = [
   version,
   wait,
   importVerb,
+  history,
+  untag,
 ];
 
-export const GROUPS: readonly VerbGroup[] = [container, image, system];
+export const GROUPS: readonly VerbGroup[] = [container, image, system, volume];
 
 export interface FoundVerb {
   kind: "verb";

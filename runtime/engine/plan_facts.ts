@@ -8,10 +8,11 @@ import { listDevices, readHardLimit, readLastCapability } from "../container/hos
 import { planCapabilities, type PlanFacts } from "../container/plan.ts";
 import { ConflictError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
+import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { eventsPath } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
-import { createVolume, hasVolume, volumePath } from "../storage/volumes.ts";
+import { createVolume, hasVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -61,7 +62,8 @@ export async function gatherFacts(
     nestedUserns,
     networkPath,
     freshVolumes: findFreshVolumes(engine, config),
-    devices: config.privileged ? listDevices() : [],
+    devices: await findDevices(config),
+    ...config.namespaces && await (await import("./joined_namespaces.ts")).findJoined(engine, config),
     callerNofile: callerNofile(),
     startOnAttach,
     mapsTtyGroup: !namespaces.maps.isSingle,
@@ -83,17 +85,27 @@ export async function gatherFacts(
   };
 }
 
+async function findDevices(config: ContainerConfig): Promise<PlanFacts["devices"]> {
+  if (!config.privileged && !config.devices) return [];
+  const own = config.privileged ? listDevices().map((path) => ({ source: path, destination: path })) : [];
+  if (!config.devices) return own;
+  const { expandDevices } = await import("../container/device_options.ts");
+  return [...own, ...expandDevices(config.devices)];
+}
+
 /** The maps of `--userns keep-id` and `nomap`, counted in the ids of the user's shared namespace. */
 export function nestedMaps(engine: Engine, config: ContainerConfig): PlanFacts["nestedUserns"] {
   if (config.userns === "host") return undefined;
+  if (config.idMaps) return config.idMaps;
   const { uid, gid, maps } = engine.namespaces;
+  const kind = config.userns === "nomap" ? "nomap" : "keep-id";
   // init must be able to become root of it
   if (maps.isSingle) {
     throw new ConflictError(`use user namespace "${config.userns}": ${maps.reason}`);
   }
   return {
-    uid: nestedIdMap(config.userns, uid, mappedIdCount(maps.uid)),
-    gid: nestedIdMap(config.userns, gid, mappedIdCount(maps.gid)),
+    uid: nestedIdMap(kind, uid, mappedIdCount(maps.uid)),
+    gid: nestedIdMap(kind, gid, mappedIdCount(maps.gid)),
   };
 }
 
@@ -112,18 +124,21 @@ async function networkPathOf(engine: Engine, id: string): Promise<string> {
 }
 
 /**
- * With nomap the user, who made the folders of new volumes, has no number inside: they become those of the
- * container's root, which is 1 in the user's shared namespace.
+ * Where the user, who made the folders of new volumes, has no number inside (nomap, auto), they become those of the
+ * container's root.
  */
 async function giveVolumesToRoot(engine: Engine, config: ContainerConfig): Promise<void> {
-  if (config.userns !== "nomap") return;
+  const maps = nestedMaps(engine, config);
+  if (!maps || maps.uid.some(({ hostID }) => hostID === 0)) return;
+  const rootOf = (map: IdMapping[]) => map.find(({ containerID }) => containerID === 0)!.hostID;
+  const [uid, gid] = [rootOf(maps.uid), rootOf(maps.gid)];
   const folders = config.mounts.filter((mount) => mount.kind === "volume")
     .map(({ name }) => volumePath(engine.folders, name))
-    .filter((path) => Deno.lstatSync(path).uid === engine.namespaces.uid && isEmpty(path));
+    .filter((path) => isOwnFolder(path, engine.namespaces.uid) && isEmpty(path));
   if (folders.length === 0) return;
   const { runInNamespace } = await import("../storage/namespace_task.ts");
   await runInNamespace(engine, "own volume", () => {
-    for (const path of folders) Deno.chownSync(path, 1, 1);
+    for (const path of folders) Deno.chownSync(path, uid, gid);
   });
 }
 
@@ -132,9 +147,26 @@ function findFreshVolumes(engine: Engine, config: ContainerConfig): Set<string> 
   const fresh = new Set<string>();
   for (const mount of config.mounts) {
     if (mount.kind !== "volume" || !mount.copyUp) continue;
-    if (isEmpty(volumePath(engine.folders, mount.name))) fresh.add(mount.name);
+    const path = volumePath(engine.folders, mount.name);
+    if (isEmpty(path) && !hasChosenOwner(path)) fresh.add(mount.name);
   }
   return fresh;
+}
+
+/** Not one that is a link to a folder of the host. */
+function isOwnFolder(path: string, uid: number): boolean {
+  const info = Deno.lstatSync(path);
+  return info.isDirectory && info.uid === uid;
+}
+
+/** `volume create -o o=uid=…`: then neither the image's folder nor the program's user changes it. */
+function hasChosenOwner(data: string): boolean {
+  try {
+    Deno.lstatSync(data.replace(/_data$/, OWNER_MARK));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isEmpty(folder: string): boolean {

@@ -64,4 +64,6 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX container_volumes_by_volume ON container_volumes (volume);
   `,
+  // what `volume create --opt` was given, as JSON
+  `ALTER TABLE volumes ADD COLUMN options TEXT NOT NULL DEFAULT '{}';`,
 ];

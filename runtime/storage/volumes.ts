@@ -12,6 +12,9 @@ import type { StorageContext } from "./layers.ts";
 /** NAME_MAX. */
 const MAX_NAME = 255;
 
+/** A file beside the content of a volume whose owner was chosen when it was made. */
+export const OWNER_MARK = "owner-chosen";
+
 /** @throws {InvalidArgumentError} for what cannot name a volume, as docker and podman rule it */
 export function checkVolumeName(name: string): string {
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
@@ -34,18 +37,24 @@ export function volumePath(folders: Folders, name: string): string {
 
 export function hasVolume(folders: Folders, name: string): boolean {
   try {
-    return Deno.lstatSync(volumePath(folders, name)).isDirectory;
+    const { isDirectory, isSymlink } = Deno.lstatSync(volumePath(folders, name));
+    return isDirectory || isSymlink;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }
 
-/** Makes the volume's folder where missing (two first users may do so at once). Whether it was missing. */
-export function createVolume(folders: Folders, name: string): boolean {
+/**
+ * Makes the volume's folder where missing (two first users may do so at once). Whether it was missing. With `device`
+ * it is a link to that folder of the host: a removal takes the link away, and nothing else.
+ */
+export function createVolume(folders: Folders, name: string, device?: string): boolean {
   const data = volumePath(folders, name);
   makeFolder(data.slice(0, data.lastIndexOf("/")), 0o755);
-  return makeFolder(data, 0o755);
+  if (device === undefined) return makeFolder(data, 0o755);
+  Deno.symlinkSync(device, data);
+  return true;
 }
 
 /** A volume without a name of its own: 64 hex digits, as docker gives it. */

@@ -1,0 +1,51 @@
+/** @see podman-volume-create(1) */
+
+import { volumeCreate } from "../../runtime/engine/volumes.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { defineCommand } from "../command.ts";
+import { engineFor } from "../engine.ts";
+import { print } from "../output/print.ts";
+
+export const command = defineCommand({
+  usage: "[options] [NAME]",
+  description:
+    "Makes a volume and prints its name. With -o o=bind,device=/path a folder of the host is its content.",
+  examples: ["skiff volume create data", "skiff volume create -l team=web -o o=bind -o device=/srv/web site"],
+  flags: {
+    driver: {
+      kind: "string",
+      short: "d",
+      value: "DRIVER",
+      help: "Only local is available",
+      default: "local",
+    },
+    ignore: { kind: "bool", help: "A volume of that name is no error" },
+    label: { kind: "array", short: "l", value: "KEY=VALUE", help: "Set metadata" },
+    name: { kind: "string", hidden: true, help: "docker's: the name" },
+    opt: { kind: "array", short: "o", value: "KEY=VALUE", help: "type, device and o: what the content is" },
+  },
+  arity: { max: 1 },
+  async run({ options, args, global }) {
+    if (options.name !== undefined && args[0] !== undefined && options.name !== args[0]) {
+      throw new InvalidArgumentError(
+        "conflicting options: either specify --name or provide positional arg, not both",
+      );
+    }
+    const { driver, ignore } = options;
+    const labels = pairs(options.label), opts = pairs(options.opt);
+    const name = await volumeCreate(engineFor(global), args[0] ?? options.name, {
+      driver,
+      ignore,
+      labels,
+      options: opts,
+    });
+    print(`${name}\n`);
+  },
+});
+
+function pairs(words: readonly string[]): Record<string, string> {
+  return Object.fromEntries(words.map((word) => {
+    const at = word.indexOf("=");
+    return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
+  }));
+}

@@ -1,0 +1,54 @@
+/** @see podman-volume-ls(1) */
+
+import { type VolumeInfo, volumes } from "../../runtime/engine/volumes.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { defineCommand } from "../command.ts";
+import { engineFor } from "../engine.ts";
+import { filterVolumes } from "../filters/volumes.ts";
+import { type ListView, renderList } from "../output/list.ts";
+import { print } from "../output/print.ts";
+
+const VIEW: ListView<VolumeInfo> = {
+  name: "list volume",
+  rowType: "*entities.VolumeListReport",
+  fields: {
+    Driver: { heading: "DRIVER", value: ({ Driver }) => Driver },
+    Name: { heading: "VOLUME NAME", value: ({ Name }) => Name },
+    Containers: { heading: "CONTAINERS", value: ({ Containers }) => Containers.join(",") },
+    Mountpoint: { heading: "MOUNTPOINT", value: ({ Mountpoint }) => Mountpoint },
+    CreatedAt: { heading: "CREATED AT", value: ({ CreatedAt }) => CreatedAt },
+    Labels: { heading: "LABELS", value: ({ Labels }) => Labels },
+    Options: { heading: "OPTIONS", value: ({ Options }) => Options },
+    Scope: { heading: "SCOPE", value: ({ Scope }) => Scope },
+    Anonymous: { heading: "ANONYMOUS", value: ({ Anonymous }) => Anonymous },
+    MountCount: { heading: "MOUNT COUNT", value: ({ MountCount }) => MountCount },
+    NeedsCopyUp: { heading: "NEEDS COPY UP", value: ({ NeedsCopyUp }) => NeedsCopyUp },
+    NeedsChown: { heading: "NEEDS CHOWN", value: ({ NeedsChown }) => NeedsChown },
+  },
+  document: (volume) => volume,
+};
+
+export const command = defineCommand({
+  usage: "[options]",
+  description: "Lists volumes and the containers that use them.",
+  examples: ["skiff volume ls", "skiff volume ls -q --filter dangling=true"],
+  flags: {
+    filter: { kind: "list", short: "f", value: "KEY=VALUE", help: "Only those that match" },
+    format: { kind: "string", value: "FORMAT", help: "json, table or a Go template" },
+    noheading: { kind: "bool", help: "Do not print the headings" },
+    quiet: { kind: "bool", short: "q", help: "Print names only" },
+  },
+  arity: { max: 0 },
+  async run({ options, global }) {
+    const { format, quiet, noheading } = options;
+    if (quiet && format !== undefined) {
+      throw new InvalidArgumentError("quiet and format flags cannot be used together");
+    }
+    const found = filterVolumes(await volumes(engineFor(global)), options.filter);
+    if (quiet) return print(found.map(({ Name }) => `${Name}\n`).join(""));
+    // as podman: nothing is nothing, not a table without rows
+    if (found.length === 0 && format === undefined) return;
+    const columns = ["Driver", "Name", "Containers"];
+    print(await renderList(found, VIEW, { format, columns, noHeading: noheading, jsonIndent: 2 }));
+  },
+});

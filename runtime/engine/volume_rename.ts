@@ -1,0 +1,58 @@
+/** `volume rename`: another name for a volume, whose containers go on with it. */
+
+import { ConflictError } from "../errors.ts";
+import { findContainer } from "../state/containers.ts";
+import { recordEvent } from "../state/events.ts";
+import { findVolume, listVolumeUses, putVolume, replaceVolume } from "../state/volumes.ts";
+import { checkVolumeName, hasVolume } from "../storage/volumes.ts";
+import { loadConfig } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import { findVolumeRow } from "./volumes.ts";
+
+/**
+ * Renames a volume. A container that runs has its folder mounted and notices nothing; the others find it by the new
+ * name in their configs.
+ *
+ * Both rows are there while the folder moves: a folder without a row would be taken for garbage. Who is killed in
+ * between is helped by the same command again.
+ */
+export async function volumeRename(engine: Engine, text: string, name: string): Promise<void> {
+  checkVolumeName(name);
+  const db = await engine.database();
+  const row = findVolumeRow(db, text);
+  const { folders } = engine;
+  if (row.name === name) throw new ConflictError(`rename volume "${name}": that is its name already`);
+  const isHalfDone = findVolume(db, name) !== undefined && !hasVolume(folders, row.name) &&
+    hasVolume(folders, name);
+  if (!isHalfDone) {
+    await db.transaction(() => {
+      if (putVolume(db, { ...row, name, anonymous: false })) return;
+      throw new ConflictError(`rename volume "${row.name}": the volume name "${name}" is already in use`);
+    });
+    if (hasVolume(folders, row.name)) {
+      Deno.renameSync(`${folders.volumes}/${row.name}`, `${folders.volumes}/${name}`);
+    }
+  }
+  const users = listVolumeUses(db).filter(({ volume }) => volume === row.name);
+  for (const { containerId } of users) {
+    if (findContainer(db, containerId)) renameInConfig(engine, containerId, row.name, name);
+  }
+  await db.transaction(() => replaceVolume(db, row.name, name));
+  recordEvent(folders, {
+    type: "volume",
+    action: "rename",
+    id: name,
+    name,
+    attributes: { oldName: row.name },
+  });
+}
+
+function renameInConfig(engine: Engine, id: string, from: string, to: string): void {
+  const config = loadConfig(engine, id);
+  const mounts = config.mounts.map((mount) =>
+    mount.kind === "volume" && mount.name === from ? { ...mount, name: to, anonymous: false } : mount
+  );
+  const dir = engine.containerDir(id);
+  Deno.writeTextFileSync(`${dir}/config.json.tmp`, JSON.stringify({ ...config, mounts }), { mode: 0o600 });
+  Deno.renameSync(`${dir}/config.json.tmp`, `${dir}/config.json`);
+}

@@ -1,0 +1,175 @@
+/**
+ * What a container has changed of its image: its upper folder read against the layers, or, without an overlay, its
+ * own copy compared with them. Nothing is mounted. Synchronous, for forked children.
+ *
+ * @see podman-diff(1); Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"
+ */
+
+import { bytesOf, byteString } from "../archive/byte_string.ts";
+import { ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { Fd, open, openat, readdir, type Stat, statx } from "../../ffi/file.ts";
+import { fgetxattr } from "../../ffi/xattr.ts";
+import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
+import { S_IFCHR, S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import { OPEN_FOLDER } from "./copy_entries.ts";
+
+export type ChangeKind = "A" | "C" | "D";
+
+export interface Change {
+  kind: ChangeKind;
+  /** Absolute in the container. */
+  path: string;
+}
+
+/** Made or covered by every start. @see libpod/diff.go, initInodes */
+const IGNORED = new Set([
+  "/dev",
+  "/etc/hostname",
+  "/etc/hosts",
+  "/etc/mtab",
+  "/etc/resolv.conf",
+  "/proc",
+  "/run",
+  "/run/.containerenv",
+  "/run/notify",
+  "/run/secrets",
+  "/sys",
+]);
+
+const OPAQUE_MARKS = ["user.overlay.opaque", "trusted.overlay.opaque", "user.fuseoverlayfs.opaque"];
+
+/** `upper` holds only what differs; `copy` is a whole root. Layers run from the topmost to the lowest. */
+export type ChangeSource =
+  | { kind: "upper"; path: string; layers: string[] }
+  | { kind: "copy"; path: string; layers: string[]; ownersDiffer: boolean };
+
+/** Changes in the order of paths, a folder before what is in it. */
+export function listChanges(source: ChangeSource): Change[] {
+  using opened = new DisposableStack();
+  const folder = (path: string) => opened.use(new Fd(open(path, OPEN_FOLDER))).number;
+  const walk = new ChangeWalk(source);
+  walk.folder(folder(source.path), source.layers.map(folder), "", () => {});
+  return walk.changes;
+}
+
+class ChangeWalk {
+  readonly changes: Change[] = [];
+  readonly #source: ChangeSource;
+
+  constructor(source: ChangeSource) {
+    this.#source = source;
+  }
+
+  /** `noteChange` records the folder itself, once something in it came or went. */
+  folder(own: number, layers: readonly number[], path: string, noteChange: () => void): void {
+    const names = readdir(own).map(({ name }) => byteString(name));
+    const hidden = new Set<string>();
+    for (const name of names) {
+      // fuse-overlayfs writes whiteouts so where it cannot make devices
+      if (this.#source.kind === "upper" && name.startsWith(".wh.")) hidden.add(name.slice(".wh.".length));
+    }
+    const all = new Set(names.filter((name) => !(this.#source.kind === "upper" && name.startsWith(".wh."))));
+    for (const name of hidden) if (name !== ".wh..opq") all.add(name);
+    if (this.#source.kind === "copy") { for (const name of namesInLayers(layers)) all.add(name); }
+    for (const name of [...all].sort()) {
+      this.#entry(own, layers, name, `${path}/${name}`, hidden.has(name), noteChange);
+    }
+  }
+
+  #entry(
+    own: number,
+    layers: readonly number[],
+    name: string,
+    path: string,
+    isHidden: boolean,
+    noteChange: () => void,
+  ): void {
+    const stat = isHidden ? undefined : statOf(own, name);
+    const before = find(layers, name);
+    if (stat === undefined || isWhiteout(stat)) {
+      if (before !== undefined) this.#add("D", path, noteChange);
+      return;
+    }
+    if (!isFolder(stat)) {
+      if (before === undefined) this.#add("A", path, noteChange);
+      else if (this.#differs(stat, before)) this.#add("C", path);
+      return;
+    }
+    using folder = new Fd(openat(own, bytesOf(name), OPEN_FOLDER));
+    using below = new DisposableStack();
+    let isNoted = true;
+    if (before === undefined) this.#add("A", path, noteChange);
+    // podman's word for a folder that was removed and made again
+    else if (this.#source.kind === "upper" && isOpaque(folder.number)) this.#add("D", path, noteChange);
+    else if (this.#differs(stat, before)) this.#add("C", path);
+    else isNoted = false;
+    this.folder(folder.number, before ? openLayers(layers, name, below) : [], path, () => {
+      if (!isNoted) this.#add("C", path);
+      isNoted = true;
+    });
+  }
+
+  #add(kind: ChangeKind, path: string, noteParent?: () => void): void {
+    if (IGNORED.has(path)) return;
+    noteParent?.();
+    this.changes.push({ kind, path: new TextDecoder().decode(bytesOf(path)) });
+  }
+
+  #differs(now: Stat, before: Stat): boolean {
+    // a file is in the upper folder because it was opened for writing, which podman calls a change
+    if (this.#source.kind === "upper" && !(isFolder(now) && isFolder(before))) return true;
+    const ids = this.#source.kind === "copy" && this.#source.ownersDiffer;
+    return now.mode !== before.mode || now.mtimeSec !== before.mtimeSec ||
+      now.mtimeNsec !== before.mtimeNsec ||
+      (!isFolder(now) && now.size !== before.size) || now.rdevMajor !== before.rdevMajor ||
+      now.rdevMinor !== before.rdevMinor || (!ids && (now.uid !== before.uid || now.gid !== before.gid));
+  }
+}
+
+/** What the layers show under a name: the topmost that knows it decides. */
+function find(layers: readonly number[], name: string): Stat | undefined {
+  for (const layer of layers) {
+    const stat = statOf(layer, name);
+    if (stat !== undefined) return isWhiteout(stat) ? undefined : stat;
+  }
+}
+
+/** The folders of that name which are seen through each other. */
+function openLayers(layers: readonly number[], name: string, opened: DisposableStack): number[] {
+  const found: number[] = [];
+  for (const layer of layers) {
+    const stat = statOf(layer, name);
+    if (stat === undefined) continue;
+    if (!isFolder(stat)) break;
+    const fd = opened.use(new Fd(openat(layer, bytesOf(name), OPEN_FOLDER))).number;
+    found.push(fd);
+    if (isOpaque(fd)) break;
+  }
+  return found;
+}
+
+function isOpaque(fd: number): boolean {
+  return OPAQUE_MARKS.some((mark) => fgetxattr(fd, mark)?.[0] === 0x79) ||
+    statOf(fd, ".wh..wh..opq") !== undefined;
+}
+
+function namesInLayers(layers: readonly number[]): Set<string> {
+  return new Set(layers.flatMap((layer) => readdir(layer).map(({ name }) => byteString(name))));
+}
+
+function statOf(folder: number, name: string): Stat | undefined {
+  try {
+    return statx(folder, bytesOf(name), AT_SYMLINK_NOFOLLOW);
+  } catch (error) {
+    if (isErrno(error, ENOENT, ENOTDIR)) return undefined;
+    throw error;
+  }
+}
+
+function isFolder(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFDIR;
+}
+
+function isWhiteout(stat: Stat): boolean {
+  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}

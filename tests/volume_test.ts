@@ -1,0 +1,125 @@
+/** volume create, ls, inspect, rm, prune, rename, exists; words and exit codes are podman's. */
+import { assert, assertEquals, assertIncludes, hostTest } from "./harness.ts";
+
+hostTest("a volume is created, listed with its users, inspected, renamed and removed", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image();
+  assertEquals(await host.ok("volume", "create", "-l", "team=web", "--label", "a", "data"), "data");
+  assertEquals((await host.ok("volume", "create")).length, 64);
+  const code = async (...args: string[]) => {
+    const { code, stderr } = await host.skiff(["volume", ...args]);
+    return [code, stderr];
+  };
+  assertEquals(await code("create", "data"), [
+    125,
+    "Error: volume with name data already exists: volume already exists\n",
+  ]);
+  assertEquals([
+    await code("create", "--ignore", "data"),
+    await code("exists", "data"),
+    await code("exists", "no"),
+  ], [
+    [0, ""],
+    [0, ""],
+    [1, ""],
+  ]);
+  assertEquals(await code("rm"), [125, "Error: choose either one or more volumes or all\n"]);
+  assertEquals(await code("rm", "no"), [1, 'Error: no volume with name "no" found: no such volume\n']);
+  assertEquals(await code("ls", "--filter", "bogus=1"), [
+    125,
+    'Error: "bogus" is an invalid volume filter\n',
+  ]);
+
+  const run = ["run", "-d", "--network", "none", "-v", "data:/d"];
+  await host.ok(...run, "--name", "web", image, "sh", "-c", "echo kept >/d/file; exec sleep 600");
+  await host.ok("create", "--name", "idle", "--network", "none", "-v", "data:/d:ro", image, "cat", "/d/file");
+  assertEquals(
+    await host.ok(
+      "volume",
+      "ls",
+      "--format",
+      "{{.Name}} {{.Driver}} {{.Containers}} {{.Labels.team}}",
+      "--filter",
+      "name=dat",
+    ),
+    "data local idle,web web",
+  );
+  assertIncludes(await host.ok("volume", "ls"), "DRIVER      VOLUME NAME");
+  const [info] = JSON.parse(await host.ok("volume", "inspect", "data"));
+  assertEquals([info.Name, info.Labels, info.MountCount, info.Mountpoint], [
+    "data",
+    { team: "web", a: "" },
+    1,
+    `${host.data}/volumes/data/_data`,
+  ]);
+  assertEquals(await host.ok("volume", "ls", "-q", "--filter", "dangling=false"), "data");
+  const used = await host.skiff(["volume", "rm", "data"]);
+  assertEquals([
+    used.code,
+    used.stderr.startsWith("Error: volume data is being used by the following container(s): "),
+  ], [
+    2,
+    true,
+  ]);
+  // a running container goes on, one that starts later finds it
+  await host.ok("volume", "rename", "data", "moved");
+  await host.ok("exec", "web", "sh", "-c", "echo more >>/d/file");
+  assertEquals(await host.ok("start", "-a", "idle"), "kept\nmore");
+  await host.ok("restart", "-t", "0", "web");
+  assertEquals(await host.ok("volume", "ls", "-q", "--filter", "dangling=false"), "moved");
+  assertEquals((await code("rename", "moved", "moved"))[0], 125);
+  assertEquals(await host.ok("volume", "rm", "--force", "moved"), "moved");
+  assertEquals([await host.ok("ps", "-aq"), host.containers()], ["", []]);
+
+  await host.ok("volume", "create", "-l", "keep", "kept");
+  await host.ok("volume", "create", "old");
+  const asked = await host.sh('echo n | "$SKIFF" volume prune');
+  assertEquals([asked.code, asked.stdout.includes("old\n"), asked.stdout.includes("[y/N]")], [0, true, true]);
+  const pruned = (await host.ok("volume", "prune", "-f", "--filter", "label!=keep")).split("\n");
+  assertEquals([pruned.length, pruned.includes("old"), await host.ok("volume", "ls", "-q")], [
+    2,
+    true,
+    "kept",
+  ]);
+  assertEquals(
+    (await code("prune", "--filter", "bogus=1"))[1],
+    'Error: "bogus" is an invalid volume filter\n',
+  );
+});
+
+hostTest("a folder of the host can be a volume; what needs a mount for all is refused", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image();
+  await host.sh("mkdir site; echo page >site/index");
+  const site = `${host.home}/site`;
+  await host.ok("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", `device=${site}`, "site");
+  assertEquals((await host.run("--rm", "-v", "site:/s", image, "cat", "/s/index")).stdout, "page\n");
+  assertEquals((await host.run("--rm", "-v", "site:/s", image, "sh", "-c", "echo new >/s/new")).code, 0);
+  await host.ok("volume", "create", "--opt", "o=uid=1000,gid=1000", "alice");
+  assertEquals(
+    (await host.run("--rm", "-v", "alice:/a", image, "stat", "-c", "%u:%g", "/a")).stdout,
+    "1000:1000\n",
+  );
+  for (
+    const [words, error] of [
+      [["type=tmpfs", "device=tmpfs"], 'create volume of type "tmpfs"'],
+      [["type=nfs", "o=addr=1.2.3.4"], "create volume with o=addr=1.2.3.4"],
+      [["bogus=1"], "invalid mount option bogus for driver 'local'"],
+      [["o=bind", "device=relative"], 'device "relative" must be an absolute path'],
+      [["o=bind", "device=/missing"], 'no such folder "/missing"'],
+    ] as const
+  ) {
+    const { code, stderr } = await host.skiff([
+      "volume",
+      "create",
+      ...words.flatMap((word) => ["-o", word]),
+      "x",
+    ]);
+    assert(code === 125 && stderr.includes(error), `${words}: ${code} ${stderr}`);
+  }
+  // a removal takes the name away, not what the host has there
+  await host.ok("volume", "rm", "site");
+  assertEquals([...Deno.readDirSync(site)].map(({ name }) => name).sort(), ["index", "new"]);
+});
