@@ -1,0 +1,112 @@
+/** Verbs that look at images or take names and images away. */
+import { busyboxEntries, makeImage } from "./images.ts";
+import { assertEquals, assertIncludes, assertMatch, type Host, hostTest } from "./harness.ts";
+import { writeLayout } from "./oci_layout.ts";
+
+interface Layered {
+  /** Contents of a file for each layer above busybox's. */
+  above: string[];
+  labels?: Record<string, string>;
+}
+
+/** Makes an image and loads it under a name, or under none. */
+async function load(host: Host, name: string | null, { above, labels }: Layered): Promise<string> {
+  const folder = `${host.folder}/${name ?? "unnamed"}`;
+  const image = await makeImage({
+    layers: [
+      { entries: busyboxEntries() },
+      ...above.map((content) => ({ entries: [{ path: "text", content }] })),
+    ],
+    config: { Labels: labels ?? {} },
+  });
+  await writeLayout(folder, image);
+  const tarred = await host.sh(`tar -C ${folder} -cf - . | $SKIFF load -q`);
+  assertEquals(tarred.code, 0, tarred.stderr);
+  const id = image.configDigest.slice("sha256:".length);
+  if (name !== null) await host.ok("tag", id, name);
+  await host.ok("untag", id, "localhost/latest:latest");
+  return id;
+}
+
+hostTest("history, untag, image tree and image prune", { needs: ["busybox"] }, async (host) => {
+  const base = await load(host, "base:1", { above: [] });
+  const web = await load(host, "web:1", { above: ["web\n"], labels: { kind: "web" } });
+  const db = await load(host, "db:1", { above: ["web\n", "db\n"] });
+
+  const steps = (await host.ok("history", "db:1")).split("\n");
+  assertMatch(steps[0]!, /^ID +CREATED +CREATED BY +SIZE +COMMENT$/);
+  assertEquals(steps.slice(1).map((line) => line.replace(/ {2,}/g, "|")), [
+    `${db.slice(0, 12)}|292 years ago|test|2.05 kB|`,
+    "<missing>|292 years ago|test|2.05 kB|",
+    "<missing>|292 years ago|test|2.13 MB|",
+  ]);
+  assertEquals(await host.ok("history", "-q", "--no-trunc", "db:1"), `${db}\n<missing>\n<missing>`);
+  assertEquals(
+    await host.ok("history", "-H=false", "--format", "{{.Created}} {{.Size}} {{.Tags}}", "web:1"),
+    [
+      "0001-01-01T00:00:00Z 2048 [localhost/web:1]",
+      "0001-01-01T00:00:00Z 2129920 []",
+    ].join("\n"),
+  );
+  assertEquals(JSON.parse(await host.ok("image", "history", "--format", "json", "base:1")), [{
+    id: base,
+    created: "0001-01-01T00:00:00Z",
+    CreatedBy: "test",
+    size: 2129920,
+    tags: ["localhost/base:1"],
+    Created: "0001-01-01T00:00:00Z",
+  }]);
+  const nope = await host.skiff(["history", "nope"]);
+  assertEquals([nope.code, nope.stderr], [125, "Error: nope: image not known\n"]);
+
+  const tree = (await host.ok("image", "tree", "db:1")).split("\n");
+  assertEquals(tree.slice(0, 4), [
+    `Image ID: ${db.slice(0, 12)}`,
+    "Tags:     [localhost/db:1]",
+    "Size:     2.134MB",
+    "Image Layers",
+  ]);
+  assertMatch(tree[4]!, /^├── ID: [0-9a-f]{12} Size: {2}2.13MB Top Layer of: \[localhost\/base:1\]$/);
+  assertMatch(tree[5]!, /^├── ID: [0-9a-f]{12} Size: 2.048kB Top Layer of: \[localhost\/web:1\]$/);
+  assertMatch(tree[6]!, /^└── ID: [0-9a-f]{12} Size: 2.048kB Top Layer of: \[localhost\/db:1\]$/);
+  const requiring = (await host.ok("image", "tree", "--whatrequires", "base:1")).split("\n").slice(4);
+  assertEquals(
+    requiring.map((line) => line.slice(0, line.indexOf("ID:"))),
+    ["└── ", "    └── ", "        └── ", ""]
+      .slice(0, 3).concat(requiring.length > 3 ? [requiring[3]!.slice(0, -1)] : []),
+  );
+
+  await host.ok("tag", "web:1", "two:2", "docker.io/library/three:3");
+  const wrong = await host.skiff(["untag", "web:1", "two:2", "foo"]);
+  assertEquals([wrong.code, wrong.stderr], [125, "Error: localhost/foo:latest: tag not known\n"]);
+  assertEquals(await host.ok("untag", "web:1", "three:3"), "");
+  assertEquals(
+    await host.ok("images", "--filter", `id=${web}`, "--format", "{{.Repository}}"),
+    "localhost/two\nlocalhost/web",
+  );
+  await host.ok("image", "untag", web);
+  assertEquals((await host.skiff(["untag", "nope"])).code, 125);
+
+  // dangling by now; the label keeps it once, a container twice
+  const prune = (...words: string[]) => host.ok("image", "prune", "--force", ...words);
+  assertEquals(await prune("--filter", "label!=kind"), "");
+  assertEquals(await prune("--filter", "until=1000h"), web, "made long ago");
+  const left = (await host.ok("images", "-q", "--no-trunc")).split("\n").toSorted();
+  assertEquals(left, [base, db].map((id) => `sha256:${id}`).toSorted());
+  await host.ok("create", "--name", "user", "--network", "none", "base:1", "sh");
+  assertEquals(await prune(), "");
+  const asked = async (answer: string) => {
+    const { code, stdout } = await host.skiff(["image", "prune", "-a"], { stdin: answer });
+    assertEquals(code, 0);
+    return stdout;
+  };
+  const question =
+    "WARNING! This command removes all images without at least one container associated with them.\n" +
+    "Are you sure you want to continue? [y/N] ";
+  assertEquals(await asked("n\n"), question);
+  assertEquals(await asked("y\n"), `${question}${db}\n`);
+  assertEquals(await host.ok("images", "-q", "--no-trunc"), `sha256:${base}`);
+  const filter = await host.skiff(["image", "prune", "-f", "--filter", "foo=bar"]);
+  assertEquals(filter.code, 125);
+  assertIncludes(filter.stderr, "foo is an invalid filter");
+});
