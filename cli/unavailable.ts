@@ -18,12 +18,11 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --pids-limit --oom-kill-disable " +
     "--oom-score-adj --cgroup-conf --cgroup-parent --cgroups --device-cgroup-rule",
   "containers have no network of their own yet":
-    "--publish -p --publish-all -P --expose --dns --dns-option --dns-opt " +
-    "--dns-search --add-host --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip --no-hosts",
+    "--publish -p --publish-all -P --expose --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
   "there are no health checks yet": "--health-cmd --health-interval --health-retries --health-timeout " +
     "--health-start-period --health-start-interval --health-on-failure --healthcheck-command",
-  "devices cannot be passed in yet": "--device --gpus",
+  "devices are passed in by --device only": "--gpus",
   "there are no secrets yet": "--secret",
 };
 

@@ -4,6 +4,7 @@ import type { CreateOptions, PullPolicy } from "../../runtime/engine/options.ts"
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import type { Flags, Values } from "../command.ts";
 import { resolveEnv } from "./env.ts";
+import { MORE_CREATE_FLAGS, moreOptions } from "./create_more.ts";
 import { DETACH_KEYS, ENV, ENV_FILE, INTERACTIVE, PRIVILEGED, TTY, USER, WORKDIR } from "./process.ts";
 import { PLATFORM_FLAGS, platformFrom } from "./platform.ts";
 
@@ -67,13 +68,21 @@ export const CREATE_FLAGS = {
   },
   "shm-size": { kind: "string", value: "SIZE", help: "Size of /dev/shm (default 64m)" },
   "stop-signal": { kind: "string", value: "SIGNAL", help: "Signal that stops the container" },
-  "stop-timeout": { kind: "int", value: "SECONDS", help: "Seconds to wait before a stop kills (default 10)" },
+  "stop-timeout": {
+    kind: "uint",
+    value: "SECONDS",
+    help: "Seconds to wait before a stop kills (default 10)",
+  },
   "tls-verify": { kind: "bool", default: true, help: "Require HTTPS and verify certificates of registries" },
   tmpfs: { kind: "array", value: "TARGET[:OPTS]", help: "Mount a temporary filesystem" },
   ...TTY,
   ulimit: { kind: "list", value: "NAME=SOFT[:HARD]", help: "Set a resource limit of processes" },
   ...USER,
-  userns: { kind: "string", value: "MODE", help: "User namespace: host, keep-id or nomap" },
+  userns: {
+    kind: "string",
+    value: "MODE",
+    help: "User namespace: host, keep-id[:uid=U,gid=G], nomap, auto[:size=N]",
+  },
   volume: {
     kind: "array",
     short: "v",
@@ -86,15 +95,11 @@ export const CREATE_FLAGS = {
     help: "Mount the volumes of another container; ro makes them read-only",
   },
   ...WORKDIR,
+  ...MORE_CREATE_FLAGS,
   // What is given as the only thing there is so far, or asks for nothing.
-  cgroupns: { kind: "string", only: ["private", ""], help: "Cgroup namespace", hidden: true },
-  ipc: { kind: "string", only: ["private", ""], help: "IPC namespace", hidden: true },
   isolation: { kind: "string", only: ["default", ""], help: "Isolation technology", hidden: true },
-  pid: { kind: "string", only: ["private", ""], help: "PID namespace", hidden: true },
   restart: { kind: "string", only: ["no", ""], help: "Restart policy", hidden: true },
   sdnotify: { kind: "string", only: ["ignore"], help: "Handling of sd_notify", hidden: true },
-  systemd: { kind: "string", only: ["false"], help: "Preparation for systemd", hidden: true },
-  uts: { kind: "string", only: ["private", ""], help: "UTS namespace", hidden: true },
   "no-healthcheck": { kind: "bool", help: "There are no health checks yet", hidden: true },
   "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
 } as const satisfies Flags;
@@ -166,6 +171,7 @@ export function toCreateOptions(
     logDriver: options["log-driver"],
     logOpt: options["log-opt"],
     createCommand: caller.commandLine,
+    ...moreOptions(options, given),
   };
 }
 

@@ -74,7 +74,19 @@ Deno.test("--replace needs a name", () => {
   throws(() => options("--replace", "x"), { message: "cannot replace container without --name being set" });
 });
 
-Deno.test("a namespace of its own may be asked for, another's is refused as not there yet", () => {
-  assertEquals(options("--ipc=private", "--restart", "no", "x").image, "x");
-  throws(() => options("--ipc=host", "x"), { message: '--ipc=host is not available yet: only "private" is' });
+Deno.test("a rarer option reaches the engine under its name there, and only where it is given", () => {
+  const { ipc, addHosts, umask, passwd } = options(
+    "--ipc=host",
+    "--add-host",
+    "a:::1",
+    "--passwd=false",
+    "x",
+  );
+  assertEquals({ ipc, addHosts, umask, passwd }, {
+    ipc: "host",
+    addHosts: ["a:::1"],
+    umask: undefined,
+    passwd: false,
+  });
+  assertEquals("passwd" in options("x"), false);
 });

@@ -4,6 +4,7 @@
  */
 
 import type { CreateOptions, StorageDriverName } from "./options.ts";
+import type { ConfigExtras, ResolvedExtras } from "./extras.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { RlimitSpec } from "../spec/runtime.ts";
@@ -12,6 +13,7 @@ import { parseSize } from "../spec/size.ts";
 import { resolveUlimits } from "../spec/ulimit.ts";
 import { mergeEnv } from "./env.ts";
 import {
+  absolutePath,
   cleanPath,
   combineMounts,
   type ContainerMount,
@@ -33,9 +35,9 @@ export type RootSource =
 export type NetworkChoice = { mode: "none" } | { mode: "host" } | { mode: "container"; id: string };
 
 /** How ids map between the container and the user's shared namespace. */
-export type UsernsChoice = "host" | "keep-id" | "nomap";
+export type UsernsChoice = "host" | "keep-id" | "nomap" | "auto" | "maps";
 
-export interface ContainerConfig {
+export interface ContainerConfig extends ConfigExtras {
   version: number;
   id: string;
   name: string;
@@ -96,6 +98,8 @@ export interface ConfigFacts {
   fileEnv: string[];
   /** Of `--mount`, and of the containers of `--volumes-from`. */
   mounts?: { requested: ContainerMount[]; inherited: ContainerMount[] };
+  /** Of the rarer options. */
+  extras?: ResolvedExtras;
   /** Of the caller: ids, host name, current folder, hard limits. */
   caller: {
     uid: number;
@@ -111,11 +115,16 @@ export interface ConfigFacts {
 export function resolveConfig(options: CreateOptions, facts: ConfigFacts): ContainerConfig {
   const image = facts.image?.config ?? {};
   const tty = options.tty ?? false;
-  const userns = resolveUserns(options.userns, facts.caller.uid);
+  const { extras } = facts;
+  const userns = extras?.userns ?? resolveUserns(options.userns, facts.caller.uid);
   const network = resolveNetwork(options.network, facts.networkContainer?.id);
-  const hostname = resolveHostname(options.hostname, network, facts);
+  const hostname = extras?.hostname ?? resolveHostname(options.hostname, network, facts);
   const { entrypoint, cmd } = resolveCommand(options, image);
-  const log = resolveLog(options, facts.containerDir);
+  const log = resolveLog(
+    { ...options, logOpt: extras?.logOpt ?? options.logOpt },
+    facts.containerDir,
+    facts.caller.workingFolder,
+  );
   const requested = [
     ...(options.volumes ?? []).map((text) => parseVolume(text, facts.caller.workingFolder)),
     ...(facts.mounts?.requested ?? []),
@@ -128,29 +137,29 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     createdAt: facts.createdAt,
     root: facts.root,
     imageName: facts.imageName,
-    entrypoint,
+    entrypoint: [...(extras?.entrypointPrefix ?? []), ...entrypoint],
     cmd,
-    env: mergeEnv({ image: image.Env ?? [], files: facts.fileEnv, user: options.env ?? [] }, {
-      tty,
-      hostname,
-    }),
+    env: mergeEnv(
+      { ...extras?.env, image: image.Env ?? [], files: facts.fileEnv, user: options.env ?? [] },
+      { tty, hostname },
+    ),
     workdir: resolveWorkdir(options.workdir ?? image.WorkingDir ?? "/"),
-    user: options.user ??
+    user: options.user ?? extras?.user ??
       (userns === "keep-id" ? `${facts.caller.uid}:${facts.caller.gid}` : image.User ?? ""),
-    groupAdd: options.groupAdd ?? [],
+    groupAdd: extras?.groupAdd ?? options.groupAdd ?? [],
     hostname,
     tty,
     interactive: options.interactive ?? false,
-    init: options.init ?? false,
+    init: (options.init ?? false) && !extras?.entrypointPrefix,
     readOnly: options.readOnly ?? false,
     labels: { ...image.Labels, ...options.labels },
-    stopSignal: resolveStopSignal(options.stopSignal, image.StopSignal),
+    stopSignal: resolveStopSignal(options.stopSignal ?? extras?.stopSignal, image.StopSignal),
     stopTimeout: options.stopTimeout ?? 10,
     detachKeys: options.detachKeys,
     privileged: options.privileged ?? false,
     capAdd: options.capAdd ?? [],
     capDrop: options.capDrop ?? [],
-    security: parseSecurityOptions(options.securityOpt ?? [], facts.caller.readFile),
+    security: parseSecurityOptions(extras?.securityOpt ?? options.securityOpt ?? [], facts.caller.readFile),
     securityOpt: options.securityOpt ?? [],
     rlimits: resolveUlimits(options.ulimits ?? [], {
       rootless: facts.caller.uid !== 0,
@@ -163,7 +172,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     mounts: combineMounts(
       requested,
       Object.keys(image.Volumes ?? {}),
-      facts.mounts?.inherited,
+      [...(facts.mounts?.inherited ?? []), ...(extras?.mounts ?? [])],
       resolveImageVolumes(options.imageVolume),
     ),
     log,
@@ -173,6 +182,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     conmonPidFile: options.conmonPidFile,
     size: options.size,
     createCommand: options.createCommand,
+    ...extras?.config,
   };
 }
 
@@ -214,11 +224,6 @@ function resolveWorkdir(path: string): string {
 
 function resolveHostname(given: string | undefined, network: NetworkChoice, facts: ConfigFacts): string {
   if (given !== undefined && given !== "") {
-    if (network.mode === "container") {
-      throw new InvalidArgumentError(
-        `set hostname "${given}": the container shares the network and host name of another`,
-      );
-    }
     if (given.length > 64 || !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(given)) {
       throw new InvalidArgumentError(`set hostname "${given}": invalid host name`);
     }
@@ -272,7 +277,11 @@ function resolveShmSize(text: string | undefined): number {
 
 const LOG_DRIVERS = ["k8s-file", "json-file", "none", "passthrough"] as const;
 
-function resolveLog(options: CreateOptions, containerDir: string): ContainerConfig["log"] {
+function resolveLog(
+  options: CreateOptions,
+  containerDir: string,
+  workingFolder: string,
+): ContainerConfig["log"] {
   const driver = options.logDriver || "k8s-file";
   if (!(LOG_DRIVERS as readonly string[]).includes(driver)) {
     throw new UnsupportedError(`use log driver "${driver}": only ${LOG_DRIVERS.join(", ")} are supported`);
@@ -281,7 +290,8 @@ function resolveLog(options: CreateOptions, containerDir: string): ContainerConf
   let maxSize = 0;
   for (const word of options.logOpt ?? []) {
     const [key, value] = [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)];
-    if (key === "path" && value.startsWith("/")) path = cleanPath(value);
+    if (!word.includes("=") || key === "") throw new InvalidArgumentError(`invalid log option "${word}"`);
+    if (key === "path" && value !== "") path = absolutePath(value, workingFolder);
     else if (key === "max-size" && value === "-1") maxSize = 0;
     else if (key === "max-size" && parseSize(value) !== undefined) maxSize = parseSize(value)!;
     else if (key === "path" || key === "max-size") {

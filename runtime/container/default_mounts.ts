@@ -46,7 +46,8 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
     if (isOwn || !file.destination.startsWith("/etc/")) return [];
     return [{ ...mount, options: [...mount.options, "nofail"] }];
   });
-  const defaults = [...kernelMounts(config, facts), ...(config.readOnly ? scratchMounts() : [])]
+  const hasScratch = config.readOnly && config.readOnlyTmpfs !== false;
+  const defaults = [...kernelMounts(config, facts), ...(hasScratch ? scratchMounts() : [])]
     .filter((mount) => mount.destination === "/proc" || !covers(mount.destination));
   const mounts = [...defaults, ...generated];
   return [...mounts, ...own].map((mount) => facts.isNested ? ownedByRoot(mount) : mount).map((
@@ -67,7 +68,12 @@ function ownedByRoot(mount: MountSpec): MountSpec {
 function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
   const closed = ["nosuid", "noexec", "nodev"];
   return [
-    { destination: "/proc", type: "proc", source: "proc", options: closed },
+    {
+      destination: "/proc",
+      type: "proc",
+      source: "proc",
+      options: [...closed, ...(config.procOptions ?? [])],
+    },
     {
       destination: "/dev",
       type: "tmpfs",
@@ -87,13 +93,7 @@ function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
         ...(facts.mapsTtyGroup ? ["gid=5"] : []),
       ],
     },
-    {
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: [...closed, "mode=1777", `size=${config.shmBytes}`],
-    },
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: closed },
+    ...ipcMounts(config),
     sysfsMount(config, facts),
     {
       destination: "/sys/fs/cgroup",
@@ -103,6 +103,33 @@ function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
       options: [...closed, "relatime", ...(config.privileged ? [] : ["ro"])],
     },
   ];
+}
+
+/** What belongs to the ipc namespace; of another container's, init puts that one's in place of /dev/shm. */
+function ipcMounts(config: ContainerConfig): MountSpec[] {
+  const closed = ["nosuid", "noexec", "nodev"];
+  const mode = config.namespaces?.ipc?.mode;
+  if (mode === "host") {
+    const options = ["rbind", "rprivate", ...closed];
+    return ["/dev/shm", "/dev/mqueue"].filter(isFolderOfHost)
+      .map((path) => ({ destination: path, type: "bind", source: path, options }));
+  }
+  const shm = {
+    destination: "/dev/shm",
+    type: "tmpfs",
+    source: "shm",
+    options: [...closed, "mode=1777", `size=${config.shmBytes}`],
+  };
+  const mqueue = { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: closed };
+  return mode === "none" ? [mqueue] : [shm, mqueue];
+}
+
+function isFolderOfHost(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 function sysfsMount(config: ContainerConfig, facts: MountFacts): MountSpec {

@@ -9,7 +9,15 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
  * the place where it first appeared.
  */
 export function mergeEnv(
-  lists: { image: string[]; files: string[]; user: string[] },
+  lists: {
+    /** Of the caller, beneath the image's. */
+    host?: string[];
+    image: string[];
+    /** Removes and changes what is there before the files' and the user's. */
+    edit?: (env: Map<string, string>) => void;
+    files: string[];
+    user: string[];
+  },
   facts: { tty: boolean; hostname: string },
 ): string[] {
   const merged = new Map<string, string>();
@@ -26,8 +34,13 @@ export function mergeEnv(
   // systemd(1) inside asks for this one; https://systemd.io/CONTAINER_INTERFACE
   add("container=oci");
   add(`HOSTNAME=${facts.hostname}`);
+  for (const word of lists.host ?? []) add(word);
   // an image may hold words without "=": docker drops them
   for (const word of lists.image) if (word.indexOf("=") > 0) add(word);
+  if (lists.edit) {
+    lists.edit(merged);
+    if (!merged.has("HOSTNAME")) add(`HOSTNAME=${facts.hostname}`);
+  }
   for (const word of [...lists.files, ...lists.user]) add(word);
   return Array.from(merged, ([key, value]) => `${key}=${value}`);
 }

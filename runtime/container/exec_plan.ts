@@ -45,7 +45,7 @@ export function planExec(config: ContainerConfig, options: ExecOptions, facts: E
     process: {
       terminal: tty,
       ...(options.size && { consoleSize: { height: options.size.rows, width: options.size.cols } }),
-      user: { uid: 0, gid: 0, umask: 0o022 },
+      user: { uid: 0, gid: 0, umask: config.umask ?? 0o022 },
       args: options.command,
       env,
       cwd: execWorkdir(config, options),
@@ -62,6 +62,7 @@ export function planExec(config: ContainerConfig, options: ExecOptions, facts: E
     annex: {
       user: options.user ?? config.user,
       groupAdd: config.groupAdd,
+      keepGroups: config.keepGroups,
       setHome: !env.some((word) => word.startsWith("HOME=")),
       seccompProgram: facts.seccomp?.program,
       seccompFlags: facts.seccomp?.flags,

@@ -83,6 +83,7 @@ export function generatedMounts(
 ): { source: string; destination: string }[] {
   const own = generateFiles(config, { hosts: "", resolvConf: "" }, true)
     .map(({ name, destination }) => ({ source: `${dir}/${name}`, destination }));
+  if (config.timezoneFile) own.push({ source: config.timezoneFile, destination: "/etc/localtime" });
   if (joinedDir === undefined) return own;
   return [
     { source: `${joinedDir}/hosts`, destination: "/etc/hosts" },

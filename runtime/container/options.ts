@@ -56,8 +56,59 @@ export interface CreateOptions {
   shmSize?: string;
   /** `none`, `host`, `container:ID`. */
   network?: string;
-  /** `host`, `keep-id`, `nomap`. */
+  /** `host`, `keep-id[:uid=U,gid=G]`, `nomap`, `auto[:size=N]`. */
   userns?: string;
+  /** `CONTAINER:OWN:COUNT`, OWN counted in the user's own ids: 0 is the user, 1… the subordinate ones. */
+  uidMap?: string[];
+  gidMap?: string[];
+  subuidName?: string;
+  subgidName?: string;
+  /** `private`, `host`, `container:ID`, `ns:PATH`; ipc also `shareable` and `none`. */
+  pid?: string;
+  ipc?: string;
+  uts?: string;
+  cgroupns?: string;
+  /** `KEY=VALUE`. */
+  annotations?: string[];
+  /** `NAME:ADDRESS`. */
+  addHosts?: string[];
+  noHosts?: boolean;
+  /** A file that /etc/hosts begins with, `image` or `none`. */
+  hostsFile?: string;
+  noHostname?: boolean;
+  dns?: string[];
+  dnsSearch?: string[];
+  dnsOptions?: string[];
+  /** `PATH[:TARGET][:rwm]`. */
+  devices?: string[];
+  /** Octal. */
+  umask?: string;
+  /** `KEY=VALUE`. */
+  sysctls?: string[];
+  /** False leaves the image's passwd and group as they are. */
+  passwd?: boolean;
+  passwdEntry?: string;
+  groupEntry?: string;
+  /** Users of this machine that the container knows too. */
+  hostUsers?: string[];
+  unsetEnv?: string[];
+  unsetEnvAll?: boolean;
+  /** `KEY=VALUE`, where ${NAME} is the image's value. */
+  envMerge?: string[];
+  /** The caller's whole environment, beneath the image's. */
+  envHost?: boolean;
+  /** The caller's proxy variables are passed on unless this is false. */
+  httpProxy?: boolean;
+  /** A zone such as `Europe/Berlin`, or `local`. */
+  timezone?: string;
+  /** `true` (where the program is an init), `false`, `always`. */
+  systemd?: string;
+  /** False: `readOnly` leaves nothing writable. */
+  readOnlyTmpfs?: boolean;
+  /** With `init`: this program of the host is the init. */
+  initPath?: string;
+  /** auth.json for the pull. */
+  authFile?: string;
   storageDriver?: StorageDriverName;
   tty?: boolean;
   /** `-i`. */

@@ -10,6 +10,7 @@ import { resolveProtectedPaths } from "../security/paths.ts";
 import type { SeccompFilter } from "../security/seccomp.ts";
 import type { IdMapping, LinuxSpec, ProcessSpec, RlimitSpec, RuntimeSpec } from "../spec/runtime.ts";
 import { argvOf, type ContainerConfig } from "./config.ts";
+import type { ChosenNamespace } from "./extras.ts";
 import { type MountFacts, planMounts } from "./default_mounts.ts";
 
 export interface PlanFacts extends MountFacts {
@@ -31,8 +32,12 @@ export interface PlanFacts extends MountFacts {
   mountRootPlans?: RootfsPlan[];
   /** Volumes that are still empty and get the image's content. */
   freshVolumes: ReadonlySet<string>;
-  /** Device nodes of the host, for a privileged container. */
-  devices: string[];
+  /** Device nodes of the host. */
+  devices: { source: string; destination: string }[];
+  /** Namespaces of other containers, besides the network. */
+  join?: InitAnnex["join"];
+  /** The init whose /dev/shm is shared. */
+  sharedMemoryOf?: number;
   /** The caller's RLIMIT_NOFILE, where the runtime has raised it. */
   callerNofile?: { soft: number; hard: number };
   /** The program starts when a first client has attached. */
@@ -56,18 +61,24 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
       annex: {
         user: config.user,
         groupAdd: config.groupAdd,
+        keepGroups: config.keepGroups,
+        accounts: planAccounts(config),
+        sharedMemoryOf: facts.sharedMemoryOf,
         createWorkdir: true,
         setHome: !config.env.some((word) => word.startsWith("HOME=")),
         copyUp: planCopyUp(config, facts),
         giveToUser: planGifts(config, facts),
         initProcess: config.init,
-        join: facts.networkPath ? [{ type: "network", path: facts.networkPath }] : [],
+        join: [
+          ...(facts.networkPath ? [{ type: "network" as const, path: facts.networkPath }] : []),
+          ...(facts.join ?? []),
+        ],
         nestedUserns: facts.nestedUserns,
         fakeOwnership: facts.isSingleId,
         seccompProgram: facts.seccomp?.program,
         seccompFlags: facts.seccomp?.flags,
         privileged: config.privileged,
-        devices: config.privileged ? facts.devices.map((path) => ({ source: path, destination: path })) : [],
+        devices: facts.devices,
         loopbackUp: config.network.mode === "none",
       },
     },
@@ -111,7 +122,9 @@ function planSpec(config: ContainerConfig, facts: PlanFacts): RuntimeSpec {
     ociVersion: "1.2.0",
     process: planProcess(config, facts),
     root: { path: facts.rootfs.target, readonly: config.readOnly },
-    hostname: config.hostname,
+    // of the machine's or another container's nothing is changed
+    ...(ownsNamespace(config, "uts") && { hostname: config.hostname }),
+    ...(config.annotations && { annotations: config.annotations }),
     mounts: planMounts(config, facts),
     linux: planLinux(config, facts),
   };
@@ -123,7 +136,7 @@ function planProcess(config: ContainerConfig, facts: PlanFacts): ProcessSpec {
     terminal: config.tty,
     ...(config.size && { consoleSize: { height: config.size.rows, width: config.size.cols } }),
     // init resolves the name of the user inside the root
-    user: { uid: 0, gid: 0, umask: 0o022 },
+    user: { uid: 0, gid: 0, umask: config.umask ?? 0o022 },
     args: argvOf(config),
     env: config.env,
     cwd: config.workdir,
@@ -141,11 +154,9 @@ function planRlimits(limits: RlimitSpec[], nofile: PlanFacts["callerNofile"]): R
 
 function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
   const namespaces: LinuxSpec["namespaces"] = [
-    { type: "pid" },
     { type: "mount" },
-    { type: "ipc" },
-    { type: "uts" },
-    { type: "cgroup" },
+    ...CHOSEN_NAMESPACES.filter((type) => ownsNamespace(config, type)).map((type) => ({ type })),
+    ...(facts.join ?? []).filter(({ type }) => type !== "network"),
   ];
   if (config.network.mode === "none") namespaces.push({ type: "network" });
   if (facts.networkPath) namespaces.push({ type: "network", path: facts.networkPath });
@@ -159,8 +170,23 @@ function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
     namespaces,
     ...(facts.nestedUserns && { uidMappings: facts.nestedUserns.uid, gidMappings: facts.nestedUserns.gid }),
     ...protection,
+    ...(config.sysctl && { sysctl: config.sysctl }),
     rootfsPropagation: "rprivate",
   };
+}
+
+const CHOSEN_NAMESPACES = ["pid", "ipc", "uts", "cgroup"] as const;
+
+/** Whether it is made for this container. */
+export function ownsNamespace(config: ContainerConfig, type: ChosenNamespace): boolean {
+  const mode = config.namespaces?.[type]?.mode;
+  return mode !== "host" && mode !== "container" && mode !== "path";
+}
+
+function planAccounts({ accounts }: ContainerConfig): InitAnnex["accounts"] {
+  if (accounts === undefined) return { hostUsers: [] };
+  const { isListed, ...plan } = accounts;
+  return isListed ? plan : undefined;
 }
 
 function planCopyUp(config: ContainerConfig, facts: PlanFacts): { source: string; destination: string }[] {

@@ -131,7 +131,7 @@ Deno.test("binds and volumes are private, volumes nosuid and nodev, with what th
   });
   assertEquals(find(mounts, "/s")!.options, ["rslave", "suid", "bind"]);
   assertEquals(find(mounts, "/b")!.options, ["rbind", "rprivate"]);
-  assertEquals(find(mounts, "/t")!.options, ["size=1m", "nosuid", "nodev"]);
+  assertEquals(find(mounts, "/t")!.options, ["size=1m", "nosuid", "nodev", "tmpcopyup"]);
 });
 
 Deno.test("as real root a bind serves no device nodes, which the container could make", () => {
@@ -142,7 +142,7 @@ Deno.test("as real root a bind serves no device nodes, which the container could
 Deno.test("in a nested user namespace every tmpfs is root's", () => {
   const mounts = mountsOf({ mounts: [parseTmpfs("/t:uid=7")] }, { isNested: true });
   assertEquals(find(mounts, "/dev")!.options.slice(-2), ["uid=0", "gid=0"]);
-  assertEquals(find(mounts, "/t")!.options, ["uid=7", "nosuid", "nodev", "gid=0"]);
+  assertEquals(find(mounts, "/t")!.options, ["uid=7", "nosuid", "nodev", "tmpcopyup", "gid=0"]);
   assertEquals(find(mounts, "/proc")!.options.includes("uid=0"), false);
 });
 
@@ -167,18 +167,18 @@ Deno.test("a kernel's own highest capability bounds a privileged container", () 
 });
 
 Deno.test("a privileged container is unmasked and gets the host's devices", () => {
-  const { init } = planContainer(config({ privileged: true }), facts({ devices: ["/dev/fuse"] }));
+  const devices = [{ source: "/dev/fuse", destination: "/dev/fuse" }];
+  const { init } = planContainer(config({ privileged: true }), facts({ devices }));
   assertEquals(init.spec.linux.maskedPaths, []);
-  assertEquals(init.annex.devices, [{ source: "/dev/fuse", destination: "/dev/fuse" }]);
-  assertEquals(planContainer(config(), facts({ devices: ["/dev/fuse"] })).init.annex.devices, []);
+  assertEquals(init.annex.devices, devices);
 });
 
 Deno.test("without a network the loopback comes up, with another's none of ours is made", () => {
   const none = planContainer(config(), facts()).init;
   assertEquals(none.annex.loopbackUp, true);
   assertEquals(none.spec.linux.namespaces.map(({ type }) => type), [
-    "pid",
     "mount",
+    "pid",
     "ipc",
     "uts",
     "cgroup",
@@ -192,6 +192,27 @@ Deno.test("without a network the loopback comes up, with another's none of ours 
   ).init;
   assertEquals(joined.annex.join, [{ type: "network", path: "/proc/7/ns/net" }]);
   assertEquals(joined.annex.loopbackUp, false);
+});
+
+Deno.test("namespaces of others are joined, of the machine's nothing is changed", () => {
+  const namespaces = {
+    pid: { mode: "host" },
+    ipc: { mode: "container", id: "ef" },
+    uts: { mode: "host" },
+  } as const;
+  const join = [{ type: "ipc" as const, path: "/proc/7/ns/ipc" }];
+  const { spec, annex } = planContainer(config({ namespaces }), facts({ join, sharedMemoryOf: 7 })).init;
+  assertEquals(spec.linux.namespaces, [
+    { type: "mount" },
+    { type: "cgroup" },
+    { type: "ipc", path: "/proc/7/ns/ipc" },
+    { type: "network" },
+  ]);
+  assertEquals([spec.hostname, annex.join, annex.sharedMemoryOf], [undefined, join, 7]);
+  const destinations = (mode: "none" | "host") =>
+    planContainer(config({ namespaces: { ipc: { mode } } }), facts()).init.spec.mounts
+      .filter(({ destination }) => destination === "/dev/shm").map(({ type }) => type);
+  assertEquals([destinations("none"), destinations("host")], [[], ["bind"]]);
 });
 
 Deno.test("the caller's file limit is kept unless one is asked for", () => {

@@ -6,6 +6,7 @@
  */
 
 import { argvOf, type ContainerConfig } from "../container/config.ts";
+import type { ChosenNamespace } from "../container/extras.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
 import { planCapabilities } from "../container/plan.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
@@ -64,7 +65,7 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     GraphDriver: { Name: config.storageDriver, Data: isImage ? facts.driverData : null },
     SizeRootFs: 0,
     Mounts: config.mounts.filter((mount) => mount.kind !== "tmpfs").map((mount) => mountOf(mount, facts)),
-    Dependencies: config.network.mode === "container" ? [config.network.id] : [],
+    Dependencies: dependencies(config),
     NetworkSettings: NETWORK_SETTINGS,
     Namespace: "",
     IsInfra: false,
@@ -141,16 +142,17 @@ function configOf(config: ContainerConfig) {
     OnBuild: null,
     Labels: config.labels,
     Annotations: {
+      ...config.annotations,
       "io.container.manager": "skiff",
       "org.opencontainers.image.stopSignal": String(config.stopSignal),
     },
     StopSignal: signalName(config.stopSignal),
     HealthcheckOnFailureAction: "none",
     CreateCommand: config.createCommand ?? null,
-    Umask: "0022",
+    Umask: (config.umask ?? 0o022).toString(8).padStart(4, "0"),
     Timeout: 0,
     StopTimeout: config.stopTimeout,
-    Passwd: true,
+    Passwd: config.accounts?.isListed ?? true,
     sdNotifyMode: "container",
   };
 }
@@ -164,8 +166,8 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
   return {
     Binds: config.mounts.filter((mount) => mount.kind !== "tmpfs").map(bindText),
     CgroupManager: "",
-    CgroupMode: "private",
-    CgroupnsMode: "private",
+    CgroupMode: namespaceText(config, "cgroup"),
+    CgroupnsMode: namespaceText(config, "cgroup"),
     ContainerIDFile: config.cidfile ?? "",
     LogConfig: {
       Type: config.log.driver,
@@ -182,17 +184,17 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     VolumesFrom: null,
     CapAdd: capabilities.filter((name) => !DEFAULT_CAPABILITIES.includes(name)),
     CapDrop: DEFAULT_CAPABILITIES.filter((name) => !capabilities.includes(name)),
-    Dns: [],
-    DnsOptions: [],
-    DnsSearch: [],
-    ExtraHosts: [],
-    GroupAdd: config.groupAdd,
-    IpcMode: "private",
+    Dns: config.resolver?.servers ?? [],
+    DnsOptions: config.resolver?.options ?? [],
+    DnsSearch: config.resolver?.search ?? [],
+    ExtraHosts: (config.hosts?.added ?? []).map(({ names, address }) => `${names.join(";")}:${address}`),
+    GroupAdd: config.keepGroups ? ["keep-groups"] : config.groupAdd,
+    IpcMode: config.namespaces?.ipc ? namespaceText(config, "ipc") : "shareable",
     Cgroup: "",
     Cgroups: "default",
     Links: null,
     OomScoreAdj: 0,
-    PidMode: "private",
+    PidMode: namespaceText(config, "pid"),
     Privileged: config.privileged,
     PublishAllPorts: false,
     ReadonlyRootfs: config.readOnly,
@@ -203,7 +205,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
       config.mounts.filter((mount) => mount.kind === "tmpfs")
         .map((mount) => [mount.destination, [mount.readOnly ? "ro" : "rw", ...mount.options].join(",")]),
     ),
-    UTSMode: "private",
+    UTSMode: namespaceText(config, "uts"),
     UsernsMode: config.userns === "host" ? "" : config.userns,
     ShmSize: config.shmBytes,
     Runtime: "skiff",
@@ -211,9 +213,29 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     Isolation: "",
     Init: config.init,
     Ulimits: config.rlimits.map(({ type, soft, hard }) => ({ Name: type, Soft: soft, Hard: hard })),
-    Devices: [],
+    Devices: (config.devices ?? []).map(({ source, destination, permissions }) => ({
+      PathOnHost: source,
+      PathInContainer: destination,
+      CgroupPermissions: permissions,
+    })),
     ...UNLIMITED_RESOURCES,
   };
+}
+
+/** As it was asked for: `private`, `host`, `container:ID`, `ns:PATH`. */
+function namespaceText(config: ContainerConfig, type: ChosenNamespace): string {
+  const choice = config.namespaces?.[type];
+  if (choice?.mode === "container") return `container:${choice.id}`;
+  return choice?.mode === "path" ? `ns:${choice.path}` : choice?.mode ?? "private";
+}
+
+/** The containers that it cannot start without. */
+function dependencies(config: ContainerConfig): string[] {
+  const ids = Object.values(config.namespaces ?? {}).flatMap((choice) =>
+    choice.mode === "container" ? [choice.id] : []
+  );
+  if (config.network.mode === "container") ids.unshift(config.network.id);
+  return [...new Set(ids)];
 }
 
 function bindText(mount: Exclude<ContainerMount, { kind: "tmpfs" }>): string {

@@ -93,7 +93,7 @@ export async function prepareCreate(
   const cidfile = options.cidfile === undefined ? undefined : reserveCidfile(options.cidfile);
   try {
     const db = await engine.database();
-    const config = await resolve(engine, db, options, hooks, attempt);
+    const { config, release } = await resolve(engine, db, options, hooks, attempt);
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
     const dir = engine.containerDir(config.id);
     const lockFd = makeContainerFolder(dir);
@@ -107,6 +107,8 @@ export async function prepareCreate(
       discardContainer(engine, config.id);
       close(lockFd);
       throw error;
+    } finally {
+      release?.();
     }
     const record = async (state: "created" | "starting") => {
       const newVolumes = await insertRows(db, config, state);
@@ -133,8 +135,13 @@ async function resolve(
   options: CreateOptions,
   hooks: CreateHooks,
   attempt: number,
-): Promise<ContainerConfig> {
+): Promise<{ config: ContainerConfig; release?: () => void }> {
   const { root, imageName, image } = await resolveRoot(engine, db, options, hooks);
+  const argv = [...(options.entrypoint ?? image?.config?.Entrypoint ?? []), ...options.command];
+  const argv0 = argv[0] ?? image?.config?.Cmd?.[0] ?? "";
+  const extras = hasExtras(options, argv0)
+    ? await (await import("./create_extras.ts")).resolveExtras(engine, db, options, argv0)
+    : undefined;
   const id = randomId();
   const config = resolveConfig(options, {
     id,
@@ -148,6 +155,7 @@ async function resolve(
     networkContainer: await resolveNetworkContainer(engine, options.network),
     fileEnv: readEnvFiles(options.envFiles ?? []),
     mounts: await resolveMounts(engine, db, options),
+    extras,
     caller: {
       uid: engine.namespaces.uid,
       gid: engine.namespaces.gid,
@@ -159,7 +167,52 @@ async function resolve(
   });
   checkBindSources(config);
   nameAnonymousVolumes(config);
-  return config;
+  return { config, release: extras?.release };
+}
+
+/** Options that few containers have; what they come to is loaded where one is given. */
+const EXTRA_OPTIONS: readonly (keyof CreateOptions)[] = [
+  "annotations",
+  "addHosts",
+  "noHosts",
+  "hostsFile",
+  "noHostname",
+  "dns",
+  "dnsSearch",
+  "dnsOptions",
+  "devices",
+  "umask",
+  "sysctls",
+  "pid",
+  "ipc",
+  "uts",
+  "cgroupns",
+  "uidMap",
+  "gidMap",
+  "subuidName",
+  "subgidName",
+  "passwd",
+  "passwdEntry",
+  "groupEntry",
+  "hostUsers",
+  "unsetEnv",
+  "unsetEnvAll",
+  "envMerge",
+  "envHost",
+  "timezone",
+  "systemd",
+  "readOnlyTmpfs",
+  "initPath",
+];
+
+function hasExtras(options: CreateOptions, argv0: string): boolean {
+  return EXTRA_OPTIONS.some((name) => options[name] !== undefined) ||
+    !["host", "nomap", ""].includes(options.userns ?? "") || options.groupAdd?.includes("keep-groups") ||
+    options.securityOpt?.some((word) => word.startsWith("proc-opts=")) ||
+    // podman(1) looks at the program's name, and passes the caller's proxies on
+    /(^|\/)(init|systemd)$/.test(argv0) ||
+    (options.httpProxy !== false &&
+      ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((name) => Deno.env.has(name)));
 }
 
 /** Of the rarer options only: `-v` and `--tmpfs` need nothing of the store. */

@@ -123,7 +123,7 @@ Deno.test("a time that is not set is Go's zero time", () => {
 
 Deno.test("mounts, binds and tmpfs are told apart", () => {
   assertEquals(document.HostConfig.Binds, ["/s:/b:ro", "data:/v:rw,rslave"]);
-  assertEquals(document.HostConfig.Tmpfs, { "/t": "rw,nosuid,nodev" });
+  assertEquals(document.HostConfig.Tmpfs, { "/t": "rw,nosuid,nodev,tmpcopyup" });
   assertEquals(document.Mounts.map((mount) => [mount.Type, mount.Source, mount.RW, mount.Propagation]), [
     ["bind", "/s", false, "rprivate"],
     ["volume", "/volumes/data/_data", true, "rslave"],

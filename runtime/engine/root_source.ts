@@ -75,8 +75,8 @@ async function findOrPull(
     if (found) return { image: found.image, name: found.name ?? options.image };
   }
   const { pull } = await import("./pull.ts");
-  const { platform, tlsVerify } = options;
-  const pulled = await pull(engine, options.image, { platform, tlsVerify, policy, ...hooks });
+  const { platform, tlsVerify, authFile } = options;
+  const pulled = await pull(engine, options.image, { platform, tlsVerify, authFile, policy, ...hooks });
   const image = findImage(db, pulled.id);
   if (!image) throw new NotFoundError("image", options.image);
   return { image, name: pulled.name };

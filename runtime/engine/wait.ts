@@ -1,6 +1,6 @@
 /** `wait`: blocks until a container has ended (or reached another state), and tells its exit code. */
 
-import { setupExitCode } from "../container/setup_error.ts";
+import { setupExitCode } from "../monitor/exit_code.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { StartError, waitForExit } from "../monitor/client.ts";
 import { monitorSocketPath } from "../state/folders.ts";

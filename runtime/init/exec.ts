@@ -89,9 +89,7 @@ export function spawnExec(plan: ExecPlan, stdio: InitStdio): ExecHandle {
   const init = openInit(plan);
   const joined = namespacesToJoin(plan.initPid);
   prctl(PR_SET_DUMPABLE, 0);
-  const early = plan.nestedUserns && joined & CLONE_NEWUSER
-    ? joinSharedNetwork(init, plan.initPid, joined)
-    : 0;
+  const early = plan.nestedUserns && joined & CLONE_NEWUSER ? joinShared(init, plan.initPid, joined) : 0;
   const first = joined & (CLONE_NEWUSER | CLONE_NEWPID);
   // The copy of this process that the container can list must not carry the command's words.
   setProcessTitle("skiff: exec");
@@ -137,22 +135,26 @@ function startTime(pid: number): string | undefined {
   }
 }
 
+/** What a container may have of another's. */
+const SHARED = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+
 /**
  * The network of a container whose user namespace is nested may be another container's, and so belong to the
- * user's shared namespace: it is joined from there, since the nested one has no rights over it.
+ * user's shared namespace: it is joined from there, since the nested one has no rights over it. Ipc and uts alike.
  *
- * @returns CLONE_NEWNET where that was joined. @see ioctl_ns(2)
+ * @returns what was joined. @see ioctl_ns(2)
  */
-function joinSharedNetwork(init: number, pid: number, joined: number): number {
-  if (!(joined & CLONE_NEWNET)) return 0;
+function joinShared(init: number, pid: number, joined: number): number {
+  const flags = joined & SHARED;
+  if (!flags) return 0;
   using nested = new Fd(open(`/proc/${pid}/ns/user`, O_RDONLY | O_CLOEXEC));
   using shared = new Fd(ioctl(nested.number, NS_GET_PARENT, 0));
   // As real root, one is in it already.
   if (fstat(shared.number).ino !== statx(AT_FDCWD, "/proc/self/ns/user").ino) {
     setns(shared.number, CLONE_NEWUSER);
   }
-  setns(init, CLONE_NEWNET);
-  return CLONE_NEWNET;
+  setns(init, flags);
+  return flags;
 }
 
 /** Joining a namespace one is in already may be forbidden (host network) or invalid (user). */
@@ -220,7 +222,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
     process,
     user,
     seccomp: decodeFilter(annex),
-    canSetGroups: !annex.fakeOwnership,
+    canSetGroups: !annex.fakeOwnership && !annex.keepGroups,
     boundingSet: status.boundingSet,
   });
   stage("enter the working directory");

@@ -7,7 +7,7 @@
  *    ◀─────────────────────────── M  mapped
  *    P  pid of init, in 10 digits ────────▶ only where a namespace made an extra fork needful
  *    C  console (with the master) ────────▶ keeps it
- *    R  ready: everything is set up ──────▶ waits until the container may start
+ *    R  ready, and the name of the mount namespace where processes may outlive init ──────▶ waits
  *    ◀─────────────────────────── G  go
  *    F  JSON of a SetupFailure ───────────▶ the container never ran
  *    4 bytes: errno of execve ────────────▶ the program could not be executed
@@ -27,7 +27,7 @@ export type InitMessage =
   | { kind: "map-ids" }
   | { kind: "forked"; pid: number }
   | { kind: "console"; master: number }
-  | { kind: "ready" }
+  | { kind: "ready"; mountNamespace?: string }
   | { kind: "failure"; failure: SetupFailure }
   | { kind: "executed" };
 
@@ -58,7 +58,12 @@ export function receiveFromInit(control: number, program: string): InitMessage {
   }
   if (kind === "C" && fds.length === 1) return { kind: "console", master: fds[0]! };
   for (const fd of fds) close(fd);
-  if (kind === "R") return { kind: "ready" };
+  if (kind === "R") {
+    return {
+      kind: "ready",
+      mountNamespace: new TextDecoder().decode(buffer.subarray(1, length)) || undefined,
+    };
+  }
   const text = kind === "F" ? new TextDecoder().decode(buffer.subarray(1, length)) : "";
   return { kind: "failure", failure: readFailure(text) };
 }
@@ -104,8 +109,8 @@ export class MonitorLink {
   }
 
   /** Waits until the container may start. */
-  reportReady(): void {
-    this.#send("R");
+  reportReady(mountNamespace = ""): void {
+    this.#send(`R${mountNamespace}`);
     this.#expect("G");
   }
 
@@ -138,8 +143,9 @@ export function answerInit(control: number, word: "mapped" | "go"): void {
 /** An error of init as data, with the stage it happened in. */
 export function describeSetupFailure(stage: string, error: unknown): SetupFailure {
   const message = error instanceof Error ? error.message : String(error);
-  return error instanceof SyscallError
-    ? { stage, errno: error.errno, syscall: error.syscall, path: error.path ?? "", message }
+  const call = error instanceof Error && error.cause instanceof SyscallError ? error.cause : error;
+  return call instanceof SyscallError
+    ? { stage, errno: call.errno, syscall: call.syscall, path: call.path ?? "", message }
     : { stage, errno: 0, syscall: "", path: "", message };
 }
 

@@ -44,6 +44,7 @@ import {
 } from "../../ffi/constants/sched.ts";
 import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
 import type { NamespaceType } from "../spec/runtime.ts";
+import { listAccounts } from "./accounts.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
 import { cloneNullMask, forbidOtherDevices, placeConsole, placeDevices, prepareDevices } from "./devices.ts";
 import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
@@ -54,6 +55,7 @@ import { attachMounts, copyUpVolume, giveVolumes, openSource, prepareMounts } fr
 import { maskPaths, protectPaths } from "./protect.ts";
 import { giveTree } from "./give_tree.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
+import { cloneSharedMemory, shareMemory } from "./shared_memory.ts";
 import { writeSysctls } from "./sysctl.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { createWorkdir, enterWorkdir } from "./workdir.ts";
@@ -105,7 +107,12 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
 
   stage("enter namespaces");
   prctl(PR_SET_DUMPABLE, 0);
+  const sharedMemory = annex.sharedMemoryOf === undefined
+    ? undefined
+    : cloneSharedMemory(annex.sharedMemoryOf);
   enterNamespaces(context);
+
+  const mountNamespace = ownsPidNamespace(spec) ? undefined : Deno.readLinkSync("/proc/self/ns/mnt");
 
   stage("mount the root filesystem");
   mount(null, "/", null, MS_REC | MS_SLAVE);
@@ -124,6 +131,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   const gifts = (annex.giveToUser ?? []).map(openSource);
   const devices = prepareDevices(annex.devices);
   const nullDevice = cloneNullMask(devices);
+  shareMemory(mounts, sharedMemory);
   if (annex.nestedUserns) {
     setresgid(0);
     setresuid(0);
@@ -168,7 +176,10 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
 
   stage("find the user");
   using inside = new Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const user = resolveUserInRoot(inside.number, annex.user, annex.groupAdd);
+  const found = resolveUserInRoot(inside.number, annex.user, annex.groupAdd);
+  const user = annex.accounts
+    ? listAccounts(inside.number, annex.accounts, annex.user, found, spec.process.cwd)
+    : found;
   if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
   giveVolumes(emptyVolumes, user);
   for (const gift of gifts) giveTree(gift, user);
@@ -182,7 +193,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   placeStdio(context.stdio, terminal);
 
   stage("wait for the start");
-  link.reportReady();
+  link.reportReady(mountNamespace);
 
   const env = withHome(spec.process.env, annex.setHome ? user.home : undefined);
   stage("assume credentials");
@@ -190,7 +201,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
     process: spec.process,
     user,
     seccomp: decodeFilter(annex),
-    canSetGroups: !annex.fakeOwnership,
+    canSetGroups: !annex.fakeOwnership && !annex.keepGroups,
     boundingSet: status.boundingSet,
   });
   stage("enter the working directory");
@@ -200,6 +211,11 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   dieWithParent(context.monitorPid);
   if (annex.initProcess) setSignalMask(ALL_SIGNALS);
   execute(stub, control, path, spec.process.args, env);
+}
+
+/** With it all processes of the container end when this one does. */
+function ownsPidNamespace({ linux }: InitPlan["spec"]): boolean {
+  return linux.namespaces.some(({ type, path }) => type === "pid" && path === undefined);
 }
 
 function describeFailure(stage: string, error: unknown): SetupFailure {

@@ -21,7 +21,7 @@ export function resolveUserInRoot(root: number, user: string, groupAdd: readonly
 }
 
 /** A regular file of bounded size, or null where there is none. A FIFO or device is never waited for. */
-function readAccountFile(root: number, path: string): string | null {
+export function readAccountFile(root: number, path: string): string | null {
   let fd: number;
   try {
     fd = openat2(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);

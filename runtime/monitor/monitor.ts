@@ -21,6 +21,7 @@ import {
   type Membership,
 } from "../namespaces/user_namespace.ts";
 import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
+import { killLeftProcesses } from "./left_processes.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
 import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
@@ -114,6 +115,9 @@ class ContainerMonitor {
   /** It is to be started again, though it is `--rm`. */
   #keepsFiles = false;
 
+  /** Of a container without a pid namespace of its own. */
+  #mountNamespace: string | undefined;
+
   constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready">) {
     this.#plan = plan;
     this.#fds = fds;
@@ -185,6 +189,10 @@ class ContainerMonitor {
       },
       onStopAsked: (keep) => this.#keepsFiles ||= keep,
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
+      onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
+      onExited: () => {
+        if (this.#mountNamespace !== undefined) killLeftProcesses(this.#mountNamespace);
+      },
       onEnd: (record) => this.#end(record),
       onLinger: () => this.#unmountRootfs(),
     });

@@ -126,6 +126,12 @@ export interface InitAnnex {
   user: string;
   /** `--group-add`, names or ids. */
   groupAdd: string[];
+  /** Supplementary groups stay the caller's (`--group-add keep-groups`). */
+  keepGroups?: boolean;
+  /** Lines that passwd and group of the root may lack. */
+  accounts?: AccountsPlan;
+  /** The pid of the init whose /dev/shm is shared with its ipc namespace. */
+  sharedMemoryOf?: number;
   /** Made in the root where missing, owned by the user (WORKDIR). */
   createWorkdir: boolean;
   /** HOME is set from passwd where env has none. */
@@ -154,6 +160,12 @@ export interface InitAnnex {
   loopbackUp: boolean;
 }
 
+export interface AccountsPlan {
+  hostUsers: { name: string; uid: number; gid: number; gecos: string; groupName: string }[];
+  passwdFormat?: string;
+  groupFormat?: string;
+}
+
 /** An exec session, performed by a monitor of its own. */
 export interface ExecPlan {
   protocol: number;
@@ -170,7 +182,7 @@ export interface ExecPlan {
   process: RuntimeSpec["process"];
   annex: Pick<
     InitAnnex,
-    "user" | "groupAdd" | "setHome" | "seccompProgram" | "seccompFlags" | "fakeOwnership"
+    "user" | "groupAdd" | "keepGroups" | "setHome" | "seccompProgram" | "seccompFlags" | "fakeOwnership"
   >;
   stdio: StdioPlan;
   /** Whether the container has a user namespace nested in the user's shared one. */

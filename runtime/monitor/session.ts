@@ -21,13 +21,14 @@ import {
   SIGUSR2,
   WNOHANG,
 } from "../../ffi/constants/signal.ts";
-import { EAGAIN, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close, read, setNonblocking, writeAll } from "../../ffi/file.ts";
 import { pidfd_send_signal, waitpid } from "../../ffi/process.ts";
 import { setSignalMask, signalfd } from "../../ffi/signal.ts";
 import { setWindowSize } from "../../ffi/tty.ts";
 import { SkiffError } from "../errors.ts";
 import type { InitMessage } from "../init/handshake.ts";
+import { setupExitCode } from "./exit_code.ts";
 import { nowText } from "./log_clock.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { EventLoop } from "./loop.ts";
@@ -64,6 +65,10 @@ export interface SessionOptions {
   spillFolder: string;
   /** What the answer to a client tells about the program. */
   describe(): Record<string, unknown>;
+  /** Init has set itself up and waits to be let go. */
+  onReady?(mountNamespace: string | undefined): void;
+  /** The program has ended; what it wrote may still be unread. */
+  onExited?(): void;
   /** execve has worked. */
   onRunning(startedAt: string): void;
   /** Somebody asks it to stop, perhaps once more; `keep`: its files are still needed. */
@@ -267,6 +272,7 @@ export class Session implements Control {
         return this.#takeTerminal(message.master);
       case "ready":
         this.#isReady = true;
+        this.#options.onReady?.(message.mountNamespace);
         if (this.#mayStart) this.#letStart();
         return;
       case "failure":
@@ -321,6 +327,7 @@ export class Session implements Control {
 
   #exited(exitCode: number): void {
     this.#exitCode = exitCode;
+    this.#options.onExited?.();
     // What init said before it ended is still to be heard, up to the end of the socket.
     while (!this.#hasSpoken) this.#hearInit();
     this.#withClient(() =>
@@ -336,7 +343,7 @@ export class Session implements Control {
     this.#options.log?.close();
     const record: ExitRecord = {
       version: PROTOCOL_VERSION,
-      exitCode: this.#failure === undefined ? exitCode : failureExitCode(this.#failure),
+      exitCode: this.#failure === undefined ? exitCode : setupExitCode(this.#failure),
       error: failure?.message ?? "",
       startedAt: this.#startedAt,
       finishedAt: nowText(),
@@ -375,12 +382,6 @@ export class Session implements Control {
     }
     close(this.#options.ready);
   }
-}
-
-/** As shells and docker have it: 127 no such program, 126 it cannot be executed, 125 anything before that. */
-export function failureExitCode(failure: SetupFailure): number {
-  if (failure.stage !== "execute") return 125;
-  return failure.errno === ENOENT || failure.errno === ENOTDIR ? 127 : 126;
 }
 
 function killedInSetup(exitCode: number): SetupFailure {

@@ -26,6 +26,8 @@ export interface ResolvedUser {
   home: string;
   /** Of the passwd entry, else the uid in digits. */
   name: string;
+  /** There is a passwd entry. */
+  isListed: boolean;
 }
 
 interface PasswdEntry {
@@ -79,7 +81,24 @@ export function resolveUser(
     }
   }
   for (const word of groupAdd) gids.add(findGroup(word, groupText));
-  return { uid, gid, additionalGids: [...gids], home: entry?.home || "/", name: entry?.name ?? String(uid) };
+  return {
+    uid,
+    gid,
+    additionalGids: [...gids],
+    home: entry?.home || "/",
+    name: entry?.name ?? String(uid),
+    isListed: entry !== undefined,
+  };
+}
+
+/** Whether the text of a passwd file has this name. */
+export function hasUser(passwdText: string | null, name: string): boolean {
+  return findEntry(passwdText, parsePasswdLine, (entry) => entry.name === name) !== undefined;
+}
+
+/** Whether the text of a group file has this id. */
+export function hasGroup(groupText: string | null, gid: number): boolean {
+  return findEntry(groupText, parseGroupLine, (entry) => entry.gid === gid) !== undefined;
 }
 
 function findGroup(word: string, groupText: string | null): number {

@@ -17,7 +17,7 @@ const GROUP = "root:x:0:\nwww:x:33:\nstaff:x:50:web,alice\naudio:x:29:bob, alice
 const resolve = (user: string, groupAdd: string[] = []) => resolveUser(user, PASSWD, GROUP, groupAdd);
 
 Deno.test("no user is uid 0 with root's home", () => {
-  equal(resolve(""), { uid: 0, gid: 0, additionalGids: [], home: "/root", name: "root" });
+  equal(resolve(""), { uid: 0, gid: 0, additionalGids: [], home: "/root", name: "root", isListed: true });
 });
 
 Deno.test("a name gives uid, primary group, home and the groups that list it", () => {
@@ -27,15 +27,23 @@ Deno.test("a name gives uid, primary group, home and the groups that list it", (
     additionalGids: [50, 29],
     home: "/home/alice",
     name: "alice",
+    isListed: true,
   });
 });
 
 Deno.test("a uid with an entry is treated as its name", () => {
-  equal(resolve("33"), { uid: 33, gid: 33, additionalGids: [50], home: "/var/www", name: "web" });
+  equal(resolve("33"), {
+    uid: 33,
+    gid: 33,
+    additionalGids: [50],
+    home: "/var/www",
+    name: "web",
+    isListed: true,
+  });
 });
 
 Deno.test("a uid without an entry has group 0, home / and no further groups", () => {
-  equal(resolve("4242"), { uid: 4242, gid: 0, additionalGids: [], home: "/", name: "4242" });
+  equal(resolve("4242"), { uid: 4242, gid: 0, additionalGids: [], home: "/", name: "4242", isListed: false });
 });
 
 Deno.test("an account named with digits does not capture the uid", () => {
@@ -46,6 +54,7 @@ Deno.test("an account named with digits does not capture the uid", () => {
     additionalGids: [],
     home: "/",
     name: "1000",
+    isListed: false,
   });
 });
 
@@ -56,9 +65,17 @@ Deno.test("an explicit group replaces the primary one and the listed ones", () =
     additionalGids: [],
     home: "/home/alice",
     name: "alice",
+    isListed: true,
   });
   equal(resolve("alice:7").gid, 7);
-  equal(resolve(":www"), { uid: 0, gid: 33, additionalGids: [], home: "/root", name: "root" });
+  equal(resolve(":www"), {
+    uid: 0,
+    gid: 33,
+    additionalGids: [],
+    home: "/root",
+    name: "root",
+    isListed: true,
+  });
 });
 
 Deno.test("--group-add takes names and ids", () => {
@@ -91,6 +108,7 @@ Deno.test("ids without files need none", () => {
     additionalGids: [7],
     home: "/",
     name: "5",
+    isListed: false,
   });
 });
 

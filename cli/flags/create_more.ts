@@ -1,0 +1,157 @@
+/** The rarer options of `run` and `create`, each with the name that the engine has for it. @see podman-create(1) */
+
+import type { CreateOptions } from "../../runtime/engine/options.ts";
+import type { Flag } from "../command.ts";
+
+type MoreFlag = Flag & { option: keyof CreateOptions };
+
+export const MORE_CREATE_FLAGS = {
+  "add-host": {
+    kind: "array",
+    option: "addHosts",
+    value: "NAME:ADDRESS",
+    help: "Add a line to /etc/hosts; host-gateway stands for this machine",
+  },
+  annotation: { kind: "array", option: "annotations", value: "KEY=VALUE", help: "Set an OCI annotation" },
+  authfile: { kind: "string", option: "authFile", value: "FILE", help: "auth.json with logins for the pull" },
+  cgroupns: { kind: "string", option: "cgroupns", value: "MODE", help: "Cgroup namespace: private or host" },
+  device: {
+    kind: "list",
+    option: "devices",
+    value: "PATH[:TARGET][:rwm]",
+    help: "Add a device of this machine, or all of a folder",
+  },
+  dns: {
+    kind: "list",
+    option: "dns",
+    value: "ADDRESS",
+    help: "Name server; none leaves /etc/resolv.conf alone",
+  },
+  "dns-option": {
+    kind: "list",
+    option: "dnsOptions",
+    value: "OPTION",
+    aliases: ["dns-opt"],
+    help: "Option of the resolver: ndots:2",
+  },
+  "dns-search": { kind: "list", option: "dnsSearch", value: "DOMAIN", help: "Search domain; . for none" },
+  "env-host": { kind: "bool", option: "envHost", help: "Pass the caller's whole environment" },
+  "env-merge": {
+    kind: "array",
+    option: "envMerge",
+    value: "KEY=VALUE",
+    help: "Set a variable from the image's: PATH=${PATH}:/opt/bin",
+  },
+  gidmap: {
+    kind: "array",
+    option: "gidMap",
+    value: "CONTAINER:OWN:COUNT",
+    help: "Map groups in a user namespace of its own, as --uidmap does users",
+  },
+  "group-entry": { kind: "string", option: "groupEntry", value: "LINE", help: "What is added to /etc/group" },
+  "hosts-file": {
+    kind: "string",
+    option: "hostsFile",
+    value: "FILE",
+    help: "What /etc/hosts begins with: a file, or none",
+  },
+  hostuser: {
+    kind: "array",
+    option: "hostUsers",
+    value: "USER",
+    help: "Add a user of this machine to /etc/passwd",
+  },
+  "http-proxy": {
+    kind: "bool",
+    option: "httpProxy",
+    default: true,
+    help: "Pass http_proxy and its kin on",
+  },
+  "init-path": { kind: "string", option: "initPath", value: "FILE", help: "The init that --init runs" },
+  ipc: {
+    kind: "string",
+    option: "ipc",
+    value: "MODE",
+    help: "IPC namespace: shareable, private, none, host, container:ID, ns:PATH",
+  },
+  "no-hostname": { kind: "bool", option: "noHostname", help: "Make no /etc/hostname" },
+  "no-hosts": { kind: "bool", option: "noHosts", help: "Make no /etc/hosts" },
+  passwd: {
+    kind: "bool",
+    option: "passwd",
+    default: true,
+    help: "Add who the container runs as to /etc/passwd",
+  },
+  "passwd-entry": {
+    kind: "string",
+    option: "passwdEntry",
+    value: "LINE",
+    help: "The line, with $USERNAME, $UID, $GID, $NAME, $HOME",
+  },
+  pid: {
+    kind: "string",
+    option: "pid",
+    value: "MODE",
+    help: "PID namespace: private, host, container:ID, ns:PATH",
+  },
+  "read-only-tmpfs": {
+    kind: "bool",
+    option: "readOnlyTmpfs",
+    default: true,
+    help: "With --read-only: /run, /tmp and /var/tmp stay writable",
+  },
+  subgidname: {
+    kind: "string",
+    option: "subgidName",
+    value: "NAME",
+    help: "Name in /etc/subgid",
+    hidden: true,
+  },
+  subuidname: {
+    kind: "string",
+    option: "subuidName",
+    value: "NAME",
+    help: "Name in /etc/subuid",
+    hidden: true,
+  },
+  sysctl: {
+    kind: "array",
+    option: "sysctls",
+    value: "KEY=VALUE",
+    help: "Set a kernel parameter of the container's own namespaces",
+  },
+  systemd: {
+    kind: "string",
+    option: "systemd",
+    value: "WHEN",
+    help: "Prepare for systemd: true (where it is the program), always, false",
+    choices: ["true", "false", "always"],
+  },
+  tz: { kind: "string", option: "timezone", value: "ZONE", help: "Time zone: Europe/Berlin, or local" },
+  uidmap: {
+    kind: "array",
+    option: "uidMap",
+    value: "CONTAINER:OWN:COUNT",
+    help: "Map users in an own user namespace; OWN 0 is the caller, 1… the subordinate ids",
+  },
+  umask: { kind: "string", option: "umask", value: "MODE", help: "File mode mask (default 0022)" },
+  unsetenv: { kind: "array", option: "unsetEnv", value: "NAME", help: "Remove a variable of the image's" },
+  "unsetenv-all": { kind: "bool", option: "unsetEnvAll", help: "Remove all variables of the image's" },
+  uts: {
+    kind: "string",
+    option: "uts",
+    value: "MODE",
+    help: "UTS namespace: private, host, container:ID, ns:PATH",
+  },
+} as const satisfies Record<string, MoreFlag>;
+
+/** What was given, under the engine's names. */
+export function moreOptions(
+  options: Readonly<Record<string, unknown>>,
+  given: ReadonlySet<string>,
+): Partial<CreateOptions> {
+  return Object.fromEntries(
+    Object.entries(MORE_CREATE_FLAGS).filter(([name]) => given.has(name))
+      .map(([name, { option }]) => [option, options[name]]),
+  );
+}

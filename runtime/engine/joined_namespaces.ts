@@ -1,0 +1,21 @@
+/** The namespaces of other containers that one joins, looked up right before its start. */
+
+import type { ContainerConfig } from "../container/config.ts";
+import type { PlanFacts } from "../container/plan.ts";
+import { observeRunning } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+
+type Joined = Pick<PlanFacts, "join" | "sharedMemoryOf">;
+
+export async function findJoined(engine: Engine, config: ContainerConfig): Promise<Joined> {
+  const joined: Required<Pick<Joined, "join">> & Joined = { join: [] };
+  for (const type of ["pid", "ipc", "uts"] as const) {
+    const choice = config.namespaces?.[type];
+    if (choice?.mode === "path") joined.join.push({ type, path: choice.path });
+    if (choice?.mode !== "container") continue;
+    const { status } = await observeRunning(engine, choice.id, `join the ${type} namespace of`);
+    joined.join.push({ type, path: `/proc/${status.pid}/ns/${type}` });
+    if (type === "ipc") joined.sharedMemoryOf = status.pid;
+  }
+  return joined;
+}

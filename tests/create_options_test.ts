@@ -1,0 +1,282 @@
+/** The rarer options of `run`, seen from inside: names, accounts, namespaces, ids, devices, environment. */
+
+import {
+  assert,
+  assertEquals,
+  assertIncludes,
+  assertMatch,
+  type Host,
+  hostTest,
+  type Need,
+  waitFor,
+} from "./harness.ts";
+
+const NEEDS = { needs: ["registry", "busybox", "uidmap"] as Need[] };
+
+async function inside(host: Host, options: string[], script: string): Promise<string> {
+  const words = ["-q", "--rm", ...options, await host.image(), "sh", "-c", script];
+  const { code, stdout, stderr } = await host.run(...words);
+  assertEquals(code, 0, stderr);
+  return stdout.trimEnd();
+}
+
+async function refusal(host: Host, options: string[], exitCode = 125): Promise<string> {
+  const { code, stderr } = await host.run("-q", "--rm", ...options, await host.image(), "true");
+  assertEquals(code, exitCode, stderr);
+  assertEquals(host.containers(), []);
+  return stderr.split("\n").find((line) => line.startsWith("Error: "))!.slice("Error: ".length);
+}
+
+/** A container that others join; gives what a script in it prints. */
+async function startOther(host: Host, ...options: string[]): Promise<(script: string) => Promise<string>> {
+  const words = ["-q", "-d", "--network", "none", "--name", "other", ...options];
+  await host.ok("run", ...words, await host.image(), "sleep", "1000");
+  return (script) => host.ok("exec", "other", "sh", "-c", script);
+}
+
+hostTest("hosts, resolver and their files", NEEDS, async (host) => {
+  const hosts = await inside(
+    host,
+    ["--network", "host", "--add-host", "a:1.2.3.4", "--add-host", "b;c:::1"],
+    "cat /etc/hosts",
+  );
+  assertEquals(hosts.split("\n").slice(0, 2), ["1.2.3.4\ta", "::1\tb c"]);
+  assertIncludes(hosts, Deno.readTextFileSync("/etc/hosts").trim());
+  const resolver = "--network host --dns 1.1.1.1 --dns-search a.b --dns-option ndots:2".split(" ");
+  assertEquals(
+    await inside(host, resolver, "cat /etc/resolv.conf"),
+    "search a.b\nnameserver 1.1.1.1\noptions ndots:2",
+  );
+  const none = "--network host --no-hosts --no-hostname --dns none".split(" ");
+  assertEquals(await inside(host, none, "ls /etc"), "group\npasswd");
+  await Deno.writeTextFile(`${host.home}/hosts`, "9.9.9.9 nine\n");
+  await host.own(`${host.home}/hosts`);
+  assertMatch(
+    await inside(host, ["--hosts-file", "hosts"], "cat /etc/hosts"),
+    /^9\.9\.9\.9 nine\n127\.0\.0\.1\tlocalhost/,
+  );
+  assertEquals(
+    await refusal(host, ["--dns", "1.1.1.1"]),
+    "conflicting options: dns and the network mode: none",
+  );
+});
+
+hostTest("who has no account gets one, but not in a file of the host's", NEEDS, async (host) => {
+  const script = "tail -n1 /etc/passwd /etc/group; echo $HOME";
+  const read = async (...options: string[]) =>
+    (await inside(host, options, script)).split("\n").filter((line) =>
+      line !== "" && !line.startsWith("==>")
+    );
+  assertEquals(await read("-u", "1234:77", "-w", "/tmp"), [
+    "1234:*:1234:77:container user:/tmp:/bin/sh",
+    "77:x:77:1234",
+    "/tmp",
+  ]);
+  const { uid, gid } = host.ids;
+  const [kept, group] = await read("--userns", "keep-id", "--read-only");
+  assertMatch(kept!, new RegExp(`^skiff-test:\\*:${uid}:${gid}:[^:]*:/:/bin/sh$`));
+  assertEquals(group, `skiff-test:x:${gid}:skiff-test`);
+  assertEquals((await read("-u", "1234", "--passwd=false"))[0], "nobody:x:65534:65534:nobody:/:/bin/false");
+  const format = ["--passwd-entry", "me:*:$UID:$GID:$NAME:$HOME:/bin/ash", "--group-entry", "us:x:$GID:me"];
+  assertEquals((await read("-u", "1234:77", ...format)).slice(0, 2), [
+    "me:*:1234:77:container user:/:/bin/ash",
+    "us:x:77:me",
+  ]);
+  assertMatch((await read("--hostuser", "daemon"))[0]!, /^daemon:\*:1:1:/);
+  assertIncludes(await refusal(host, ["--hostuser", "nobody-here"]), "unknown user nobody-here");
+  // started again, nothing is added twice
+  await host.ok(
+    "create",
+    "-q",
+    "--network",
+    "none",
+    "--name",
+    "again",
+    "-u",
+    "1234",
+    await host.image(),
+    "grep",
+    "-c",
+    "^1234",
+    "/etc/passwd",
+  );
+  assertEquals([await host.ok("start", "-a", "again"), await host.ok("start", "-a", "again")], ["1", "1"]);
+  const etc = `${host.home}/etc`;
+  await Deno.mkdir(etc);
+  await Deno.writeTextFile(`${etc}/passwd`, "root:x:0:0::/:/bin/sh\n");
+  await host.own(etc, `${etc}/passwd`);
+  for (const mount of [`${etc}:/etc`, `${etc}/passwd:/etc/passwd`]) {
+    assertEquals(await inside(host, ["-u", "1234", "-v", mount], "grep -c 1234 /etc/passwd || true"), "0");
+  }
+  assertEquals(await Deno.readTextFile(`${etc}/passwd`), "root:x:0:0::/:/bin/sh\n");
+});
+
+hostTest("groups, umask, sysctls, time zone and devices", NEEDS, async (host) => {
+  assertMatch(await inside(host, ["--group-add", "5", "--group-add", "alice"], "id -G"), /^0 5 1000$/);
+  const keep = await host.sh(
+    `exec "$SKIFF" run -q --rm --network none --group-add keep-groups ${await host.image()} id -G`,
+  );
+  assertEquals([keep.code, keep.stderr], [0, ""]);
+  assertIncludes(
+    await refusal(host, ["--group-add", "keep-groups", "--group-add", "5"]),
+    "not allowed with any other",
+  );
+  assertEquals(await inside(host, ["--umask", "077"], "umask"), "0077");
+  const sysctls = ["--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "kernel.msgmax=9000"];
+  const ofMachine = Deno.readTextFileSync("/proc/sys/kernel/msgmax");
+  assertEquals(await inside(host, sysctls, "cd /proc/sys; cat net/ipv4/ip_forward kernel/msgmax"), "1\n9000");
+  assertEquals(Deno.readTextFileSync("/proc/sys/kernel/msgmax"), ofMachine);
+  assertEquals(
+    await refusal(host, ["--sysctl", "kernel.pid_max=99"]),
+    "sysctl 'kernel.pid_max' is not allowed",
+  );
+  assertEquals(
+    await inside(host, ["--device", "/dev/zero:/dev/deep/x:rw"], "head -c 2 /dev/deep/x | od -An -tx1"),
+    " 00 00",
+  );
+  assertEquals(
+    await refusal(host, ["--device", "/etc/passwd"]),
+    "/etc/passwd is not a valid device: not a device node",
+  );
+  const zone = "/usr/share/zoneinfo/Asia/Tokyo";
+  if (await Deno.stat(zone).then(() => true, () => false)) {
+    assertEquals(await inside(host, ["--tz", "Asia/Tokyo"], "date +%Z"), "JST");
+  }
+  assertIncludes(await refusal(host, ["--tz", "../../../etc/passwd"]), 'set time zone "../../../etc/passwd"');
+});
+
+hostTest("the environment can be the caller's, or less than the image's", NEEDS, async (host) => {
+  const env = async (options: string[], caller: Record<string, string> = {}) => {
+    const words = ["run", "-q", "--rm", "--network", "none", ...options, await host.image(), "/bin/env"];
+    const { code, stdout, stderr } = await host.skiff(words, { env: caller });
+    assertEquals(code, 0, stderr);
+    return stdout.trimEnd().split("\n").map((line) => line.replace(/^HOSTNAME=.*/, "HOSTNAME")).sort();
+  };
+  assertEquals(await env(["--unsetenv-all", "-e", "A=1"]), ["A=1", "HOME=/root", "HOSTNAME"]);
+  assert(!(await env(["--unsetenv", "PATH"])).some((line) => line.startsWith("PATH=")));
+  const [path] = (await env(["--env-merge", "PATH=${PATH}:/x"])).filter((line) => line.startsWith("PATH="));
+  assertMatch(path!, /:\/bin:\/x$/);
+  assertIncludes((await env(["--env-host"], { OF_CALLER: "1" })).join("\n"), "OF_CALLER=1");
+  const proxy = { http_proxy: "http://proxy:3128" };
+  assertIncludes((await env([], proxy)).join("\n"), "http_proxy=http://proxy:3128");
+  assertEquals((await env(["--http-proxy=false"], proxy)).length, 4);
+  assertIncludes((await env(["-e", "OF_*"], { OF_CALLER: "1", OFF: "2" })).join("\n"), "OF_CALLER=1");
+});
+
+hostTest("namespaces are joined, and nothing of the machine's is changed", NEEDS, async (host) => {
+  const inOther = await startOther(host, "--hostname", "otherhost");
+  await inOther("echo shared > /dev/shm/mark");
+  const ids = "for n in ipc uts pid; do readlink /proc/self/ns/$n; done";
+  const joined = await inside(
+    host,
+    "--ipc container:other --uts container:other --pid container:other".split(" "),
+    `${ids}; hostname; cat /dev/shm/mark; ps | grep -c '[s]leep 1000'`,
+  );
+  assertEquals(joined, `${await inOther(ids)}\notherhost\nshared\n1`);
+  const machine = ["ipc", "uts", "pid"].map((name) => Deno.readLinkSync(`/proc/self/ns/${name}`)).join("\n");
+  const asHost = await inside(
+    host,
+    "--ipc host --uts host --pid host".split(" "),
+    `${ids}; hostname; test -e /proc/${Deno.pid}/stat && echo seen`,
+  );
+  assertEquals(asHost, `${machine}\n${Deno.hostname()}\nseen`);
+  assertEquals(
+    await inside(host, ["--userns", "keep-id", "--uts", "container:other"], "hostname"),
+    "otherhost",
+  );
+  assertEquals(await inside(host, ["--ipc", "none"], "test -e /dev/shm || echo none"), "none");
+  await host.ok("rm", "-f", "-t", "0", "other");
+  await startOther(host, "--ipc", "private");
+  const { code, stderr } = await host.run("-q", "--ipc", "container:other", await host.image(), "true");
+  assertEquals(code, 125);
+  assertIncludes(stderr, "is not allowed: non-shareable IPC");
+  await host.ok("rm", "-f", "-t", "0", "other");
+  assertEquals(
+    await refusal(host, ["--uts", "host", "--hostname", "x"]),
+    "cannot set hostname when running in the host UTS namespace",
+  );
+  assertEquals(await refusal(host, ["--pid", "foo"]), "unrecognized namespace mode foo passed");
+});
+
+hostTest("a container without a pid namespace of its own leaves no process behind", NEEDS, async (host) => {
+  // no other process sleeps for so long
+  const seconds = 10_000_000 + Math.floor(Math.random() * 1e6);
+  const sleepers = () =>
+    [...Deno.readDirSync("/proc")].filter(({ name }) => {
+      try {
+        return Deno.readTextFileSync(`/proc/${name}/cmdline`) === `sleep\0${seconds}\0`;
+      } catch {
+        return false;
+      }
+    }).length;
+  // what the shell leaves has no parent in the container any more when that ends
+  const script =
+    `sleep ${seconds} & until ps | grep -q '[s]leep ${seconds}'; do :; done; touch /mark/on; read line < /mark/go`;
+  await startOther(host);
+  for (const mode of ["host", "container:other"]) {
+    const mark = await Deno.makeTempDir({ dir: host.home });
+    await Deno.chown(mark, host.ids.uid, host.ids.gid);
+    await host.sh(`mkfifo ${mark}/go`);
+    const options = ["run", "-q", "--rm", "--network", "none", "--pid", mode, "-v", `${mark}:/mark`];
+    const running = host.spawn([...options, await host.image(), "sh", "-c", script]);
+    await waitFor("the start", () => Deno.stat(`${mark}/on`).then(() => true, () => false));
+    assertEquals(sleepers(), 1);
+    await host.sh(`echo > ${mark}/go`);
+    assertEquals((await running.result).code, 0);
+    assertEquals(sleepers(), 0);
+  }
+});
+
+hostTest("ids of a user namespace of its own", NEEDS, async (host) => {
+  const map = "cat /proc/self/uid_map | tr -s ' ' | sed 's/^ //'";
+  assertEquals(
+    await inside(host, ["--userns", "keep-id:uid=1000,gid=1000"], `id -un; ${map}`),
+    "alice\n0 1 1000\n1000 0 1\n1001 1001 64536",
+  );
+  assertEquals(
+    await inside(
+      host,
+      ["--uidmap", "0:0:1", "--uidmap", "1:1:60000", "--gidmap", "0:1:65535"],
+      `${map}; id -u`,
+    ),
+    "0 0 1\n1 1 60000\n0",
+  );
+  const auto = ["run", "-q", "-d", "--network", "none", "--userns", "auto:size=1500", "-v", "data:/data"];
+  const image = await host.image();
+  await Promise.all([0, 1].map((n) => host.ok(...auto, "--name", `auto${n}`, image, "sleep", "1000")));
+  const maps = await Promise.all([0, 1].map((n) => host.ok("exec", `auto${n}`, "sh", "-c", map)));
+  assertEquals(maps.sort(), ["0 1 1500", "0 1501 1500"]);
+  await host.ok("rm", "-f", "-t", "0", "auto0", "auto1");
+  for (
+    const [options, message] of [
+      [
+        ["--userns", "auto", "--uidmap", "0:1:10"],
+        "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive",
+      ],
+      [["--userns", "foo"], "unrecognized namespace mode foo passed"],
+      [
+        ["--uidmap", "0:1:1000000"],
+        `map ids: 0:1:1000000 needs more than the ${host.ids.subuidCount + 1} ids that there are`,
+      ],
+    ] as const
+  ) assertEquals(await refusal(host, [...options]), message);
+});
+
+hostTest("what hinders the program, not skiff, has podman's exit codes", NEEDS, async (host) => {
+  assertIncludes(await refusal(host, ["-w", "/bin/busybox"], 126), "/bin/busybox");
+  assertIncludes(
+    await refusal(host, ["-u", "nobody-here"], 126),
+    "unable to find user nobody-here: no matching entries in passwd file",
+  );
+  assertIncludes(
+    await refusal(host, ["-u", "4294967296"], 126),
+    "uids and gids must be in range 0-2147483647",
+  );
+  assertIncludes(await refusal(host, ["--group-add", "none-such"], 126), "unable to find group none-such");
+  await startOther(host);
+  const exec = async (...words: string[]) => (await host.skiff(["exec", ...words])).code;
+  assertEquals(await exec("-w", "/missing", "other", "true"), 127);
+  assertEquals(await exec("-w", "/bin/busybox", "other", "true"), 126);
+  assertEquals(await exec("-u", "nobody-here", "other", "true"), 126);
+  assertEquals(await exec("-d", "-w", "/missing", "other", "true"), 127);
+});
