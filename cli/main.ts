@@ -7,6 +7,7 @@ import { printError } from "./output/print.ts";
 import { renderError } from "./render_error.ts";
 import { takeLaunch } from "../runtime/config/launch.ts";
 import { HostError } from "../runtime/errors.ts";
+import { foldLongLogs } from "../runtime/state/db.ts";
 
 /**
  * V8 names its worker threads, and they are the first that a process starts.
@@ -59,6 +60,7 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 
 // no top-level await: the built file is a classic script
 void main(Deno.args).then(async (code) => {
+  foldLongLogs();
   if (takeLaunch().form === "packed" && isCodeCacheLogLong()) await foldCodeCacheLogs();
   Deno.exit(code);
 });

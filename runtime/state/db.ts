@@ -16,13 +16,20 @@ export type Row = Record<string, SqlValue>;
 /** How long SQLite itself may wait inside one statement. */
 const BUSY_TIMEOUT_MS = 40;
 const GIVE_UP_MS = 20_000;
+/** A write-ahead log of this size is worth a sync at a command's end: 15 containers or so are in it. */
+const LOG_LIMIT_BYTES = 256 * 1024;
+
+/** Open, and written to by this process. */
+const written = new Set<Database>();
 
 export class Database implements Disposable {
   readonly #connection: DatabaseSync;
+  readonly #path: string;
   readonly #statements = new Map<string, StatementSync>();
 
-  constructor(connection: DatabaseSync) {
+  constructor(connection: DatabaseSync, path: string) {
     this.#connection = connection;
+    this.#path = path;
   }
 
   /** Every row that the query gives. */
@@ -55,6 +62,7 @@ export class Database implements Disposable {
       try {
         const value = body();
         this.exec("COMMIT");
+        written.add(this);
         return value;
       } catch (error) {
         try {
@@ -67,7 +75,18 @@ export class Database implements Disposable {
     }, signal);
   }
 
+  /** Folds the write-ahead log into the database where it is long and nobody is in it. Never throws. */
+  foldLongLog(): void {
+    try {
+      if (Deno.statSync(`${this.#path}-wal`).size <= LOG_LIMIT_BYTES) return;
+      this.exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Another command is in it, or the disk is full: everything is in the log as well.
+    }
+  }
+
   [Symbol.dispose](): void {
+    written.delete(this);
     this.#statements.clear();
     this.#connection.close();
   }
@@ -82,13 +101,22 @@ export class Database implements Disposable {
   }
 }
 
+/**
+ * What a command that has written does last of all. It ends without closing its connection, as that would sync each
+ * time; but then nobody remembers how much of the log is in the database already: every later command reads all of
+ * the log, and each that writes syncs the whole of it again (10 ms for 300 pages).
+ */
+export function foldLongLogs(): void {
+  for (const database of written) database.foldLongLog();
+}
+
 /** Opens the database, making or migrating it where needed. */
 export async function openDatabase(path: string, signal?: AbortSignal): Promise<Database> {
   const { DatabaseSync } = await import("node:sqlite");
   let connection: DatabaseSync | undefined;
   try {
     connection = connect(path, DatabaseSync);
-    const database = new Database(connection);
+    const database = new Database(connection, path);
     await retryWhileBusy(() => configure(database), signal);
     await migrate(database, path, signal);
     return database;
@@ -124,7 +152,7 @@ function connect(path: string, driver: typeof DatabaseSync): DatabaseSync {
 function configure(database: Database): void {
   if (database.get("PRAGMA journal_mode")?.journal_mode !== "wal") database.exec("PRAGMA journal_mode = WAL");
   // NORMAL never corrupts; a power cut may undo the last transactions, which the files then correct
-  database.exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 250");
+  database.exec("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON");
 }
 
 /** Brings an older database up to date; refuses one that a newer skiff has written. */

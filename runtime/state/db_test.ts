@@ -1,5 +1,5 @@
 import { deepStrictEqual as assertEquals, rejects } from "node:assert";
-import { openDatabase } from "./db.ts";
+import { foldLongLogs, openDatabase } from "./db.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { findImageByName, listImages, listReferencedContent, putImage, putName } from "./images.ts";
 
@@ -25,6 +25,25 @@ Deno.test("a new database has every migration and is private", async () => {
   );
   assertEquals(Deno.statSync(`${folder}/skiff.db`).mode! & 0o777, 0o600);
   assertEquals(Deno.statSync(`${folder}/skiff.db-wal`).mode! & 0o777, 0o600);
+  Deno.removeSync(folder, { recursive: true });
+});
+
+Deno.test("a log that commands without an end leave is folded in once it is long", async () => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/skiff.db`;
+  const logSize = () => Deno.statSync(`${path}-wal`).size;
+  using db = await openDatabase(path);
+  const record = (id: string) =>
+    db.transaction(() => putImage(db, { ...image(id), config: "x".repeat(1000) }, []));
+  await record("short");
+  const short = logSize();
+  foldLongLogs();
+  assertEquals(logSize(), short);
+  for (let count = 0; logSize() <= 256 * 1024; count++) await record(`i${count}`);
+  const images = listImages(db).length;
+  foldLongLogs();
+  assertEquals(logSize(), 0);
+  assertEquals(listImages(db).length, images);
   Deno.removeSync(folder, { recursive: true });
 });
 
