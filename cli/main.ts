@@ -45,7 +45,7 @@ async function main(words: readonly string[]): Promise<number> {
       const { runInternal } = await import("./internal.ts");
       return await runInternal(words[0], words.slice(1));
     }
-    if (startsContainer(words)) (await import("../runtime/engine/prepare_start.ts")).prepareStart();
+    if (startsContainer(words)) (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");
   } catch (error) {
     return fail(error);

@@ -3,6 +3,7 @@
  * `containers/<id>/config.json` (0600, as the environment may hold secrets) and does not change any more.
  */
 
+import { DEFAULT_SHM_BYTES } from "./default_mounts.ts";
 import type { CreateOptions, StorageDriverName } from "./options.ts";
 import type { ConfigExtras, ResolvedExtras } from "./extras.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
@@ -269,7 +270,7 @@ function resolveStopSignal(given: string | undefined, image: string | undefined)
 }
 
 function resolveShmSize(text: string | undefined): number {
-  if (text === undefined || text === "") return 65536 * 1024;
+  if (text === undefined || text === "") return DEFAULT_SHM_BYTES;
   const bytes = parseSize(text);
   if (bytes === undefined) throw new InvalidArgumentError(`set --shm-size: invalid size: "${text}"`);
   return bytes;

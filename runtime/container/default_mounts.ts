@@ -16,6 +16,9 @@ export interface GeneratedMount {
   needsFolder?: boolean;
 }
 
+/** What podman and docker give /dev/shm. */
+export const DEFAULT_SHM_BYTES = 65536 * 1024;
+
 export interface MountFacts {
   /** False with a single-id map: group 5 (tty) then has no id on the host. */
   mapsTtyGroup: boolean;
@@ -65,7 +68,16 @@ function ownedByRoot(mount: MountSpec): MountSpec {
   return { ...mount, options: [...mount.options, ...missing.map((key) => `${key}=0`)] };
 }
 
-function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
+/** The kernel's file systems of a container about which nothing special is asked. */
+export function likelyMounts(isSingleId: boolean): MountSpec[] {
+  const config = { privileged: false, shmBytes: DEFAULT_SHM_BYTES };
+  return kernelMounts(config, { mapsTtyGroup: !isSingleId, mayMountSysfs: true });
+}
+
+type KernelMountConfig = Pick<ContainerConfig, "privileged" | "shmBytes" | "procOptions" | "namespaces">;
+type KernelMountFacts = Pick<MountFacts, "mapsTtyGroup" | "mayMountSysfs">;
+
+function kernelMounts(config: KernelMountConfig, facts: KernelMountFacts): MountSpec[] {
   const closed = ["nosuid", "noexec", "nodev"];
   return [
     {
@@ -106,7 +118,7 @@ function kernelMounts(config: ContainerConfig, facts: MountFacts): MountSpec[] {
 }
 
 /** What belongs to the ipc namespace; of another container's, init puts that one's in place of /dev/shm. */
-function ipcMounts(config: ContainerConfig): MountSpec[] {
+function ipcMounts(config: KernelMountConfig): MountSpec[] {
   const closed = ["nosuid", "noexec", "nodev"];
   const mode = config.namespaces?.ipc?.mode;
   if (mode === "host") {
@@ -132,7 +144,7 @@ function isFolderOfHost(path: string): boolean {
   }
 }
 
-function sysfsMount(config: ContainerConfig, facts: MountFacts): MountSpec {
+function sysfsMount(config: KernelMountConfig, facts: KernelMountFacts): MountSpec {
   const options = ["nosuid", "noexec", "nodev", ...(config.privileged ? [] : ["ro"])];
   if (facts.mayMountSysfs) return { destination: "/sys", type: "sysfs", source: "sysfs", options };
   // sysfs shows the devices of a network namespace, so the kernel wants to see it owned; podman binds as well

@@ -3,8 +3,7 @@
  *
  * ```
  *  command                              monitor
- *    lock, listen, hand over ─────────▶   enters the user's namespace, mounts, forks init
- *    maps ids where it is the first ◀──   asks
+ *    lock, listen, hand over ─────────▶   mounts, lets init go on or forks it
  *    reads one ReadyMessage ◀──────────   the program runs, or why it does not
  * ```
  */
@@ -14,7 +13,6 @@ import { kill, waitpidAsync } from "../../ffi/process.ts";
 import { growSeed } from "../monitor/seed.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
-import { openIdMapChannel, serveIdMaps } from "../namespaces/user_namespace.ts";
 import { type ForkedMonitor, removeSocket, withListener } from "./fork_listener.ts";
 
 /**
@@ -29,14 +27,14 @@ export async function forkMonitor(
   lock: number,
   meanwhile?: () => Promise<void>,
 ): Promise<ForkedMonitor> {
-  const idMap = openIdMapChannel();
-  const { pid, ready } = withListener(
-    plan.socketPath,
-    [lock],
-    (fds) => growSeed(plan, context, { ...fds, lock, idMap: idMap.child }),
-  );
+  let entered: Promise<void> | undefined;
+  const { pid, ready } = withListener(plan.socketPath, [lock], (fds) => {
+    const seed = growSeed(plan, context, { ...fds, lock });
+    entered = seed.entered;
+    return seed.pid;
+  });
   try {
-    await Promise.all([serveIdMaps(context, idMap, pid), meanwhile?.()]);
+    await Promise.all([entered, meanwhile?.()]);
   } catch (error) {
     ready.catch(() => {});
     kill(pid, SIGKILL);

@@ -21,8 +21,9 @@ export class Engine implements Disposable {
   #database?: Promise<Database>;
   #opened?: Database;
 
-  constructor(options: EngineOptions) {
-    this.folders = openFolders({ data: options.dataFolder, run: options.runtimeFolder });
+  constructor(options: EngineOptions, early?: Engine) {
+    this.folders = early?.folders ?? openFolders({ data: options.dataFolder, run: options.runtimeFolder });
+    this.#namespaces = early?.namespaces;
     this.storageDriver = options.storageDriver;
   }
 
@@ -53,6 +54,14 @@ export class Engine implements Disposable {
   }
 }
 
+let early: Engine | undefined;
+
+/** Looks up folders and namespace before the options are known, for `openEngine` in the usual folders. */
+export function openEngineEarly(): Engine {
+  return early = new Engine({});
+}
+
 export function openEngine(options: EngineOptions = {}): Engine {
-  return new Engine(options);
+  const isUsual = options.dataFolder === undefined && options.runtimeFolder === undefined;
+  return new Engine(options, isUsual ? early : undefined);
 }

@@ -54,15 +54,19 @@ export interface PreparedDevice {
 
 /** Copies of the host's device files, each proven to be the device it is called. */
 export function prepareDevices(extra: readonly { source: string; destination: string }[]): PreparedDevice[] {
-  const defaults = DEFAULT_DEVICES.map(([name, major, minor]) => {
-    const fd = cloneDevice(`/dev/${name}`);
-    const stat = fstat(fd);
-    if ((stat.mode & S_IFMT) !== S_IFCHR || stat.rdevMajor !== major || stat.rdevMinor !== minor) {
-      throw new SkiffError(`/dev/${name} of the host is not the character device ${major}:${minor}`);
-    }
-    return { fd, destination: `/dev/${name}` };
+  const defaults = DEFAULT_DEVICES.map((device) => {
+    const fd = cloneDevice(`/dev/${device[0]}`);
+    checkDevice(fd, device);
+    return { fd, destination: `/dev/${device[0]}` };
   });
   return [...defaults, ...extra.map(({ source, destination }) => ({ fd: cloneDevice(source), destination }))];
+}
+
+function checkDevice(fd: number, [name, major, minor]: (typeof DEFAULT_DEVICES)[number]): void {
+  const stat = fstat(fd);
+  if ((stat.mode & S_IFMT) !== S_IFCHR || stat.rdevMajor !== major || stat.rdevMinor !== minor) {
+    throw new SkiffError(`/dev/${name} of the host is not the character device ${major}:${minor}`);
+  }
 }
 
 function cloneDevice(path: string): number {
@@ -71,11 +75,20 @@ function cloneDevice(path: string): number {
   return fd;
 }
 
-/** What covers a file that is masked: the null device, which cannot even be given another mode. */
-export function cloneNullMask([nullDevice]: readonly PreparedDevice[]): number {
-  const fd = cloneMount("", false, nullDevice!.fd);
-  mount_setattr(fd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_RDONLY, clear: 0 });
-  return fd;
+/**
+ * What makes covers for files that are masked: the null device, which cannot even be given another mode.
+ *
+ * They are copies of the host's own mount: before Linux 6.15 a detached one cannot be copied.
+ */
+export function openNullMask(): () => number {
+  const host = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  checkDevice(host, DEFAULT_DEVICES[0]!);
+  return () => {
+    const fd = cloneMount("", false, host);
+    const set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
+    mount_setattr(fd, "", AT_EMPTY_PATH, { set, clear: 0 });
+    return fd;
+  };
 }
 
 /** How /dev is filled. */

@@ -16,14 +16,9 @@ import {
   F_SEAL_WRITE,
   X_OK,
 } from "../../ffi/constants/fcntl.ts";
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "../../ffi/constants/memfd.ts";
 import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
 import type { SetupFailure } from "../monitor/plan.ts";
-
-/** @see memfd_create(2) */
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-/** Linux 6.3; without it vm.memfd_noexec=1 makes a file that cannot be executed. */
-const MFD_EXEC = 0x10;
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

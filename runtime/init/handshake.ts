@@ -7,6 +7,8 @@
  *    ◀─────────────────────────── M  mapped
  *    P  pid of init, in 10 digits ────────▶ only where a namespace made an extra fork needful
  *    C  console (with the master) ────────▶ keeps it
+ *    ◀─────────────────────────── L  the plan, in a memfd, with the standard streams; only to an init that
+ *    ◀─────────────────────────── T  was forked ahead of it; and: the root filesystem is mounted
  *    R  ready, and the name of the mount namespace where processes may outlive init ──────▶ waits
  *    ◀─────────────────────────── G  go
  *    F  JSON of a SetupFailure ───────────▶ the container never ran
@@ -16,11 +18,13 @@
  */
 
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
-import { close } from "../../ffi/file.ts";
+import { close, Fd, lseek, memfd_create, readAll, writeAll } from "../../ffi/file.ts";
+import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { receiveWithFds, send, sendWithFds, socketpair } from "../../ffi/socket.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../../ffi/constants/socket.ts";
 import { SkiffError } from "../errors.ts";
-import type { SetupFailure } from "../monitor/plan.ts";
+import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
+import type { InitStdio } from "./stdio.ts";
 
 /** From init. */
 export type InitMessage =
@@ -37,6 +41,16 @@ export function openControl(): [monitor: number, init: number] {
 }
 
 const PACKET_BYTES = 16384;
+const PLAN_LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** What an init that was forked ahead gets later. */
+export interface SentPlan {
+  plan: InitPlan;
+  rootTarget: string;
+  stdio: InitStdio;
+  isPrivileged: boolean;
+  windowSize?: { rows: number; cols: number };
+}
 
 /** Waits for a packet of init. `program` names what was to be executed, for the failure's text. */
 export function receiveFromInit(control: number, program: string): InitMessage {
@@ -108,6 +122,26 @@ export class MonitorLink {
     sendWithFds(this.control, encode("C"), [master]);
   }
 
+  /** Waits for the plan; undefined where there will be none. */
+  receivePlan(): SentPlan | undefined {
+    const buffer = new Uint8Array(1);
+    const { length, fds: [text, ...stdio] } = receiveWithFds(this.control, buffer, 4);
+    if (length === 0) return undefined;
+    if (String.fromCharCode(buffer[0]!) !== "L" || text === undefined) {
+      throw new SkiffError("the monitor sent an unknown message");
+    }
+    lseek(text, 0, 0);
+    const plan = JSON.parse(new TextDecoder().decode(readAll(text, PLAN_LIMIT_BYTES)));
+    close(text);
+    const [stdin, stdout, stderr] = stdio;
+    return { ...plan, stdio: stderr === undefined ? "terminal" : { stdin, stdout, stderr } };
+  }
+
+  /** Waits until the monitor has mounted the root filesystem. */
+  waitForRoot(): void {
+    this.#expect("T");
+  }
+
   /** Waits until the container may start. */
   reportReady(mountNamespace = ""): void {
     this.#send(`R${mountNamespace}`);
@@ -127,7 +161,7 @@ export class MonitorLink {
     send(this.control, encode(text));
   }
 
-  #expect(word: "M" | "G"): void {
+  #expect(word: "M" | "G" | "T"): void {
     const buffer = new Uint8Array(8);
     const { length } = receiveWithFds(this.control, buffer, 0);
     if (length === 0) throw new SkiffError("the monitor has ended");
@@ -135,9 +169,19 @@ export class MonitorLink {
   }
 }
 
+const ANSWERS = { mapped: "M", go: "G", mounted: "T" } as const;
+
 /** The monitor's answers. */
-export function answerInit(control: number, word: "mapped" | "go"): void {
-  send(control, encode(word === "mapped" ? "M" : "G"));
+export function answerInit(control: number, word: keyof typeof ANSWERS): void {
+  send(control, encode(ANSWERS[word]));
+}
+
+/** Gives an init that was forked ahead of it the plan; the descriptors of `stdio` stay the caller's. */
+export function sendPlan(control: number, { stdio, ...plan }: SentPlan): void {
+  using text = new Fd(memfd_create("skiff-plan", MFD_CLOEXEC));
+  writeAll(text.number, encode(JSON.stringify(plan)));
+  const streams = stdio === "terminal" ? [] : [stdio.stdin, stdio.stdout, stdio.stderr];
+  sendWithFds(control, encode("L"), [text.number, ...streams]);
 }
 
 /** An error of init as data, with the stage it happened in. */

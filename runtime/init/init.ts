@@ -11,19 +11,8 @@ import { emitPidOneStub } from "../../ffi/pid_one_stub.ts";
 import { close, closeAllExcept, fchownat, Fd, open } from "../../ffi/file.ts";
 import { mount, mount_setattr, pivot_root, umount2 } from "../../ffi/mount.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
-import {
-  chdir,
-  fchdir,
-  prctl,
-  setdomainname,
-  sethostname,
-  setProcessName,
-  setresgid,
-  setresuid,
-  setsid,
-} from "../../ffi/process.ts";
-import { ALL_SIGNALS, resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
-import { ownStatus } from "../../ffi/own_status.ts";
+import { chdir, fchdir, prctl, setdomainname, sethostname, setresgid, setresuid } from "../../ffi/process.ts";
+import { ALL_SIGNALS, setSignalMask } from "../../ffi/signal.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
 import {
   AT_EMPTY_PATH,
@@ -43,15 +32,16 @@ import {
   CLONE_NEWUTS,
 } from "../../ffi/constants/sched.ts";
 import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
-import type { NamespaceType } from "../spec/runtime.ts";
+import type { MountSpec, NamespaceType } from "../spec/runtime.ts";
 import { listAccounts } from "./accounts.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
-import { cloneNullMask, forbidOtherDevices, placeConsole, placeDevices, prepareDevices } from "./devices.ts";
+import { forbidOtherDevices, openNullMask, placeConsole, placeDevices } from "./devices.ts";
+import { becomeInit, type EarlyWork, takeDevices, takeMounts, workEarly } from "./early.ts";
 import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
 import { bringLoopbackUp } from "./loopback.ts";
-import { attachMounts, copyUpVolume, giveVolumes, openSource, prepareMounts } from "./mounts.ts";
+import { attachMounts, copyUpVolume, giveVolumes, openSource } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
 import { giveTree } from "./give_tree.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
@@ -59,7 +49,6 @@ import { cloneSharedMemory, shareMemory } from "./shared_memory.ts";
 import { writeSysctls } from "./sysctl.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { createWorkdir, enterWorkdir } from "./workdir.ts";
-import { cloneMount } from "../rootfs/detached_mount.ts";
 
 export interface InitContext {
   plan: InitPlan;
@@ -93,24 +82,45 @@ export function runInit(context: InitContext): number {
   return 1;
 }
 
-function performInit(context: InitContext, link: MonitorLink, progress: { stage: string }): void {
+/**
+ * The same for an init that was forked ahead of its plan: works as far as it can without, and waits for it. `mounts`
+ * are those that the plan will most likely have.
+ */
+export function runEarlyInit(control: number, monitorPid: number, mounts: readonly MountSpec[]): number {
+  const link = new MonitorLink(control);
+  const progress = { stage: "enter namespaces" };
+  try {
+    const early = workEarly(control, mounts);
+    const plan = link.receivePlan();
+    if (plan !== undefined) performInit({ ...plan, control, monitorPid }, link, progress, early);
+  } catch (error) {
+    link.reportFailure(describeFailure(progress.stage, error));
+  }
+  return 1;
+}
+
+function performInit(
+  context: InitContext,
+  link: MonitorLink,
+  progress: { stage: string },
+  early?: EarlyWork,
+): void {
   const { plan: { spec, annex }, control } = context;
   const stage = (name: string) => progress.stage = name;
   stage("prepare init");
-  setProcessName("skiff: init");
   const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
-  closeAllExcept([control, ...kept]);
-  setSignalMask([]);
-  const status = ownStatus();
-  resetSignalDispositions(status.ignoredSignals);
-  setsid();
+  const done = early ?? { status: becomeInit([control, ...kept]), mounts: new Map(), devices: [] };
 
   stage("enter namespaces");
-  prctl(PR_SET_DUMPABLE, 0);
-  const sharedMemory = annex.sharedMemoryOf === undefined
-    ? undefined
-    : cloneSharedMemory(annex.sharedMemoryOf);
-  enterNamespaces(context);
+  let sharedMemory: number | undefined;
+  if (early) {
+    link.waitForRoot();
+    unshare(CLONE_NEWNS);
+  } else {
+    prctl(PR_SET_DUMPABLE, 0);
+    if (annex.sharedMemoryOf !== undefined) sharedMemory = cloneSharedMemory(annex.sharedMemoryOf);
+    enterNamespaces(context);
+  }
 
   const mountNamespace = ownsPidNamespace(spec) ? undefined : Deno.readLinkSync("/proc/self/ns/mnt");
 
@@ -127,10 +137,10 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
     fd: open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
     destination,
   }));
-  const mounts = prepareMounts(spec.mounts);
+  const mounts = takeMounts(spec.mounts, done);
   const gifts = (annex.giveToUser ?? []).map(openSource);
-  const devices = prepareDevices(annex.devices);
-  const nullDevice = cloneNullMask(devices);
+  const devices = takeDevices(annex.devices, done);
+  const openMask = openNullMask();
   shareMemory(mounts, sharedMemory);
   if (annex.nestedUserns) {
     setresgid(0);
@@ -156,12 +166,12 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
   if (spec.hostname) sethostname(spec.hostname);
   if (spec.domainname) setdomainname(spec.domainname);
   if (procfs) writeSysctls(procfs.fd, spec.linux.sysctl ?? {});
-  if (annex.loopbackUp) bringLoopbackUp();
+  if (annex.loopbackUp && !early) bringLoopbackUp();
 
   stage("protect kernel files");
   const views = mounts.filter((one) => one.isView).map((one) => one.destination);
   protectPaths(root, spec.linux.readonlyPaths, views);
-  maskPaths(root, spec.linux.maskedPaths, () => cloneMount("", false, nullDevice), views);
+  maskPaths(root, spec.linux.maskedPaths, openMask, views);
 
   stage("change the root");
   pivotInto(root);
@@ -202,7 +212,7 @@ function performInit(context: InitContext, link: MonitorLink, progress: { stage:
     user,
     seccomp: decodeFilter(annex),
     canSetGroups: !annex.fakeOwnership && !annex.keepGroups,
-    boundingSet: status.boundingSet,
+    boundingSet: done.status.boundingSet,
   });
   stage("enter the working directory");
   enterWorkdir(inside.number, spec.process.cwd);

@@ -25,7 +25,7 @@ import { attach, cloneMount, newFilesystem } from "../rootfs/detached_mount.ts";
 import { tryOpenInRoot } from "../rootfs/in_root.ts";
 
 /**
- * Covers each path: a folder with an empty tmpfs, a file with the null device that `nullDevice` is a clone of.
+ * Covers each path: a folder with an empty tmpfs, a file with what `openNullDevice` makes.
  * `views` are folders that show the caller's own /proc or /sys: what hides a part there hides it here.
  */
 export function maskPaths(

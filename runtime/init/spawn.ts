@@ -5,6 +5,7 @@
  * `control` is readable.
  */
 
+import { EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, open, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
@@ -14,7 +15,7 @@ import { PR_SET_CHILD_SUBREAPER } from "../../ffi/constants/prctl.ts";
 import { CLONE_NEWPID, CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import type { InitPlan } from "../monitor/plan.ts";
 import { formatIdMap } from "../namespaces/id_map.ts";
-import type { IdMapping } from "../spec/runtime.ts";
+import type { IdMapping, MountSpec } from "../spec/runtime.ts";
 import { SkiffError } from "../errors.ts";
 import {
   answerInit,
@@ -23,8 +24,9 @@ import {
   MonitorLink,
   openControl,
   receiveFromInit,
+  sendPlan,
 } from "./handshake.ts";
-import { openJoinedNamespaces, runInit } from "./init.ts";
+import { openJoinedNamespaces, runEarlyInit, runInit } from "./init.ts";
 import type { InitStdio } from "./stdio.ts";
 
 /** A container's init, on its way or running. */
@@ -35,6 +37,9 @@ export interface InitHandle {
   control: number;
   plan: InitPlan;
 }
+
+/** An init that waits for its plan. */
+export type EarlyInit = Omit<InitHandle, "plan">;
 
 export interface SpawnInitOptions {
   /** Where the root filesystem is mounted in this mount namespace. */
@@ -59,6 +64,38 @@ export function spawnInit(plan: InitPlan, options: SpawnInitOptions): InitHandle
     : (enterPidNamespace(plan), forkChild(init));
   close(initControl);
   return { pid, pidfd: pidfd_open(pid), control, plan };
+}
+
+/**
+ * Forks init ahead of its plan into a new pid namespace, where it makes what most plans ask for (see early.ts).
+ *
+ * `mounts` are those that the plan will most likely have.
+ */
+export function forkEarlyInit(mounts: readonly MountSpec[]): EarlyInit {
+  const [control, initControl] = openControl();
+  const monitorPid = getpid();
+  unshare(CLONE_NEWPID);
+  const pid = forkChild(() => runEarlyInit(initControl, monitorPid, mounts));
+  close(initControl);
+  return { pid, pidfd: pidfd_open(pid), control };
+}
+
+/** Gives it the plan; `mountRoot` mounts the root filesystem meanwhile. */
+export function adoptEarlyInit(
+  early: EarlyInit,
+  plan: InitPlan,
+  options: SpawnInitOptions,
+  mountRoot: () => void,
+): InitHandle {
+  try {
+    sendPlan(early.control, { plan, ...options });
+    mountRoot();
+    answerInit(early.control, "mounted");
+  } catch (error) {
+    // it has failed, and says why when it is asked
+    if (!isErrno(error, EPIPE)) throw error;
+  }
+  return { ...early, plan };
 }
 
 function enterPidNamespace(plan: InitPlan): void {

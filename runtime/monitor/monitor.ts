@@ -9,18 +9,12 @@ import { MNT_DETACH } from "../../ffi/constants/mount.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { close, closeAllExcept, flock } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
-import { _exit, getpid, kill, setsid, umask } from "../../ffi/process.ts";
+import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
-import { openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
-import type { NamespaceContext } from "../namespaces/context.ts";
-import {
-  enterUserNamespaceBlocking,
-  type IdMapChannel,
-  leaveUserNamespace,
-  type Membership,
-} from "../namespaces/user_namespace.ts";
-import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
+import { adoptEarlyInit, type EarlyInit, openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
+import { leaveUserNamespace, type Membership } from "../namespaces/user_namespace.ts";
+import { performRootfs } from "../rootfs/perform.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
@@ -39,8 +33,15 @@ export interface MonitorFds {
   lock: number;
   /** The writing end of a pipe to the parent, for one ReadyMessage. */
   ready: number;
-  /** To the parent, which maps ids where this is the user's first container. */
-  idMap: IdMapChannel["child"];
+}
+
+/** Where it stands: in the user's namespace and a mount namespace of its own. */
+export interface MonitorGround {
+  membership: Membership | undefined;
+  /** An init that was forked ahead of the plan, which it suits (see `isOrdinary`). */
+  init?: EarlyInit;
+  /** Real root without a user namespace. */
+  isPrivileged: boolean;
 }
 
 /** Starts the container's init in the right namespaces. Throws a StageError. */
@@ -54,24 +55,24 @@ export type InitStreams = { stdin: number; stdout: number; stderr: number } | "t
  *
  * Whatever fails is told to the parent and to the clients, and recorded.
  */
-export function runMonitor(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): never {
-  closeAllExcept([fds.listen, fds.lock, fds.ready, fds.idMap.request, fds.idMap.reply]);
-  // Mount points that are made in the root must let everybody through, whatever the caller's umask.
-  umask(0o022);
-  let membership: Membership | undefined;
-  const begin: BeginContainer = (_, stdio) => {
-    membership = inStage("enter the user namespace", () => enterUserNamespaceBlocking(context, fds.idMap));
-    inStage("make a mount namespace", unshareMountNamespace);
+export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: MonitorFds): never {
+  const { membership, init: early, isPrivileged } = ground;
+  closeAllExcept([
+    fds.listen,
+    fds.lock,
+    fds.ready,
+    ...(membership ? [membership.lockFd] : []),
+    ...(early ? [early.pidfd, early.control] : []),
+  ]);
+  const mountRoot = () =>
     inStage("mount the root filesystem", () => {
       for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
     });
-    const init = inStage("fork init", () =>
-      spawnInit(plan.init, {
-        rootTarget: plan.rootfs.target,
-        stdio,
-        isPrivileged: !context.isRootless,
-        windowSize: plan.stdio.size,
-      }));
+  const begin: BeginContainer = (_, stdio) => {
+    const options = { rootTarget: plan.rootfs.target, stdio, isPrivileged, windowSize: plan.stdio.size };
+    const init = early
+      ? adoptEarlyInit(early, plan.init, options, mountRoot)
+      : (mountRoot(), inStage("fork init", () => spawnInit(plan.init, options)));
     const { pid, pidfd, control } = init;
     return {
       pid,

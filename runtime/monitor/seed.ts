@@ -3,12 +3,14 @@
  * which the monitor will ever use. So it stays small, and the fork itself is off the path of the start.
  *
  * ```
- *  command                                   seed
+ *  command                                   seed                                init
  *    fork ─────────────────────────────────▶   waits
- *    loads, parses, pulls, plans
- *    length, with the descriptors ─────────▶
- *    JSON of plan and namespace context ───▶   becomes the monitor
- *    or ends without a word ───────────────▶   ends as well
+ *    namespace context, id-map pipes,
+ *    mounts the plan will likely have ─────▶   enters the user's namespace,
+ *    maps ids ◀── asks ───────────────────     makes a pid namespace, forks ──▶  makes its namespaces,
+ *    loads, parses, pulls, plans                                                 prepares mounts, waits
+ *    JSON of the plan, descriptors ────────▶   becomes the monitor ───────────▶  goes on
+ *    or ends without a word ───────────────▶   ends as well ──────────────────▶  ends as well
  * ```
  */
 
@@ -16,26 +18,50 @@ import { EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept, read, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { openFamilies } from "../../ffi/libc.ts";
-import { _exit, setProcessName } from "../../ffi/process.ts";
+import { _exit, setProcessName, umask } from "../../ffi/process.ts";
 import { receiveWithFds, sendWithFds, socketpair } from "../../ffi/socket.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts";
+import { isOrdinary } from "../init/early.ts";
+import { type EarlyInit, forkEarlyInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
+import {
+  enterUserNamespaceBlocking,
+  leaveUserNamespace,
+  type Membership,
+  openIdMapChannel,
+  serveIdMaps,
+} from "../namespaces/user_namespace.ts";
+import { unshareMountNamespace } from "../rootfs/perform.ts";
+import type { MountSpec } from "../spec/runtime.ts";
 import { type MonitorFds, runMonitor } from "./monitor.ts";
 import type { MonitorPlan } from "./plan.ts";
+
+/** What a seed can do before its plan is there. Survives JSON. */
+export interface Soil {
+  context: NamespaceContext;
+  /** Those that the plan will most likely have; undefined where it is likely to ask for unusual namespaces. */
+  mounts?: MountSpec[];
+}
 
 interface Seed {
   pid: number;
   socket: number;
+  /** From when it has its soil: resolves when it is in the user's namespace. */
+  entered?: Promise<void>;
+  /** It has an init already. */
+  isOrdinary: boolean;
 }
 
-/** What a seed becomes a monitor with. Both survive JSON. */
-interface Handover {
-  plan: MonitorPlan;
-  context: NamespaceContext;
+/** A monitor on its way. */
+export interface GrownSeed {
+  pid: number;
+  /** Resolves when it is in the user's namespace; to be awaited. */
+  entered: Promise<void>;
 }
 
 const HEADER_BYTES = 8;
-const DESCRIPTORS = 5;
+const SOIL_DESCRIPTORS = 2;
+const PLAN_DESCRIPTORS = 3;
 
 let planted: Seed | undefined;
 
@@ -44,23 +70,32 @@ export function plantSeed(): void {
   planted ??= forkSeed();
 }
 
+/** Lets the planted seed enter the user's namespace and work ahead. */
+export function waterSeed(soil: Soil): void {
+  if (planted && !planted.entered) water(planted, soil);
+}
+
 /**
- * Makes the seed, or a new one where none is planted or it has died, the monitor of `plan`; gives its pid.
+ * Makes the seed the monitor of `plan`, or a new one where none is planted, it has died, or it worked ahead for
+ * another kind of plan.
  *
  * `fds` stay the caller's to close.
+ *
+ * @throws {SyscallError} EAGAIN where the user's process limit is reached
  */
-export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): number {
+export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): GrownSeed {
   const early = planted;
   planted = undefined;
-  if (early) {
+  if (early?.isOrdinary && !isOrdinary(plan)) close(early.socket);
+  else if (early) {
     try {
-      return handOver(early, { plan, context }, fds);
+      return handOver(early, context, plan, fds);
     } catch (error) {
       // A signal to the command's process group may have met the seed before.
       if (!isErrno(error, EPIPE)) throw error;
     }
   }
-  return handOver(forkSeed(), { plan, context }, fds);
+  return handOver(forkSeed(), context, plan, fds);
 }
 
 function forkSeed(): Seed {
@@ -82,42 +117,86 @@ function forkSeed(): Seed {
   const [ours, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
   const pid = forkChild(() => waitForPlanBlocking(its));
   close(its);
-  return { pid, socket: ours };
+  return { pid, socket: ours, isOrdinary: false };
 }
 
-function handOver(seed: Seed, handover: Handover, fds: MonitorFds): number {
-  const text = new TextEncoder().encode(JSON.stringify(handover));
-  const header = new Uint8Array(HEADER_BYTES);
-  new DataView(header.buffer).setUint32(0, text.length);
+function water(seed: Seed, soil: Soil): void {
+  const channel = openIdMapChannel();
   try {
-    sendWithFds(seed.socket, header, [fds.listen, fds.lock, fds.ready, fds.idMap.request, fds.idMap.reply]);
-    writeAll(seed.socket, text);
+    sendJson(seed.socket, soil, [channel.child.request, channel.child.reply]);
+  } catch (error) {
+    // It has died. That is seen when it is to have its plan.
+    if (!isErrno(error, EPIPE)) throw error;
+  }
+  seed.isOrdinary = soil.mounts !== undefined;
+  seed.entered = serveIdMaps(soil.context, channel, seed.pid);
+  // told to whoever grows the seed
+  seed.entered.catch(() => {});
+}
+
+function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds: MonitorFds): GrownSeed {
+  if (!seed.entered) water(seed, { context });
+  try {
+    sendJson(seed.socket, plan, [fds.listen, fds.lock, fds.ready]);
   } finally {
     close(seed.socket);
   }
-  return seed.pid;
+  return { pid: seed.pid, entered: seed.entered! };
+}
+
+function sendJson(socket: number, value: unknown, fds: number[]): void {
+  const text = new TextEncoder().encode(JSON.stringify(value));
+  const header = new Uint8Array(HEADER_BYTES);
+  new DataView(header.buffer).setUint32(0, text.length);
+  sendWithFds(socket, header, fds);
+  writeAll(socket, text);
+}
+
+/** Waits for what `sendJson` sends; undefined where the command has ended or gone on without us. */
+function receiveJson<T>(socket: number, descriptors: number): { value: T; fds: number[] } | undefined {
+  const header = new Uint8Array(HEADER_BYTES);
+  const { length, fds } = receiveWithFds(socket, header, descriptors);
+  if (length !== HEADER_BYTES || fds.length !== descriptors) return undefined;
+  const text = new Uint8Array(new DataView(header.buffer).getUint32(0));
+  for (let offset = 0; offset < text.length;) {
+    const count = read(socket, text.subarray(offset));
+    if (count === 0) return undefined;
+    offset += count;
+  }
+  return { value: JSON.parse(new TextDecoder().decode(text)), fds };
 }
 
 /** The forked child: ends with the command, or never returns from being a monitor. */
 function waitForPlanBlocking(socket: number): number {
   closeAllExcept([socket]);
   setProcessName("skiff: seed");
-  const header = new Uint8Array(HEADER_BYTES);
-  const { length, fds } = receiveWithFds(socket, header, DESCRIPTORS);
-  const [listen, lock, ready, request, reply] = fds;
-  if (length !== HEADER_BYTES || fds.length !== DESCRIPTORS) _exit(0);
-  const text = new Uint8Array(new DataView(header.buffer).getUint32(0));
-  for (let offset = 0; offset < text.length;) {
-    const count = read(socket, text.subarray(offset));
-    if (count === 0) _exit(0);
-    offset += count;
+  // Mount points that are made in the root must let everybody through, whatever the caller's umask.
+  umask(0o022);
+  const soil = receiveJson<Soil>(socket, SOIL_DESCRIPTORS);
+  if (!soil) _exit(0);
+  const { context, mounts } = soil.value;
+  const [request, reply] = soil.fds;
+  let membership: Membership | undefined;
+  let init: EarlyInit | undefined;
+  try {
+    membership = enterUserNamespaceBlocking(context, { request: request!, reply: reply! });
+    unshareMountNamespace();
+    if (mounts) init = forkEarlyInit(mounts);
+  } catch {
+    // The command has been told why there is no namespace; for anything else it sees that we are gone.
+    leaveUserNamespace(membership);
+    _exit(125);
   }
+  const handover = receiveJson<MonitorPlan>(socket, PLAN_DESCRIPTORS);
   close(socket);
-  const { plan, context } = JSON.parse(new TextDecoder().decode(text)) as Handover;
-  runMonitor(plan, context, {
-    listen: listen!,
-    lock: lock!,
-    ready: ready!,
-    idMap: { request: request!, reply: reply! },
-  });
+  if (!handover) {
+    leaveUserNamespace(membership);
+    _exit(0);
+  }
+  const [listen, lock, ready] = handover.fds;
+  runMonitor(
+    handover.value,
+    { membership, init, isPrivileged: !context.isRootless },
+    { listen: listen!, lock: lock!, ready: ready! },
+  );
 }

@@ -1,5 +1,6 @@
 /** fuse-overlayfs(1) as a child of the monitor, which dies with it. */
 
+import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { ENOENT, isErrno } from "../../ffi/errno.ts";
 import { closeAllExcept, dup2, Fd, memfd_create, open, pread } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
@@ -17,9 +18,6 @@ import type { IdMapping } from "../spec/runtime.ts";
 
 /** @see linux/magic.h */
 const FUSE_SUPER_MAGIC = 0x65735546;
-
-/** @see memfd_create(2) */
-const MFD_CLOEXEC = 1;
 
 /** How long a mount may take to appear, in ms. */
 const MOUNT_TIMEOUT_MS = 10_000;
