@@ -1,6 +1,6 @@
 /** The library from a program of its own: no V8 flag, nothing but `deno run -A`. */
 
-import { assertEquals, hostTest } from "./harness.ts";
+import { assertEquals, type Host, hostTest, type Result } from "./harness.ts";
 import { readableSources } from "./sources.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -18,16 +18,28 @@ function promisedOutput(example: string): string[] {
   return Array.from(example.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm), ([, text]) => text!);
 }
 
+/** The examples in the documentation of mod.ts. */
+function moduleExamples(): string[] {
+  const [documentation = ""] = Deno.readTextFileSync(`${ROOT}mod.ts`).split("*/");
+  return Array.from(
+    documentation.matchAll(/^ \* ```ts\n(.*?)^ \* ```$/gms),
+    ([, text]) => text!.replace(/^ \* ?/gm, ""),
+  );
+}
+
+/** Runs a program of the test user's that imports "./mod.ts". */
+async function runProgram(host: Host, source: string): Promise<Result> {
+  const { root, deno } = await readableSources();
+  const file = `${host.home}/program.ts`;
+  await Deno.writeTextFile(file, source.replaceAll('"./mod.ts"', JSON.stringify(`${root}mod.ts`)));
+  await host.own(file);
+  const env = { SKIFF_BINARY: host.binary };
+  return await host.program([deno, "run", "-A", "--no-lock", "--no-config", file], { env });
+}
+
 hostTest("the README's example of the library does what its comments say", {}, async (host) => {
   const example = readmeExample();
-  const { root, deno } = await readableSources();
-  const file = `${host.home}/example.ts`;
-  await Deno.writeTextFile(file, example.replace('"./mod.ts"', JSON.stringify(`${root}mod.ts`)));
-  await host.own(file);
-  const { code, stdout, stderr } = await host.program(
-    [deno, "run", "-A", "--no-lock", "--no-config", file],
-    { env: { SKIFF_BINARY: host.binary } },
-  );
+  const { code, stdout, stderr } = await runProgram(host, example);
   assertEquals(
     { code, lines: stdout.trim().split("\n") },
     { code: 0, lines: promisedOutput(example) },
@@ -35,12 +47,93 @@ hostTest("the README's example of the library does what its comments say", {}, a
   );
 });
 
+hostTest("the examples of mod.ts do what their comments say", {}, async (host) => {
+  const examples = moduleExamples();
+  assertEquals(examples.length, 2);
+  for (const example of examples) {
+    const { code, stdout, stderr } = await runProgram(host, example);
+    const promised = promisedOutput(example).flatMap((line) => line.split(", "));
+    assertEquals({ code, lines: stdout.trim().split("\n") }, { code: 0, lines: promised }, stderr);
+  }
+});
+
+hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async (host) => {
+  const image = await host.image();
+  const { code, stdout, stderr } = await runProgram(
+    host,
+    `import { ConflictError, NotFoundError, Skiff } from "./mod.ts";
+     using skiff = new Skiff();
+     const image = ${JSON.stringify(image)};
+     const show = (...values: unknown[]) => console.log(values.map((value) => JSON.stringify(value)).join(" "));
+     const id = await skiff.pull(image);
+     show((await skiff.history(image))[0]?.id === id, await skiff.tag(image, "mine:1"), await skiff.untag(image, "mine:1"));
+     await skiff.save([image], { output: "image.tar" });
+     show((await skiff.load("image.tar"))[0]?.id === id);
+     show(await skiff.volumes.create("data"), (await skiff.volumes.list()).map(({ Name }) => Name));
+     const network = "none";
+     const one = await skiff.start({ image, network, name: "one", command: ["sleep", "1000"], volumes: ["data:/data"] });
+     await Deno.writeTextFile("file", "copied");
+     await one.copyIn("file", "/data/file");
+     await one.copyOut("/data/file", "back");
+     show(await Deno.readTextFile("back"), (await one.exec({ command: ["touch", "/new"] })).exitCode);
+     show((await one.diff()).map((change) => Object.values(change).join(" ")).sort());
+     await one.export("root.tar");
+     show((await Deno.stat("root.tar")).size > 1000000);
+     await one.rename("other");
+     await one.restart({ timeoutSeconds: 0 });
+     await one.pause();
+     show((await skiff.list())[0]?.State);
+     await one.unpause();
+     show(await one.start().then(() => "started twice"));
+     await skiff.volumes.remove("data").catch((error) => show(error instanceof ConflictError));
+     const late = AbortSignal.timeout(200);
+     await one.wait({ signal: late }).catch((error) => show(error.name));
+     const drain = async (items: AsyncIterable<unknown>) => { for await (const _ of items); };
+     await drain(one.logs({ follow: true, signal: AbortSignal.timeout(100) })).catch((error) => show(error.name));
+     await drain(skiff.events({ signal: AbortSignal.timeout(100) })).catch((error) => show(error.name));
+     const gone = AbortSignal.abort();
+     for (const wait of [() => skiff.pull(image, { signal: gone }), () => skiff.list({ signal: gone }),
+       () => skiff.run({ image, network, command: ["true"] }, { signal: gone }), () => one.remove({ signal: gone })]) {
+       await wait().catch((error) => show(error.name));
+     }
+     await one.remove({ force: true });
+     await skiff.volumes.remove("data");
+     await skiff.container("other").catch((error) => show(error instanceof NotFoundError));
+     const import_ = await skiff.import("root.tar", { reference: "flat", changes: ["CMD /bin/date"] });
+     show((await skiff.inspectImage("flat")).Id === import_, (await skiff.diskUsage()).summaries[0]?.Total);
+     const actions = new Set<string>();
+     for await (const { action } of skiff.events({ sinceMs: 0, follow: false })) actions.add(action);
+     show(["pull", "tag", "untag", "create", "start", "rename", "pause", "remove"].filter((one) => !actions.has(one)));`,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.split("\n"), [
+    'true ["localhost/mine:1"] ["localhost/mine:1"]',
+    "true",
+    '"data" ["data"]',
+    '"copied" 0',
+    '["A /data","A /new","C /etc"]',
+    "true",
+    '"paused"',
+    '"started twice"',
+    "true",
+    '"TimeoutError"',
+    '"TimeoutError"',
+    '"TimeoutError"',
+    '"AbortError"',
+    '"AbortError"',
+    '"AbortError"',
+    '"AbortError"',
+    "true",
+    "true 2",
+    "[]",
+    "",
+  ]);
+});
+
 hostTest("errors reach a program with their type and exit code", {}, async (host) => {
-  const { root, deno } = await readableSources();
-  const file = `${host.home}/errors.ts`;
-  await Deno.writeTextFile(
-    file,
-    `import { CommandNotFoundError, NotFoundError, Skiff } from ${JSON.stringify(`${root}mod.ts`)};
+  const { stdout, stderr } = await runProgram(
+    host,
+    `import { CommandNotFoundError, NotFoundError, Skiff } from "./mod.ts";
      using skiff = new Skiff();
      const tell = (error: unknown) => console.log(
        error instanceof CommandNotFoundError, error instanceof NotFoundError, (error as { exitCode: number }).exitCode);
@@ -48,11 +141,6 @@ hostTest("errors reach a program with their type and exit code", {}, async (host
      await skiff.run({ image: "no/such/image", command: ["true"], pull: "never" }).catch(tell);
      await skiff.container("none").catch(tell);
      console.log((await skiff.list({ all: true })).length);`,
-  );
-  await host.own(file);
-  const { stdout, stderr } = await host.program(
-    [deno, "run", "-A", "--no-lock", "--no-config", file],
-    { env: { SKIFF_BINARY: host.binary } },
   );
   assertEquals(stdout, "true false 127\nfalse true 125\nfalse true 125\n0\n", stderr);
 });

@@ -33,7 +33,9 @@ export interface RemoteRequest {
   args: unknown[];
 }
 
-export type RemoteVerb = "pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi";
+export type RemoteVerb =
+  | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
+  | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "systemDf");
 
 /** A line of its answer. */
 export type RemoteAnswer =

@@ -1,6 +1,8 @@
 /** The other end of remote.ts: performs one request in a skiff of its own. */
 
+import type { CpOptions } from "./cp.ts";
 import { type Engine, openEngine } from "./engine.ts";
+import type { ImportOptions } from "./import.ts";
 import type { CreateOptions, ExecOptions } from "./options.ts";
 import type { PullOptions } from "./pull.ts";
 import {
@@ -10,9 +12,13 @@ import {
   type RemoteVerb,
   toRemoteError,
 } from "./remote.ts";
+import type { RestartOptions } from "./restart.ts";
 import type { RmOptions } from "./rm.ts";
 import type { RmiOptions } from "./rmi.ts";
+import type { SaveOptions } from "./save.ts";
 import type { StartOptions } from "./start.ts";
+import type { VolumeRmOptions } from "./volume_rm.ts";
+import type { VolumeCreateOptions } from "./volumes.ts";
 
 type Perform = (engine: Engine, args: unknown[], hooks: RemoteHooks) => Promise<unknown>;
 
@@ -39,6 +45,28 @@ const VERBS: Record<RemoteVerb, Perform> = {
     const result = await (await import("./rmi.ts")).rmi(engine, images as string[], options as RmiOptions);
     return { ...result, errors: result.errors.map(toRemoteError) };
   },
+  restart: async (engine, [text, options]) =>
+    (await import("./restart.ts")).restart(engine, text as string, options as RestartOptions),
+  cp: async (engine, [source, destination, options]) =>
+    (await import("./cp.ts")).cp(engine, source as string, destination as string, options as CpOptions),
+  diff: async (engine, [text]) => (await import("./diff.ts")).diff(engine, text as string),
+  export: async (engine, [text, options]) =>
+    (await import("./export.ts")).exportContainer(engine, text as string, options as { output: string }),
+  save: async (engine, [images, options]) =>
+    (await import("./save.ts")).save(engine, images as string[], options as SaveOptions),
+  load: async (engine, [input], { progress }) =>
+    (await import("./load.ts")).load(engine, input as string, { progress }),
+  import: async (engine, [input, options]) =>
+    (await import("./import.ts")).importImage(engine, input as string, options as ImportOptions),
+  volumeCreate: async (engine, [name, options]) =>
+    (await import("./volumes.ts")).volumeCreate(
+      engine,
+      (name as string | null) ?? undefined,
+      options as VolumeCreateOptions,
+    ),
+  volumeRm: async (engine, [name, options]) =>
+    (await import("./volume_rm.ts")).volumeRm(engine, name as string, options as VolumeRmOptions),
+  systemDf: async (engine) => (await import("./system_df.ts")).systemDf(engine),
 };
 
 /** Reads one request, performs it, answers, and returns when the asker has closed its end. */

@@ -1,0 +1,166 @@
+/** A user's images, containers and volumes, as a program holds them. */
+
+import { attachTo } from "../attach.ts";
+import { containerExists } from "../containers.ts";
+import type { CreatedContainer } from "../create.ts";
+import { type EngineEvent, events, type EventsOptions } from "../events.ts";
+import { history, type HistoryStep } from "../history.ts";
+import { imageExists } from "../image_exists.ts";
+import { type ImageListEntry, images } from "../images.ts";
+import type { ImportOptions } from "../import.ts";
+import { containerInspect, type ImageDocument, imageInspect } from "../inspect.ts";
+import type { LoadedImage } from "../load.ts";
+import type { CreateOptions } from "../options.ts";
+import { type ContainerListEntry, ps, type PsOptions } from "../ps.ts";
+import type { PullOptions } from "../pull.ts";
+import { fromRemoteError, type RemoteHooks } from "../remote.ts";
+import type { RmiOptions, RmiResult } from "../rmi.ts";
+import { settle } from "../run.ts";
+import type { SaveOptions } from "../save.ts";
+import type { StartedContainer } from "../start.ts";
+import type { DiskUsage } from "../system_df.ts";
+import { tag } from "../tag.ts";
+import { untag } from "../untag.ts";
+import { type Abortable, Caller, type SkiffOptions, unlessAborted } from "./caller.ts";
+import { Container } from "./container.ts";
+import { collect, type RunResult, type Streams } from "./session.ts";
+import { Volumes } from "./volumes.ts";
+
+export class Skiff implements Disposable {
+  readonly #caller: Caller;
+  readonly volumes: Volumes;
+
+  constructor(options: SkiffOptions = {}) {
+    this.#caller = new Caller(options);
+    this.volumes = new Volumes(this.#caller);
+  }
+
+  /** Pulls an image and gives its id. */
+  async pull(reference: string, options: PullOptions = {}): Promise<string> {
+    const { signal, progress, ...rest } = options;
+    return (await this.#caller.call<{ id: string }>("pull", [reference, rest], { signal, progress })).id;
+  }
+
+  images({ signal }: Abortable = {}): Promise<ImageListEntry[]> {
+    return unlessAborted(signal, () => images(this.#caller.engine));
+  }
+
+  imageExists(reference: string, { signal }: Abortable = {}): Promise<boolean> {
+    return unlessAborted(signal, () => imageExists(this.#caller.engine, reference));
+  }
+
+  inspectImage(reference: string, { signal }: Abortable = {}): Promise<ImageDocument> {
+    return unlessAborted(signal, () => imageInspect(this.#caller.engine, reference));
+  }
+
+  /** The steps that made an image, the latest first. */
+  history(reference: string, { signal }: Abortable = {}): Promise<HistoryStep[]> {
+    return unlessAborted(signal, () => history(this.#caller.engine, reference));
+  }
+
+  /** Gives an image more names. */
+  tag(reference: string, ...names: string[]): Promise<string[]> {
+    return tag(this.#caller.engine, reference, names);
+  }
+
+  /** Takes names of an image away, without `names` all. */
+  untag(reference: string, ...names: string[]): Promise<string[]> {
+    return untag(this.#caller.engine, reference, names);
+  }
+
+  /** Removes images; throws the first reason why one could not be removed. */
+  async removeImages(
+    references: string[],
+    { signal, ...options }: RmiOptions & Abortable = {},
+  ): Promise<Pick<RmiResult, "untagged" | "deleted">> {
+    type Crossed = Omit<RmiResult, "errors"> & { errors: Parameters<typeof fromRemoteError>[0][] };
+    const { untagged, deleted, errors } = await this.#caller.call<Crossed>("rmi", [references, options], {
+      signal,
+    });
+    if (errors[0]) throw fromRemoteError(errors[0]);
+    return { untagged, deleted };
+  }
+
+  /** Writes images into an archive or folder. */
+  async save(
+    references: string[],
+    { signal, ...options }: Omit<SaveOptions, "output"> & { output: string },
+  ): Promise<void> {
+    await this.#caller.call("save", [references, options], { signal });
+  }
+
+  /** Loads all images of an archive or folder. */
+  load(input: string, { signal, progress }: RemoteHooks = {}): Promise<LoadedImage[]> {
+    return this.#caller.call<LoadedImage[]>("load", [input], { signal, progress });
+  }
+
+  /** Makes an image of a tar archive with a root filesystem, and gives its id. */
+  import(input: string, { signal, ...options }: ImportOptions = {}): Promise<string> {
+    return this.#caller.call<string>("import", [input, options], { signal });
+  }
+
+  /** The containers that run, or with `all` all of them, newest first. */
+  list({ signal, ...options }: PsOptions & Abortable = {}): Promise<ContainerListEntry[]> {
+    return unlessAborted(signal, () => ps(this.#caller.engine, options));
+  }
+
+  /** A handle on a container by name or id. Throws NotFoundError where there is none. */
+  async container(name: string, { signal }: Abortable = {}): Promise<Container> {
+    const { Id } = await unlessAborted(signal, () => containerInspect(this.#caller.engine, name));
+    return new Container(Id, this.#caller);
+  }
+
+  exists(name: string, { signal }: Abortable = {}): Promise<boolean> {
+    return unlessAborted(signal, () => containerExists(this.#caller.engine, name));
+  }
+
+  /** Creates a container, pulling its image where it is missing. */
+  async create(options: CreateOptions, hooks: RemoteHooks = {}): Promise<Container> {
+    return new Container(
+      (await this.#caller.call<CreatedContainer>("create", [options], hooks)).id,
+      this.#caller,
+    );
+  }
+
+  /** Creates and starts a container, and leaves it running. */
+  async start(options: CreateOptions, hooks: RemoteHooks = {}): Promise<Container> {
+    const { id } = await this.#caller.call<StartedContainer>("run", [options, {}], hooks);
+    return new Container(id, this.#caller);
+  }
+
+  /**
+   * Runs a program in a new container to its end; the container is removed unless `autoRemove` is false.
+   *
+   * @throws {CommandNotFoundError} where the program is not in the image
+   */
+  async run(options: CreateOptions, streams: Streams = {}, hooks: RemoteHooks = {}): Promise<RunResult> {
+    const asked = { autoRemove: true, ...options, interactive: streams.stdin !== undefined };
+    const reply = await this.#caller.open<StartedContainer>("run", [asked, { foreground: true }], {
+      signal: streams.signal,
+      ...hooks,
+    });
+    const { id, socketPath } = reply.result;
+    try {
+      return await collect((sinks) => attachTo(socketPath, sinks), streams);
+    } finally {
+      await reply.release();
+      await settle(this.#caller.engine, id);
+    }
+  }
+
+  /** What happens to containers, images and volumes; with `sinceMs` what has happened first. An abort is thrown. */
+  async *events(options: EventsOptions = {}): AsyncGenerator<EngineEvent> {
+    for await (const found of events(this.#caller.engine, { follow: true, ...options })) yield* found;
+    options.signal?.throwIfAborted();
+  }
+
+  /** What images, containers and volumes take on disk. */
+  diskUsage({ signal }: Abortable = {}): Promise<DiskUsage> {
+    return this.#caller.call<DiskUsage>("systemDf", [], { signal });
+  }
+
+  /** Closes the database. */
+  [Symbol.dispose](): void {
+    this.#caller.engine[Symbol.dispose]();
+  }
+}
