@@ -192,10 +192,26 @@ const imageTree: Verb = {
   summary: "Show the layers of an image",
   load: () => import("./commands/image_tree.ts"),
 };
+const login: Verb = {
+  name: "login",
+  summary: "Log in to a registry",
+  load: () => import("./commands/login.ts"),
+};
+const logout: Verb = {
+  name: "logout",
+  summary: "Log out of a registry",
+  load: () => import("./commands/logout.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
   load: () => import("./commands/help.ts"),
+};
+
+const unshare: Verb = {
+  name: "unshare",
+  summary: "Run a command in the user namespace of your containers",
+  load: () => import("./commands/unshare.ts"),
 };
 
 export interface VerbGroup {
@@ -209,6 +225,11 @@ const container: VerbGroup = {
   summary: "Manage containers",
   verbs: [
     attach,
+    {
+      name: "clone",
+      summary: "Make another container with the same configuration",
+      load: () => import("./commands/container_clone.ts"),
+    },
     cp,
     {
       name: "checkpoint",
@@ -288,6 +309,11 @@ const system: VerbGroup = {
   name: "system",
   summary: "Manage skiff",
   verbs: [
+    {
+      name: "check",
+      summary: "Check what is stored, and mend it",
+      load: () => import("./commands/system_check.ts"),
+    },
     { name: "df", summary: "Show disk usage", load: () => import("./commands/system_df.ts") },
     events,
     info,
@@ -372,11 +398,14 @@ export const VERBS: readonly Verb[] = [
   stop,
   tag,
   unpause,
+  unshare,
   version,
   wait,
   importVerb,
   history,
   untag,
+  login,
+  logout,
 ];
 
 export const GROUPS: readonly VerbGroup[] = [container, image, system, volume];

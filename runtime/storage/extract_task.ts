@@ -185,7 +185,8 @@ function unpackVerified(
 
 class LimitError extends VerificationError {}
 
-function decompressed(blob: ByteSource, job: LayerJob): ByteSource {
+/** The archive in a blob. */
+export function decompressed(blob: ByteSource, job: Pick<LayerJob, "digest" | "mediaType">): ByteSource {
   switch (LAYER_COMPRESSION[job.mediaType]) {
     case "gzip":
       // The diff id is checked over every byte, so the CRC would say nothing new.
