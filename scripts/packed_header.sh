@@ -143,7 +143,10 @@ start() {
   exec "$dir/skiff" run @FLAGS@ "$dir/main.js" "$@"
 }
 
-if [ "$uid" = 0 ]; then # never below a HOME that may be another's
+outside=0
+# In a session of `skiff unshare` 0 is the user.
+[ -z "${_SKIFF_UNSHARED-}" ] || read -r _ outside _ </proc/self/uid_map
+if [ "$uid" = 0 ] && [ "$outside" = 0 ]; then # never below a HOME that may be another's
   set_of='/var/cache /var/lib'
   first= second= third= fourth=
 else

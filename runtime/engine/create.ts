@@ -95,38 +95,50 @@ export async function prepareCreate(
     const db = await engine.database();
     const { config, release } = await resolve(engine, db, options, hooks, attempt);
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
-    const dir = engine.containerDir(config.id);
-    const lockFd = makeContainerFolder(dir);
-    const discard = () => {
-      cidfile?.discard();
-      discardContainer(engine, config.id);
-    };
-    try {
-      writeContainerFiles(dir, config, engine.namespaces.isRootless);
-    } catch (error) {
-      discardContainer(engine, config.id);
-      close(lockFd);
-      throw error;
-    } finally {
-      release?.();
-    }
-    const record = async (state: "created" | "starting") => {
-      const newVolumes = await insertRows(db, config, state);
-      cidfile?.write(config.id);
-      recordContainerEvent(engine.folders, config, "create");
-      for (const name of newVolumes) {
-        recordEvent(engine.folders, { type: "volume", action: "create", id: name, name });
-      }
-      // rows before folders: a folder of a volume without a row is garbage
-      for (const mount of config.mounts) {
-        if (mount.kind === "volume") createVolume(engine.folders, mount.name);
-      }
-    };
-    return { config, lockFd, warnings: await warningsFor(engine, options, config), record, discard };
+    const prepared = prepareResolved(engine, db, config, cidfile, release);
+    return { ...prepared, warnings: await warningsFor(engine, options, config) };
   } catch (error) {
     cidfile?.discard();
     throw error;
   }
+}
+
+/** The files of a container whose config is complete. */
+export function prepareResolved(
+  engine: Engine,
+  db: Database,
+  config: ContainerConfig,
+  cidfile?: ReturnType<typeof reserveCidfile>,
+  release?: () => void,
+): Omit<PreparedContainer, "warnings"> {
+  const dir = engine.containerDir(config.id);
+  const lockFd = makeContainerFolder(dir);
+  const discard = () => {
+    cidfile?.discard();
+    discardContainer(engine, config.id);
+  };
+  try {
+    writeContainerFiles(dir, config, engine.namespaces.isRootless);
+  } catch (error) {
+    discardContainer(engine, config.id);
+    close(lockFd);
+    throw error;
+  } finally {
+    release?.();
+  }
+  const record = async (state: "created" | "starting") => {
+    const newVolumes = await insertRows(db, config, state);
+    cidfile?.write(config.id);
+    recordContainerEvent(engine.folders, config, "create");
+    for (const name of newVolumes) {
+      recordEvent(engine.folders, { type: "volume", action: "create", id: name, name });
+    }
+    // rows before folders: a folder of a volume without a row is garbage
+    for (const mount of config.mounts) {
+      if (mount.kind === "volume") createVolume(engine.folders, mount.name);
+    }
+  };
+  return { config, lockFd, record, discard };
 }
 
 async function resolve(

@@ -1,6 +1,6 @@
 /** What every verb works on: the folders, the user's namespace, the database; each looked up at first use. */
 
-import { type NamespaceContext, namespaceContext } from "../namespaces/context.ts";
+import { type NamespaceContext, namespaceContext, unshareSession } from "../namespaces/context.ts";
 import type { Database } from "../state/db.ts";
 import { type Folders, openFolders } from "../state/folders.ts";
 import type { StorageDriverName } from "./options.ts";
@@ -64,4 +64,9 @@ export function openEngineEarly(): Engine {
 export function openEngine(options: EngineOptions = {}): Engine {
   const isUsual = options.dataFolder === undefined && options.runtimeFolder === undefined;
   return new Engine(options, isUsual ? early : undefined);
+}
+
+/** Whether this process was started by `unshare`: root of the user's namespace. */
+export function isUnshareSession(): boolean {
+  return unshareSession() !== undefined;
 }

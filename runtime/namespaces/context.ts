@@ -15,11 +15,26 @@ export interface NamespaceContext {
   membersDir: string;
   /** Absolute paths of the setuid helpers; absent with a single-id map. */
   helpers?: { newuidmap: string; newgidmap: string };
+  /** This process is in the user's namespace already, as its root: a session of `unshare`, the pid of its leader. */
+  isInside?: { sessionPid: number };
+}
+
+/** `UID:GID:PID` of the user outside and of the session's leader, for what is run by `unshare`. */
+export const UNSHARE_VARIABLE = "_SKIFF_UNSHARED";
+
+/** The session of `unshare` that this process is in. The variable alone is not believed. */
+export function unshareSession(): { uid: number; gid: number; sessionPid: number } | undefined {
+  const match = /^(\d+):(\d+):(\d+)$/.exec(Deno.env.get(UNSHARE_VARIABLE) ?? "");
+  if (match === null || Deno.uid() !== 0) return undefined;
+  const [uid, gid, sessionPid] = match.slice(1).map(Number) as [number, number, number];
+  const [first] = readText("/proc/self/uid_map").trim().split("\n");
+  return new RegExp(`^0\\s+${uid}\\s+1$`).test(first!.trim()) ? { uid, gid, sessionPid } : undefined;
 }
 
 /** Reads passwd, subuid and subgid; `runDir` is the runtime folder. */
 export function namespaceContext(runDir: string): NamespaceContext {
-  const [uid, gid] = [geteuid(), getegid()];
+  const session = unshareSession();
+  const { uid, gid } = session ?? { uid: geteuid(), gid: getegid() };
   if (uid === 0 && ownsAllIds()) {
     const all = [{ containerID: 0, hostID: 0, size: 0xffffffff }];
     return { isRootless: false, uid, gid, maps: { uid: all, gid: all, isSingle: false }, membersDir: "" };
@@ -35,6 +50,7 @@ export function namespaceContext(runDir: string): NamespaceContext {
     maps,
     membersDir: `${runDir}/userns-${mapKey(maps)}`,
     helpers,
+    ...(session && { isInside: { sessionPid: session.sessionPid } }),
   };
 }
 

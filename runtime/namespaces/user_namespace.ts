@@ -85,6 +85,11 @@ export function enterUserNamespaceBlocking(
       tell(channel, "J");
       return undefined;
     }
+    if (context.isInside) {
+      const member = register(context.membersDir);
+      tell(channel, "J");
+      return member;
+    }
     const membership = joinAny(context, channel) ?? createFirst(context, channel);
     setresgid(0);
     setresuid(0);
