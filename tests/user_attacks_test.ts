@@ -59,11 +59,13 @@ driverTest(
   { needs: NEEDS },
   async (host) => {
     const image = await imageWith(host, {
-      passwd: "1000:x:0:0::/root:/bin/sh\nroot:x:0:0::/root:/bin/sh\n",
+      passwd: "1000:x:0:0::/root:/bin/sh\nthousand:x:0:0::/root:/bin/sh\n",
       group: "1000:x:0:\n",
     });
     assertEquals(await idsOf(host, image, "--user", "1000"), "1000 0 0");
     assertEquals(await idsOf(host, image, "--user", "1000:1000"), "1000 1000 1000");
+    // control: the same entry under a name that is no number makes root
+    assertEquals(await idsOf(host, image, "--user", "thousand"), "0 0 0");
   },
 );
 
@@ -118,11 +120,17 @@ driverTest(
   async (host) => {
     const fifo = await imageWith(host, { extra: [{ path: "etc/passwd", type: "fifo" }] });
     assertEquals(await idsOf(host, fifo, "--user", "5"), "5 0 0");
+    // control: who opens it without care waits
+    const waiting = ["sh", "-c", "timeout 0.2 cat /etc/passwd; echo $?"];
+    assertEquals((await host.run("--rm", fifo, ...waiting)).stdout, "143\n");
 
     const huge = await imageWith(host, { passwd: new Uint8Array(64 * 1024 * 1024).fill(0x61) });
     const { code, stderr } = await host.run("--rm", "--user", "alice", huge, "true");
     assertEquals(code === 0, false);
     if (!/passwd/.test(stderr)) throw new Error(`the error does not name the file: ${stderr}`);
+    // control: an entry at the end of a file that is large, but no bomb, is found
+    const large = `${"# padding\n".repeat(200_000)}alice:x:7:8::/:/bin/sh\n`;
+    assertEquals(await idsOf(host, await imageWith(host, { passwd: large }), "--user", "alice"), "7 8 8 100");
   },
 );
 
