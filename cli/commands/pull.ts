@@ -1,12 +1,28 @@
 /** @see podman-pull(1) */
 
-import { pull } from "../../runtime/engine/pull.ts";
+import { pull, type PullOptions } from "../../runtime/engine/pull.ts";
 import type { PullPolicy } from "../../runtime/engine/options.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { PLATFORM_FLAGS, platformFrom } from "../flags/platform.ts";
 import { print } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
+
+async function credentialsFrom(text: string): Promise<{ username: string; password: string }> {
+  const colon = text.indexOf(":");
+  if (colon === 0 || text === "") throw new InvalidArgumentError("username can't be empty");
+  if (colon > 0) return { username: text.slice(0, colon), password: text.slice(colon + 1) };
+  const { askHidden } = await import("../terminal/ask.ts");
+  return { username: text, password: askHidden("Password: ") };
+}
+
+async function allTags(names: readonly string[], how: PullOptions): Promise<string[]> {
+  const { listTags } = await import("../../runtime/engine/list_tags.ts");
+  const lists: string[] = [];
+  for (const name of names) lists.push(...await listTags(name, how));
+  return lists;
+}
 
 export const command = defineCommand({
   usage: "[options] IMAGE [IMAGE...]",
@@ -16,7 +32,14 @@ export const command = defineCommand({
     "skiff pull --platform linux/arm64 docker.io/library/alpine",
   ],
   flags: {
+    "all-tags": { kind: "bool", short: "a", help: "Pull every tag of the repository" },
     authfile: { kind: "string", value: "FILE", help: "Read logins from FILE" },
+    "cert-dir": { kind: "string", value: "DIR", help: "Certificates of the registry are in DIR" },
+    creds: {
+      kind: "string",
+      value: "NAME[:PASSWORD]",
+      help: "Log in as NAME; other users may see the password in the list of processes",
+    },
     ...PLATFORM_FLAGS,
     policy: {
       kind: "string",
@@ -35,17 +58,19 @@ export const command = defineCommand({
   arity: { min: 1 },
   async run({ options, given, args, global }) {
     const engine = engineFor(global);
-    for (const reference of args) {
+    const how = {
+      platform: platformFrom(options),
+      tlsVerify: given.has("tls-verify") ? options["tls-verify"] : undefined,
+      authFile: options.authfile,
+      certDir: options["cert-dir"],
+      credentials: options.creds === undefined ? undefined : await credentialsFrom(options.creds),
+      policy: options.policy as PullPolicy | undefined,
+    };
+    const references = options["all-tags"] ? await allTags(args, how) : args;
+    for (const reference of references) {
       const watch = new PullWatch(options.quiet);
       const { id } = await watch.during(() =>
-        pull(engine, reference, {
-          platform: platformFrom(options),
-          tlsVerify: given.has("tls-verify") ? options["tls-verify"] : undefined,
-          authFile: options.authfile,
-          policy: options.policy as PullPolicy | undefined,
-          signal: watch.signal,
-          progress: watch.progress,
-        })
+        pull(engine, reference, { ...how, signal: watch.signal, progress: watch.progress })
       );
       print(`${id}\n`);
     }

@@ -24,11 +24,16 @@ const SYSTEM_BUNDLES = [
 ];
 
 /**
- * The first folder that knows the registry: the user's, the system's, Docker's.
+ * The first folder that knows the registry: the user's, the system's, Docker's; or the one that was named.
  * @param host `name[:port]`
  * @throws InvalidArgumentError for a client certificate without its key, or the reverse
  */
-export async function loadRegistryCerts(sources: ConfigSources, host: string): Promise<RegistryCerts> {
+export async function loadRegistryCerts(
+  sources: ConfigSources,
+  host: string,
+  certDir?: string,
+): Promise<RegistryCerts> {
+  if (certDir !== undefined) return await readFolder(certDir);
   if (host.includes("/") || host === "." || host === "..") return { ca: [] };
   const roots = [
     `${sources.configHome}/containers/certs.d`,

@@ -20,23 +20,9 @@ export async function askCredentialHelper(
   name: string,
   server: string,
 ): Promise<Credentials | null> {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
-    throw new InvalidArgumentError(
-      `ask credential helper "${printable(name, 60)}": this is no name of a helper`,
-    );
-  }
-  const path = helperPath(sources);
-  const program = await findProgram(path, `docker-credential-${name}`);
-  if (program === null) {
-    throw new HostError(`ask credential helper "${name}": docker-credential-${name} is not in ${path}`);
-  }
-  const answer = await runHelper(sources, program, path, server);
+  const answer = await callHelper(sources, name, "get", server);
   if (/credentials not found/i.test(answer.stdout)) return null;
-  if (!answer.success) {
-    throw new HostError(
-      `ask credential helper "${name}" for ${server}: ${printable(answer.stderr.trim(), 200)}`,
-    );
-  }
+  if (!answer.success) throw helperFailed(name, server, answer);
   let json: unknown;
   try {
     json = JSON.parse(answer.stdout);
@@ -49,6 +35,57 @@ export async function askCredentialHelper(
   }
   if (username === "" && secret === "") return null;
   return username === "<token>" ? { identityToken: secret } : { username, password: secret };
+}
+
+/** Gives a login into a helper's keeping; the secret goes by its stdin. */
+export async function storeInHelper(
+  sources: ConfigSources,
+  name: string,
+  server: string,
+  login: { username: string; password: string },
+): Promise<void> {
+  const input = JSON.stringify({ ServerURL: server, Username: login.username, Secret: login.password });
+  const answer = await callHelper(sources, name, "store", input);
+  if (!answer.success) throw helperFailed(name, server, answer);
+}
+
+/** Makes a helper forget a login; whether it had one. */
+export async function eraseInHelper(sources: ConfigSources, name: string, server: string): Promise<boolean> {
+  const known = await askCredentialHelper(sources, name, server);
+  if (known === null) return false;
+  const answer = await callHelper(sources, name, "erase", server);
+  if (!answer.success) throw helperFailed(name, server, answer);
+  return true;
+}
+
+interface HelperAnswer {
+  success: boolean;
+  stdout: string;
+  stderr: string;
+}
+
+function helperFailed(name: string, server: string, { stdout, stderr }: HelperAnswer): HostError {
+  const why = printable(stderr.trim() || stdout.trim(), 200);
+  return new HostError(`ask credential helper "${name}" for ${server}: ${why}`);
+}
+
+async function callHelper(
+  sources: ConfigSources,
+  name: string,
+  action: "get" | "store" | "erase",
+  input: string,
+): Promise<HelperAnswer> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
+    throw new InvalidArgumentError(
+      `ask credential helper "${printable(name, 60)}": this is no name of a helper`,
+    );
+  }
+  const path = helperPath(sources);
+  const program = await findProgram(path, `docker-credential-${name}`);
+  if (program === null) {
+    throw new HostError(`ask credential helper "${name}": docker-credential-${name} is not in ${path}`);
+  }
+  return await runHelper(sources, program, path, action, input);
 }
 
 /** Root takes no program from a PATH that others may have set; nobody takes one from a relative folder. */
@@ -66,7 +103,13 @@ async function findProgram(path: string, name: string): Promise<string | null> {
   return null;
 }
 
-async function runHelper(sources: ConfigSources, program: string, path: string, server: string) {
+async function runHelper(
+  sources: ConfigSources,
+  program: string,
+  path: string,
+  action: string,
+  input: string,
+): Promise<HelperAnswer> {
   const env: Record<string, string> = { PATH: path, HOME: sources.home };
   for (const name of KEYRING_VARIABLES) {
     const value = sources.env[name];
@@ -74,7 +117,7 @@ async function runHelper(sources: ConfigSources, program: string, path: string, 
   }
   if (sources.runtimeDir !== undefined) env.XDG_RUNTIME_DIR = sources.runtimeDir;
   const child = new Deno.Command(program, {
-    args: ["get"],
+    args: [action],
     clearEnv: true,
     env,
     cwd: "/",
@@ -84,7 +127,7 @@ async function runHelper(sources: ConfigSources, program: string, path: string, 
     signal: AbortSignal.timeout(TIMEOUT_MS),
   }).spawn();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(server + "\n")).then(() => writer.close()).catch(() => {});
+  await writer.write(new TextEncoder().encode(input + "\n")).then(() => writer.close()).catch(() => {});
   const { success, stdout, stderr } = await child.output();
   const text = new TextDecoder();
   return { success, stdout: text.decode(stdout), stderr: text.decode(stderr) };

@@ -18,6 +18,10 @@ export interface PullOptions {
   platform?: string;
   tlsVerify?: boolean;
   authFile?: string;
+  /** Instead of a login of the auth files. */
+  credentials?: { username: string; password: string };
+  /** Certificates are there instead of in certs.d. */
+  certDir?: string;
   policy?: PullPolicy;
   signal?: AbortSignal;
   progress?: (event: PullProgress) => void;

@@ -3,7 +3,7 @@
  *
  * @see OCI distribution-spec, Pull
  */
-import { findCredentials } from "../config/auth_file.ts";
+import { type Credentials, findCredentials } from "../config/auth_file.ts";
 import type { PullSource } from "../config/registries_conf.ts";
 import { NotFoundError, RegistryError, UnauthorizedError, VerificationError } from "../errors.ts";
 import { MANIFEST_ACCEPT } from "../image/manifest.ts";
@@ -30,6 +30,8 @@ export interface ClientOptions {
   /** False accepts plain http and any certificate, true forbids both; undefined leaves it to registries.conf. */
   tlsVerify?: boolean;
   authFile?: string;
+  /** Instead of what the auth files have. */
+  credentials?: Credentials;
   credentialHelpers?: readonly string[];
   retry?: Partial<RetryOptions>;
   onRetry?: (why: string, delayMs: number) => void;
@@ -46,6 +48,9 @@ interface ApiRequest {
   headers: Record<string, string>;
   signal?: AbortSignal;
 }
+
+/** A registry that never ends its list of tags is not followed for ever. */
+const MAX_TAG_PAGES = 1000;
 
 export class RegistryClient {
   readonly insecure: boolean;
@@ -79,6 +84,35 @@ export class RegistryClient {
       }
     }
     return { bytes, contentType: response.head.get("content-type") ?? "", digest };
+  }
+
+  /**
+   * Asks whether the registry takes the login.
+   * @throws UnauthorizedError where it does not; RegistryError
+   */
+  async ping(): Promise<void> {
+    const response = await this.#request({ path: "/v2/", headers: {} });
+    if (response.status !== 200) throw await answerError(`log in at ${this.options.source.host}`, response);
+    await drain(response);
+  }
+
+  /** Tags of the repository, page by page. */
+  async listTags(): Promise<string[]> {
+    const { source, imageName } = this.options;
+    const what = `list tags of ${imageName}`;
+    const tags: string[] = [];
+    let path: string | undefined = `/v2/${source.path}/tags/list`;
+    for (let page = 0; path !== undefined; page++) {
+      if (page === MAX_TAG_PAGES) {
+        throw new RegistryError(`${what}: there are more than ${page} pages of them`, 0);
+      }
+      const response: HttpResponse = await this.#request({ path, headers: {} });
+      if (response.status !== 200) throw await answerError(what, response);
+      const next = nextPage(path, response.head.get("link"));
+      tags.push(...readTags(what, await readAll(what, response, DOCUMENT_LIMITS.manifestBytes)));
+      path = next;
+    }
+    return [...new Set(tags)];
   }
 
   /** A small blob, such as a config, in memory; size and digest verified. */
@@ -196,20 +230,22 @@ export class RegistryClient {
 
   async #logIn(base: URL, peer: string, challenge: string): Promise<void> {
     const { transport, source, authFile, credentialHelpers } = this.options;
-    const credentials = await findCredentials(transport.options.sources, `${source.host}/${source.path}`, {
-      authFile,
-      helpers: credentialHelpers,
-    });
+    const credentials = this.options.credentials ??
+      await findCredentials(transport.options.sources, `${source.host}/${source.path}`, {
+        authFile,
+        helpers: credentialHelpers,
+      });
     try {
       this.#authorization = await answerChallenge(transport, {
         challenges: parseChallenges(challenge),
         sender: senderOf(base, peer, this.insecure),
         // Our own words, not the challenge's: a registry gets no token for more than this pull.
-        scope: `repository:${source.path}:pull`,
+        scope: source.path === "" ? "" : `repository:${source.path}:pull`,
         credentials,
       });
     } catch (error) {
       if (!(error instanceof UnauthorizedError)) throw error;
+      if (source.path === "") throw error;
       throw new UnauthorizedError(`pull ${this.options.imageName}: ${error.message}`, error.status, {
         cause: error,
         hint: error.hint,
@@ -231,4 +267,28 @@ export class RegistryClient {
       throw error;
     }
   }
+}
+
+/** @see distribution-spec, listing tags; RFC 5988 */
+function nextPage(path: string, link: string | undefined): string | undefined {
+  const target = /^\s*<([^<>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
+  if (target === undefined) return undefined;
+  // its own words say where to look for more; the host stays the one that was asked
+  const url = URL.parse(target, `https://registry.invalid${path}`);
+  return url === null || !url.pathname.startsWith("/v2/") ? undefined : url.pathname + url.search;
+}
+
+/** @throws VerificationError for an answer that is no list of tags */
+function readTags(what: string, bytes: Uint8Array): string[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    json = undefined;
+  }
+  const tags = (json as { tags?: unknown } | null | undefined)?.tags ?? [];
+  if (json === undefined || !Array.isArray(tags) || !tags.every((tag) => typeof tag === "string")) {
+    throw new VerificationError(`${what}: the answer is no list of tags`);
+  }
+  return tags;
 }

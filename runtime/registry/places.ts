@@ -3,6 +3,7 @@
  *
  * @see containers-registries.conf(5)
  */
+import type { Credentials } from "../config/auth_file.ts";
 import {
   loadRegistriesConf,
   type PullSource,
@@ -28,6 +29,10 @@ export interface PlaceOptions {
   /** False accepts plain http and any certificate, true neither; undefined leaves it to registries.conf. */
   tlsVerify?: boolean;
   authFile?: string;
+  /** For the registry that the name means; its mirrors do not see it. */
+  credentials?: Credentials;
+  /** Certificates are there instead of in certs.d. */
+  certDir?: string;
   signal?: AbortSignal;
   /** Where configuration is; the default is the environment's. */
   sources?: ConfigSources;
@@ -56,6 +61,7 @@ export async function tryPlaces<T>(
     sources,
     signal: options.signal,
     idleTimeoutMs: options.idleTimeoutMs,
+    certDir: options.certDir,
   });
   const failures: SkiffError[] = [];
   try {
@@ -68,6 +74,7 @@ export async function tryPlaces<T>(
           credentialHelpers: conf.credentialHelpers,
           tlsVerify: options.tlsVerify,
           authFile: options.authFile,
+          credentials: source.isMirror ? undefined : options.credentials,
           retry: options.retry,
           onRetry: (why, delayMs) =>
             options.onStatus?.(`${source.host}: ${why}; trying again in ${Math.ceil(delayMs / 1000)} s`),

@@ -54,7 +54,7 @@ async function fetchToken(transport: Transport, challenge: Challenge, request: A
   const isRefresh = credentials !== null && "identityToken" in credentials;
   if (!isRefresh) {
     if (service !== undefined) realm.searchParams.set("service", service);
-    realm.searchParams.append("scope", scope);
+    if (scope !== "") realm.searchParams.append("scope", scope);
     if (credentials !== null) realm.searchParams.set("account", credentials.username);
   }
   const response = isRefresh
@@ -68,7 +68,7 @@ async function fetchToken(transport: Transport, challenge: Challenge, request: A
           grant_type: "refresh_token",
           client_id: "skiff",
           service: service ?? "",
-          scope,
+          ...(scope === "" ? {} : { scope }),
           refresh_token: credentials.identityToken,
         }).toString(),
       ),

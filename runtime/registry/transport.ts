@@ -21,6 +21,8 @@ import { Watchdog, withLimit } from "./watchdog.ts";
 export interface TransportOptions {
   sources: ConfigSources;
   signal?: AbortSignal;
+  /** Certificates are there, whatever certs.d has for a registry. */
+  certDir?: string;
   userAgent?: string;
   connectTimeoutMs?: number;
   /** From the request to the head of the answer, and between two pieces of a body. */
@@ -229,7 +231,10 @@ export class Transport {
 
   #certsOf(host: string): Promise<RegistryCerts> {
     let certs = this.#certs.get(host);
-    if (certs === undefined) this.#certs.set(host, certs = loadRegistryCerts(this.options.sources, host));
+    if (certs === undefined) {
+      const { sources, certDir } = this.options;
+      this.#certs.set(host, certs = loadRegistryCerts(sources, host, certDir));
+    }
     return certs;
   }
 }
