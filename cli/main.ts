@@ -34,7 +34,7 @@ function fail(error: unknown): number {
 
 function startsContainer([first, second]: readonly string[]): boolean {
   const verb = first === "container" ? second : first;
-  return verb === "run" || verb === "start";
+  return verb === "run" || verb === "start" || verb === "restart";
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -45,7 +45,9 @@ async function main(words: readonly string[]): Promise<number> {
       const { runInternal } = await import("./internal.ts");
       return await runInternal(words[0], words.slice(1));
     }
-    if (startsContainer(words)) (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);
+    if (startsContainer(words)) {
+      await (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);
+    }
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");
   } catch (error) {
     return fail(error);

@@ -20,8 +20,6 @@ const CONTAINER_FLAGS: Record<string, string> = {
   "containers have no network of their own yet":
     "--publish -p --publish-all -P --expose --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
-  "there are no health checks yet": "--health-cmd --health-interval --health-retries --health-timeout " +
-    "--health-start-period --health-start-interval --health-on-failure --healthcheck-command",
   "devices are passed in by --device only": "--gpus",
   "there are no secrets yet": "--secret",
 };
@@ -30,11 +28,11 @@ const CONTAINER_FLAGS: Record<string, string> = {
 const OTHER_FLAGS = new Set(
   ("--annotation --arch --os --variant --attach --authfile --chrootdirs --conmon-pidfile --decryption-key " +
     "--disable-content-trust --domainname --env-host --env-merge --gidmap --uidmap --subuidname --subgidname " +
-    "--group-add --group-entry --hostuser --http-proxy --image-volume --init-path --isolation --mount --no-healthcheck " +
+    "--group-add --group-entry --hostuser --http-proxy --image-volume --init-path --isolation --mount " +
     "--passwd --passwd-entry --personality --pidfile --preserve-fds --preserve-fd --rdt-class --read-only-tmpfs " +
-    "--requires --retry --retry-delay --rmi --runtime --sdnotify --seccomp-policy --shm-size-systemd --storage-opt " +
-    "--sysctl --systemd --timeout --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
-    "--volume-driver --volumes-from --sig-proxy --checkpoint --checkpoint-dir --filter --depend --cidfile --external --ns " +
+    "--retry --retry-delay --rmi --runtime --sdnotify --seccomp-policy --shm-size-systemd --storage-opt " +
+    "--sysctl --systemd --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
+    "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --depend --cidfile --external --ns " +
     "--pod --sync --watch --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert --tlscert --tlskey " +
     "--tlsverify --cgroup-manager --conmon --events-backend --hooks-dir --namespace --network-cmd-path " +

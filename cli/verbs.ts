@@ -202,6 +202,11 @@ const logout: Verb = {
   summary: "Log out of a registry",
   load: () => import("./commands/logout.ts"),
 };
+const startAll: Verb = {
+  name: "start-all",
+  summary: "Start what its restart policy wants to run, after a boot",
+  load: () => import("./commands/start_all.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
@@ -319,6 +324,7 @@ const system: VerbGroup = {
     info,
     { name: "prune", summary: "Remove unused data", load: () => import("./commands/system_prune.ts") },
     { name: "reset", summary: "Remove all data", load: () => import("./commands/system_reset.ts") },
+    startAll,
   ],
 };
 
@@ -366,6 +372,16 @@ const volume: VerbGroup = {
   ],
 };
 
+const healthcheck: VerbGroup = {
+  name: "healthcheck",
+  summary: "Check the health of containers",
+  verbs: [{
+    name: "run",
+    summary: "Run the health check of a container",
+    load: () => import("./commands/healthcheck_run.ts"),
+  }],
+};
+
 export const VERBS: readonly Verb[] = [
   attach,
   completion,
@@ -408,7 +424,7 @@ export const VERBS: readonly Verb[] = [
   logout,
 ];
 
-export const GROUPS: readonly VerbGroup[] = [container, image, system, volume];
+export const GROUPS: readonly VerbGroup[] = [container, image, healthcheck, system, volume];
 
 export interface FoundVerb {
   kind: "verb";

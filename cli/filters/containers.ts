@@ -20,6 +20,8 @@ const STATES = [
   "stopped",
 ];
 
+const HEALTH = ["healthy", "unhealthy", "starting", "none"];
+
 const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test> = {
   id: (value) => ({ Id }) => Id.startsWith(value),
   name: (value) => {
@@ -30,6 +32,10 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
   status: (value) => {
     if (!STATES.includes(value)) throw new InvalidArgumentError(`${value} is not a valid status`);
     return ({ State }) => State === (value === "stopped" ? "exited" : value);
+  },
+  health: (value) => {
+    if (!HEALTH.includes(value)) throw new InvalidArgumentError(`${value} is not a valid health status`);
+    return ({ Health }) => Health === (value === "none" ? "" : value);
   },
   exited: (value) => {
     if (!/^-?\d+$/.test(value)) throw new InvalidArgumentError(`exited code "${value}" is not a number`);

@@ -14,6 +14,7 @@ function container(name: string, changes: Partial<ContainerListEntry> = {}): Con
     State: "running",
     Status: "",
     Pid: 1,
+    Health: "",
     ExitCode: 0,
     Exited: false,
     StartedAt: 0,

@@ -3,6 +3,7 @@
 import type { CreateOptions, PullPolicy } from "../../runtime/engine/options.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import type { Flags, Values } from "../command.ts";
+import { LIFECYCLE_FLAGS, lifecycleOptions } from "./lifecycle.ts";
 import { resolveEnv } from "./env.ts";
 import { MORE_CREATE_FLAGS, moreOptions } from "./create_more.ts";
 import { DETACH_KEYS, ENV, ENV_FILE, INTERACTIVE, PRIVILEGED, TTY, USER, WORKDIR } from "./process.ts";
@@ -48,6 +49,7 @@ export const CREATE_FLAGS = {
   },
   pidfile: { kind: "string", value: "FILE", help: "Write the process id of the container's program to FILE" },
   ...PLATFORM_FLAGS,
+  ...LIFECYCLE_FLAGS,
   ...PRIVILEGED,
   pull: {
     kind: "string",
@@ -98,9 +100,7 @@ export const CREATE_FLAGS = {
   ...MORE_CREATE_FLAGS,
   // What is given as the only thing there is so far, or asks for nothing.
   isolation: { kind: "string", only: ["default", ""], help: "Isolation technology", hidden: true },
-  restart: { kind: "string", only: ["no", ""], help: "Restart policy", hidden: true },
   sdnotify: { kind: "string", only: ["ignore"], help: "Handling of sd_notify", hidden: true },
-  "no-healthcheck": { kind: "bool", help: "There are no health checks yet", hidden: true },
   "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
 } as const satisfies Flags;
 
@@ -154,6 +154,7 @@ export function toCreateOptions(
     pidFile: options.pidfile,
     conmonPidFile: options["conmon-pidfile"],
     labels: parseLabels(options.label, options["label-file"], caller.readFile),
+    lifecycle: lifecycleOptions(options),
     stopSignal: options["stop-signal"],
     stopTimeout: options["stop-timeout"],
     detachKeys: options["detach-keys"],

@@ -4,6 +4,7 @@
  */
 
 import { DEFAULT_SHM_BYTES } from "./default_mounts.ts";
+import type { Lifecycle } from "./lifecycle_options.ts";
 import type { CreateOptions, StorageDriverName } from "./options.ts";
 import type { ConfigExtras, ResolvedExtras } from "./extras.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
@@ -80,6 +81,7 @@ export interface ContainerConfig extends ConfigExtras {
   conmonPidFile?: string;
   size?: { rows: number; cols: number };
   createCommand?: string[];
+  lifecycle?: Lifecycle;
 }
 
 /** What the resolution must know besides the options. */
@@ -97,6 +99,7 @@ export interface ConfigFacts {
   networkContainer?: { id: string; hostname: string };
   /** Content of the `--env-file`s. */
   fileEnv: string[];
+  lifecycle?: Lifecycle;
   /** Of `--mount`, and of the containers of `--volumes-from`. */
   mounts?: { requested: ContainerMount[]; inherited: ContainerMount[] };
   /** Of the rarer options. */
@@ -184,6 +187,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     size: options.size,
     createCommand: options.createCommand,
     ...extras?.config,
+    ...(facts.lifecycle && { lifecycle: facts.lifecycle }),
   };
 }
 

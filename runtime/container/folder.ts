@@ -94,7 +94,7 @@ export function generatedMounts(
 
 /** What a previous run left; its end was folded into the database before. */
 export function removeRecords(dir: string): void {
-  for (const name of ["exit.json", "state.json", "exec"]) {
+  for (const name of ["exit.json", "state.json", "health.json", "paused.json", "exec"]) {
     try {
       Deno.removeSync(`${dir}/${name}`, { recursive: true });
     } catch (error) {

@@ -109,6 +109,7 @@ export interface CreateOptions {
   initPath?: string;
   /** auth.json for the pull. */
   authFile?: string;
+  lifecycle?: LifecycleOptions;
   storageDriver?: StorageDriverName;
   tty?: boolean;
   /** `-i`. */
@@ -121,6 +122,27 @@ export interface CreateOptions {
   size?: { rows: number; cols: number };
   /** The caller's command line, for `inspect`. */
   createCommand?: string[];
+}
+
+/** What looks after the container once it runs; texts as on the command line. */
+export interface LifecycleOptions {
+  /** `no`, `always`, `unless-stopped`, `on-failure[:N]`. */
+  restart?: string;
+  /** For the shell, or a JSON list. */
+  healthCmd?: string;
+  /** `30s`; `disable`. */
+  healthInterval?: string;
+  healthTimeout?: string;
+  healthStartPeriod?: string;
+  healthStartInterval?: string;
+  healthRetries?: number;
+  /** `none`, `kill`, `restart`, `stop`. */
+  healthOnFailure?: string;
+  noHealthcheck?: boolean;
+  /** Killed after so long; 0 never. */
+  timeoutSeconds?: number;
+  /** Containers that are started before it, and cannot be removed before it. */
+  requires?: string[];
 }
 
 export type StorageDriverName = "overlay" | "fuse-overlayfs" | "vfs";

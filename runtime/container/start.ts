@@ -10,7 +10,7 @@
 
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { kill, waitpidAsync } from "../../ffi/process.ts";
-import { growSeed } from "../monitor/seed.ts";
+import { growSeed, prepareSupervision } from "../monitor/seed.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { type ForkedMonitor, removeSocket, withListener } from "./fork_listener.ts";
@@ -27,6 +27,7 @@ export async function forkMonitor(
   lock: number,
   meanwhile?: () => Promise<void>,
 ): Promise<ForkedMonitor> {
+  if (plan.supervision) await prepareSupervision();
   let entered: Promise<void> | undefined;
   const { pid, ready } = withListener(plan.socketPath, [lock], (fds) => {
     const seed = growSeed(plan, context, { ...fds, lock });

@@ -9,6 +9,8 @@ import { argvOf, type ContainerConfig } from "../container/config.ts";
 import type { ChosenNamespace } from "../container/extras.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
 import { planCapabilities } from "../container/plan.ts";
+import type { HealthConfig } from "../container/lifecycle_options.ts";
+import type { HealthRecord } from "../monitor/health_record.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
@@ -21,6 +23,8 @@ export interface DocumentFacts {
   volumePath: (name: string) => string;
   execIds: string[];
   lastCapability: number;
+  health?: HealthRecord;
+  restartCount?: number;
   /** Mount points and folders of the storage driver. */
   driverData: Record<string, string>;
 }
@@ -37,7 +41,7 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     Created: config.createdAt,
     Path: argv[0] ?? "",
     Args: argv.slice(1),
-    State: stateOf(status),
+    State: stateOf(status, facts.health),
     Image: config.root.kind === "image" ? config.root.id : "",
     ImageDigest: config.root.kind === "image" ? config.root.digest : "",
     ImageName: config.imageName,
@@ -53,7 +57,7 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     ConmonPidFile: config.conmonPidFile ?? "",
     PidFile: config.pidFile ?? "",
     Name: config.name,
-    RestartCount: 0,
+    RestartCount: facts.restartCount ?? 0,
     Driver: config.storageDriver,
     Platform: "linux",
     MountLabel: "",
@@ -76,7 +80,7 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
   };
 }
 
-function stateOf(status: ContainerStatus) {
+function stateOf(status: ContainerStatus, health: HealthRecord | undefined) {
   const isRunning = isLive(status.status) && status.status !== "restarting";
   return {
     OciVersion: "1.2.0",
@@ -92,7 +96,7 @@ function stateOf(status: ContainerStatus) {
     Error: status.error,
     StartedAt: status.startedAt || ZERO_TIME,
     FinishedAt: status.finishedAt || ZERO_TIME,
-    Health: { Status: "", FailingStreak: 0, Log: null },
+    Health: health ?? { Status: "", FailingStreak: 0, Log: null },
     CheckpointedAt: ZERO_TIME,
     RestoredAt: ZERO_TIME,
   };
@@ -122,7 +126,20 @@ function sourceOf(
   return mount.kind === "bind" ? mount.source : mount.kind === "image" ? mount.image : "devpts";
 }
 
+/** Nanoseconds; what is zero is left out. */
+function healthcheckOf(health: HealthConfig) {
+  const { test, intervalMs, timeoutMs, startPeriodMs, retries } = health;
+  return {
+    Test: test,
+    ...(startPeriodMs && { StartPeriod: startPeriodMs * 1e6 }),
+    ...(intervalMs && { Interval: intervalMs * 1e6 }),
+    Timeout: timeoutMs * 1e6,
+    Retries: retries,
+  };
+}
+
 function configOf(config: ContainerConfig) {
+  const { lifecycle } = config;
   return {
     Hostname: config.hostname,
     Domainname: "",
@@ -147,10 +164,11 @@ function configOf(config: ContainerConfig) {
       "org.opencontainers.image.stopSignal": String(config.stopSignal),
     },
     StopSignal: signalName(config.stopSignal),
-    HealthcheckOnFailureAction: "none",
+    ...(lifecycle?.health && { Healthcheck: healthcheckOf(lifecycle.health) }),
+    HealthcheckOnFailureAction: lifecycle?.health?.onFailure ?? "none",
     CreateCommand: config.createCommand ?? null,
     Umask: (config.umask ?? 0o022).toString(8).padStart(4, "0"),
-    Timeout: 0,
+    Timeout: lifecycle?.timeoutSeconds ?? 0,
     StopTimeout: config.stopTimeout,
     Passwd: config.accounts?.isListed ?? true,
     sdNotifyMode: "container",
@@ -178,7 +196,10 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     },
     NetworkMode: config.network.mode === "container" ? `container:${config.network.id}` : config.network.mode,
     PortBindings: {},
-    RestartPolicy: { Name: "", MaximumRetryCount: 0 },
+    RestartPolicy: {
+      Name: config.lifecycle?.restart?.policy ?? "",
+      MaximumRetryCount: config.lifecycle?.restart?.retries ?? 0,
+    },
     AutoRemove: config.autoRemove,
     VolumeDriver: "",
     VolumesFrom: null,
@@ -235,7 +256,7 @@ function dependencies(config: ContainerConfig): string[] {
     choice.mode === "container" ? [choice.id] : []
   );
   if (config.network.mode === "container") ids.unshift(config.network.id);
-  return [...new Set(ids)];
+  return [...new Set([...ids, ...(config.lifecycle?.requires ?? [])])];
 }
 
 function bindText(mount: Exclude<ContainerMount, { kind: "tmpfs" }>): string {

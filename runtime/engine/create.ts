@@ -17,6 +17,7 @@ import {
   deleteContainer,
   findContainerByName,
   insertContainer,
+  putRequirement,
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordContainerEvent, recordEvent } from "../state/events.ts";
@@ -165,6 +166,9 @@ async function resolve(
     containerDir: engine.containerDir(id),
     storageDriver: await driverFor(engine, options, root),
     networkContainer: await resolveNetworkContainer(engine, options.network),
+    lifecycle: options.lifecycle || image?.config?.Healthcheck
+      ? await (await import("./lifecycle.ts")).lifecycleOf(engine, options, image)
+      : undefined,
     fileEnv: readEnvFiles(options.envFiles ?? []),
     mounts: await resolveMounts(engine, db, options),
     extras,
@@ -266,6 +270,7 @@ async function insertRows(
       );
     }
     insertContainer(db, rowOf(config, state));
+    for (const required of config.lifecycle?.requires ?? []) putRequirement(db, config.id, required);
     for (const mount of config.mounts) {
       if (mount.kind !== "volume") continue;
       const { name, anonymous } = mount;

@@ -3,6 +3,8 @@
 import { readLastCapability } from "../container/host_facts.ts";
 import { NotFoundError } from "../errors.ts";
 import { getStoredImage } from "../image/store.ts";
+import { readHealth } from "../monitor/health_record.ts";
+import { readExit, readState } from "../monitor/records.ts";
 import type { Digest } from "../spec/digest.ts";
 import { listNames, listRepoDigests } from "../state/images.ts";
 import { readBlob } from "../storage/blobs.ts";
@@ -19,8 +21,12 @@ export type { ImageDocument } from "./image_document.ts";
 export async function containerInspect(engine: Engine, text: string): Promise<ContainerDocument> {
   const { row, status } = await observe(engine, text);
   const containerDir = engine.containerDir(row.id);
-  return containerDocument(loadConfig(engine, row.id), {
+  const config = loadConfig(engine, row.id);
+  const records = readExit(containerDir) ?? readState(containerDir);
+  return containerDocument(config, {
     status,
+    health: config.lifecycle?.health && readHealth(containerDir),
+    restartCount: records?.restartCount,
     containerDir,
     volumePath: (name) => volumePath(engine.folders, name),
     execIds: listExecSessions(containerDir),

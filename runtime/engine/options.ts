@@ -1,3 +1,9 @@
 /** What the fronts (command line, library, API) ask of the engine: plain, typed, already validated for shape. */
 
-export type { CreateOptions, ExecOptions, PullPolicy, StorageDriverName } from "../container/options.ts";
+export type {
+  CreateOptions,
+  ExecOptions,
+  LifecycleOptions,
+  PullPolicy,
+  StorageDriverName,
+} from "../container/options.ts";

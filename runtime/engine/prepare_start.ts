@@ -1,21 +1,38 @@
 /** What a command that will start a container does first of all, before anything else is loaded. */
 
 import { likelyMounts } from "../container/default_mounts.ts";
+import { loadSupervision } from "../monitor/monitor.ts";
 import { plantSeed, waterSeed } from "../monitor/seed.ts";
+import { wasEverSupervised } from "../state/supervised.ts";
 import { openEngineEarly } from "./engine.ts";
 
 /** What asks for namespaces or kernel file systems other than the usual; a wrong guess costs a fork. */
 const UNUSUAL = /^--(?:pid|net|network|ipc|uts|cgroupns|userns|uidmap|gidmap|privileged|storage-driver)\b/;
 
 /** Forks the monitor's seed and lets it work ahead, as far as the command's words tell what it will be for. */
-export function prepareStart(words: readonly string[]): void {
+export async function prepareStart(words: readonly string[]): Promise<void> {
+  const isSupervised = mayBeSupervised(words);
+  if (isSupervised) await loadSupervision();
   plantSeed();
   try {
     const { namespaces } = openEngineEarly();
     const { isSingle } = namespaces.maps;
-    waterSeed({ context: namespaces, mounts: isUsual(words) ? likelyMounts(isSingle) : undefined });
+    const mounts = isUsual(words) && !isSupervised ? likelyMounts(isSingle) : undefined;
+    waterSeed({ context: namespaces, mounts });
   } catch {
     // Whatever is wrong with folders or namespace, the command itself meets it again and tells.
+  }
+}
+
+/** Whether the monitor may have more to do than to wait for the end; a wrong guess costs a fork. */
+function mayBeSupervised(words: readonly string[]): boolean {
+  if (words[0] === "run" || words[1] === "run") {
+    return words.some((word) => /^--(?:restart|health|timeout)/.test(word));
+  }
+  try {
+    return wasEverSupervised(openEngineEarly().folders);
+  } catch {
+    return false; // whatever is wrong with the folders, the command itself meets it again
   }
 }
 

@@ -1,6 +1,7 @@
 /** The containers, as `podman ps --format json` lists them. */
 
 import { isLive, observeContainers, type Observed } from "../container/state.ts";
+import { readHealth } from "../monitor/health_record.ts";
 import { listContainers, listUnsettledContainers } from "../state/containers.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
@@ -20,6 +21,8 @@ export interface ContainerListEntry {
   State: string;
   /** `Up 2 minutes`, `Exited (0) 3 hours ago`. */
   Status: string;
+  /** healthy, unhealthy, starting; empty where it is not checked. */
+  Health: string;
   Pid: number;
   ExitCode: number;
   Exited: boolean;
@@ -52,10 +55,11 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
   await tidyContainers(engine, observed, count);
   const now = Date.now();
   const shown = options.all ? observed : observed.filter(({ status }) => isLive(status.status));
-  return shown.map((one) => toEntry(one, now));
+  return shown.map((one) => toEntry(one, now, engine.folders.containers));
 }
 
-function toEntry({ row, status }: Observed, now: number): ContainerListEntry {
+function toEntry({ row, status }: Observed, now: number, folder: string): ContainerListEntry {
+  const Health = status.status === "running" ? readHealth(`${folder}/${row.id}`)?.Status ?? "" : "";
   return {
     Id: row.id,
     Names: [row.name],
@@ -65,7 +69,8 @@ function toEntry({ row, status }: Observed, now: number): ContainerListEntry {
     Created: unixSeconds(row.createdAt),
     CreatedAt: row.createdAt,
     State: status.status,
-    Status: statusText(status, now),
+    Status: statusText(status, now, Health),
+    Health,
     Pid: status.pid,
     ExitCode: status.exitCode,
     Exited: status.status === "exited",
@@ -84,10 +89,10 @@ function toEntry({ row, status }: Observed, now: number): ContainerListEntry {
 }
 
 /** As podman and docker word it. */
-export function statusText(status: Observed["status"], now: number): string {
+export function statusText(status: Observed["status"], now: number, health = ""): string {
   switch (status.status) {
     case "running":
-      return `Up ${duration(now - Date.parse(status.startedAt))}`;
+      return `Up ${duration(now - Date.parse(status.startedAt))}${health ? ` (${health})` : ""}`;
     case "paused":
       return "Paused";
     case "restarting":

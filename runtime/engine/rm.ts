@@ -4,7 +4,7 @@ import { close } from "../../ffi/file.ts";
 import { takeContainerLock } from "../container/folder.ts";
 import { isHeld, isLive, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
-import { setContainerRemoving } from "../state/containers.ts";
+import { listDependents, setContainerRemoving } from "../state/containers.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { inspectLock } from "../state/locks.ts";
 import { findRow } from "./containers.ts";
@@ -35,6 +35,14 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   } catch (error) {
     if (options.ignore && error instanceof NotFoundError) return undefined;
     throw error;
+  }
+  const dependents = listDependents(db, row.id);
+  if (dependents.length > 0) {
+    throw new ConflictError(
+      `remove container "${text}": it has dependent containers which must be removed before it: ${
+        dependents.join(", ")
+      }`,
+    );
   }
   const [observed] = await observeContainers(db, engine.folders.containers, [row]);
   const status = observed?.status.status;

@@ -7,7 +7,7 @@ import { observeContainers } from "../container/state.ts";
 import { type CreateHooks, isNameDrawnTwice, prepareCreate, type PreparedContainer } from "./create.ts";
 import type { Engine } from "./engine.ts";
 import type { CreateOptions } from "./options.ts";
-import { type StartedContainer, startHeld } from "./start.ts";
+import { start, type StartedContainer, startHeld } from "./start.ts";
 
 export interface RunOptions extends CreateHooks {
   /** The caller attaches at once (see `StartOptions`). */
@@ -39,6 +39,13 @@ async function runPrepared(
   how: RunOptions,
 ): Promise<StartedContainer> {
   const { config, lockFd } = prepared;
+  try {
+    for (const id of config.lifecycle?.requires ?? []) await start(engine, id, { signal: how.signal });
+  } catch (error) {
+    prepared.discard();
+    close(lockFd);
+    throw error;
+  }
   let isRecorded = false;
   const record = async () => {
     await prepared.record("starting");

@@ -5,6 +5,7 @@ import type { ContainerConfig } from "../container/config.ts";
 import { removeRecords, takeContainerLock } from "../container/folder.ts";
 import { planContainer } from "../container/plan.ts";
 import { observeContainers } from "../container/state.ts";
+import type { MonitorPlan } from "../monitor/plan.ts";
 import { setupError } from "../container/setup_error.ts";
 import { NotFoundError } from "../errors.ts";
 import { setContainerState } from "../state/containers.ts";
@@ -47,6 +48,7 @@ export async function start(
   const [observed] = await observeContainers(db, engine.folders.containers, [row]);
   if (!observed || observed.status.status === "removing") throw new NotFoundError("container", text);
   const config = loadConfig(engine, row.id);
+  for (const id of config.lifecycle?.requires ?? []) await start(engine, id, { signal: options.signal });
   const lockFd = await takeContainerLock(dir, options.signal);
   if (lockFd === null) return { id: row.id, name: row.name, socketPath, wasRunning: true };
   try {
@@ -72,7 +74,7 @@ export async function startHeld(
   let forkMonitor;
   try {
     [plan, { forkMonitor }] = await Promise.all([
-      gatherFacts(engine, config, options.foreground ?? false).then((facts) => planContainer(config, facts)),
+      makePlan(engine, config, options.foreground ?? false),
       import("../container/start.ts"),
     ]);
     options.signal?.throwIfAborted();
@@ -90,4 +92,18 @@ export async function startHeld(
   const message = await monitor.ready;
   if (!message.ok) throw setupError(message.failure);
   return started;
+}
+
+async function makePlan(
+  engine: Engine,
+  config: ContainerConfig,
+  startOnAttach: boolean,
+): Promise<MonitorPlan> {
+  const facts = await gatherFacts(engine, config, startOnAttach);
+  const plan = planContainer(config, facts);
+  if (!config.lifecycle) return plan;
+  const { planSupervision } = await import("../container/supervision_plan.ts");
+  plan.supervision = planSupervision(config, config.lifecycle, facts);
+  plan.init.annex.monitorForksAgain = true;
+  return plan;
 }

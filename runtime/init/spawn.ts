@@ -53,14 +53,15 @@ export interface SpawnInitOptions {
 /**
  * Forks init into a new pid namespace (or the one the plan joins) and returns when its pid is known.
  *
- * To be called once a monitor: afterwards every child of this process is born in that pid namespace.
+ * Without `monitorForksAgain` to be called once a monitor: afterwards every child of this process is born in that pid
+ * namespace.
  */
 export function spawnInit(plan: InitPlan, options: SpawnInitOptions): InitHandle {
   const [control, initControl] = openControl();
   const monitorPid = getpid();
   const init = () => runInit({ plan, control: initControl, monitorPid, ...options });
-  const pid = plan.annex.nestedUserns
-    ? forkNested(plan, control, initControl, init)
+  const pid = plan.annex.nestedUserns || plan.annex.monitorForksAgain
+    ? forkBetween(plan, control, initControl, init)
     : (enterPidNamespace(plan), forkChild(init));
   close(initControl);
   return { pid, pidfd: pidfd_open(pid), control, plan };
@@ -110,18 +111,21 @@ function enterPidNamespace(plan: InitPlan): void {
 }
 
 /**
- * The pid namespace must belong to the nested user namespace, or procfs cannot be mounted in it. So a
- * process between makes both, forks init and is gone; init becomes a child of this process as subreaper.
+ * The pid namespace must belong to a nested user namespace, or procfs cannot be mounted in it; and whoever has made a
+ * pid namespace can fork into nothing else, not even when it is gone. So a process between makes both, forks init and
+ * is gone; init becomes a child of this process as subreaper.
  */
-function forkNested(plan: InitPlan, control: number, initControl: number, init: () => number): number {
+function forkBetween(plan: InitPlan, control: number, initControl: number, init: () => number): number {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const link = new MonitorLink(initControl);
   let stage = "enter namespaces";
   const between = forkChild(() => {
-    openJoinedNamespaces(plan)();
-    stage = "create user namespace";
-    unshare(CLONE_NEWUSER);
-    link.requestIdMaps();
+    if (plan.annex.nestedUserns) {
+      openJoinedNamespaces(plan)();
+      stage = "create user namespace";
+      unshare(CLONE_NEWUSER);
+      link.requestIdMaps();
+    }
     stage = "create pid namespace";
     enterPidNamespace(plan);
     link.reportPid(forkChild(init));
@@ -138,7 +142,7 @@ function forkNested(plan: InitPlan, control: number, initControl: number, init: 
     } else {
       waitpidBlocking(between);
       const failure = message.kind === "failure" ? message.failure.message : "the process ended early";
-      throw new SkiffError(`create nested user namespace: ${failure}`);
+      throw new SkiffError(`create pid namespace: ${failure}`);
     }
   }
 }

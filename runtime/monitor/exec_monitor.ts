@@ -9,11 +9,12 @@ import { SIGKILL, SIGTERM } from "../../ffi/constants/signal.ts";
 import { closeAllExcept } from "../../ffi/file.ts";
 import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
+import { SkiffError } from "../errors.ts";
 import { type ExecHandle, receiveExecMessage, spawnExec } from "../init/exec.ts";
 import { describeSetupFailure, type InitMessage } from "../init/handshake.ts";
 import { type ExecPlan, type ExitRecord, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
 import { bootId, processStartTime, writeExit, writeState } from "./records.ts";
-import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
+import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
@@ -94,6 +95,10 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
       ignoreMissing(() => writeState(plan.sessionDir, state!));
     },
     onStopAsked: () => {},
+    onTerminated: () => {},
+    onHealthAsked: () => {
+      throw new SkiffError("run health check: this is an exec session");
+    },
     onStopping: () => {},
     onEnd: (record: ExitRecord) => {
       ignoreMissing(() => writeExit(plan.sessionDir, record));
@@ -102,7 +107,7 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
       const attributes = { ...subject.attributes, execID: plan.sessionId };
       appendEvents(path, { ...subject, action: "exec_died", exitCode: record.exitCode, attributes });
     },
-    onLinger: () => {},
+    onLinger: () => LINGER_MS,
   });
 }
 

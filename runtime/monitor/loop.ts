@@ -12,6 +12,7 @@ import {
   EPOLL_CTL_MOD,
   EPOLLIN,
 } from "../../ffi/constants/poll.ts";
+import { close } from "../../ffi/file.ts";
 import { epoll_create1, epoll_ctl, EpollEvents } from "../../ffi/poll.ts";
 
 /** Called with EPOLL* bits. A call without a cause is possible, when a descriptor's number was used again. */
@@ -77,6 +78,10 @@ export class EventLoop {
   /** Ends the loop when the handlers of this round are done. */
   stop(): void {
     this.#isStopped = true;
+  }
+
+  dispose(): void {
+    close(this.#epoll);
   }
 
   #round(): void {

@@ -16,14 +16,31 @@ import { adoptEarlyInit, type EarlyInit, openBarrier, receiveInitMessage, spawnI
 import { leaveUserNamespace, type Membership } from "../namespaces/user_namespace.ts";
 import { performRootfs } from "../rootfs/perform.ts";
 import { killLeftProcesses } from "./left_processes.ts";
+import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
 import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
-import { blockSessionSignals, Session, type SessionProcess } from "./session.ts";
+import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents, type NewEvent } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
+import type { Supervisor } from "./supervision.ts";
 import { closeChildEnds, detachStandardStreams, makePipes, type Pipes } from "./stdio.ts";
+
+/** Clients of a run that is over must not keep the next one waiting. */
+const RESTART_LINGER_MS = 5_000;
+
+let supervision: typeof import("./supervision.ts") | undefined;
+
+/** To be called before the fork of a monitor whose plan has `supervision`. */
+export async function loadSupervision(): Promise<void> {
+  supervision ??= await import("./supervision.ts");
+}
+
+/** Whether a monitor that is forked now can look after its container. */
+export function hasSupervision(): boolean {
+  return supervision !== undefined;
+}
 
 /** What the monitor inherits; it closes everything else. */
 export interface MonitorFds {
@@ -64,10 +81,15 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     ...(membership ? [membership.lockFd] : []),
     ...(early ? [early.pidfd, early.control] : []),
   ]);
-  const mountRoot = () =>
+  let isMounted = false;
+  const mountRoot = () => {
+    // where it is started again, it is still there
+    if (isMounted) return;
     inStage("mount the root filesystem", () => {
       for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
     });
+    isMounted = true;
+  };
   const begin: BeginContainer = (_, stdio) => {
     const options = { rootTarget: plan.rootfs.target, stdio, isPrivileged, windowSize: plan.stdio.size };
     const init = early
@@ -109,27 +131,54 @@ export function supervise(
 
 class ContainerMonitor {
   readonly #plan: MonitorPlan;
-  readonly #fds: Pick<MonitorFds, "listen" | "lock" | "ready">;
+  /** `ready` is -1 when the parent was told. */
+  readonly #fds: { listen: number; lock: number; ready: number };
   readonly #socket: SocketFile;
   #state: StateRecord | undefined;
   #process: SessionProcess | undefined;
   /** It is to be started again, though it is `--rm`. */
   #keepsFiles = false;
+  #isStoppedByHand = false;
+  #supervisor: Supervisor | undefined;
+  /** How it has ended, where it is to run again. */
+  #restartsAfter: ExitRecord | undefined;
 
   /** Of a container without a pid namespace of its own. */
   #mountNamespace: string | undefined;
 
   constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready">) {
     this.#plan = plan;
-    this.#fds = fds;
+    this.#fds = { ...fds };
     this.#socket = new SocketFile(plan.socketPath);
   }
 
+  /** The container's runs: one, or with supervision as many as are asked for. */
   runBlocking(begin: BeginContainer): void {
     const plan = this.#plan;
     setsid();
     blockSessionSignals();
     removeRecords(plan.containerDir);
+    if (plan.supervision && supervision) {
+      this.#supervisor = new supervision.Supervisor(plan, (event) => this.#recordEvents(event));
+    }
+    for (;;) {
+      this.#runOnceBlocking(begin);
+      const ended = this.#restartsAfter;
+      if (ended === undefined) return;
+      this.#restartsAfter = undefined;
+      this.#fds.ready = -1;
+      const give = () => {
+        this.#finish(ended);
+        return ended;
+      };
+      if (!this.#supervisor!.waitBlocking(this.#fds.listen, () => this.#describe(), give)) return;
+      this.#recordEvents({ action: "restart" });
+    }
+  }
+
+  #runOnceBlocking(begin: BeginContainer): void {
+    const plan = this.#plan;
+    this.#process = undefined;
     let session: Session;
     try {
       const pipes = plan.stdio.tty || plan.log.driver === "passthrough" ? undefined : makePipes(plan.stdio);
@@ -150,9 +199,12 @@ class ContainerMonitor {
       const failure = error instanceof StageError
         ? describeSetupFailure(error.stage, error.cause)
         : describeSetupFailure("start the monitor", error);
-      return this.#makeSession(false).failBlocking(failure);
+      session = this.#makeSession(false);
+      session.failBlocking(failure);
+      return this.#restartsAfter && session.dispose();
     }
     session.runBlocking(this.#process);
+    if (this.#restartsAfter) session.dispose();
   }
 
   /** Writes down what no code expected, so that the next command can tell it. */
@@ -176,48 +228,83 @@ class ContainerMonitor {
 
   #makeSession(withLog: boolean): Session {
     const plan = this.#plan;
-    return new Session({
+    const isFirst = this.#fds.ready !== -1;
+    const session: Session = new Session({
       listen: this.#fds.listen,
       ready: this.#fds.ready,
-      stdio: plan.stdio,
+      stdio: isFirst ? plan.stdio : { ...plan.stdio, startOnAttach: false, stdinOnce: false },
       stop: plan.stop,
       log: withLog ? openLogWriter(plan.log) : undefined,
       spillFolder: plan.containerDir,
-      describe: () => ({ id: plan.id, name: plan.name, monitorPid: getpid(), state: this.#state ?? null }),
+      describe: () => this.#describe(),
       onRunning: (startedAt) => {
         this.#writeState("running", startedAt);
         this.#recordEvents({ action: "init" }, { action: "start" });
+        this.#supervisor?.started(session, this.#state!);
       },
-      onStopAsked: (keep) => this.#keepsFiles ||= keep,
+      onStopAsked: (keep) => {
+        this.#keepsFiles ||= keep;
+        this.#isStoppedByHand = true;
+        this.#supervisor?.stopAsked();
+      },
+      onTerminated: () => this.#supervisor?.stopAsked(),
+      onHealthAsked: () => {
+        if (!this.#supervisor) throw new SkiffError("run health check: the container has none");
+        this.#supervisor.checkHealth();
+      },
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
       onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
       onExited: () => {
         if (this.#mountNamespace !== undefined) killLeftProcesses(this.#mountNamespace);
       },
       onEnd: (record) => this.#end(record),
-      onLinger: () => this.#unmountRootfs(),
+      onLinger: () => {
+        if (this.#restartsAfter) return RESTART_LINGER_MS;
+        this.#unmountRootfs();
+        return LINGER_MS;
+      },
     });
+    return session;
+  }
+
+  #describe(): Record<string, unknown> {
+    const { id, name } = this.#plan;
+    return { id, name, monitorPid: getpid(), state: this.#state ?? null };
   }
 
   #writeState(status: StateRecord["status"], startedAt: string): void {
-    const { pid } = this.#process!;
+    const pid = status === "restarting" ? 0 : this.#process!.pid;
     this.#state = {
       version: PROTOCOL_VERSION,
       status,
       monitorPid: getpid(),
       initPid: pid,
-      initStartTime: this.#state?.initStartTime ?? processStartTime(pid),
+      initStartTime: this.#state?.initPid === pid ? this.#state.initStartTime : processStartTime(pid),
       startedAt,
       bootId: this.#state?.bootId ?? bootId(),
+      ...(this.#supervisor?.restartCount && { restartCount: this.#supervisor.restartCount }),
     };
     writeState(this.#plan.containerDir, this.#state);
   }
 
-  #end(record: ExitRecord): void {
+  #end(ended: ExitRecord): void {
+    const { restartCount } = this.#supervisor ?? {};
+    const record: ExitRecord = {
+      ...ended,
+      ...(restartCount && { restartCount }),
+      ...(this.#isStoppedByHand && { stoppedByHand: true }),
+    };
+    if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
+    if (!this.#supervisor?.ended(record)) return this.#finish(record);
+    this.#restartsAfter = record;
+    this.#writeState("restarting", record.startedAt);
+  }
+
+  /** The container does not run any more. */
+  #finish(record: ExitRecord): void {
     const plan = this.#plan;
     writeExit(plan.containerDir, record);
     this.#socket.remove();
-    if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
     if (plan.autoRemove && !this.#keepsFiles) {
       this.#unmountRootfs();
       for (const folder of [plan.containerDir, ...plan.removeWith.filter(isUnshared)]) removeFolder(folder);
@@ -228,9 +315,9 @@ class ContainerMonitor {
     close(this.#fds.lock);
   }
 
-  #recordEvents(...events: Pick<NewEvent, "action" | "exitCode">[]): void {
+  #recordEvents(...events: Partial<NewEvent>[]): void {
     const { path, subject } = this.#plan.events;
-    appendEvents(path, ...events.map((event) => ({ ...subject, ...event })));
+    appendEvents(path, ...events.map((event) => ({ action: "", ...subject, ...event })));
   }
 
   #unmountRootfs(): void {

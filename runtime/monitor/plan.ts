@@ -39,6 +39,27 @@ export interface MonitorPlan {
   pidFile?: string;
   conmonPidFile?: string;
   events: EventPlan;
+  supervision?: SupervisionPlan;
+}
+
+/** What a monitor does beyond waiting for the end. */
+export interface SupervisionPlan {
+  restart?: { policy: "always" | "unless-stopped" | "on-failure"; retries: number };
+  health?: HealthPlan;
+  /** Killed after so long. */
+  timeoutSeconds?: number;
+}
+
+export interface HealthPlan {
+  /** What is run in the container, but for init's pid and start time, which the monitor knows. */
+  exec: ExecPlan;
+  /** 0: only when it is asked for. */
+  intervalMs: number;
+  timeoutMs: number;
+  startPeriodMs: number;
+  startIntervalMs: number;
+  retries: number;
+  onFailure: "none" | "kill" | "restart" | "stop";
 }
 
 /** Where to write what happens, and what is told of the container each time. */
@@ -158,6 +179,8 @@ export interface InitAnnex {
   devices: { source: string; destination: string }[];
   /** Loopback is brought up in a network namespace of its own. */
   loopbackUp: boolean;
+  /** The monitor has to fork more than init, and so must not bind its children to init's pid namespace. */
+  monitorForksAgain?: boolean;
 }
 
 export interface AccountsPlan {
@@ -193,7 +216,7 @@ export interface ExecPlan {
 /** `state.json` in the container's folder, written by rename by the monitor. */
 export interface StateRecord {
   version: number;
-  status: "created" | "running" | "stopping";
+  status: "created" | "running" | "stopping" | "restarting";
   monitorPid: number;
   initPid: number;
   /** Field 22 of /proc/PID/stat: guards against a reused pid. */
@@ -201,6 +224,8 @@ export interface StateRecord {
   /** ISO 8601, nanoseconds as far as known. */
   startedAt: string;
   bootId: string;
+  /** How often the restart policy has started it again. */
+  restartCount?: number;
 }
 
 /** `exit.json` in the container's folder, written by rename by the monitor. */
@@ -212,6 +237,9 @@ export interface ExitRecord {
   startedAt: string;
   finishedAt: string;
   oomKilled: boolean;
+  restartCount?: number;
+  /** Somebody has asked for the end: `unless-stopped` does not start it after a reboot. */
+  stoppedByHand?: boolean;
 }
 
 /** A failure of a forked child, as it crosses the pipe. */

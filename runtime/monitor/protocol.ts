@@ -62,6 +62,7 @@ export type Hello =
     | { op: "stop"; signal?: number; timeoutSeconds?: number; keep?: boolean }
     | { op: "resize"; size: WindowSize }
     | { op: "status" }
+    | { op: "health" }
   );
 
 /** What ERROR carries: a failure of the set-up, or the plain refusal of a request. */
@@ -151,6 +152,7 @@ export function parseHello(payload: Uint8Array): Hello {
     case "start":
     case "wait":
     case "status":
+    case "health":
       return { version, op };
     case "signal":
       return { version, op, signal: parseSignal(value.signal) };

@@ -23,12 +23,14 @@ export function writeExit(folder: string, record: ExitRecord): void {
 
 /** Removes what an earlier run left: a record must never speak for a run that it is not of. */
 export function removeRecords(folder: string): void {
-  for (const file of [STATE_FILE, EXIT_FILE]) {
-    try {
-      Deno.removeSync(`${folder}/${file}`);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
+  for (const file of [STATE_FILE, EXIT_FILE]) removeRecord(`${folder}/${file}`);
+}
+
+export function removeRecord(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
@@ -60,13 +62,14 @@ export function bootId(): string {
   return Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
 }
 
-function writeRecord(path: string, record: unknown): void {
+export function writeRecord(path: string, record: unknown): void {
   const temporary = `${path}.tmp`;
   Deno.writeTextFileSync(temporary, JSON.stringify(record), { mode: 0o600 });
   Deno.renameSync(temporary, path);
 }
 
-function readRecord<T>(path: string, isRecord: (value: Partial<T>) => boolean): T | undefined {
+/** undefined where there is none, or none that `isRecord` takes. */
+export function readRecord<T>(path: string, isRecord: (value: Partial<T>) => boolean): T | undefined {
   try {
     const value = JSON.parse(Deno.readTextFileSync(path));
     return typeof value === "object" && value !== null && isRecord(value) ? value : undefined;

@@ -33,7 +33,7 @@ import {
 } from "../namespaces/user_namespace.ts";
 import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
-import { type MonitorFds, runMonitor } from "./monitor.ts";
+import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
 import type { MonitorPlan } from "./plan.ts";
 
 /** What a seed can do before its plan is there. Survives JSON. */
@@ -45,6 +45,8 @@ export interface Soil {
 
 interface Seed {
   pid: number;
+  /** It can look after a container (see supervision.ts). */
+  isSupervisor: boolean;
   socket: number;
   /** From when it has its soil: resolves when it is in the user's namespace. */
   entered?: Promise<void>;
@@ -73,6 +75,17 @@ export function plantSeed(): void {
 /** Lets the planted seed enter the user's namespace and work ahead. */
 export function waterSeed(soil: Soil): void {
   if (planted && !planted.entered) water(planted, soil);
+}
+
+/**
+ * For a monitor with `supervision`: its code is loaded now, and a seed that was planted without it let go (it ends when
+ * its socket does).
+ */
+export async function prepareSupervision(): Promise<void> {
+  if (planted?.isSupervisor) return;
+  if (planted) close(planted.socket);
+  planted = undefined;
+  await loadSupervision();
 }
 
 /**
@@ -117,7 +130,7 @@ function forkSeed(): Seed {
   const [ours, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
   const pid = forkChild(() => waitForPlanBlocking(its));
   close(its);
-  return { pid, socket: ours, isOrdinary: false };
+  return { pid, isSupervisor: hasSupervision(), socket: ours, isOrdinary: false };
 }
 
 function water(seed: Seed, soil: Soil): void {

@@ -35,6 +35,8 @@ export interface Control {
   start(): void;
   signal(signal: number): void;
   stop(signal?: number, timeoutSeconds?: number, keep?: boolean): void;
+  /** Runs a health check; `answerHealth` tells its result. */
+  checkHealth(): void;
   resize(size: WindowSize): void;
   /** `bytes` is free again when this returns. */
   writeStdin(bytes: Uint8Array): void;
@@ -120,13 +122,17 @@ export class Server {
     for (const client of this.#clients.values()) this.#await(client);
   }
 
-  /** Answers who waits for the start. */
-  started(payload: Record<string, unknown>): void {
-    for (const client of this.#clients.values()) {
-      if (client.op === "start" && !client.isClosing) {
-        this.#finish(client, encodeJsonFrame(FRAME.OK, payload));
-      }
+  /** Answers who waits for the start, or for a health check. */
+  answer(op: "start" | "health", payload: Record<string, unknown>): void {
+    for (const client of [...this.#clients.values()]) {
+      if (client.op === op && !client.isClosing) this.#finish(client, encodeJsonFrame(FRAME.OK, payload));
     }
+  }
+
+  /** Leaves the listening socket to whoever is next, and the clients to themselves. */
+  dispose(): void {
+    for (const client of [...this.#clients.values()]) this.#drop(client);
+    this.loop.unwatch(this.listen);
   }
 
   /**
@@ -244,6 +250,8 @@ export class Server {
         return this.#send(client, encodeJsonFrame(FRAME.OK, answer));
       case "start":
         return this.control.start();
+      case "health":
+        return this.control.checkHealth();
       case "stop":
         this.control.stop(hello.signal, hello.timeoutSeconds, hello.keep);
         return this.#send(client, encodeJsonFrame(FRAME.OK, answer));

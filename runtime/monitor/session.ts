@@ -56,7 +56,7 @@ export interface SessionProcess {
 
 export interface SessionOptions {
   listen: number;
-  /** The parent's pipe: told once whether the program runs. */
+  /** The parent's pipe: told once whether the program runs. -1: there is nobody to tell any more. */
   ready: number;
   stdio: StdioPlan;
   stop: { signal: number; timeoutSeconds: number };
@@ -71,14 +71,18 @@ export interface SessionOptions {
   onExited?(): void;
   /** execve has worked. */
   onRunning(startedAt: string): void;
-  /** Somebody asks it to stop, perhaps once more; `keep`: its files are still needed. */
+  /** Somebody asks for its end, perhaps once more; `keep`: its files are still needed. */
   onStopAsked(keep: boolean): void;
+  /** The monitor itself is asked to end. */
+  onTerminated(): void;
+  /** A client asks for a health check. */
+  onHealthAsked(): void;
   /** It was asked to stop. */
   onStopping(): void;
   /** It is over and all output is logged; clients are told after this. */
   onEnd(record: ExitRecord): void;
-  /** Clients have still to read: let go of all that the container held. */
-  onLinger(): void;
+  /** Clients have still to read: let go of all that the container held. Gives how long they may take, in ms. */
+  onLinger(): number;
 }
 
 /** How long a foreground start waits for its client once the parent has gone. */
@@ -87,8 +91,9 @@ const ABANDONED_MS = 10_000;
 const LATE_CLIENT_MS = 5_000;
 /** A program that has run for so long may run for longer: time to look after memory. */
 const SETTLED_MS = 500;
+
 /** How long clients may take to read the rest when everything else is over. */
-const LINGER_MS = 600_000;
+export const LINGER_MS = 600_000;
 
 /** Of these, SIGTERM, SIGINT and SIGQUIT stop the container; the others are taken and change nothing. */
 const HANDLED_SIGNALS = [SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
@@ -119,6 +124,7 @@ export class Session implements Control {
   #isStopping = false;
   #exitCode: number | undefined;
   #hasAnsweredParent = false;
+  #signals = -1;
   /** What is done when the client of a foreground start has come. */
   #whenAttached: (() => void) | undefined;
 
@@ -144,6 +150,7 @@ export class Session implements Control {
     }
     this.loop.watch(process.control, () => this.#hearInit());
     const signals = signalfd(HANDLED_SIGNALS, SFD_NONBLOCK | SFD_CLOEXEC);
+    this.#signals = signals;
     this.loop.watch(signals, () => this.#takeSignals(signals));
     if (this.#isClientMissing) this.#watchParent();
     this.loop.runBlocking();
@@ -162,12 +169,35 @@ export class Session implements Control {
   }
 
   start(): void {
-    if (this.#startedAt !== "") this.#server.started(this.#okPayload());
+    if (this.#startedAt !== "") this.#server.answer("start", this.#okPayload());
     else this.#letStart();
   }
 
-  /** @throws {SkiffError} where the program has ended or the signal is refused */
+  checkHealth(): void {
+    this.#options.onHealthAsked();
+  }
+
+  /** Tells who waits for a health check how it went. */
+  answerHealth(payload: Record<string, unknown>): void {
+    this.#server.answer("health", payload);
+  }
+
+  /** Lets go of what the loop holds, for the next session on the same socket. */
+  dispose(): void {
+    this.#server.dispose();
+    if (this.#signals !== -1) close(this.#signals);
+    this.loop.dispose();
+  }
+
+  /** A client's signal. @throws {SkiffError} where the program has ended or the signal is refused */
   signal(signal: number): void {
+    // as docker and podman count it: who sends one of these wants it to end
+    if (signal === SIGKILL || signal === this.#options.stop.signal) this.#options.onStopAsked(false);
+    this.send(signal);
+  }
+
+  /** @throws {SkiffError} where the program has ended or the signal is refused */
+  send(signal: number): void {
     if (this.#process === undefined || this.#exitCode !== undefined) {
       throw new SkiffError("send signal: the container is not running");
     }
@@ -186,13 +216,31 @@ export class Session implements Control {
   ): void {
     if (this.#exitCode !== undefined) return;
     this.#options.onStopAsked(keep);
+    this.#stop(signal, timeoutSeconds);
+  }
+
+  /** Stops it, which is nobody's wish to have it stopped. */
+  stopForRestart(): void {
+    if (this.#exitCode === undefined) {
+      this.#stop(this.#options.stop.signal, this.#options.stop.timeoutSeconds);
+    }
+  }
+
+  /** A signal to the monitor: the machine or its session ends. */
+  #terminate(): void {
+    if (this.#exitCode !== undefined) return;
+    this.#options.onTerminated();
+    this.#stop(this.#options.stop.signal, this.#options.stop.timeoutSeconds);
+  }
+
+  #stop(signal: number, timeoutSeconds: number): void {
     // Before execve there is nobody to handle a signal.
-    this.signal(this.#startedAt === "" ? SIGKILL : signal);
+    this.send(this.#startedAt === "" ? SIGKILL : signal);
     if (!this.#isStopping) this.#options.onStopping();
     this.#isStopping = true;
     if (timeoutSeconds < 0) return;
     this.loop.after(timeoutSeconds * 1000, () => {
-      if (this.#exitCode === undefined) this.signal(SIGKILL);
+      if (this.#exitCode === undefined) this.send(SIGKILL);
     });
   }
 
@@ -240,7 +288,7 @@ export class Session implements Control {
     this.loop.watch(ready, () => {
       this.loop.unwatch(ready);
       this.loop.after(ABANDONED_MS, () => {
-        if (this.#isClientMissing && this.#exitCode === undefined) this.signal(SIGKILL);
+        if (this.#isClientMissing && this.#exitCode === undefined) this.send(SIGKILL);
       });
     }, 0);
   }
@@ -288,7 +336,7 @@ export class Session implements Control {
     this.#options.onRunning(this.#startedAt);
     this.loop.after(SETTLED_MS, () => this.#settle());
     this.#answerParent({ ok: true, initPid: this.#process!.pid });
-    this.#server.started(this.#okPayload());
+    this.#server.answer("start", this.#okPayload());
   }
 
   #takeTerminal(master: number): void {
@@ -308,8 +356,9 @@ export class Session implements Control {
     } catch (error) {
       if (!isErrno(error, EAGAIN)) throw error;
     }
+    // first: at a shutdown the program gets its signal at the same moment, and is not to be started again
+    if (taken.some((signal) => STOP_SIGNALS.includes(signal))) this.#terminate();
     if (taken.includes(SIGCHLD)) this.#reap();
-    if (taken.some((signal) => STOP_SIGNALS.includes(signal))) this.stop();
   }
 
   #reap(): void {
@@ -357,8 +406,7 @@ export class Session implements Control {
       : encodeJsonFrame(FRAME.ERROR, { message: failure.message, failure });
     this.#server.end(last, () => this.loop.stop());
     if (this.#server.isEmpty) return;
-    this.#options.onLinger();
-    this.loop.after(LINGER_MS, () => this.loop.stop());
+    this.loop.after(this.#options.onLinger(), () => this.loop.stop());
   }
 
   /** Gives memory back when the start is over, and after each flood of output. */
@@ -372,7 +420,7 @@ export class Session implements Control {
   }
 
   #answerParent(message: ReadyMessage): void {
-    if (this.#hasAnsweredParent) return;
+    if (this.#hasAnsweredParent || this.#options.ready === -1) return;
     this.#hasAnsweredParent = true;
     this.loop.unwatch(this.#options.ready);
     try {

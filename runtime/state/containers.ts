@@ -50,6 +50,17 @@ export function insertContainer(db: Database, row: ContainerRow): void {
   );
 }
 
+/** Records that `id` needs the container `required` to run. */
+export function putRequirement(db: Database, id: string, required: string): void {
+  db.run("INSERT OR IGNORE INTO container_requires (container_id, required) VALUES (?, ?)", id, required);
+}
+
+/** Ids of the containers that need this one. */
+export function listDependents(db: Database, id: string): string[] {
+  return db.all("SELECT container_id FROM container_requires WHERE required = ?", id)
+    .map((row) => String(row.container_id));
+}
+
 export function setContainerState(db: Database, id: string, state: RecordedState): boolean {
   return db.run("UPDATE containers SET state = ? WHERE id = ?", state, id) > 0;
 }

@@ -66,4 +66,13 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // what `volume create --opt` was given, as JSON
   `ALTER TABLE volumes ADD COLUMN options TEXT NOT NULL DEFAULT '{}';`,
+  // which containers are started before which, and cannot be removed before them
+  `
+  CREATE TABLE container_requires (
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    required     TEXT NOT NULL,
+    PRIMARY KEY (container_id, required)
+  ) STRICT;
+  CREATE INDEX container_requires_by_required ON container_requires (required);
+  `,
 ];

@@ -1,0 +1,150 @@
+/**
+ * What looks after a container once it runs: the restart policy, health checks, a time limit. Resolved from the
+ * options and the image; loaded only where one of the two has any of it.
+ *
+ * @see podman-run(1), --restart, --health-cmd and what follows; image-spec's predecessor, Docker's HEALTHCHECK
+ */
+
+import { InvalidArgumentError } from "../errors.ts";
+import type { Healthcheck } from "../spec/image.ts";
+import { parseGoDuration } from "../spec/duration.ts";
+import type { LifecycleOptions } from "./options.ts";
+
+export interface Lifecycle {
+  restart?: RestartPolicy;
+  health?: HealthConfig;
+  /** Killed after so long. */
+  timeoutSeconds?: number;
+  /** Ids of containers that must run before it. */
+  requires?: string[];
+}
+
+export interface RestartPolicy {
+  policy: "always" | "unless-stopped" | "on-failure";
+  /** Of `on-failure`; 0 is no limit. */
+  retries: number;
+}
+
+export type HealthAction = "none" | "kill" | "restart" | "stop";
+
+export interface HealthConfig {
+  /** `["CMD", …]` or `["CMD-SHELL", text]`. */
+  test: string[];
+  /** 0: only when it is asked for. */
+  intervalMs: number;
+  timeoutMs: number;
+  startPeriodMs: number;
+  startIntervalMs: number;
+  retries: number;
+  onFailure: HealthAction;
+}
+
+const ACTIONS: readonly string[] = ["none", "kill", "restart", "stop"];
+
+/** undefined where nothing is asked for. `requires` holds ids already. */
+export function resolveLifecycle(
+  options: LifecycleOptions,
+  image: Healthcheck | undefined,
+  autoRemove: boolean,
+): Lifecycle | undefined {
+  const { timeoutSeconds = 0, requires = [] } = options;
+  const restart = parseRestartPolicy(options.restart ?? "");
+  if (restart && autoRemove) {
+    throw new InvalidArgumentError(
+      'the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"',
+    );
+  }
+  const health = resolveHealth(options, image);
+  const lifecycle: Lifecycle = {
+    ...(restart && { restart }),
+    ...(health && { health }),
+    ...(timeoutSeconds > 0 && { timeoutSeconds }),
+    ...(requires.length > 0 && { requires }),
+  };
+  return Object.keys(lifecycle).length > 0 ? lifecycle : undefined;
+}
+
+/** undefined: `no`. @throws {InvalidArgumentError} in podman's words */
+export function parseRestartPolicy(text: string): RestartPolicy | undefined {
+  const [policy = "", count, ...more] = text.split(":");
+  if (count !== undefined && policy !== "on-failure") {
+    throw new InvalidArgumentError(
+      "restart policy retries can only be specified with on-failure restart policy",
+    );
+  }
+  if (policy === "" || policy === "no") return undefined;
+  if (policy !== "always" && policy !== "unless-stopped" && policy !== "on-failure") {
+    throw new InvalidArgumentError(`"${policy}" is not a valid restart policy: invalid argument`);
+  }
+  if (count !== undefined && (!/^\d{1,9}$/.test(count) || more.length > 0)) {
+    throw new InvalidArgumentError(
+      `parsing restart policy retry count: "${[count, ...more].join(":")}" is no number`,
+    );
+  }
+  return { policy, retries: Number(count ?? 0) };
+}
+
+function resolveHealth(options: LifecycleOptions, image: Healthcheck | undefined): HealthConfig | undefined {
+  const onFailure = options.healthOnFailure ?? "none";
+  if (!ACTIONS.includes(onFailure)) {
+    throw new InvalidArgumentError(
+      `invalid on-failure action "${onFailure}" for health check: supported actions are ${ACTIONS.join(",")}`,
+    );
+  }
+  if (options.noHealthcheck) {
+    if (options.healthCmd === undefined) return undefined;
+    throw new InvalidArgumentError("cannot specify both --no-healthcheck and --health-cmd");
+  }
+  const test = options.healthCmd === undefined ? image?.Test ?? [] : parseHealthCommand(options.healthCmd);
+  const [kind = "NONE", ...words] = test;
+  if (kind === "NONE" || words.length === 0) {
+    if (onFailure === "none") return undefined;
+    throw new InvalidArgumentError(`cannot set on-failure action to ${onFailure} without a health check`);
+  }
+  const ms = (name: string, text: string | undefined, nanoseconds: number | undefined, standard: number) =>
+    text === undefined ? Math.floor((nanoseconds ?? 0) / 1e6) || standard : parseMs(name, text);
+  const { healthInterval, healthRetries } = options;
+  const health: HealthConfig = {
+    test,
+    intervalMs: healthInterval === "disable" ? 0 : ms("interval", healthInterval, image?.Interval, 30_000),
+    timeoutMs: ms("timeout", options.healthTimeout, image?.Timeout, 30_000),
+    startPeriodMs: ms("start-period", options.healthStartPeriod, image?.StartPeriod, 0),
+    startIntervalMs: ms("start-interval", options.healthStartInterval, image?.StartInterval, 5000),
+    retries: healthRetries ?? (image?.Retries || 3),
+    onFailure: onFailure as HealthAction,
+  };
+  if (health.retries < 1) throw new InvalidArgumentError("healthcheck-retries must be greater than 0");
+  if (health.timeoutMs < 1000) {
+    throw new InvalidArgumentError("healthcheck-timeout must be at least 1 second");
+  }
+  return health;
+}
+
+/** A command line for the shell; or a JSON list, with or without Docker's first word. */
+function parseHealthCommand(text: string): string[] {
+  if (text === "") throw new InvalidArgumentError("must define a healthcheck command for all healthchecks");
+  let words: unknown;
+  try {
+    words = JSON.parse(text);
+  } catch {
+    words = undefined;
+  }
+  if (!Array.isArray(words) || !words.every((word) => typeof word === "string") || words.length === 0) {
+    if (text.toUpperCase() === "NONE") return ["NONE"];
+    const [first, ...rest] = text.split(/\s+/);
+    if (first === "CMD") return ["CMD", ...rest];
+    return ["CMD-SHELL", first === "CMD-SHELL" ? text.slice(first.length).trim() : text];
+  }
+  const kind = words[0]!.toUpperCase();
+  if (kind === "CMD" || kind === "CMD-SHELL" || kind === "NONE") return [kind, ...words.slice(1)];
+  return words.length > 1 ? ["CMD", ...words] : ["CMD-SHELL", words[0]!];
+}
+
+function parseMs(name: string, text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms === undefined) {
+    throw new InvalidArgumentError(`invalid healthcheck-${name}: "${text}" is not a duration`);
+  }
+  if (ms < 0) throw new InvalidArgumentError(`healthcheck-${name} must be 0 seconds or greater`);
+  return ms;
+}

@@ -1,0 +1,119 @@
+/**
+ * One health check: a child of the monitor that runs the test in the container, and tells in one line of JSON how it
+ * ended.
+ *
+ * ```
+ *  monitor ── fork ──▶ check ── fork, joined ──▶ the test
+ *     ◀── {exitCode, output} ──┘◀── output, end ──┘
+ * ```
+ */
+
+import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
+import { EAGAIN, isErrno } from "../../ffi/errno.ts";
+import { close, closeAllExcept, open, pipe2, read, setNonblocking, writeAll } from "../../ffi/file.ts";
+import { forkChild } from "../../ffi/fork.ts";
+import { pidfd_send_signal, waitpidBlocking } from "../../ffi/process.ts";
+import { receiveExecMessage, spawnExec } from "../init/exec.ts";
+import { EventLoop } from "./loop.ts";
+import type { ExecPlan } from "./plan.ts";
+
+export interface CheckResult {
+  /** -1 where it took too long. */
+  exitCode: number;
+  output: string;
+}
+
+export interface RunningCheck {
+  pid: number;
+  /** Readable when there is a result; ends with it. */
+  result: number;
+}
+
+/** As podman keeps it. */
+const OUTPUT_LIMIT_BYTES = 500;
+
+export function forkCheck(plan: ExecPlan, timeoutMs: number): RunningCheck {
+  const [result, answer] = pipe2(O_CLOEXEC);
+  const pid = forkChild(() => {
+    closeAllExcept([answer]);
+    const told = performCheck(plan, timeoutMs);
+    writeAll(answer, new TextEncoder().encode(JSON.stringify(told)));
+    return 0;
+  });
+  close(answer);
+  setNonblocking(result);
+  return { pid, result };
+}
+
+/** What a check that has told nothing came to. */
+export function parseResult(text: string): CheckResult {
+  try {
+    const { exitCode, output } = JSON.parse(text);
+    if (typeof exitCode === "number" && typeof output === "string") return { exitCode, output };
+  } catch {
+    // killed before it could tell
+  }
+  return { exitCode: 125, output: "the check ended without a result" };
+}
+
+function performCheck(plan: ExecPlan, timeoutMs: number): CheckResult {
+  const nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const [output, stdout] = pipe2(O_CLOEXEC);
+  setNonblocking(output);
+  let handle: ReturnType<typeof spawnExec>;
+  try {
+    handle = spawnExec(plan, { stdin: nothing, stdout, stderr: stdout });
+  } catch (error) {
+    return { exitCode: 125, output: (error as Error).message };
+  }
+  close(stdout);
+  const loop = new EventLoop();
+  const taken = new OutputHead();
+  let failure: string | undefined;
+  let isLate = false;
+  loop.watch(handle.control, () => {
+    const message = receiveExecMessage(handle);
+    if (message.kind === "failure") failure = message.failure.message;
+    if (message.kind === "failure" || message.kind === "executed") loop.forget(handle.control);
+  });
+  loop.watch(output, () => {
+    if (!taken.readFrom(output)) loop.unwatch(output);
+  });
+  loop.watch(handle.pidfd, () => loop.stop());
+  loop.after(timeoutMs, () => {
+    isLate = true;
+    pidfd_send_signal(handle.pidfd, SIGKILL);
+  });
+  loop.runBlocking();
+  taken.readFrom(output);
+  const { status } = waitpidBlocking(handle.pid);
+  if (isLate) return { exitCode: -1, output: `Health check exceeded timeout (${timeoutMs / 1000}s)` };
+  return { exitCode: failure === undefined ? status : 125, output: failure ?? taken.text() };
+}
+
+/** The first bytes of a stream; what comes after is read and dropped. */
+class OutputHead {
+  #kept = new Uint8Array(0);
+  readonly #buffer = new Uint8Array(4096);
+
+  /** False at the end of the stream. */
+  readFrom(fd: number): boolean {
+    for (;;) {
+      let count: number;
+      try {
+        count = read(fd, this.#buffer);
+      } catch (error) {
+        if (isErrno(error, EAGAIN)) return true;
+        throw error;
+      }
+      if (count === 0) return false;
+      const room = Math.min(count, OUTPUT_LIMIT_BYTES - this.#kept.length);
+      if (room > 0) this.#kept = Uint8Array.from([...this.#kept, ...this.#buffer.subarray(0, room)]);
+    }
+  }
+
+  text(): string {
+    return new TextDecoder().decode(this.#kept);
+  }
+}

@@ -1,0 +1,236 @@
+/** What a monitor does beyond waiting: restart policies, health checks, a time limit, requirements, a reboot. */
+
+import { assertEquals, assertIncludes, assertMatch, type Host, hostTest, waitFor } from "./harness.ts";
+import { busyboxImage } from "./images.ts";
+
+const NEEDS = { needs: ["registry", "busybox"] as ("registry" | "busybox")[] };
+
+const inspect = (host: Host, name: string, format: string) => host.ok("inspect", "-f", format, name);
+
+async function refusal(host: Host, ...words: string[]): Promise<string> {
+  const { code, stderr } = await host.skiff(words);
+  assertEquals(code, 125, words.join(" "));
+  return stderr.split("\n")[0]!;
+}
+
+hostTest("a restart policy starts a container again, until somebody stops it", NEEDS, async (host) => {
+  const image = await host.image();
+  await host.run(
+    "-q",
+    "-d",
+    "--name",
+    "few",
+    "--restart",
+    "on-failure:2",
+    image,
+    "sh",
+    "-c",
+    "echo up; exit 3",
+  );
+  await waitFor(
+    "its last run",
+    async () => await inspect(host, "few", "{{.State.Status}} {{.RestartCount}}") === "exited 2",
+  );
+  assertEquals(await host.ok("logs", "few"), "up\nup\nup");
+  assertEquals(
+    await inspect(host, "few", "{{.State.ExitCode}} {{json .HostConfig.RestartPolicy}}"),
+    '3 {"Name":"on-failure","MaximumRetryCount":2}',
+  );
+  await host.run("-q", "-d", "--name", "fine", "--restart", "on-failure", image, "true");
+  assertEquals(await host.ok("wait", "fine"), "0");
+  assertEquals(await inspect(host, "fine", "{{.RestartCount}}"), "0");
+
+  const counter = "echo run; trap 'exit 0' TERM; until [ -e /end ]; do sleep 0.02; done; rm /end; exit 1";
+  await host.run("-q", "-d", "--name", "ever", "--restart", "always", image, "sh", "-c", counter);
+  const monitor = await inspect(host, "ever", "{{.State.ConmonPid}}");
+  for (const run of [2, 3]) {
+    await host.ok("exec", "ever", "touch", "/end");
+    await waitFor(`run ${run}`, async () => (await host.ok("logs", "ever")).split("\n").length === run);
+  }
+  // the same monitor, what was written is still there, and commands reach the new run
+  assertEquals(await inspect(host, "ever", "{{.State.ConmonPid}} {{.RestartCount}}"), `${monitor} 2`);
+  assertEquals(await host.ok("exec", "ever", "echo", "hello"), "hello");
+  await host.ok("stop", "ever");
+  assertEquals(await inspect(host, "ever", "{{.State.Status}} {{.State.ExitCode}}"), "exited 0");
+  await host.ok("start", "ever");
+  await host.ok("kill", "ever");
+  assertEquals(await host.ok("wait", "ever"), "137");
+  assertEquals(await inspect(host, "ever", "{{.State.Status}}"), "exited");
+
+  // between two runs
+  await host.run("-q", "-d", "--name", "often", "--restart", "always", image, "false");
+  await waitFor("a longer wait", async () => Number(await inspect(host, "often", "{{.RestartCount}}")) >= 4);
+  await waitFor(
+    "between two runs",
+    async () => await inspect(host, "often", "{{.State.Status}}") === "restarting",
+  );
+  assertIncludes(await refusal(host, "exec", "often", "true"), "its state is restarting");
+  assertEquals((await host.skiff(["rm", "often"])).code, 2);
+  assertIncludes(await host.ok("ps", "--format", "{{.Names}} {{.Status}}"), "often Restarting");
+  await host.ok("stop", "often");
+  assertEquals(await inspect(host, "often", "{{.State.Status}} {{.State.ExitCode}}"), "exited 1");
+  // what cannot be set up is not tried again
+  const bad = await host.run("-q", "-d", "--restart", "always", "--name", "bad", image, "/nowhere");
+  assertEquals(bad.code, 127);
+  assertEquals(await inspect(host, "bad", "{{.RestartCount}}"), "0");
+});
+
+hostTest("after a boot start-all starts what is to run", NEEDS, async (host) => {
+  const image = await host.image();
+  for (const policy of ["always", "unless-stopped", "on-failure", "no"]) {
+    for (const end of ["stopped", "lost"]) {
+      const name = `${policy}-${end}`;
+      await host.run("-q", "-d", "--name", name, "--restart", policy, image, "sleep", "600");
+      if (end === "stopped") await host.ok("stop", "-t", "0", name);
+      else host.kill9(Number(await inspect(host, name, "{{.State.ConmonPid}}")));
+    }
+  }
+  await host.ok("create", "--name", "new", "--restart", "always", image, "sleep", "600");
+  assertEquals(
+    (await host.ok("system", "start-all")).split("\n").toSorted(),
+    ["always-lost", "always-stopped", "unless-stopped-lost"],
+  );
+  assertEquals(await host.ok("system", "start-all"), "");
+  const path = await host.ok("system", "start-all", "--install-unit");
+  assertEquals(path, `${host.home}/.config/systemd/user/skiff-start-all.service`);
+  assertMatch(await Deno.readTextFile(path), /^ExecStart=\/.* system start-all$/m);
+});
+
+hostTest(
+  "health checks run in the container, and what they come to is shown and acted on",
+  NEEDS,
+  async (host) => {
+    const image = await host.image();
+    const health = ["--health-cmd", "echo looked; test -e /well", "--health-interval"];
+    await host.run(
+      "-q",
+      "-d",
+      "--name",
+      "asked",
+      ...health,
+      "disable",
+      "--health-retries",
+      "2",
+      image,
+      "sleep",
+      "600",
+    );
+    assertEquals(await inspect(host, "asked", "{{.State.Health.Status}}"), "starting");
+    const check = async () => {
+      const { code, stdout } = await host.skiff(["healthcheck", "run", "asked"]);
+      return `${code} ${stdout.trim()} ${await inspect(
+        host,
+        "asked",
+        "{{.State.Health.Status}} {{.State.Health.FailingStreak}}",
+      )}`;
+    };
+    assertEquals(await check(), "1 unhealthy starting 1");
+    assertEquals(await check(), "1 unhealthy unhealthy 2");
+    assertIncludes(await host.ok("ps"), "(unhealthy)");
+    assertEquals(await host.ok("ps", "-q", "--filter", "health=healthy"), "");
+    await host.ok("exec", "asked", "touch", "/well");
+    assertEquals(await check(), "0  healthy 0");
+    const { Log } = JSON.parse(await inspect(host, "asked", "{{json .State.Health}}"));
+    assertEquals(Log.map((entry: { ExitCode: number; Output: string }) => [entry.ExitCode, entry.Output]), [
+      [1, "looked\n"],
+      [1, "looked\n"],
+      [0, "looked\n"],
+    ]);
+    assertEquals(
+      await host.ok("events", "--stream=false", "-f", "event=health_status", "--format", "{{.HealthStatus}}"),
+      "starting\nunhealthy\nhealthy",
+    );
+
+    await host.run(
+      "-q",
+      "-d",
+      "--name",
+      "ill",
+      "--restart",
+      "always",
+      "--health-retries",
+      "1",
+      "--health-on-failure",
+      "kill",
+      ...health,
+      "50ms",
+      image,
+      "sleep",
+      "600",
+    );
+    await waitFor(
+      "it was killed and started",
+      async () => Number(await inspect(host, "ill", "{{.RestartCount}}")) >= 1,
+    );
+    await host.ok("rm", "-f", "ill");
+    await host.run(
+      "-q",
+      "-d",
+      "--name",
+      "slow",
+      "--health-cmd",
+      "sleep 600",
+      "--health-timeout",
+      "1s",
+      "--health-interval",
+      "10ms",
+      "--health-retries",
+      "1",
+      image,
+      "sleep",
+      "600",
+    );
+    await waitFor(
+      "it took too long",
+      async () => await inspect(host, "slow", "{{.State.Health.Status}}") === "unhealthy",
+    );
+    assertIncludes(await inspect(host, "slow", "{{json .State.Health.Log}}"), "exceeded timeout (1s)");
+
+    const Healthcheck = { Test: ["CMD", "true"], Interval: 20_000_000 };
+    const declared = await host.makeImage(await busyboxImage({ Healthcheck, Cmd: ["sleep", "600"] }));
+    await host.run("-q", "-d", "--name", "declared", declared);
+    await waitFor(
+      "the image's check",
+      async () => await inspect(host, "declared", "{{.State.Health.Status}}") === "healthy",
+    );
+    await host.run("-q", "-d", "--name", "none", "--no-healthcheck", declared);
+    assertIncludes(await refusal(host, "healthcheck", "run", "none"), "it has no defined healthcheck");
+  },
+);
+
+hostTest("a time limit kills, requirements come first, and mistakes are named", NEEDS, async (host) => {
+  const image = await host.image();
+  assertEquals((await host.run("-q", "--rm", "--timeout", "1", image, "sleep", "600")).code, 137);
+  await host.ok("create", "--name", "db", image, "sleep", "600");
+  await host.run("-q", "-d", "--name", "web", "--requires", "db", image, "sleep", "600");
+  assertEquals(await host.ok("ps", "--format", "{{.Names}}"), "web\ndb");
+  assertIncludes(
+    (await host.skiff(["rm", "-f", "db"])).stderr,
+    "it has dependent containers which must be removed before it",
+  );
+  await host.ok("rm", "-f", "web");
+  await host.ok("rm", "-f", "db");
+  for (
+    const [words, message] of [
+      [["--restart", "sometimes"], '"sometimes" is not a valid restart policy: invalid argument'],
+      [
+        ["--restart", "always:3"],
+        "restart policy retries can only be specified with on-failure restart policy",
+      ],
+      [
+        ["--restart", "always", "--rm"],
+        'the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"',
+      ],
+      [
+        ["--health-cmd", "x", "--health-interval", "5"],
+        'invalid healthcheck-interval: "5" is not a duration',
+      ],
+      [["--health-cmd", "x", "--no-healthcheck"], "cannot specify both --no-healthcheck and --health-cmd"],
+      [
+        ["--health-on-failure", "cry"],
+        'invalid on-failure action "cry" for health check: supported actions are none,kill,restart,stop',
+      ],
+      [["--requires", "nobody"], 'no container with name or ID "nobody" found: no such container'],
+    ] as [string[], string][]
+  ) assertEquals(await refusal(host, "create", ...words, image, "true"), `Error: ${message}`);
+});
