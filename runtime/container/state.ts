@@ -17,7 +17,7 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { kill } from "../../ffi/process.ts";
 import type { ExitRecord, StateRecord } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
-import { processStartTime, readExit, readState, writeExit } from "../monitor/records.ts";
+import { isRunning, readExit, readState, writeExit } from "../monitor/records.ts";
 import { readBootId } from "../state/boot.ts";
 import { type ContainerRow, setContainerExited, setContainerState } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
@@ -175,7 +175,7 @@ async function endOfDeadMonitor(row: ContainerRow, dir: string): Promise<ExitRec
 async function killLeftover(state: StateRecord): Promise<void> {
   if (state.bootId !== readBootId() || state.initPid <= 1) return;
   for (let waitedMs = 0; waitedMs < 5000; waitedMs += 10) {
-    if (!state.initStartTime || processStartTime(state.initPid) !== state.initStartTime) return;
+    if (!state.initStartTime || !isRunning(state.initPid, state.initStartTime)) return;
     try {
       kill(state.initPid, SIGKILL);
     } catch (error) {

@@ -8,7 +8,7 @@ import { EPERM, ESRCH, isErrno } from "../../ffi/errno.ts";
 import { kill } from "../../ffi/process.ts";
 import { isHeld } from "../container/state.ts";
 import { ConflictError } from "../errors.ts";
-import { processStartTime, readState } from "../monitor/records.ts";
+import { isRunning, readState } from "../monitor/records.ts";
 import { readBootId } from "../state/boot.ts";
 import { removeInNamespace } from "../storage/removal.ts";
 import type { Engine } from "./engine.ts";
@@ -49,7 +49,7 @@ function killRecorded(dir: string): void {
   const state = readState(dir);
   if (state === undefined || state.bootId !== readBootId()) return;
   // init alone is known by more than its number; its end is the monitor's
-  if (state.initPid <= 1 || processStartTime(state.initPid) !== state.initStartTime) return;
+  if (state.initPid <= 1 || !isRunning(state.initPid, state.initStartTime)) return;
   try {
     kill(state.initPid, SIGKILL);
   } catch (error) {

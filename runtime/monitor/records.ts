@@ -50,11 +50,22 @@ export function readExit(folder: string): ExitRecord | undefined {
  * @see proc_pid_stat(5): the second field is the command in parentheses and may hold anything
  */
 export function processStartTime(pid: number): string {
+  return statFields(pid)[19] ?? "";
+}
+
+/** Whether the process still runs. One that only waits to be reaped has ended, and of a namespace's init so has all. */
+export function isRunning(pid: number, startTime: string): boolean {
+  const fields = statFields(pid);
+  return fields[19] === startTime && fields[0] !== "Z" && fields[0] !== "X";
+}
+
+/** From the third on, the state. */
+function statFields(pid: number): string[] {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return "";
+    return [];
   }
 }
 

@@ -1,7 +1,8 @@
-import { assertEquals, assertMatch } from "../../tests/assertions.ts";
+import { assert, assertEquals, assertMatch } from "../../tests/assertions.ts";
 import type { ExitRecord, StateRecord } from "./plan.ts";
 import {
   bootId,
+  isRunning,
   processStartTime,
   readExit,
   readState,
@@ -54,5 +55,7 @@ Deno.test("a torn or foreign record reads as none", () => {
 Deno.test("a process is named by pid and start time", () => {
   assertMatch(processStartTime(Deno.pid), /^\d+$/);
   assertEquals(processStartTime(0x7ffffffe), "");
+  assert(isRunning(Deno.pid, processStartTime(Deno.pid)));
+  assert(!isRunning(Deno.pid, "1") && !isRunning(0x7ffffffe, ""));
   assertMatch(bootId(), /^[0-9a-f-]{36}$/);
 });
