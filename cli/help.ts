@@ -22,7 +22,7 @@ export function rootHelp(): string {
   return [
     "skiff runs OCI containers without root and without a daemon.",
     section("Usage", ["skiff [options] COMMAND [ARG...]"]),
-    section("Commands", columns(VERBS.map(({ name, summary }) => [name, summary]))),
+    section("Commands", columns(byName(VERBS).map(({ name, summary }) => [name, summary]))),
     section("Groups", columns(GROUPS.map(({ name, summary }) => [name, summary]))),
     section("Options", flagLines(ROOT_FLAGS)),
     section("Examples", ROOT_EXAMPLES),
@@ -35,14 +35,14 @@ export function groupHelp(group: VerbGroup): string {
   return [
     group.summary,
     section("Usage", [`skiff ${group.name} COMMAND`]),
-    section("Commands", columns(group.verbs.map((verb) => [verbNames(verb), verb.summary]))),
+    section("Commands", columns(byName(group.verbs).map((verb) => [verbNames(verb), verb.summary]))),
   ].join("\n\n") + "\n";
 }
 
 /** `skiff run --help`; `path` is the name as it is written in full: `skiff container run`. */
 export function commandHelp(command: Command, verb: Verb, path: string): string {
   const parts = [
-    command.description ? `${verb.summary}\n\n${command.description}` : verb.summary,
+    command.description ? `${verb.summary}\n\n${prose(command.description)}` : verb.summary,
     section("Usage", [`${path} ${command.usage}`]),
   ];
   if (verb.aliases) parts.push(section("Aliases", [[verb.name, ...verb.aliases].join(", ")]));
@@ -61,7 +61,12 @@ export function topicHelp({ summary, body }: Topic): string {
   return [summary, ...parts].join("\n\n") + "\n";
 }
 
-const LINE_CHARACTERS = 100;
+const LINE_CHARACTERS = 110;
+
+/** Lines that are too long are broken; those of a table are not. */
+function prose(description: string): string {
+  return description.split("\n").flatMap((line) => line.startsWith("  ") ? [line] : wrapped(line)).join("\n");
+}
 
 function wrapped(text: string): string[] {
   const lines: string[] = [];
@@ -71,6 +76,10 @@ function wrapped(text: string): string[] {
     else lines[lines.length - 1] = `${line} ${word}`;
   }
   return lines;
+}
+
+export function byName<T extends { name: string }>(list: readonly T[]): T[] {
+  return list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function verbNames(verb: Verb): string {

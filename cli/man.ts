@@ -1,7 +1,7 @@
 /** Manual pages, written from the tables that the help is written from. @see groff_man(7) */
 
 import { type Command, type Flag, type Flags } from "./command.ts";
-import { ROOT_EXAMPLES, ROOT_FLAGS, visibleFlags } from "./help.ts";
+import { byName, ROOT_EXAMPLES, ROOT_FLAGS, visibleFlags } from "./help.ts";
 import { type Topic, TOPICS } from "./topics.ts";
 import { GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
 
@@ -29,7 +29,10 @@ function rootPage(version: string): ManPage {
   const summary = "run OCI containers without root and without a daemon";
   return page("skiff", 1, summary, version, [
     synopsis("skiff", "[options] COMMAND [ARG...]"),
-    section("COMMANDS", terms(VERBS.map(({ name, summary }) => [reference(`skiff-${name}`, 1), summary]))),
+    section(
+      "COMMANDS",
+      terms(byName(VERBS).map(({ name, summary }) => [reference(`skiff-${name}`, 1), summary])),
+    ),
     section("GROUPS", terms(GROUPS.map(({ name, summary }) => [reference(`skiff-${name}`, 1), summary]))),
     section("OPTIONS", flagTerms(ROOT_FLAGS)),
     section("EXAMPLES", literal(ROOT_EXAMPLES)),
@@ -38,7 +41,7 @@ function rootPage(version: string): ManPage {
 }
 
 function groupPage({ name, summary, verbs }: VerbGroup, version: string): ManPage {
-  const members = verbs.map((verb): [string, string] => [
+  const members = byName(verbs).map((verb): [string, string] => [
     reference(`skiff-${name}-${verb.name}`, 1),
     verb.summary,
   ]);

@@ -35,6 +35,13 @@ const FLAG_KINDS: Record<string, Kind> = {
   platform: { list: words("linux/amd64 linux/arm64") },
   restart: { list: words("no on-failure always unless-stopped") },
   userns: { list: words("host keep-id nomap auto") },
+  cgroupns: { list: words("private host") },
+  ipc: { list: words("private host shareable none container:") },
+  pid: { list: words("private host container:") },
+  uts: { list: words("private host container:") },
+  "image-volume": { list: words("anonymous tmpfs ignore") },
+  mount: { list: words("type=bind,source= type=volume,source= type=tmpfs,destination="), noSpace: true },
+  condition: { list: words("created exited paused removing running stopped stopping") },
   "security-opt": { list: words("seccomp=unconfined no-new-privileges mask= unmask=") },
   type: { list: words("container image volume all") },
   volume: { list: appended(volumes, ":"), paths: "folders", noSpace: true },
@@ -52,10 +59,15 @@ const WORD_KINDS: [RegExp, Kind][] = [
   [/^CONTAINER/, { list: containers }],
   [/^IMAGE/, { list: images }],
   [/^VOLUME/, { list: volumes }],
-  [/^TOPIC$/, { list: topics }],
+  [/^(TOPIC|PAGE)$/, { list: topics }],
   [/^(FILE|PATH|COMMAND|ARG|SRC|DEST|TARBALL|ARCHIVE)/, { paths: "files" }],
   [/^(FOLDER|DIR)/, { paths: "folders" }],
 ];
+
+/** Options that are another thing for another command. */
+const FLAG_KINDS_OF: Record<string, Record<string, Kind>> = {
+  save: { format: { list: words("docker-archive docker-dir oci-archive oci-dir") } },
+};
 
 /** Arguments that the usage calls NAME. */
 const NAME_KINDS: Record<string, Kind> = {
@@ -97,7 +109,7 @@ export async function candidatesAt(point: Point, engine: () => Engine): Promise<
     };
   }
   const { word, typed, before, path } = point;
-  if (word.includes("|")) return fitting(typed, word.split("|").map((text) => ({ text })));
+  if (/^[a-z]+(\|[a-z]+)+$/.test(word)) return fitting(typed, word.split("|").map((text) => ({ text })));
   const kind = word === "NAME" ? NAME_KINDS[path] : WORD_KINDS.find(([pattern]) => pattern.test(word))?.[1];
   if (!kind) return NOTHING;
   const list = await kind.list?.(engine(), path) ?? [];
@@ -136,14 +148,18 @@ function choicesOf(flag: Flag): Candidate[] | undefined {
 async function kindOfValue(name: string, flag: Flag, path: string): Promise<Kind> {
   if (name === "filter") return { list: await filterKeys(path), noSpace: true };
   const byWord = WORD_KINDS.find(([pattern]) => pattern.test(flag.value ?? ""));
-  return FLAG_KINDS[name] ?? byWord?.[1] ?? {};
+  return FLAG_KINDS_OF[path.split(" ").at(-1)!]?.[name] ?? FLAG_KINDS[name] ?? byWord?.[1] ?? {};
 }
 
 async function filterKeys(path: string): Promise<Kind["list"]> {
-  const keys = /image/.test(path)
-    ? (await import("../filters/images.ts")).FILTER_KEYS
-    : (await import("../filters/containers.ts")).FILTER_KEYS;
-  return () => Promise.resolve(keys.map((key) => ({ text: `${key}=` })));
+  const { FILTER_KEYS } = /image/.test(path)
+    ? await import("../filters/images.ts")
+    : /volume/.test(path)
+    ? await import("../filters/volumes.ts")
+    : /events/.test(path)
+    ? await import("../filters/events.ts")
+    : await import("../filters/containers.ts");
+  return () => Promise.resolve(FILTER_KEYS.map((key) => ({ text: `${key}=` })));
 }
 
 async function containers(engine: Engine, path: string): Promise<Candidate[]> {

@@ -8,7 +8,9 @@ async function at(line: string): Promise<string> {
     case undefined:
       return "nothing";
     case "verb":
-      return `verb ${point.typed} of ${point.names.length > 20 ? "all" : point.names[0]!.name}`;
+      return `verb ${point.typed} of ${
+        point.names.some(({ name }) => name === "version") ? "all" : point.names[0]!.name
+      }`;
     case "flag":
       return `flag ${point.typed}`;
     case "value":
@@ -44,6 +46,8 @@ const LINES: [line: string, point: string][] = [
   ["tag a b", "NAME after a: b"],
   ["completion ", "bash|zsh|fish after : "],
   ["info ", "nothing"],
+  ["cp web:/x ", "CONTAINER:DEST_PATH after web:/x: "],
+  ["volume rm ", "VOLUME after : "],
 ];
 for (const [line, point] of LINES) {
   Deno.test(`at the end of "skiff ${line}" stands ${point}`, async () => assertEquals(await at(line), point));

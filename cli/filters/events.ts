@@ -39,6 +39,9 @@ const FILTERS: Record<string, (value: string) => Test> = {
   scope: () => () => true,
 };
 
+/** For completion. */
+export const FILTER_KEYS: readonly string[] = Object.keys(FILTERS);
+
 /** What passes: filters with the same key are alternatives. */
 export function eventFilter(filters: readonly string[]): Test {
   const groups = new Map<string, Test[]>();
