@@ -75,6 +75,14 @@ export function writeContainerFiles(dir: string, config: ContainerConfig, rootle
   Deno.renameSync(`${dir}/config.json.tmp`, `${dir}/config.json`);
 }
 
+/** Waits until config.json is on the disk, so that a power cut damages no container whose id was told. @see fsync(2) */
+export async function syncContainerFiles(dir: string): Promise<void> {
+  for (const path of [`${dir}/config.json`, dir]) {
+    using file = await Deno.open(path, { read: true });
+    await file.sync();
+  }
+}
+
 /** Target and source of every generated file that the folder has, and of those of the container it joins. */
 export function generatedMounts(
   dir: string,

@@ -9,7 +9,7 @@ import {
   resolveConfig,
   type RootSource,
 } from "../container/config.ts";
-import { makeContainerFolder, writeContainerFiles } from "../container/folder.ts";
+import { makeContainerFolder, syncContainerFiles, writeContainerFiles } from "../container/folder.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import {
@@ -67,6 +67,7 @@ export async function create(
   for (let attempt = 0;; attempt++) {
     const prepared = await prepareCreate(engine, options, hooks, attempt);
     try {
+      await syncContainerFiles(engine.containerDir(prepared.config.id));
       await prepared.record("created");
       return { id: prepared.config.id, name: prepared.config.name, warnings: prepared.warnings };
     } catch (error) {
@@ -225,6 +226,7 @@ function hasExtras(options: CreateOptions, argv0: string): boolean {
   return EXTRA_OPTIONS.some((name) => options[name] !== undefined) ||
     !["host", "nomap", ""].includes(options.userns ?? "") || options.groupAdd?.includes("keep-groups") ||
     options.securityOpt?.some((word) => word.startsWith("proc-opts=")) ||
+    options.logOpt?.some((word) => !/^(path|max-size)=/.test(word)) ||
     // podman(1) looks at the program's name, and passes the caller's proxies on
     /(^|\/)(init|systemd)$/.test(argv0) ||
     (options.httpProxy !== false &&

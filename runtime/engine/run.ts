@@ -3,6 +3,7 @@
 import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
 import { close, faccessat } from "../../ffi/file.ts";
 import { findContainer } from "../state/containers.ts";
+import { syncContainerFiles } from "../container/folder.ts";
 import { observeContainers } from "../container/state.ts";
 import { type CreateHooks, isNameDrawnTwice, prepareCreate, type PreparedContainer } from "./create.ts";
 import type { Engine } from "./engine.ts";
@@ -63,8 +64,16 @@ async function runPrepared(
       throw error;
     }
   }
+  let synced: Promise<void> | undefined;
+  const meanwhile = async () => {
+    if (!config.autoRemove) synced = syncContainerFiles(engine.containerDir(config.id));
+    synced?.catch(() => {});
+    if (overlaps) await record();
+  };
   try {
-    return await startHeld(engine, config, lockFd, { ...how, meanwhile: overlaps ? record : undefined });
+    const started = await startHeld(engine, config, lockFd, { ...how, meanwhile });
+    if (!how.foreground) await synced;
+    return started;
   } catch (error) {
     if (!isRecorded) prepared.discard();
     else if (config.autoRemove) {
