@@ -108,11 +108,17 @@ function preferredRuntimeFolder(): string {
   const uid = Deno.uid();
   if (uid === 0) return "/run/skiff";
   const session = `/run/user/${uid}`;
+  const mayBeThere = mayHave("/run", "user") && mayHave("/run/user", String(uid));
+  return mayBeThere && isPrivateFolder(session) ? `${session}/skiff` : `/tmp/skiff-${uid}`;
+}
+
+/** Asked first, because a process's first exception costs a millisecond. */
+function mayHave(folder: string, name: string): boolean {
   try {
-    checkPrivateFolder(session);
-    return `${session}/skiff`;
+    for (const entry of Deno.readDirSync(folder)) if (entry.name === name) return true;
+    return false;
   } catch {
-    return `/tmp/skiff-${uid}`;
+    return true; // whoever may not list it may still look
   }
 }
 

@@ -16,12 +16,19 @@ export function unsyncedMark(path: string): string {
 
 /** Whether the machine went down before the layer at `path` was on the disk. */
 export function isSuspect(path: string): boolean {
-  let bootId: string;
+  const mark = unsyncedMark(path);
   try {
-    bootId = Deno.readTextFileSync(unsyncedMark(path));
+    return isListed(mark) && Deno.readTextFileSync(mark) !== readBootId();
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-  return bootId !== readBootId();
+}
+
+/** Marks are rare, and no exception is made on the hot path for each that is missing: the first costs a millisecond. */
+function isListed(path: string): boolean {
+  const slash = path.lastIndexOf("/");
+  const name = path.slice(slash + 1);
+  for (const entry of Deno.readDirSync(path.slice(0, slash))) if (entry.name === name) return true;
+  return false;
 }
