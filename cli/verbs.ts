@@ -207,6 +207,11 @@ const startAll: Verb = {
   summary: "Start what its restart policy wants to run, after a boot",
   load: () => import("./commands/start_all.ts"),
 };
+const imageDiff: Verb = {
+  name: "diff",
+  summary: "List what an image has changed of the one below it",
+  load: () => import("./commands/image_diff.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
@@ -307,6 +312,7 @@ const image: VerbGroup = {
     untag,
     imagePrune,
     imageTree,
+    imageDiff,
   ],
 };
 

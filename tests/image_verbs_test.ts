@@ -1,6 +1,14 @@
 /** Verbs that look at images or take names and images away. */
 import { busyboxEntries, makeImage } from "./images.ts";
-import { assertEquals, assertIncludes, assertMatch, type Host, hostTest } from "./harness.ts";
+import {
+  assert,
+  assertEquals,
+  assertIncludes,
+  assertMatch,
+  driverTest,
+  type Host,
+  hostTest,
+} from "./harness.ts";
 import { writeLayout } from "./oci_layout.ts";
 
 interface Layered {
@@ -109,4 +117,66 @@ hostTest("history, untag, image tree and image prune", { needs: ["busybox"] }, a
   const filter = await host.skiff(["image", "prune", "-f", "--filter", "foo=bar"]);
   assertEquals(filter.code, 125);
   assertIncludes(filter.stderr, "foo is an invalid filter");
+});
+
+driverTest("image diff", { needs: ["busybox"] }, async (host) => {
+  const layout = `${host.folder}/layout`;
+  const layers = [
+    { entries: busyboxEntries() },
+    {
+      entries: [
+        { path: "etc/" },
+        { path: "etc/.wh.group" },
+        { path: "etc/passwd", content: "root:x:0:0::/:/bin/sh\n" },
+        { path: "new/" },
+        { path: "new/file", content: "x" },
+        { path: "home/" },
+        { path: "home/.wh..wh..opq" },
+      ],
+    },
+  ];
+  await writeLayout(layout, await makeImage({ layers }));
+  await host.ok("load", "-q", "-i", layout);
+  await host.ok("tag", `localhost${layout}`, "two");
+  await load(host, "one", { above: [] });
+  const changes = ["C /etc", "D /etc/group", "C /etc/passwd", "C /home", "A /new", "A /new/file"];
+  const ownDeleted = ["D /home/alice"];
+  const listed = async (...words: string[]) =>
+    (await host.ok(...words)).split("\n").filter((line) => line !== "");
+  const top = await listed("image", "diff", "two");
+  for (const change of changes.filter((line) => line !== "C /home")) {
+    assert(top.includes(change), `${change}: ${top}`);
+  }
+  assertEquals(await listed("diff", "two"), top);
+  const between = await listed("image", "diff", "two", "one");
+  assertEquals(between, [
+    "C /etc",
+    "D /etc/group",
+    "C /etc/passwd",
+    "C /home",
+    ...ownDeleted,
+    "A /new",
+    "A /new/file",
+  ]);
+  assertEquals(await listed("image", "diff", "one", "two"), [
+    "C /etc",
+    "A /etc/group",
+    "C /etc/passwd",
+    "C /home",
+    "A /home/alice",
+    "D /new",
+  ]);
+  assertEquals(await listed("image", "diff", "two", "two"), []);
+  assertEquals(Object.keys(JSON.parse(await host.ok("image", "diff", "--format", "json", "two"))), [
+    "changed",
+    "added",
+    "deleted",
+  ]);
+  const nope = await host.skiff(["image", "diff", "nope"]);
+  assertEquals([nope.code, nope.stderr], [125, "Error: nope: image not known\n"]);
+  const neither = await host.skiff(["diff", "nope"]);
+  assertEquals(neither.code, 125);
+  const format = await host.skiff(["image", "diff", "--format", "x", "two"]);
+  assertEquals(format.stderr, "Error: only supported value for '--format' is 'json'\n");
+  assertEquals([...Deno.readDirSync(`${host.data}/tmp`)], []);
 });

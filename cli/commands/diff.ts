@@ -1,19 +1,19 @@
 /** @see podman-diff(1) */
 
-import { type Change, type ChangeKind, diff } from "../../runtime/engine/diff.ts";
-import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { diff } from "../../runtime/engine/diff.ts";
+import { InvalidArgumentError, NotFoundError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
-import { escapeControl } from "../output/escape.ts";
+import { checkChangesFormat, renderChanges } from "../output/changes.ts";
 import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
-const WORDS: Record<ChangeKind, string> = { C: "changed", A: "added", D: "deleted" };
-
 export const command = defineCommand({
-  usage: "[options] CONTAINER",
-  description: "Lists what a container has changed of its image's files: A added, C changed, D deleted.",
+  usage: "[options] CONTAINER|IMAGE",
+  description:
+    "Lists what a container has changed of its image's files, or an image of the one below it: A added,\n" +
+    "C changed, D deleted.",
   examples: ["skiff diff web", "skiff diff --format json web"],
   flags: {
     format: { kind: "string", value: "FORMAT", help: "json, or table (the default)" },
@@ -22,29 +22,21 @@ export const command = defineCommand({
   arity: { max: 1 },
   async run({ options, args, global }) {
     const { format } = options;
-    if (format !== undefined && !["", "json", "table"].includes(format)) {
-      throw new InvalidArgumentError("only supported value for '--format' is 'json'");
-    }
+    checkChangesFormat(format);
     const engine = engineFor(global);
     if (args.length === 0 && !options.latest) {
       throw new InvalidArgumentError('"skiff diff" requires a name, id, or the "--latest" flag');
     }
     const [name] = await selectContainers(engine, { latest: options.latest, args });
-    const changes = await diff(engine, name!);
-    print(format === "json" ? document(changes) : lines(changes));
+    const changes = await diff(engine, name!).catch(async (error) => {
+      if (!(error instanceof NotFoundError) || options.latest) throw error;
+      const [{ imageExists }, { imageDiff }] = await Promise.all([
+        import("../../runtime/engine/image_exists.ts"),
+        import("../../runtime/engine/image_diff.ts"),
+      ]);
+      if (!await imageExists(engine, name!)) throw error;
+      return await imageDiff(engine, name!);
+    });
+    print(renderChanges(changes, format));
   },
 });
-
-function lines(changes: Change[]): string {
-  return changes.map(({ kind, path }) => `${kind} ${escapeControl(path)}\n`).join("");
-}
-
-/** A list for each kind that there is, as podman has it. */
-function document(changes: Change[]): string {
-  const lists: Record<string, string[]> = {};
-  for (const kind of ["C", "A", "D"] as const) {
-    const paths = changes.filter((change) => change.kind === kind).map(({ path }) => path);
-    if (paths.length > 0) lists[WORDS[kind]] = paths;
-  }
-  return JSON.stringify(lists, undefined, 5) + "\n";
-}
