@@ -17,12 +17,12 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { kill } from "../../ffi/process.ts";
 import type { ExitRecord, StateRecord } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
-import { isRunning, readExit, readState, writeExit } from "../monitor/records.ts";
+import { EXIT_FILE, isRunning, readExit, readState, STATE_FILE, writeExit } from "../monitor/records.ts";
 import { readBootId } from "../state/boot.ts";
 import { type ContainerRow, setContainerExited, setContainerState } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordContainerEvent } from "../state/events.ts";
-import { readPaused } from "./paused_record.ts";
+import { PAUSED_FILE, readPaused } from "./paused_record.ts";
 import { type HeldLock, inspectLock } from "../state/locks.ts";
 import { deleteContainerWithVolumes } from "../state/volumes.ts";
 
@@ -112,7 +112,7 @@ async function look(row: ContainerRow, dir: string, db: Database, checkFolders: 
     if (asked.state === "free") asked.lock[Symbol.dispose]();
     return { status: { ...settledStatus(row), status: "removing" } };
   }
-  if (asked.state === "held") return { status: liveStatus(dir, row, readState(dir), readExit(dir)) };
+  if (asked.state === "held") return { status: liveStatus(dir, row) };
   let kept = false;
   try {
     const end = readExit(dir) ?? await endOfDeadMonitor(row, dir);
@@ -192,17 +192,18 @@ function settledStatus(row: ContainerRow): ContainerStatus {
   return { status, pid: 0, monitorPid: 0, startedAt, finishedAt, exitCode, error, oomKilled };
 }
 
-function liveStatus(
-  dir: string,
-  row: ContainerRow,
-  state: StateRecord | undefined,
-  end: ExitRecord | undefined,
-): ContainerStatus {
+function liveStatus(dir: string, row: ContainerRow): ContainerStatus {
+  // what is usually missing is looked up first: a process's first exception costs a millisecond
+  const names = namesIn(dir);
+  const end = names.has(EXIT_FILE) ? readExit(dir) : undefined;
   // the record is written, the monitor has only to clear up
   if (end) return endedStatus(end);
+  const state = names.has(STATE_FILE) ? readState(dir) : undefined;
   if (!state) return { ...settledStatus(row), status: "created" };
   const { initPid, monitorPid, startedAt } = state;
-  const status = state.status === "running" && readPaused(dir, state) ? "paused" : state.status;
+  const status = state.status === "running" && names.has(PAUSED_FILE) && readPaused(dir, state)
+    ? "paused"
+    : state.status;
   return {
     status,
     pid: initPid,
@@ -213,6 +214,15 @@ function liveStatus(
     error: "",
     oomKilled: false,
   };
+}
+
+function namesIn(dir: string): Set<string> {
+  try {
+    return new Set(Array.from(Deno.readDirSync(dir), ({ name }) => name));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Set(); // a monitor has just removed it
+    throw error;
+  }
 }
 
 function endedStatus(end: ExitRecord): ContainerStatus {
