@@ -202,6 +202,11 @@ const logout: Verb = {
   summary: "Log out of a registry",
   load: () => import("./commands/logout.ts"),
 };
+const top: Verb = {
+  name: "top",
+  summary: "Display the running processes of a container",
+  load: () => import("./commands/top.ts"),
+};
 const startAll: Verb = {
   name: "start-all",
   summary: "Start what its restart policy wants to run, after a boot",
@@ -282,6 +287,7 @@ const container: VerbGroup = {
     run,
     start,
     stop,
+    top,
     unpause,
     wait,
   ],
@@ -419,6 +425,7 @@ export const VERBS: readonly Verb[] = [
   start,
   stop,
   tag,
+  top,
   unpause,
   unshare,
   version,

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { eventFilter } from "../filters/events.ts";
-import { escapeControl } from "../output/escape.ts";
+import { escapeControl, jsonText } from "../output/escape.ts";
 import { goTime, shortId } from "../output/humanize.ts";
 import { print } from "../output/print.ts";
 import { parseDuration, parseTime } from "../output/time_argument.ts";
@@ -73,7 +73,7 @@ async function renderer(
   noTrunc: boolean,
 ): Promise<(event: EngineEvent) => string> {
   if (format === undefined) return (event) => `${escapeControl(humanText(event, noTrunc))}\n`;
-  if (format === "json") return (event) => `${JSON.stringify(documentOf(event))}\n`;
+  if (format === "json") return (event) => `${jsonText(documentOf(event))}\n`;
   if (format === "") throw new InvalidArgumentError("--format: the template is empty");
   const { compileFormat, row } = await import("../output/format.ts");
   const template = compileFormat("events", format);
