@@ -123,7 +123,7 @@ class LineSplitter {
     const records: LogRecord[] = [];
     let at = 0;
     for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, at)) {
-      const record = this.parse(this.#join(bytes.subarray(at, end)));
+      const record = this.parse(this.#join(bytes.subarray(at, end + 1)));
       if (record !== undefined) records.push(record);
       at = end + 1;
     }
