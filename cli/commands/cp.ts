@@ -22,7 +22,7 @@ export const command = defineCommand({
       kind: "bool",
       short: "a",
       default: true,
-      help: "Give what is copied into a container to the container's user; if false, keep the owners",
+      help: "Give what comes into a container to the container's user; if false, keep the owners",
     },
     overwrite: { kind: "bool", help: "Let a folder replace a file, and a file a folder" },
     "follow-link": {
