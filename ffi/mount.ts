@@ -100,3 +100,12 @@ export function filesystemType(fd: number): number {
   check("fstatfs", libc("mount").fstatfs(fd, buffer));
   return Number(new DataView(buffer.buffer).getBigInt64(0, true)) >>> 0;
 }
+
+/** How large the file system of an open file is, and how much of it is in use, in bytes. @see statfs(2) */
+export function filesystemSize(fd: number): { totalBytes: number; usedBytes: number } {
+  const buffer = new Uint8Array(120);
+  check("fstatfs", libc("mount").fstatfs(fd, buffer));
+  const field = (index: number) => Number(new DataView(buffer.buffer).getBigInt64(index * 8, true));
+  const [blockBytes, blocks, free] = [field(1), field(2), field(3)];
+  return { totalBytes: blocks * blockBytes, usedBytes: (blocks - free) * blockBytes };
+}

@@ -159,3 +159,39 @@ hostTest("system reset ends and removes everything, files of subordinate ids amo
   await waitFor("the end of its processes", () => host.processes().length === 0);
   assertEquals(await host.ok("ps", "-aq"), "");
 });
+
+hostTest("info has every key of podman's, and docker's beside", { needs: ["podman"] }, async (host) => {
+  const folders = ["--root", `${host.folder}/root`, "--runroot", `${host.folder}/runroot`];
+  const theirs = await new Deno.Command("podman", { args: [...folders, "info", "--format", "json"] })
+    .output();
+  assertEquals(theirs.code, 0, new TextDecoder().decode(theirs.stderr));
+  const podman = JSON.parse(new TextDecoder().decode(theirs.stdout));
+  const skiff = JSON.parse(await host.ok("info", "--format", "json"));
+  const missing = Object.keys(podman).flatMap((group) =>
+    Object.keys(podman[group]).filter((key) => !(group in skiff && key in skiff[group])).map((key) =>
+      `${group}.${key}`
+    )
+  );
+  // of Go and its libraries' builds
+  assertEquals(missing.filter((key) => !/^version\.(Built|BuiltTime|GoVersion)$/.test(key)), []);
+  assertEquals(Object.keys(podman.store.containerStore), Object.keys(skiff.store.containerStore));
+  const { ID, Containers, Driver, DriverStatus, NCPU, MemTotal, ServerVersion } = skiff;
+  assertEquals([ID, Containers, Driver], [host.data, 0, skiff.store.graphDriverName]);
+  assertEquals(DriverStatus[0][0], "Backing Filesystem");
+  assertEquals([NCPU, MemTotal, ServerVersion], [
+    skiff.host.cpus,
+    skiff.host.memTotal,
+    skiff.version.Version,
+  ]);
+  assert(skiff.store.graphRootAllocated > skiff.store.graphRootUsed && skiff.store.graphRootUsed > 0);
+  assertEquals(
+    await host.ok("info", "-f", "{{.Host.CPUUtilization.IdlePercent}} {{.Store.GraphRootUsed}}").then((
+      text,
+    ) => /^[\d.]+ \d+$/.test(text)),
+    true,
+  );
+  assertMatch(
+    await host.ok("system", "info"),
+    /^host:\n[^]*^plugins:\n[^]*^registries:[^]*^store:\n[^]*^version:\n/m,
+  );
+});

@@ -25,7 +25,7 @@ export const command = defineCommand({
     }
     const { stringify } = await import("yaml");
     // Docker's keys repeat podman's: they are for templates and json.
-    const { host, store, plugins, version } = document;
-    print(escapeLines(stringify({ host, store, plugins, version }, { lineWidth: 0 })));
+    const { host, plugins, registries, store, version } = document;
+    print(escapeLines(stringify({ host, plugins, registries, store, version }, { lineWidth: 0 })));
   },
 });

@@ -63,6 +63,8 @@ const GO_NAMES: Record<string, string> = {
   seccompProfilePath: "SECCOMPProfilePath",
   selinuxEnabled: "SELinuxEnabled",
   cpus: "CPUs",
+  cpuUtilization: "CPUUtilization",
+  slirp4netns: "Slirp4NetNS",
   os: "OS",
 };
 
