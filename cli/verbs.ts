@@ -223,6 +223,17 @@ const help: Verb = {
   load: () => import("./commands/help.ts"),
 };
 
+const mount: Verb = {
+  name: "mount",
+  summary: "Mount the root filesystem of a container",
+  load: () => import("./commands/mount.ts"),
+};
+const unmount: Verb = {
+  name: "unmount",
+  aliases: ["umount"],
+  summary: "Unmount the root filesystem of a container",
+  load: () => import("./commands/unmount.ts"),
+};
 const unshare: Verb = {
   name: "unshare",
   summary: "Run a command in the user namespace of your containers",
@@ -268,6 +279,7 @@ const container: VerbGroup = {
     kill,
     { ...ps, name: "list", aliases: ["ls"] },
     logs,
+    mount,
     pause,
     port,
     {
@@ -287,6 +299,7 @@ const container: VerbGroup = {
     run,
     start,
     stop,
+    unmount,
     top,
     unpause,
     wait,
@@ -411,6 +424,7 @@ export const VERBS: readonly Verb[] = [
   kill,
   load,
   logs,
+  mount,
   man,
   pause,
   port,
@@ -427,6 +441,7 @@ export const VERBS: readonly Verb[] = [
   tag,
   top,
   unpause,
+  unmount,
   unshare,
   version,
   wait,

@@ -15,6 +15,7 @@ import { ConflictError } from "../errors.ts";
 import { processStartTime, readExit, readState } from "../monitor/records.ts";
 import type { ContainerConfig } from "./config.ts";
 import { generateFiles, type HostFiles } from "./generated_files.ts";
+import { readMountRecord } from "./mounted.ts";
 import { lockPath } from "./state.ts";
 
 /** Makes the folder and takes its lock; the descriptor is the caller's, and later the monitor's. */
@@ -43,6 +44,11 @@ export async function takeContainerLock(dir: string, signal?: AbortSignal): Prom
       if (hasLiveMonitor(dir)) {
         close(fd);
         return null;
+      }
+      if (readMountRecord(dir) !== undefined) {
+        throw new ConflictError(`use container ${dir.slice(-64).slice(0, 12)}: it is mounted`, {
+          hint: `skiff unmount ${dir.slice(-64).slice(0, 12)}`,
+        });
       }
       if (waitedMs > 10_000) {
         throw new ConflictError(`lock container folder "${dir}": another skiff works on it`);

@@ -2,6 +2,7 @@
 
 import { close } from "../../ffi/file.ts";
 import { takeContainerLock } from "../container/folder.ts";
+import { readMountRecord } from "../container/mounted.ts";
 import { isHeld, isLive, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { listDependents, setContainerRemoving } from "../state/containers.ts";
@@ -58,6 +59,9 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
     const killed = killAndWait(engine, row.id, options.timeoutSeconds ?? 0);
     if (status === "paused") (await import("./pause.ts")).letRun(engine, row.id);
     await killed;
+  } else if (options.force && readMountRecord(engine.containerDir(row.id)) !== undefined) {
+    const { unmountContainer } = await import("./mount.ts");
+    await unmountContainer(engine, row.id, true);
   } else if (options.force && isHeld(engine.containerDir(row.id))) {
     // a monitor that waits for a client of a command that was killed
     await killAndWait(engine, row.id, 0);
