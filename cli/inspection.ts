@@ -10,6 +10,10 @@ export const INSPECT_FLAGS = {
   format: { kind: "string", short: "f", value: "FORMAT", help: "json, or a Go template for each document" },
 } as const satisfies Flags;
 
+export const SIZE = {
+  size: { kind: "bool", short: "s", help: "Of a container also what it has written, and with its image" },
+} as const satisfies Flags;
+
 export type Found = { type: "container"; document: object } | { type: "image"; document: { Config: object } };
 
 /** Prints what was found and tells of what was not; gives the exit code. */

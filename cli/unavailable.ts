@@ -32,12 +32,12 @@ const OTHER_FLAGS = new Set(
     "--passwd --passwd-entry --personality --pidfile --preserve-fds --preserve-fd --rdt-class --read-only-tmpfs " +
     "--retry --retry-delay --rmi --runtime --sdnotify --seccomp-policy --shm-size-systemd --storage-opt " +
     "--sysctl --systemd --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
-    "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --depend --cidfile --external --ns " +
-    "--pod --sync --watch --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +
+    "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --depend --cidfile " +
+    "--pod --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert --tlscert --tlskey " +
     "--tlsverify --cgroup-manager --conmon --events-backend --hooks-dir --namespace --network-cmd-path " +
     "--network-config-dir --noout --runtime-flag --ssh --syslog --tmpdir --volumepath --transient-store " +
-    "--imagestore --signal --link --preserve-fds --size -s --pod -p --http-proxy --shm-size-systemd").split(
+    "--imagestore --signal --link --preserve-fds --http-proxy --shm-size-systemd").split(
       " ",
     ),
 );

@@ -4,13 +4,13 @@ import { containerInspect } from "../../runtime/engine/inspect.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
-import { INSPECT_FLAGS, printInspection } from "../inspection.ts";
+import { INSPECT_FLAGS, printInspection, SIZE } from "../inspection.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
   usage: "[options] CONTAINER [CONTAINER...]",
   examples: ["skiff container inspect web", "skiff container inspect --format '{{.Config.Labels}}' --latest"],
-  flags: { ...INSPECT_FLAGS, ...LATEST },
+  flags: { ...INSPECT_FLAGS, ...SIZE, ...LATEST },
   async run({ options, args, global }) {
     const engine = engineFor(global);
     const targets = await selectContainers(
@@ -20,7 +20,7 @@ export const command = defineCommand({
     );
     return await printInspection(
       targets,
-      async (name) => ({ type: "container", document: await containerInspect(engine, name) }),
+      async (name) => ({ type: "container", document: await containerInspect(engine, name, options) }),
       options.format,
     );
   },

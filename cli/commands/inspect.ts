@@ -5,7 +5,7 @@ import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
-import { INSPECT_FLAGS, printInspection } from "../inspection.ts";
+import { INSPECT_FLAGS, printInspection, SIZE } from "../inspection.ts";
 import { selectContainers } from "../selection.ts";
 
 const TYPES = ["all", "container", "image"];
@@ -20,6 +20,7 @@ export const command = defineCommand({
   ],
   flags: {
     ...INSPECT_FLAGS,
+    ...SIZE,
     ...LATEST,
     type: { kind: "string", short: "t", value: "TYPE", help: "container, image or all", default: "all" },
   },
@@ -38,8 +39,10 @@ export const command = defineCommand({
     if (targets.length === 0) throw new InvalidArgumentError("no names or ids specified");
     return await printInspection(targets, async (name) => {
       if (type === "image") return { type: "image", document: await imageInspect(engine, name) };
-      if (type === "container") return { type: "container", document: await containerInspect(engine, name) };
-      return await inspect(engine, name);
+      if (type === "container") {
+        return { type: "container", document: await containerInspect(engine, name, options) };
+      }
+      return await inspect(engine, name, options);
     }, options.format);
   },
 });

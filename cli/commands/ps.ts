@@ -2,24 +2,37 @@
 
 import { type ContainerListEntry, ps } from "../../runtime/engine/ps.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
-import { defineCommand, type Flags, type Values } from "../command.ts";
+import { defineCommand, type Flags, type GlobalValues, type Values } from "../command.ts";
 import { engineFor } from "../engine.ts";
-import { goTime, humanAge, shortId } from "../output/humanize.ts";
+import { goTime, humanAge, humanSize, shortId } from "../output/humanize.ts";
 import { type Field, type ListView, renderList } from "../output/list.ts";
 import { print } from "../output/print.ts";
 
-const SORT_KEYS = ["command", "created", "id", "image", "names", "runningfor", "status"] as const;
+const SORT_KEYS = ["command", "created", "id", "image", "names", "runningfor", "size", "status"] as const;
 
 const FLAGS = {
   all: { kind: "bool", short: "a", help: "Show containers that do not run, too" },
+  external: {
+    kind: "bool",
+    help: "Also containers of other programs' storage: there are none",
+    hidden: true,
+  },
   filter: { kind: "list", short: "f", value: "KEY=VALUE", help: "Show only containers that match" },
   format: { kind: "string", value: "FORMAT", help: "json, table, or a Go template for each container" },
   last: { kind: "int", short: "n", value: "N", help: "Show the N containers created last, in any state" },
   latest: { kind: "bool", short: "l", help: "Show the container created last, in any state" },
   "no-trunc": { kind: "bool", aliases: ["notruncate"], help: "Show ids and commands in full" },
   noheading: { kind: "bool", help: "Print no headings" },
+  namespace: { kind: "bool", aliases: ["ns"], help: "Show the namespaces" },
+  pod: { kind: "bool", short: "p", help: "Show pods, of which there are none" },
   quiet: { kind: "bool", short: "q", help: "Print ids only" },
+  size: { kind: "bool", short: "s", help: "Show what each has written, and with its image" },
   sort: { kind: "string", value: "KEY", choices: SORT_KEYS, help: `Sort by ${SORT_KEYS.join(", ")}` },
+} as const satisfies Flags;
+
+const WATCH = {
+  sync: { kind: "bool", help: "States are always looked up", hidden: true },
+  watch: { kind: "uint", short: "w", value: "SECONDS", help: "Show the list again every SECONDS" },
 } as const satisfies Flags;
 
 const COLUMNS = ["ID", "Image", "Command", "CreatedHuman", "Status", "Ports", "Names"];
@@ -52,8 +65,14 @@ function fieldsOf(noTrunc: boolean, now: number): Record<string, Field<Container
     AutoRemove: { heading: "AUTO REMOVE", value: ({ AutoRemove }) => AutoRemove },
     IsInfra: { heading: "IS INFRA", value: ({ IsInfra }) => IsInfra },
     Pod: { heading: "POD ID", value: ({ Pod }) => Pod },
+    Size: { heading: "SIZE", value: ({ Size }) => Size ? sizeText(Size) : "" },
     PodName: { heading: "PODNAME", value: ({ PodName }) => PodName },
   };
+}
+
+/** `12kB (virtual 4.2MB)`. */
+function sizeText({ rwSize, rootFsSize }: NonNullable<ContainerListEntry["Size"]>): string {
+  return `${humanSize(rwSize)} (virtual ${humanSize(rootFsSize)})`;
 }
 
 const COMMAND_CHARACTERS = 17;
@@ -78,6 +97,7 @@ const ORDERS: Record<string, (a: ContainerListEntry, b: ContainerListEntry) => n
   id: (a, b) => compare(a.Id, b.Id),
   image: (a, b) => compare(a.Image, b.Image),
   names: (a, b) => compare(a.Names[0] ?? "", b.Names[0] ?? ""),
+  size: (a, b) => (a.Size?.rootFsSize ?? 0) - (b.Size?.rootFsSize ?? 0),
   runningfor: (a, b) => a.StartedAt - b.StartedAt,
   status: (a, b) => compare(a.State, b.State),
 };
@@ -96,7 +116,7 @@ async function choose(options: Values<typeof FLAGS>, list: (all: boolean) => Pro
     const everything = await list(true);
     const candidates = anyState
       ? everything
-      : everything.filter(({ State }) => /^(running|stopping)$/.test(State));
+      : everything.filter(({ State }) => /^(running|stopping|paused|restarting)$/.test(State));
     chosen = filterContainers(candidates, options.filter, everything);
   } else chosen = await list(anyState);
   if (last > 0) chosen = chosen.slice(0, last);
@@ -106,26 +126,39 @@ async function choose(options: Values<typeof FLAGS>, list: (all: boolean) => Pro
 export const command = defineCommand({
   usage: "[options]",
   examples: ["skiff ps -a", "skiff ps --filter status=exited -q", 'skiff ps --format "{{.ID}}: {{.Names}}"'],
-  flags: FLAGS,
+  flags: { ...FLAGS, ...WATCH },
   arity: { max: 0 },
   async run({ options, global }) {
-    if (options.last !== undefined && options.latest) {
-      throw new InvalidArgumentError("last and latest are mutually exclusive");
+    if (options.watch) {
+      for (;;) {
+        // as clear(1) on every terminal of today
+        print("\x1b[H\x1b[2J");
+        await show(options, global);
+        await new Promise((resolve) => setTimeout(resolve, options.watch! * 1000));
+      }
     }
-    const engine = engineFor(global);
-    const entries = await choose(options, (all) => ps(engine, { all }));
-    // as podman has it, a format says more than --quiet
-    if (options.quiet && options.format === undefined) {
-      return print(entries.map(({ Id }) => (options["no-trunc"] ? Id : shortId(Id)) + "\n").join(""));
-    }
-    const { format, noheading } = options;
-    print(
-      await renderList(entries, view(options["no-trunc"]), {
-        format,
-        columns: COLUMNS,
-        noHeading: noheading,
-        jsonIndent: 2,
-      }),
-    );
+    await show(options, global);
   },
 });
+
+async function show(options: Values<typeof FLAGS>, global: GlobalValues): Promise<void> {
+  if (options.last !== undefined && options.latest) {
+    throw new InvalidArgumentError("last and latest are mutually exclusive");
+  }
+  const engine = engineFor(global);
+  const size = options.size || options.sort === "size";
+  const entries = await choose(options, (all) => ps(engine, { all, size }));
+  // as podman has it, a format says more than --quiet
+  if (options.quiet && options.format === undefined) {
+    return print(entries.map(({ Id }) => (options["no-trunc"] ? Id : shortId(Id)) + "\n").join(""));
+  }
+  const { format, noheading } = options;
+  const shape = view(options["no-trunc"]);
+  let columns = [...COLUMNS, ...(options.pod ? ["Pod", "PodName"] : []), ...(options.size ? ["Size"] : [])];
+  if (options.namespace) {
+    const { NAMESPACE_COLUMNS, namespaceFields } = await import("../output/namespaces.ts");
+    columns = NAMESPACE_COLUMNS;
+    Object.assign(shape.fields, namespaceFields());
+  }
+  print(await renderList(entries, shape, { format, columns, noHeading: noheading, jsonIndent: 2 }));
+}

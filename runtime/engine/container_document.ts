@@ -11,6 +11,7 @@ import type { ContainerMount } from "../container/mount_options.ts";
 import { planCapabilities } from "../container/plan.ts";
 import type { HealthConfig } from "../container/lifecycle_options.ts";
 import type { HealthRecord } from "../monitor/health_record.ts";
+import type { ContainerSize } from "./container_size.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
@@ -25,6 +26,7 @@ export interface DocumentFacts {
   lastCapability: number;
   health?: HealthRecord;
   restartCount?: number;
+  size?: ContainerSize;
   /** Mount points and folders of the storage driver. */
   driverData: Record<string, string>;
 }
@@ -67,7 +69,8 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     BoundingCaps: capabilities,
     ExecIDs: facts.execIds,
     GraphDriver: { Name: config.storageDriver, Data: isImage ? facts.driverData : null },
-    SizeRootFs: 0,
+    ...(facts.size && { SizeRw: facts.size.rwSize }),
+    SizeRootFs: facts.size?.rootFsSize ?? 0,
     Mounts: config.mounts.filter((mount) => mount.kind !== "tmpfs").map((mount) => mountOf(mount, facts)),
     Dependencies: dependencies(config),
     NetworkSettings: NETWORK_SETTINGS,

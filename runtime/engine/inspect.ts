@@ -18,7 +18,16 @@ import { type ImageDocument, imageDocument } from "./image_document.ts";
 export type { ContainerDocument } from "./container_document.ts";
 export type { ImageDocument } from "./image_document.ts";
 
-export async function containerInspect(engine: Engine, text: string): Promise<ContainerDocument> {
+export interface InspectOptions {
+  /** Measure what the container has written. */
+  size?: boolean;
+}
+
+export async function containerInspect(
+  engine: Engine,
+  text: string,
+  options: InspectOptions = {},
+): Promise<ContainerDocument> {
   const { row, status } = await observe(engine, text);
   const containerDir = engine.containerDir(row.id);
   const config = loadConfig(engine, row.id);
@@ -27,6 +36,7 @@ export async function containerInspect(engine: Engine, text: string): Promise<Co
     status,
     health: config.lifecycle?.health && readHealth(containerDir),
     restartCount: records?.restartCount,
+    size: options.size ? await sizeOf(engine, row) : undefined,
     containerDir,
     volumePath: (name) => volumePath(engine.folders, name),
     execIds: listExecSessions(containerDir),
@@ -37,6 +47,11 @@ export async function containerInspect(engine: Engine, text: string): Promise<Co
       MergedDir: `${containerDir}/merged`,
     },
   });
+}
+
+async function sizeOf(engine: Engine, row: { id: string; imageId: string | null }) {
+  const { containerSizes } = await import("./container_size.ts");
+  return (await containerSizes(engine, [{ Id: row.id, ImageID: row.imageId ?? "" }]))[0];
 }
 
 export async function imageInspect(engine: Engine, text: string): Promise<ImageDocument> {
@@ -57,11 +72,12 @@ export async function imageInspect(engine: Engine, text: string): Promise<ImageD
 export async function inspect(
   engine: Engine,
   text: string,
+  options: InspectOptions = {},
 ): Promise<
   { type: "container"; document: ContainerDocument } | { type: "image"; document: ImageDocument }
 > {
   try {
-    return { type: "container", document: await containerInspect(engine, text) };
+    return { type: "container", document: await containerInspect(engine, text, options) };
   } catch (error) {
     if (!(error instanceof NotFoundError)) throw error;
   }

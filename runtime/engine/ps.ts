@@ -3,6 +3,7 @@
 import { isLive, observeContainers, type Observed } from "../container/state.ts";
 import { readHealth } from "../monitor/health_record.ts";
 import { listContainers, listUnsettledContainers } from "../state/containers.ts";
+import type { ContainerSize } from "./container_size.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { countContainers, tidyContainers } from "./garbage.ts";
@@ -36,12 +37,15 @@ export interface ContainerListEntry {
   Pod: string;
   PodName: string;
   IsInfra: boolean;
-  Size: null;
+  /** Where `size` was asked for. */
+  Size: ContainerSize | null;
 }
 
 export interface PsOptions {
   /** Also those that do not run. */
   all?: boolean;
+  /** Measure what each has written. */
+  size?: boolean;
 }
 
 /** Newest first. */
@@ -55,7 +59,12 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
   await tidyContainers(engine, observed, count);
   const now = Date.now();
   const shown = options.all ? observed : observed.filter(({ status }) => isLive(status.status));
-  return shown.map((one) => toEntry(one, now, engine.folders.containers));
+  const entries = shown.map((one) => toEntry(one, now, engine.folders.containers));
+  if (options.size) {
+    const sizes = await (await import("./container_size.ts")).containerSizes(engine, entries);
+    entries.forEach((entry, index) => entry.Size = sizes[index]!);
+  }
+  return entries;
 }
 
 function toEntry({ row, status }: Observed, now: number, folder: string): ContainerListEntry {
