@@ -141,9 +141,8 @@ async function bundle(folder: string, options: Options, asScripts: boolean): Pro
   const names = await mergeChunks(`${folder}/bundle`, result.metafile, groups);
   await esbuild.stop();
   if (asScripts && groups.length > 0) {
-    names.push(
-      ...await makeClassicScripts(`${folder}/bundle`, ["main.js", ...groups.map(({ name }) => name)]),
-    );
+    const hot = ["main.js", ...groups.map(({ name }) => name)];
+    return (await makeClassicScripts(`${folder}/bundle`, names, hot)).sort();
   }
   for (const name of names) hideDynamicImports(`${folder}/bundle/${name}`);
   return names.sort();
@@ -235,7 +234,7 @@ async function pack(folder: string, names: string[], options: Options): Promise<
   if (headerBytes.length !== length) fail("packed_header.sh must be ASCII");
   await replaceFile(options.out, [headerBytes, payload]);
   console.log(
-    `${options.out}: packed, ${((length + payload.length) / 1e6).toFixed(1)} MB, ${names.length} chunks`,
+    `${options.out}: packed, ${((length + payload.length) / 1e6).toFixed(1)} MB, ${names.length} files`,
   );
 }
 

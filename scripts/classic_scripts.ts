@@ -1,93 +1,148 @@
 /**
- * Turns the files that every start loads from modules into classic scripts.
+ * Turns the bundle's modules into classic scripts, and all but those that every start loads into one file.
  *
- * Deno takes 9 ms to load 200 kB of modules and 5.5 to evaluate the same text as a script, both from its code
- * cache: for a script there is no graph to build, no resolution and no turn of the event loop. So `x.js` becomes
+ * Deno takes 9 ms to load 200 kB of modules and 5.5 to evaluate the same text as scripts, both from its code
+ * cache: for a script there is no graph to build, no resolution and no turn of the event loop. And a header that
+ * looks at two hundred files at every start takes 4 ms for it. So a chunk becomes
  *
  * ```
- *  x.script.js   (load)=>{const{a}=load("y"); … return{b,c}}
- *  x.js          a module of the same exports, for whoever imports it as one
- *  main.js       defines load() and loads main.script.js
+ *  (load=>{"use strict";const{a}=load("other"); … return{b,c}})
+ *
+ *  x.script.js  what most starts load
+ *  program      a line of JSON, [offset, length] by name, and then all other scripts
+ *  main.js      a module: defines load() and loads main.script.js
  * ```
  *
  * load() is Deno's `core.evalContext`, which node:vm stands on as well: a private API of the pinned runtime.
  */
 
-/** Where main.js leaves load() for the modules. */
-const LOAD = `globalThis[Symbol.for("skiff.load")]`;
+/** No chunk has a name like it of its own. */
+const LOAD = "$skiffLoad";
 
-const IMPORT = /\bimport\s*\{([^}]*)\}\s*from\s*"\.\/([^"]+)\.js";?/g;
-const DYNAMIC_IMPORT = /\bimport\("\.\/([^"]+)\.js"\)\.then\(m=>m\.([\w$]+)\)/g;
-const EXPORTS = /\bexport\s*\{([^}]*)\};?\s*$/;
+const CHUNK = String.raw`"\.\/([^"]+)\.js"`;
+const NODE = String.raw`"(node:[a-z_/]+)"`;
 
-/** Rewrites `names` (`main.js` among them) in place and gives the names of the files that are new. */
-export async function makeClassicScripts(folder: string, names: readonly string[]): Promise<string[]> {
-  const stems = new Set(names.map((name) => name.replace(/\.js$/, "")));
-  const made: string[] = [];
-  for (const stem of stems) {
-    const module = await Deno.readTextFile(`${folder}/${stem}.js`);
-    await Deno.writeTextFile(`${folder}/${stem}.script.js`, toScript(module, stem, stems));
-    await Deno.writeTextFile(`${folder}/${stem}.js`, stem === "main" ? MAIN : toModule(module, stem));
-    made.push(`${stem}.script.js`);
-  }
-  return made;
+/** Each form of import that esbuild writes, and what stands for it in a script. */
+const FORMS: [RegExp, (...groups: string[]) => string][] = [
+  [
+    form(String.raw`import\s*\{([^}]*)\}\s*from\s*${CHUNK};?`),
+    (list, name) => take(list, `${LOAD}("${name}")`),
+  ],
+  [form(String.raw`import\s*\{([^}]*)\}\s*from\s*${NODE};?`), (list, name) => take(list, builtin(name))],
+  [
+    form(String.raw`import\s*\*\s*as\s+([\w$]+)\s+from\s*${NODE};?`),
+    (own, name) => `const ${own}=${builtin(name)};`,
+  ],
+  [
+    form(String.raw`import\s+([\w$]+)\s+from\s*${NODE};?`),
+    (own, name) => `const{default:${own}}=${builtin(name)};`,
+  ],
+  [form(String.raw`import\s*${CHUNK};?`), (name) => `${LOAD}("${name}");`],
+  [form(String.raw`import\(${CHUNK}\)`), (name) => `Promise.resolve("${name}").then(${LOAD})`],
+  [
+    /\bexport\s*\{([^}]*)\};?\s*$/g,
+    (list) => `return{${pairs(list).map(([own, name]) => `${name}:${own}`)}};`,
+  ],
+];
+
+function form(source: string): RegExp {
+  return new RegExp(String.raw`\b${source}`, "g");
 }
 
-/** The text of a module as an expression: a function of load() that gives the exports. */
-function toScript(module: string, stem: string, stems: Set<string>): string {
-  const isKnown = (other: string) => stems.has(other) && other !== "main";
-  const body = module
-    .replace(IMPORT, (_, list: string, other: string) => {
-      if (!isKnown(other)) throw new Error(`${stem}.js is loaded at every start, and imports ${other}.js`);
-      return list.trim() === ""
-        ? `$load("${other}");`
-        : `const{${list.replace(/\s+as\s+/g, ":")}}=$load("${other}");`;
-    })
-    .replace(
-      /\bimport\s*"\.\/([^"]+)\.js";?/g,
-      (whole, other: string) => isKnown(other) ? `$load("${other}");` : whole,
-    )
-    .replace(
-      DYNAMIC_IMPORT,
-      (whole, other: string, name: string) =>
-        isKnown(other) ? `Promise.resolve($load("${other}").${name})` : whole,
-    )
-    .replace(
-      EXPORTS,
-      (_, list: string) => `return{${exported(list).map(([own, name]) => `${name}:${own}`).join(",")}};`,
-    );
-  const left = /(?<!["\w$.])(?:import\s*[{*"]|export\s*\{|import\.meta)/.exec(body);
-  if (left) {
-    throw new Error(`${stem}.js: ${body.slice(left.index, left.index + 80)}: has no form in a script`);
-  }
-  // no name of the bundle: a source may well have a `load` of its own
-  return `($load=>{${body}})`;
+function take(list: string, from: string): string {
+  return list.trim() === ""
+    ? `${from};`
+    : `const{${pairs(list).map(([name, own]) => `${name}:${own}`)}}=${from};`;
 }
 
-/** The same exports for modules. */
-function toModule(module: string, stem: string): string {
-  const [, list = ""] = EXPORTS.exec(module) ?? [];
-  const names = exported(list).map(([, name]) => name);
-  return `export const{${names.join(",")}}=${LOAD}("${stem}");`;
+function builtin(name: string): string {
+  return `process.getBuiltinModule("${name}")`;
 }
 
-/** `a as b,c` as pairs of the name in the file and the exported one. */
-function exported(list: string): [own: string, name: string][] {
+/** `a as b,c` as pairs of the words before and after. */
+function pairs(list: string): [string, string][] {
   return list.split(",").filter((one) => one.trim() !== "").map((one) => {
-    const [own, name] = one.trim().split(/\s+as\s+/);
-    return [own!, name ?? own!];
+    const [before, after] = one.trim().split(/\s+as\s+/);
+    return [before!, after ?? before!];
   });
 }
 
-const MAIN = `const{core}=Deno[Deno.internal],at=import.meta.url.slice(0,-7),loaded=new Map,
+/** Replaces the modules `names` in `folder`; `hot` stay files. Gives the names of the files that are there then. */
+export async function makeClassicScripts(
+  folder: string,
+  names: readonly string[],
+  hot: readonly string[],
+): Promise<string[]> {
+  const index: Record<string, [offset: number, length: number]> = {};
+  const files: Record<string, string> = {};
+  const cold: string[] = [];
+  let offset = 0;
+  for (const chunk of names) {
+    const name = chunk.replace(/\.js$/, "");
+    const script = toScript(await Deno.readTextFile(`${folder}/${chunk}`), name);
+    await Deno.remove(`${folder}/${chunk}`);
+    if (hot.includes(chunk)) {
+      files[name] = `${name}.script.js`;
+      await Deno.writeTextFile(`${folder}/${files[name]}`, script);
+    } else {
+      const length = new TextEncoder().encode(script).length;
+      index[name] = [offset, length];
+      offset += length;
+      cold.push(script);
+    }
+  }
+  const line = JSON.stringify(index) + "\n";
+  await Deno.writeTextFile(`${folder}/program`, line + cold.join(""));
+  const main = MAIN.replace("HOT", JSON.stringify(files)).replaceAll("LINE_BYTES", String(line.length));
+  await Deno.writeTextFile(`${folder}/main.js`, main);
+  return ["main.js", "program", ...Object.values(files)];
+}
+
+/** The text of a module as an expression: a function of load() that gives the exports. */
+function toScript(module: string, name: string): string {
+  let body = module;
+  for (const [pattern, replace] of FORMS) {
+    body = body.replace(pattern, (_, ...groups: string[]) => replace(...groups));
+  }
+  const script = `(${LOAD}=>{"use strict";${body}})`;
+  try {
+    new Function(`return ${script}`);
+  } catch (error) {
+    // a top-level await, or a form of import or export that is not above
+    throw new Error(`${name}.js has no form as a script: ${(error as Error).message}`);
+  }
+  return script;
+}
+
+const MAIN =
+  `const{core}=Deno[Deno.internal],at=import.meta.url.slice(0,-7),folder=decodeURIComponent(at.slice(7)),
+hot=HOT,loaded=new Map;
+let index;
+const slice=(offset,length)=>{
+using file=Deno.openSync(folder+"program");
+file.seekSync(offset,0);
+const bytes=new Uint8Array(length);
+for(let at=0;at<length;){
+const count=file.readSync(bytes.subarray(at));
+if(count===null)throw new Error("read "+folder+"program: it is cut off");
+at+=count
+}
+return new TextDecoder().decode(bytes)
+},
+cold=name=>{
+index??=JSON.parse(slice(0,LINE_BYTES));
+const[offset,length]=index[name];
+return slice(LINE_BYTES+offset,length)
+},
 load=name=>{
 let exports=loaded.get(name);
 if(exports===void 0){
-const url=at+name+".script.js",[script,error]=core.evalContext(Deno.readTextFileSync(new URL(url)),url);
+const file=hot[name],text=file?Deno.readTextFileSync(folder+file):cold(name),
+[script,error]=core.evalContext(text,at+(file??name+".js"));
 if(error)throw error.thrown;
 loaded.set(name,exports=script(load))
 }
 return exports
 };
-${LOAD}=load;load("main");
+load("main");
 `;
