@@ -16,6 +16,8 @@ export const command = defineCommand({
   examples: ["skiff logs -f web", "skiff logs --tail 20 --timestamps web", "skiff logs --since 10m web db"],
   flags: {
     follow: { kind: "bool", short: "f", help: "Go on until the container ends" },
+    color: { kind: "bool", help: "Show each container's lines in a colour of its own" },
+    details: { kind: "bool", help: "Show what --log-opt has put beside the lines of a json-file" },
     ...LATEST,
     names: {
       kind: "bool",
@@ -44,10 +46,11 @@ export const command = defineCommand({
     const engine = engineFor(global);
     const none = "specify at least one container name or ID to log";
     const targets = await selectContainers(engine, { args, latest: options.latest }, none);
-    const shown = targets.map(async (name) => {
+    const shown = targets.map(async (name, index) => {
       const prefix = targets.length > 1 ? await prefixOf(engine, name, options.names) : "";
+      const color = options.color && !Deno.noColor ? COLORS[index % COLORS.length]! : undefined;
       return async () => {
-        const writer = new LineWriter(prefix, options.timestamps);
+        const writer = new LineWriter({ ...options, prefix, color });
         for await (const records of logs(engine, name, query)) writer.write(records);
       };
     });
@@ -63,6 +66,16 @@ async function prefixOf(engine: Engine, name: string, asName: boolean): Promise<
   return `${asName ? row.name : row.id.slice(0, 12)} `;
 }
 
+/** As podman takes them, one container after another. @see ECMA-48, SGR */
+const COLORS = [37, 31, 32, 33, 34, 35, 36];
+
+interface LineStyle {
+  prefix: string;
+  timestamps: boolean;
+  details: boolean;
+  color?: number;
+}
+
 const encoder = new TextEncoder();
 const NOTHING = new Uint8Array(0);
 
@@ -70,7 +83,7 @@ const NOTHING = new Uint8Array(0);
 class LineWriter {
   readonly #isWithinLine = { stdout: false, stderr: false };
 
-  constructor(readonly prefix: string, readonly timestamps: boolean) {}
+  constructor(readonly style: LineStyle) {}
 
   write(records: readonly LogRecord[]): void {
     let stream: LogRecord["stream"] = "stdout";
@@ -82,17 +95,33 @@ class LineWriter {
     for (const record of records) {
       if (record.stream !== stream) flush();
       stream = record.stream;
-      pending.push(this.#prefixOf(record), record.bytes);
+      pending.push(this.#prefixOf(record), ...this.#textOf(record));
       this.#isWithinLine[record.stream] = !record.endsLine;
     }
     flush();
   }
 
-  #prefixOf({ stream, time }: LogRecord): Uint8Array {
-    if (this.#isWithinLine[stream]) return NOTHING;
-    const text = this.prefix + (this.timestamps ? `${time.replace("+00:00", "Z")} ` : "");
+  #prefixOf({ stream, time, attributes }: LogRecord): Uint8Array {
+    const { prefix, timestamps, details, color } = this.style;
+    const start = color === undefined ? "" : `\x1b[${color}m`;
+    if (this.#isWithinLine[stream]) return start === "" ? NOTHING : encoder.encode(start);
+    const text = start + prefix + (timestamps ? `${time.replace("+00:00", "Z")} ` : "") +
+      (details && attributes ? `${detailsText(attributes)} ` : "");
     return text === "" ? NOTHING : encoder.encode(text);
   }
+
+  /** With a colour the line's end comes after it, so that nothing else is coloured. */
+  #textOf({ bytes, endsLine }: LogRecord): Uint8Array[] {
+    if (this.style.color === undefined) return [bytes];
+    const text = endsLine ? bytes.subarray(0, -1) : bytes;
+    return [text, encoder.encode(endsLine ? "\x1b[0m\n" : "\x1b[0m")];
+  }
+}
+
+/** As docker shows them: sorted, and escaped as in a query. */
+function detailsText(attributes: Record<string, string>): string {
+  const escape = (text: unknown) => encodeURIComponent(String(text)).replaceAll("%20", "+");
+  return Object.keys(attributes).sort().map((key) => `${escape(key)}=${escape(attributes[key])}`).join(",");
 }
 
 function joined(parts: Uint8Array[]): Uint8Array {

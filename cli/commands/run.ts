@@ -2,6 +2,7 @@
 
 import { attachTo } from "../../runtime/engine/attach.ts";
 import { run, settle } from "../../runtime/engine/run.ts";
+import type { Engine } from "../../runtime/engine/engine.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { callerFacts } from "../caller.ts";
 import { defineCommand } from "../command.ts";
@@ -29,8 +30,8 @@ export const command = defineCommand({
   flags: {
     ...CREATE_FLAGS,
     ...SIG_PROXY,
-    attach: { kind: "list", short: "a", value: "STREAM", help: "Attach only to stdin, stdout or stderr" },
     detach: { kind: "bool", short: "d", help: "Run in the background and print the container's id" },
+    rmi: { kind: "bool", help: "Remove the container when it ends, and the image that no other uses" },
   },
   optionsFirst: true,
   arity: { min: 1 },
@@ -38,9 +39,13 @@ export const command = defineCommand({
     if (options.detach && options.attach.length > 0) {
       throw new InvalidArgumentError("conflicting options: cannot specify both --attach and --detach");
     }
+    if (options.detach && options.rmi) {
+      throw new InvalidArgumentError("conflicting options: cannot specify both --rmi and --detach");
+    }
     const streams = attachedStreams(options.attach);
     const engine = engineFor(global);
     const asked = toCreateOptions(options, given, args, callerFacts());
+    if (options.rmi) asked.autoRemove = true;
     if (options.tty) asked.size = windowSize();
     const watch = new PullWatch(options.quiet);
     const { id, socketPath } = await watch.during(() =>
@@ -52,6 +57,8 @@ export const command = defineCommand({
       })
     );
     if (options.detach) return print(`${id}\n`);
+    // as for -d: nothing of the container's is shown
+    if (!streams.stdout && !streams.stderr) print(`${id}\n`);
     try {
       const outcome = await joinSession((attachment) => attachTo(socketPath, attachment), {
         tty: options.tty,
@@ -71,9 +78,17 @@ export const command = defineCommand({
       throw error;
     } finally {
       await settle(engine, id);
+      if (options.rmi) await removeImage(engine, asked.image);
     }
   },
 });
+
+/** Unless another container uses it; the program's exit code counts all the same. */
+async function removeImage(engine: Engine, image: string): Promise<void> {
+  const { rmi } = await import("../../runtime/engine/rmi.ts");
+  const { errors } = await rmi(engine, [image]);
+  printWarnings(errors.map(({ message }) => message));
+}
 
 /** All streams where none is named. */
 function attachedStreams(names: readonly string[]): { stdin: boolean; stdout: boolean; stderr: boolean } {

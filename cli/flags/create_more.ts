@@ -3,7 +3,8 @@
 import type { CreateOptions } from "../../runtime/engine/options.ts";
 import type { Flag } from "../command.ts";
 
-type MoreFlag = Flag & { option: keyof CreateOptions };
+/** Without `option` it is the command's own affair. */
+type MoreFlag = Flag & { option?: keyof CreateOptions };
 
 export const MORE_CREATE_FLAGS = {
   "add-host": {
@@ -13,6 +14,12 @@ export const MORE_CREATE_FLAGS = {
     help: "Add a line to /etc/hosts; host-gateway stands for this machine",
   },
   annotation: { kind: "array", option: "annotations", value: "KEY=VALUE", help: "Set an OCI annotation" },
+  attach: {
+    kind: "list",
+    short: "a",
+    value: "STREAM",
+    help: "Attach only to stdin, stdout or stderr",
+  },
   authfile: { kind: "string", option: "authFile", value: "FILE", help: "auth.json with logins for the pull" },
   cgroupns: { kind: "string", option: "cgroupns", value: "MODE", help: "Cgroup namespace: private or host" },
   device: {
@@ -151,7 +158,7 @@ export function moreOptions(
   given: ReadonlySet<string>,
 ): Partial<CreateOptions> {
   return Object.fromEntries(
-    Object.entries(MORE_CREATE_FLAGS).filter(([name]) => given.has(name))
-      .map(([name, { option }]) => [option, options[name]]),
+    Object.entries(MORE_CREATE_FLAGS as Record<string, MoreFlag>)
+      .flatMap(([name, { option }]) => option && given.has(name) ? [[option, options[name]]] : []),
   );
 }

@@ -134,6 +134,12 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     ...(facts.mounts?.requested ?? []),
     ...(options.tmpfs ?? []).map(parseTmpfs),
   ];
+  const env = mergeEnv(
+    { ...extras?.env, image: image.Env ?? [], files: facts.fileEnv, user: options.env ?? [] },
+    { tty, hostname },
+  );
+  const labels = { ...image.Labels, ...options.labels };
+  const imageId = facts.root.kind === "image" ? facts.root.id : "";
   return {
     version: CONFIG_VERSION,
     id: facts.id,
@@ -143,10 +149,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     imageName: facts.imageName,
     entrypoint: [...(extras?.entrypointPrefix ?? []), ...entrypoint],
     cmd,
-    env: mergeEnv(
-      { ...extras?.env, image: image.Env ?? [], files: facts.fileEnv, user: options.env ?? [] },
-      { tty, hostname },
-    ),
+    env,
     workdir: resolveWorkdir(options.workdir ?? image.WorkingDir ?? "/"),
     user: options.user ?? extras?.user ??
       (userns === "keep-id" ? `${facts.caller.uid}:${facts.caller.gid}` : image.User ?? ""),
@@ -156,7 +159,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     interactive: options.interactive ?? false,
     init: (options.init ?? false) && !extras?.entrypointPrefix,
     readOnly: options.readOnly ?? false,
-    labels: { ...image.Labels, ...options.labels },
+    labels,
     stopSignal: resolveStopSignal(options.stopSignal ?? extras?.stopSignal, image.StopSignal),
     stopTimeout: options.stopTimeout ?? 10,
     detachKeys: options.detachKeys,
@@ -186,6 +189,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     conmonPidFile: options.conmonPidFile,
     size: options.size,
     createCommand: options.createCommand,
+    logAttributes: extras?.logAttributes?.({ ...facts, imageId, labels, env }),
     ...extras?.config,
     ...(facts.lifecycle && { lifecycle: facts.lifecycle }),
   };

@@ -1,6 +1,7 @@
 /** What the rarer options add to a container's config. Resolved by engine/create_extras.ts, where one is used. */
 
 import type { IdMapping } from "../spec/runtime.ts";
+import type { LogSubject } from "./log_options.ts";
 import type { ContainerMount } from "./mount_options.ts";
 
 /** A namespace that is not the container's own. @see podman-run(1), --pid, --ipc, --uts, --cgroupns */
@@ -93,6 +94,7 @@ export interface ResolvedExtras {
   mounts?: ContainerMount[];
   stopSignal?: string;
   logOpt?: string[];
+  logAttributes?: (subject: LogSubject) => Record<string, string>;
   /** Ends what must hold until the container's files are there. */
   release?: () => void;
 }

@@ -89,7 +89,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
       startOnAttach: facts.startOnAttach,
       size: config.size,
     },
-    log: config.log,
+    log: config.logAttributes ? { ...config.log, attributes: config.logAttributes } : config.log,
     stop: { signal: config.stopSignal, timeoutSeconds: config.stopTimeout },
     autoRemove: config.autoRemove,
     removeWith: anonymous.map((mount) =>

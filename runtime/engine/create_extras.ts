@@ -9,6 +9,7 @@ import { parseDevice } from "../container/device_options.ts";
 import type { ChosenNamespace, ConfigExtras, ResolvedExtras } from "../container/extras.ts";
 import { readHostname } from "../container/host_facts.ts";
 import { allocateMap, parseAuto, parseIdMaps, parseKeepId } from "../container/id_map_options.ts";
+import { parseLogOptions } from "../container/log_options.ts";
 import { parseTmpfs } from "../container/mount_options.ts";
 import { resolveHosts, resolveResolver } from "../container/names_options.ts";
 import { parseNamespace } from "../container/namespace_options.ts";
@@ -67,6 +68,9 @@ export async function resolveExtras(
   const kept = await resolveIdMaps(engine, db, options, extras);
   if (extras.userns !== undefined && extras.userns !== "host") refuseForeign(namespaces);
   config.accounts = resolveAccounts(options, kept);
+  const log = parseLogOptions(options.logOpt ?? [], options.logDriver ?? "k8s-file");
+  extras.logOpt = log.rest;
+  extras.logAttributes = log.attributes;
   extras.securityOpt = options.securityOpt?.filter((word) => !word.startsWith("proc-opts="));
   if (options.initPath && options.init) addInit(options.initPath, extras);
   if (isSystemd(options, argv0)) prepareSystemd(extras);

@@ -191,6 +191,7 @@ function performInit(
     ? listAccounts(inside.number, annex.accounts, annex.user, found, spec.process.cwd)
     : found;
   if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
+  stage("give mounts to the user");
   giveVolumes(emptyVolumes, user);
   for (const gift of gifts) giveTree(gift, user);
 

@@ -27,13 +27,15 @@ export class JsonLogWriter implements LogWriter {
     stderr: { bytes: new Uint8Array(PIECE_BYTES), length: 0 },
   };
   #batch = "";
+  #attributes = "";
 
-  constructor(path: string, maxSize: number) {
+  constructor(path: string, maxSize: number, attributes?: Record<string, string>) {
     this.#file = new LogFile(path, maxSize);
+    if (attributes) this.#attributes = `,"attrs":${JSON.stringify(attributes)}`;
   }
 
   write(stream: OutputStream, bytes: Uint8Array<ArrayBuffer>): void {
-    const tail = `,"stream":"${stream}","time":"${momentText(now())}Z"}\n`;
+    const tail = this.#tail(stream);
     const held = this.#held[stream];
     let at = 0;
     while (at < bytes.length) {
@@ -57,11 +59,15 @@ export class JsonLogWriter implements LogWriter {
   close(): void {
     for (const stream of ["stdout", "stderr"] as const) {
       const held = this.#held[stream];
-      const tail = `,"stream":"${stream}","time":"${momentText(now())}Z"}\n`;
+      const tail = this.#tail(stream);
       if (held.length > 0) this.#release(held, held.length, tail);
     }
     this.#flush();
     this.#file.close();
+  }
+
+  #tail(stream: OutputStream): string {
+    return `,"stream":"${stream}"${this.#attributes},"time":"${momentText(now())}Z"}\n`;
   }
 
   #release(held: Held, count: number, tail: string): void {

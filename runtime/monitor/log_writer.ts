@@ -19,7 +19,7 @@ export function openLogWriter(plan: LogPlan): LogWriter | undefined {
     case "k8s-file":
       return new K8sLogWriter(plan.path, plan.maxSize);
     case "json-file":
-      return new JsonLogWriter(plan.path, plan.maxSize);
+      return new JsonLogWriter(plan.path, plan.maxSize, plan.attributes);
     case "none":
     case "passthrough":
       return undefined;

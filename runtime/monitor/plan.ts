@@ -94,6 +94,8 @@ export interface LogPlan {
   path: string;
   /** Bytes; 0 is no limit. When reached, the file is rotated (truncated after one `.1` is kept). */
   maxSize: number;
+  /** Beside each line of a json-file. */
+  attributes?: Record<string, string>;
 }
 
 /** How the root filesystem comes to be; performed by `rootfs` in the monitor's mount namespace. */
