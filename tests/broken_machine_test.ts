@@ -248,3 +248,28 @@ hostTest("login, cron, su and sudo see the same containers", { needs: NEEDS }, a
   }
   assertEquals((await from(all.cron!, "rm", "-f", "-t", "0", "one")).stdout, "one\n");
 });
+
+hostTest(
+  "a container outlives the runtime folder of its session, and can be ended",
+  { needs: NEEDS },
+  async (host) => {
+    const { uid } = host.ids;
+    // one namespace for all: a session that begins, ends and is followed by a cron job
+    const script = `mkdir -p /run/user && mount -t tmpfs tmpfs /run/user && mkdir -m 700 /run/user/${uid}
+    chown --reference=$HOME /run/user/${uid}; ln -s /run/user/${uid} ${host.folder}/run; chmod 1777 /run/user`;
+    const words = `run="$0 run -d --network none"
+    one=$($run --name one host sleep 600); two=$($run --name two -u 1000 --stop-timeout 1 host sleep 600)
+    three=$($run --name three --restart always host sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done')
+    rm -rf /run/user/${uid}
+    $0 ps --format '{{.Names}} {{.State}}' | sort; $0 exec two echo inside
+    $0 rm -f -t 0 one; $0 stop two; $0 stop -t 5 three; $0 ps -a --format '{{.Names}} {{.State}} {{.ExitCode}}'; $0 rm two three`;
+    const { code, stdout, stderr } = await onBroken(host, {
+      script,
+      wrapper: ["/bin/sh", "-c", words],
+    });
+    assertEquals([code, stdout.split("\n")], [0, [
+      ...["one running", "three running", "two running", "inside", "one", "two", "three"],
+      ...["three exited 3", "two exited 137", "two", "three", ""],
+    ]], stderr);
+  },
+);

@@ -1,7 +1,7 @@
 /** `kill`: sends a signal to a running container's process. */
 
 import { SIGKILL } from "../../ffi/constants/signal.ts";
-import { SkiffError } from "../errors.ts";
+import { ConflictError, SkiffError } from "../errors.ts";
 import { sendSignal, stopAndWait } from "../monitor/client.ts";
 import { parseSignal } from "../spec/signal.ts";
 import { recordContainerEvent } from "../state/events.ts";
@@ -13,7 +13,13 @@ import type { Engine } from "./engine.ts";
 export async function kill(engine: Engine, text: string, signal = "KILL"): Promise<string> {
   const number = parseSignal(signal);
   const { row, status } = await observeRunning(engine, text, "kill", { paused: true });
-  await sendSignal(monitorSocketPath(engine.folders, row.id), number);
+  try {
+    await sendSignal(monitorSocketPath(engine.folders, row.id), number);
+  } catch (error) {
+    const { endUnreachable, isUnreachable } = await import("./unreachable.ts");
+    if (!(error instanceof ConflictError && number === SIGKILL && isUnreachable(engine, row.id))) throw error;
+    await endUnreachable(engine, row.id, 0);
+  }
   // a frozen process cannot even die
   if (status.status === "paused" && number === SIGKILL) (await import("./pause.ts")).letRun(engine, row.id);
   recordContainerEvent(engine.folders, row, "kill", { signal: String(number) });
@@ -29,5 +35,7 @@ export async function killAndWait(engine: Engine, id: string, timeoutSeconds: nu
     // Its monitor is gone, the program never ran, or it has ended and the monitor waits for a late client: the
     // container's lock tells when that is over.
     if (!(error instanceof SkiffError)) throw error;
+    const { endUnreachable, isUnreachable } = await import("./unreachable.ts");
+    if (isUnreachable(engine, id)) await endUnreachable(engine, id, timeoutSeconds);
   }
 }

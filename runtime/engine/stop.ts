@@ -45,7 +45,9 @@ export async function stop(
     if (status === "paused") (await import("./pause.ts")).letRun(engine, row.id);
     await ended;
   } catch (error) {
-    if (!(error instanceof ConflictError)) throw error; // it has ended meanwhile
+    if (!(error instanceof ConflictError)) throw error; // it has ended meanwhile, or its socket has gone
+    const { endUnreachable, isUnreachable } = await import("./unreachable.ts");
+    if (isUnreachable(engine, row.id)) await endUnreachable(engine, row.id, timeoutSeconds);
   }
   await observe(engine, row.id).catch((error) => {
     if (!(error instanceof NotFoundError)) throw error; // gone, with --rm
