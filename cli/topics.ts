@@ -50,8 +50,8 @@ export const TOPICS: readonly Topic[] = [
       "run, exec, start --attach and attach exit with the program's own code; 128 + N where signal N ended it.",
       [
         ["0", "Done"],
-        ["1", "exists: there is none; rm, rmi: one does not exist"],
-        ["2", "rm: one is running; rmi: one is in use"],
+        ["1", "exists: there is none; rm, rmi, volume rm: one does not exist; healthcheck run: not healthy"],
+        ["2", "rm: one is running; rmi, volume rm: one is in use"],
         ["125", "skiff itself failed, or the command line is wrong"],
         ["126", "The program exists in the container but cannot be executed"],
         ["127", "The program is not in the container"],
@@ -102,10 +102,13 @@ export const TOPICS: readonly Topic[] = [
         ["--quiet", "Ids only (ps, images), no progress (run, create, pull)"],
         ["--format json", "A list of documents; members are added, not renamed or removed"],
         ["--format TEMPLATE", "A Go template for each row; {{json .Field}} for what is to be parsed"],
-        ["--ignore", "What does not exist is no error (rm, rmi, stop, wait)"],
+        [
+          "--ignore",
+          "What does not exist is no error (rm, rmi, stop, wait); what does is none (volume create)",
+        ],
         ["--force", "rm: a running container is killed, and none is no error"],
         ["--replace", "run, create: a container of that name is removed first"],
-        ["container exists, image exists", "0 or 1, and no output"],
+        ["container, image, volume exists", "0 or 1, and no output"],
         ["--cidfile FILE", "Where run and create leave the id, and stop, kill and rm find it"],
       ],
       "Ctrl-C and SIGTERM go on to the program in run, exec, start --attach and attach (--sig-proxy=false: not). They " +

@@ -50,8 +50,8 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     return [message, hint];
   };
   assertEquals(unknown("build ."), ["`skiff build` is not available yet", "Try 'skiff --help' for what is"]);
-  assertEquals(unknown("image prune"), [
-    "`skiff image prune` is not available yet",
+  assertEquals(unknown("image sign"), [
+    "`skiff image sign` is not available yet",
     "Try 'skiff image --help' for what is",
   ]);
   assertEquals(unknown("imges"), [

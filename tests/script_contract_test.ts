@@ -67,11 +67,14 @@ const MEMBERS: [words: string, members: string][] = [
     "image inspect IMAGE",
     "Id Digest RepoTags RepoDigests Created Config Architecture Os Size VirtualSize RootFS Labels History",
   ],
+  ["volume ls --format json", "Name Driver Mountpoint CreatedAt Labels Scope Options"],
+  ["history --format json IMAGE", "id created CreatedBy size tags"],
+  ["system df --format json", "Type Total Active RawSize RawReclaimable Size Reclaimable"],
 ];
 
 hostTest("documents keep their members", REGISTRY, async (host) => {
   const image = await host.image();
-  await host.ok("create", ...QUIET, "--name", "c", image);
+  await host.ok("create", ...QUIET, "-v", "v:/v", "--name", "c", image);
   for (const [words, members] of MEMBERS) {
     const text = await host.ok(...words.replace("IMAGE", image).split(" "));
     const [document] = JSON.parse(text) as Record<string, unknown>[];
@@ -169,4 +172,13 @@ hostTest("exit codes tell who failed", REGISTRY, async (host) => {
   await sleeper(host, "on");
   assertEquals((await host.skiff(["rm", "on"])).code, 2);
   assertEquals((await host.skiff(["rmi", image])).code, 2);
+  await host.ok("volume", "create", "kept");
+  const sick = ["--health-cmd", "exit 3", "--health-interval", "1h", "-v", "kept:/kept", "--name", "sick"];
+  await host.ok("run", "-d", ...QUIET, ...sick, image, "sleep", "1000");
+  assertEquals((await host.skiff(["healthcheck", "run", "sick"])).code, 1);
+  assertEquals((await host.skiff(["volume", "rm", "kept"])).code, 2);
+  assertEquals((await host.skiff(["volume", "rm", "nosuch"])).code, 1);
+  assertEquals((await host.skiff(["volume", "exists", "kept"])).code, 0);
+  assertEquals((await host.skiff(["volume", "exists", "nosuch"])).code, 1);
+  await host.ok("volume", "create", "--ignore", "kept");
 });

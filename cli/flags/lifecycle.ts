@@ -44,7 +44,7 @@ export const LIFECYCLE_FLAGS = {
   restart: {
     kind: "string",
     value: "POLICY",
-    help: "Start it again when it ends: no, always, on-failure[:N] or unless-stopped (default no)",
+    help: "When to start it again: no, always, on-failure[:N], unless-stopped (default no)",
   },
   timeout: { kind: "uint", value: "SECONDS", help: "Kill it when it has run for so long" },
 } as const satisfies Flags;

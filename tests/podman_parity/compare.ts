@@ -16,6 +16,7 @@ const VARYING: [RegExp, string][] = [
   [/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?: ?(?:Z|[-+]\d\d:?\d\d))?(?: UTC)?/g, "TIME"],
   [/\b\d+(?:\.\d+)? ?[kMG]?B\b/g, "SIZE"],
   [/"(Pid|ConmonPid|Created|StartedAt|ExitedAt|Size|VirtualSize|SharedSize)": -?\d+/g, '"$1": N'],
+  [/ +$/gm, ""],
   [/ {2,}/g, "  "],
 ];
 

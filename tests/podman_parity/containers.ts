@@ -209,7 +209,7 @@ export const CONTAINER_GROUPS: Group[] = [
       "E healthcheck run none",
       "E inspect -f '{{json .Config.Healthcheck.Test}}' sick",
       {
-        line: "E rm -f -t 0 sick well none",
+        line: "E rm -f -t 0 sick well none | sort",
         differs: { stderr: "podman complains that there is no systemd for its timers" },
       },
     ],
