@@ -30,7 +30,7 @@ const OTHER_FLAGS = new Set(
     "--disable-content-trust --domainname --env-host --env-merge --gidmap --uidmap --subuidname --subgidname " +
     "--group-add --group-entry --hostuser --http-proxy --image-volume --init-path --isolation --mount " +
     "--passwd --passwd-entry --personality --pidfile --preserve-fds --preserve-fd --rdt-class --read-only-tmpfs " +
-    "--retry --retry-delay --rmi --runtime --sdnotify --seccomp-policy --shm-size-systemd --storage-opt " +
+    "--retry --retry-delay --rmi --runtime --seccomp-policy --shm-size-systemd --storage-opt " +
     "--sysctl --systemd --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
     "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --depend --cidfile " +
     "--pod --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +

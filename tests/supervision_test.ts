@@ -1,6 +1,9 @@
 /** What a monitor does beyond waiting: restart policies, health checks, a time limit, requirements, a reboot. */
 
 import { assertEquals, assertIncludes, assertMatch, type Host, hostTest, waitFor } from "./harness.ts";
+import { AF_UNIX, SOCK_DGRAM, SOCK_NONBLOCK } from "../ffi/constants/socket.ts";
+import { close } from "../ffi/file.ts";
+import { bindUnix, connectUnix, recv, send, socket } from "../ffi/socket.ts";
 import { busyboxImage } from "./images.ts";
 
 const NEEDS = { needs: ["registry", "busybox"] as ("registry" | "busybox")[] };
@@ -234,3 +237,50 @@ hostTest("a time limit kills, requirements come first, and mistakes are named", 
     ] as [string[], string][]
   ) assertEquals(await refusal(host, "create", ...words, image, "true"), `Error: ${message}`);
 });
+
+hostTest(
+  "NOTIFY_SOCKET hears from the container, or at its start, and nothing else of it",
+  NEEDS,
+  async (host) => {
+    const image = await host.makeImage(await busyboxImage({}));
+    const path = `${host.folder}/notify`;
+    const listener = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
+    try {
+      bindUnix(listener, path);
+      await Deno.chmod(path, 0o777);
+      const heard = () => {
+        const buffer = new Uint8Array(1024);
+        try {
+          return new TextDecoder().decode(buffer.subarray(0, recv(listener, buffer)));
+        } catch {
+          return undefined;
+        }
+      };
+      const env = { NOTIFY_SOCKET: path };
+      const run = (...words: string[]) =>
+        host.skiff(["run", "--network", "none", "-q", "-d", ...words], { env });
+      await run("--name", "at-start", "--sdnotify", "conmon", image, "sleep", "600");
+      const monitor = await inspect(host, "at-start", "{{.State.ConmonPid}}");
+      assertEquals(await waitFor("readiness", heard), `MAINPID=${monitor}\nREADY=1`);
+      assertEquals(await inspect(host, "at-start", "{{.Config.sdNotifyMode}}"), "conmon");
+      // the socket is there; what the program says is up to it
+      const script = "test -S $NOTIFY_SOCKET && sleep 600";
+      assertEquals((await run("--name", "itself", image, "sh", "-c", script)).code, 0);
+      assertEquals(await host.ok("exec", "itself", "ls", "/run/notify"), "notify.sock");
+      assertEquals(heard(), undefined);
+      const pid = await inspect(host, "itself", "{{.State.Pid}}");
+      const inside = socket(AF_UNIX, SOCK_DGRAM);
+      connectUnix(inside, `/proc/${pid}/root/run/notify/notify.sock`);
+      send(inside, new TextEncoder().encode("MAINPID=1\nSTOPPING=1"));
+      send(inside, new TextEncoder().encode("STATUS=fine\nREADY=1\nMAINPID=1"));
+      close(inside);
+      const owner = await inspect(host, "itself", "{{.State.ConmonPid}}");
+      assertEquals(await waitFor("readiness", heard), `MAINPID=${owner}\nREADY=1`);
+      assertEquals(heard(), undefined);
+      await run("--name", "silent", "--sdnotify", "ignore", image, "sleep", "600");
+      assertEquals(heard(), undefined);
+    } finally {
+      close(listener);
+    }
+  },
+);

@@ -100,7 +100,6 @@ export const CREATE_FLAGS = {
   ...MORE_CREATE_FLAGS,
   // What is given as the only thing there is so far, or asks for nothing.
   isolation: { kind: "string", only: ["default", ""], help: "Isolation technology", hidden: true },
-  sdnotify: { kind: "string", only: ["ignore"], help: "Handling of sd_notify", hidden: true },
   "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
 } as const satisfies Flags;
 

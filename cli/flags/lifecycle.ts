@@ -46,6 +46,12 @@ export const LIFECYCLE_FLAGS = {
     value: "POLICY",
     help: "When to start it again: no, always, on-failure[:N], unless-stopped (default no)",
   },
+  sdnotify: {
+    kind: "string",
+    value: "MODE",
+    help:
+      "Who tells NOTIFY_SOCKET of readiness: container, conmon (at its start) or ignore (default container)",
+  },
   timeout: { kind: "uint", value: "SECONDS", help: "Kill it when it has run for so long" },
 } as const satisfies Flags;
 
@@ -61,6 +67,7 @@ export function lifecycleOptions(options: Values<typeof LIFECYCLE_FLAGS>): Lifec
     healthRetries: options["health-retries"],
     healthOnFailure: options["health-on-failure"],
     noHealthcheck: options["no-healthcheck"] || undefined,
+    sdnotify: options.sdnotify,
     timeoutSeconds: options.timeout,
     requires: options.requires.length > 0 ? options.requires : undefined,
   };

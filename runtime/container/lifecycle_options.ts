@@ -15,6 +15,8 @@ export interface Lifecycle {
   health?: HealthConfig;
   /** Killed after so long. */
   timeoutSeconds?: number;
+  /** By default `container`. */
+  sdnotify?: NotifyMode;
   /** Ids of containers that must run before it. */
   requires?: string[];
 }
@@ -24,6 +26,8 @@ export interface RestartPolicy {
   /** Of `on-failure`; 0 is no limit. */
   retries: number;
 }
+
+export type NotifyMode = "container" | "conmon" | "ignore";
 
 export type HealthAction = "none" | "kill" | "restart" | "stop";
 
@@ -39,6 +43,7 @@ export interface HealthConfig {
   onFailure: HealthAction;
 }
 
+const NOTIFY_MODES: readonly string[] = ["container", "conmon", "ignore"];
 const ACTIONS: readonly string[] = ["none", "kill", "restart", "stop"];
 
 /** undefined where nothing is asked for. `requires` holds ids already. */
@@ -47,7 +52,12 @@ export function resolveLifecycle(
   image: Healthcheck | undefined,
   autoRemove: boolean,
 ): Lifecycle | undefined {
-  const { timeoutSeconds = 0, requires = [] } = options;
+  const { timeoutSeconds = 0, requires = [], sdnotify } = options;
+  if (sdnotify !== undefined && !NOTIFY_MODES.includes(sdnotify)) {
+    throw new InvalidArgumentError(
+      `invalid argument: invalid sdnotify value "${sdnotify}": must be container, conmon or ignore`,
+    );
+  }
   const restart = parseRestartPolicy(options.restart ?? "");
   if (restart && autoRemove) {
     throw new InvalidArgumentError(
@@ -59,6 +69,7 @@ export function resolveLifecycle(
     ...(restart && { restart }),
     ...(health && { health }),
     ...(timeoutSeconds > 0 && { timeoutSeconds }),
+    ...(sdnotify !== undefined && sdnotify !== "container" && { sdnotify: sdnotify as NotifyMode }),
     ...(requires.length > 0 && { requires }),
   };
   return Object.keys(lifecycle).length > 0 ? lifecycle : undefined;

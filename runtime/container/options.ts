@@ -139,6 +139,8 @@ export interface LifecycleOptions {
   /** `none`, `kill`, `restart`, `stop`. */
   healthOnFailure?: string;
   noHealthcheck?: boolean;
+  /** `container`, `conmon` (when its program runs) or `ignore`: when NOTIFY_SOCKET is told. */
+  sdnotify?: string;
   /** Killed after so long; 0 never. */
   timeoutSeconds?: number;
   /** Containers that are started before it, and cannot be removed before it. */

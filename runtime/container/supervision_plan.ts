@@ -1,6 +1,7 @@
 /** From what looks after a container to what its monitor is told. Pure; loaded only where there is any of it. */
 
-import type { SupervisionPlan } from "../monitor/plan.ts";
+import { UnsupportedError } from "../errors.ts";
+import type { MonitorPlan, SupervisionPlan } from "../monitor/plan.ts";
 import type { ContainerConfig } from "./config.ts";
 import { planExec } from "./exec_plan.ts";
 import type { HealthConfig, Lifecycle } from "./lifecycle_options.ts";
@@ -12,6 +13,33 @@ export function planSupervision(
   facts: PlanFacts,
 ): SupervisionPlan {
   return { restart, timeoutSeconds, ...(health && { health: planHealth(config, health, facts) }) };
+}
+
+/** Adds to `plan` that NOTIFY_SOCKET is told, and the container's own socket. */
+export function planNotify(plan: MonitorPlan, socket: string, { sdnotify = "container" }: Lifecycle): void {
+  if (!socket.startsWith("/")) {
+    throw new UnsupportedError(`use NOTIFY_SOCKET "${socket}": only a path is supported`, {
+      hint: "use --sdnotify=ignore",
+    });
+  }
+  plan.supervision ??= {};
+  if (sdnotify === "conmon") {
+    plan.supervision.notify = { socket };
+    return;
+  }
+  const folder = `${plan.runtimeDir}/n/${plan.id.slice(0, 32)}`;
+  const { spec } = plan.init;
+  plan.supervision.notify = { socket, folder };
+  spec.mounts.push({
+    destination: "/run/notify",
+    type: "bind",
+    source: folder,
+    options: ["bind", "rprivate"],
+  });
+  spec.process.env = [
+    ...spec.process.env.filter((word) => !word.startsWith("NOTIFY_SOCKET=")),
+    "NOTIFY_SOCKET=/run/notify/notify.sock",
+  ];
 }
 
 function planHealth(

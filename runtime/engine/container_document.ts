@@ -174,7 +174,7 @@ function configOf(config: ContainerConfig) {
     Timeout: lifecycle?.timeoutSeconds ?? 0,
     StopTimeout: config.stopTimeout,
     Passwd: config.accounts?.isListed ?? true,
-    sdNotifyMode: "container",
+    sdNotifyMode: lifecycle?.sdnotify ?? "container",
   };
 }
 

@@ -101,9 +101,14 @@ async function makePlan(
 ): Promise<MonitorPlan> {
   const facts = await gatherFacts(engine, config, startOnAttach);
   const plan = planContainer(config, facts);
-  if (!config.lifecycle) return plan;
-  const { planSupervision } = await import("../container/supervision_plan.ts");
-  plan.supervision = planSupervision(config, config.lifecycle, facts);
-  plan.init.annex.monitorForksAgain = true;
+  const notifySocket = Deno.env.get("NOTIFY_SOCKET");
+  if (!config.lifecycle && !notifySocket) return plan;
+  const { planNotify, planSupervision } = await import("../container/supervision_plan.ts");
+  const { lifecycle = {} } = config;
+  if (config.lifecycle) {
+    plan.supervision = planSupervision(config, lifecycle, facts);
+    plan.init.annex.monitorForksAgain = true;
+  }
+  if (notifySocket && lifecycle.sdnotify !== "ignore") planNotify(plan, notifySocket, lifecycle);
   return plan;
 }

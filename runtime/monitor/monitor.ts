@@ -305,6 +305,7 @@ class ContainerMonitor {
     const plan = this.#plan;
     writeExit(plan.containerDir, record);
     this.#socket.remove();
+    this.#supervisor?.dispose();
     if (plan.autoRemove && !this.#keepsFiles) {
       this.#unmountRootfs();
       for (const folder of [plan.containerDir, ...plan.removeWith.filter(isUnshared)]) removeFolder(folder);

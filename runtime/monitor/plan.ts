@@ -48,6 +48,14 @@ export interface SupervisionPlan {
   health?: HealthPlan;
   /** Killed after so long. */
   timeoutSeconds?: number;
+  notify?: NotifyPlan;
+}
+
+export interface NotifyPlan {
+  /** NOTIFY_SOCKET of who has started the container. */
+  socket: string;
+  /** Bound into the container with a socket in it; absent: readiness is that the program runs. */
+  folder?: string;
 }
 
 export interface HealthPlan {

@@ -15,6 +15,7 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { SkiffError } from "../errors.ts";
 import type { NewEvent } from "../spec/event.ts";
 import { HealthWatch } from "./health.ts";
+import { Notifier } from "./notify.ts";
 import { EventLoop } from "./loop.ts";
 import type { ExitRecord, MonitorPlan, StateRecord, SupervisionPlan } from "./plan.ts";
 import { encodeJsonFrame, FRAME } from "./protocol.ts";
@@ -29,6 +30,7 @@ const STEADY_MS = 10_000;
 export class Supervisor {
   readonly #plan: SupervisionPlan;
   #health: HealthWatch | undefined;
+  readonly #notifier: Notifier | undefined;
   #isStopped = false;
   #isForced = false;
   #delayMs = FIRST_DELAY_MS;
@@ -37,6 +39,7 @@ export class Supervisor {
 
   constructor(readonly monitorPlan: MonitorPlan, readonly tell: (event: Partial<NewEvent>) => void) {
     this.#plan = monitorPlan.supervision!;
+    this.#notifier = this.#plan.notify && new Notifier(this.#plan.notify);
   }
 
   /** The program runs. */
@@ -44,6 +47,7 @@ export class Supervisor {
     const { health, timeoutSeconds } = this.#plan;
     this.#startedMs = performance.now();
     this.#isForced = false;
+    this.#notifier?.started(session.loop);
     if (timeoutSeconds) {
       session.loop.after(timeoutSeconds * 1000, () => {
         this.#isStopped = true;
@@ -69,6 +73,11 @@ export class Supervisor {
   /** Somebody has asked for the end. */
   stopAsked(): void {
     this.#isStopped = true;
+  }
+
+  /** It does not run any more. */
+  dispose(): void {
+    this.#notifier?.dispose();
   }
 
   /** Whether it is to run again. */
