@@ -10,6 +10,7 @@
 import { Host } from "../tests/harness.ts";
 import { sharedImage } from "../tests/fixtures.ts";
 import { readableSources } from "../tests/sources.ts";
+import { ARCHIVE_FIGURES } from "./bench_archives.ts";
 import { EMPTY_STORE, fillStore, STORE_FIGURES } from "./bench_store.ts";
 
 interface Options {
@@ -52,6 +53,12 @@ const LINE = "0123456789".repeat(9) + "abcdefghi";
 
 const REMOVE_ALL = 'ids=$($E ps -aq); [ -z "$ids" ] || $E rm -f -t 0 $ids >/dev/null 2>&1';
 
+/** 500 MB in 40 large files and 5,000 small ones, made once for all engines. */
+const TREE = `[ -d $HOME/tree ] || { mkdir -p $HOME/tree/small; cd $HOME/tree
+  head -c 400M /dev/urandom | split -b 10M - large-; head -c 100M /dev/urandom | split -b 20k -a 4 - small/; }`;
+const EMPTY_BOX = "$E create --name bench --network none $I true";
+const FULL_BOX = `${TREE}; ${EMPTY_BOX}; $E cp $HOME/tree bench:/tree`;
+
 const FIGURES: Figure[] = [
   {
     name: "run",
@@ -93,6 +100,30 @@ const FIGURES: Figure[] = [
     limit: 0.6,
   },
   {
+    name: "cp-in",
+    title: "cp of a 500 MB tree into a container",
+    setUp: () => `${TREE}; ${EMPTY_BOX}`,
+    sample: "$E cp $HOME/tree bench:/tree",
+    after: `$E rm -f bench; ${EMPTY_BOX}`,
+    limit: 0.7,
+  },
+  {
+    name: "cp-out",
+    title: "cp of a 500 MB tree out of a container",
+    setUp: () => FULL_BOX,
+    sample: "$E cp bench:/tree $HOME/out",
+    after: "rm -rf $HOME/out",
+    limit: 0.7,
+  },
+  {
+    name: "diff",
+    title: "diff of a container with 5,042 new files",
+    setUp: () => FULL_BOX,
+    sample: "$E diff bench",
+    tearDown: `${REMOVE_ALL}; rm -rf $HOME/tree`,
+    limit: 0.7,
+  },
+  {
     name: "output",
     title: "1 GB to stdout, logged",
     sample: `$E run -d --name out --log-driver k8s-file --network none $I \
@@ -100,6 +131,7 @@ sh -c 'busybox yes ${LINE} | busybox head -c ${GIGABYTE}' && $E wait out`,
     after: "$E rm -f -t 0 out",
     limit: 1.0,
   },
+  ...ARCHIVE_FIGURES,
 ];
 
 function parseOptions(args: string[]): Options {
