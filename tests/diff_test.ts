@@ -1,5 +1,5 @@
 /** diff, by what podman 4.3 with its overlay driver says about the same container. */
-import { assertEquals, driverTest } from "./harness.ts";
+import { assertEquals, assertIncludes, driverTest } from "./harness.ts";
 import { busyboxEntries } from "./images.ts";
 
 const CHANGE = `rm /d/f; echo more >>/d/b; mkdir /new; touch /new/x; rm -rf /e; mkdir /e; touch /e/g /e/f
@@ -43,6 +43,10 @@ driverTest("diff names what was added, changed and deleted", {
   await host.ok("create", "--name", "box", "--network", "none", "-v", "vol:/data", image, "sleep", "600");
   assertEquals(await host.ok("diff", "box"), "");
   await host.ok("start", "box");
+  // what another id of the container closed is looked into all the same
+  await host.ok("exec", "box", "sh", "-c", "mkdir -p /d/own/x; chown 1000 /d/own; chmod 700 /d/own");
+  assertIncludes(await host.ok("diff", "box"), "C /d\nA /d/own\nA /d/own/x");
+  await host.ok("exec", "box", "rm", "-r", "/d/own");
   await host.ok("exec", "box", "sh", "-c", CHANGE);
   // of a folder that was removed and made again an overlay does not tell what it had
   const expected = host.driver === "vfs"

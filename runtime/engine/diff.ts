@@ -1,5 +1,6 @@
 /** `diff`: what a container has changed of its image's files. */
 
+import { EACCES, EPERM, isErrno } from "../../ffi/errno.ts";
 import { NotFoundError, UnsupportedError } from "../errors.ts";
 import type { Change, ChangeSource } from "../files/changes.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
@@ -27,10 +28,14 @@ export async function diff(engine: Engine, text: string, signal?: AbortSignal): 
   const layers = root.diffIds.toReversed().map((id) => layerPath(engine.folders, id as Digest, form));
   const source = sourceOf(plan, layers, nested !== undefined);
   if (source === undefined) throw new NotFoundError("file", plan.target);
-  const [{ listChanges }, { runFileTask }] = await Promise.all([
-    import("../files/changes.ts"),
-    import("../files/task.ts"),
-  ]);
+  const { listChanges } = await import("../files/changes.ts");
+  try {
+    return listChanges(source);
+  } catch (error) {
+    // A folder of another id of the container, closed to the user but not to the root of the user's namespace.
+    if (!isErrno(error, EACCES, EPERM)) throw error;
+  }
+  const { runFileTask } = await import("../files/task.ts");
   return await runFileTask(engine.namespaces, () => listChanges(source), signal);
 }
 

@@ -2,6 +2,7 @@
 
 import { close, open } from "../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_TRUNC, O_WRONLY } from "../../ffi/constants/fcntl.ts";
+import { recordContainerEvent } from "../state/events.ts";
 import type { Engine } from "./engine.ts";
 
 export interface ExportOptions {
@@ -30,12 +31,14 @@ export async function exportContainer(
     import("../files/task.ts"),
   ]);
   return await withContainers(engine, [text], async ([container]) => {
-    const { view, nested } = container!;
+    const { row, view, nested } = container!;
     const flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
     const fd = options.output === undefined ? 1 : open(options.output, flags, 0o666);
     try {
       const work = () => exportRoot(view, nested, fd);
-      return { skipped: await runFileTask(engine.namespaces, work, options.signal, fd === 1 ? [] : [fd]) };
+      const skipped = await runFileTask(engine.namespaces, work, options.signal, fd === 1 ? [] : [fd]);
+      recordContainerEvent(engine.folders, row, "export");
+      return { skipped };
     } finally {
       if (fd !== 1) close(fd);
     }

@@ -41,13 +41,13 @@ const STDIN = 0, STDOUT = 1;
 /** Performs the copy; says what was left out. */
 export function performCopy(plan: CopyPlan): Skipped {
   using views = new OpenedViews();
-  const sideOf = (container: ContainerSide | undefined): Side =>
+  const sideOf = (container: ContainerSide | undefined, readOnly: boolean): Side =>
     container === undefined
       ? HOST
-      : containerSide(views.open(container.view), container.name, container.workdir);
+      : containerSide(views.open(container.view, readOnly), container.name, container.workdir);
   const { from, to } = plan;
   if (from.container === undefined && from.path === "-") return copyFromStdin(plan, views);
-  const fromSide = sideOf(from.container);
+  const fromSide = sideOf(from.container, from.container?.view !== to.container?.view);
   using found = find(fromSide, from.path);
   const source = describeSource(from.path, found, fromSide);
   if (to.container === undefined && to.path === "-") {
@@ -56,7 +56,7 @@ export function performCopy(plan: CopyPlan): Skipped {
     tar.finish();
     return tar.skipped;
   }
-  using destination = findDestination(sideOf(to.container), to.path, source);
+  using destination = findDestination(sideOf(to.container, false), to.path, source);
   const copier = new EntryCopier({
     overwrite: plan.overwrite,
     owner: ownerRule(plan, views),

@@ -12,7 +12,7 @@ export function exportRoot(view: ContainerView, nested: NestedMaps | undefined, 
   using views = new OpenedViews();
   // of a stopped container nothing else is mounted
   const bare: ContainerView = view.kind === "stopped" ? { ...view, mounts: [] } : view;
-  using root = find(containerSide(views.open(bare), "", "/"), "/");
+  using root = find(containerSide(views.open(bare, true), "", "/"), "/");
   const tar = new TarTree(fd, { owner: (stat) => toContainerIds(stat, nested), oneFilesystem: true });
   tar.add(root, undefined);
   tar.finish();

@@ -20,6 +20,8 @@ import { SIGKILL, WNOHANG } from "../../ffi/constants/signal.ts";
 import { ConflictError } from "../errors.ts";
 import { attachMounts, prepareMounts } from "../init/mounts.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
+import { tryOpenInRoot } from "../rootfs/in_root.ts";
+import { mountOverlay } from "../rootfs/overlay.ts";
 import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 
@@ -37,18 +39,26 @@ export class OpenedViews implements Disposable {
   readonly #helpers: { pid: number; target: string }[] = [];
   #isPrivate = false;
 
-  /** @throws {ConflictError} where the container has ended meanwhile */
-  open(view: ContainerView): number {
+  /**
+   * With `readOnly` it is not meant to be written. A view that is opened both ways is opened for writing first.
+   *
+   * @throws {ConflictError} where the container has ended meanwhile
+   */
+  open(view: ContainerView, readOnly = false): number {
     const known = this.#roots.get(view);
     if (known !== undefined) return known;
-    const root = view.kind === "running" ? openRunning(view) : this.#mount(view);
+    const root = view.kind === "running" ? openRunning(view) : this.#mount(view, readOnly);
     this.#roots.set(view, root);
     return root;
   }
 
-  #mount({ rootfs, mounts }: Extract<ContainerView, { kind: "stopped" }>): number {
+  #mount({ rootfs, mounts }: Extract<ContainerView, { kind: "stopped" }>, readOnly: boolean): number {
     if (!this.#isPrivate) unshareMountNamespace();
     this.#isPrivate = true;
+    if (readOnly && rootfs.kind === "overlay") {
+      const root = openReadOnly(rootfs, mounts);
+      if (root !== undefined) return root;
+    }
     const { helperPid } = performRootfs(rootfs);
     if (helperPid !== undefined) this.#helpers.push({ pid: helperPid, target: rootfs.target });
     const root = open(rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -63,6 +73,30 @@ export class OpenedViews implements Disposable {
       waitForHelperBlocking(pid);
     }
   }
+}
+
+/**
+ * The upper folder as one more lower one: when an overlay that can be written is unmounted, the kernel syncs all of the
+ * file system that it lies on, also what was just copied there. Undefined where a mount point has to be made first.
+ */
+function openReadOnly(
+  { lower, upper, target, userxattr }: Extract<RootfsPlan, { kind: "overlay" }>,
+  mounts: MountSpec[],
+): number | undefined {
+  mountOverlay({ lower: [upper, ...lower], target, userxattr });
+  const root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (const { destination } of mounts) {
+    const there = tryOpenInRoot(root, destination, O_PATH);
+    if (there !== undefined) {
+      close(there);
+      continue;
+    }
+    close(root);
+    umount2(target, MNT_DETACH);
+    return undefined;
+  }
+  attachMounts(root, prepareMounts(mounts));
+  return root;
 }
 
 /** What stays open would keep fuse-overlayfs alive. */

@@ -14,8 +14,9 @@ import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
 /** The options of one overlay mount. */
 export interface OverlayMount {
   lower: readonly string[];
-  upper: string;
-  work: string;
+  /** Absent: what is shown cannot be written, and nothing is synced when it is unmounted. */
+  upper?: string;
+  work?: string;
   target: string;
   userxattr: boolean;
   volatile?: boolean;
@@ -30,11 +31,9 @@ export function mountOverlay(plan: OverlayMount): void {
     opened.use(new Fd(fd));
     return `/proc/self/fd/${fd}`;
   };
-  const options = [
-    `lowerdir=${plan.lower.map(folder).join(":")}`,
-    `upperdir=${folder(plan.upper)}`,
-    `workdir=${folder(plan.work)}`,
-  ];
+  const options = [`lowerdir=${plan.lower.map(folder).join(":")}`];
+  if (plan.upper !== undefined) options.push(`upperdir=${folder(plan.upper)}`);
+  if (plan.work !== undefined) options.push(`workdir=${folder(plan.work)}`);
   if (plan.userxattr) options.push("userxattr");
   if (plan.volatile) options.push("volatile");
   mount("overlay", plan.target, "overlay", plan.flags ?? 0, options.join(","));
