@@ -54,9 +54,7 @@ export function commandHelp(command: Command, verb: Verb, path: string): string 
 /** `skiff help storage`. */
 export function topicHelp({ summary, body }: Topic): string {
   const parts = body.map((part) =>
-    typeof part === "string"
-      ? wrapped(part).join("\n")
-      : columns(part as [string, string][]).map((line) => `  ${line}`).join("\n")
+    typeof part === "string" ? wrapped(part).join("\n") : columns(part).map((line) => `  ${line}`).join("\n")
   );
   return [summary, ...parts].join("\n\n") + "\n";
 }
@@ -68,11 +66,11 @@ function prose(description: string): string {
   return description.split("\n").flatMap((line) => line.startsWith("  ") ? [line] : wrapped(line)).join("\n");
 }
 
-function wrapped(text: string): string[] {
+function wrapped(text: string, characters = LINE_CHARACTERS): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const line = lines.at(-1);
-    if (line === undefined || line.length + 1 + word.length > LINE_CHARACTERS) lines.push(word);
+    if (line === undefined || line.length + 1 + word.length > characters) lines.push(word);
     else lines[lines.length - 1] = `${line} ${word}`;
   }
   return lines;
@@ -90,10 +88,16 @@ function section(title: string, lines: readonly string[]): string {
   return `${title}:\n${lines.map((line) => `  ${line}`).join("\n")}`;
 }
 
-/** Two columns, the second at one place. */
-function columns(rows: [string, string][]): string[] {
+const SCREEN_CHARACTERS = 118;
+
+/** Two columns, the second at one place; what is too long goes on below. */
+function columns(rows: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `${left.padEnd(width)}  ${right}`.trimEnd());
+  return rows.flatMap(([left, right]) =>
+    wrapped(right, SCREEN_CHARACTERS - width - 2).map((text, index) =>
+      `${(index === 0 ? left : "").padEnd(width)}  ${text}`.trimEnd()
+    )
+  );
 }
 
 function flagLines(flags: Flags): string[] {

@@ -22,7 +22,7 @@ hostTest("every command and group has help, aligned, with what it is good for", 
     assertIncludes(rest.join("\n"), `Usage:\n  skiff ${title}`);
     for (const block of text.split("\n\n").filter((one) => /^(Options|Commands):\n/.test(one))) {
       const columns = new Set(
-        block.trimEnd().split("\n").slice(1).map((line) =>
+        block.trimEnd().split("\n").slice(1).filter((line) => !/^ {8}/.test(line)).map((line) =>
           /^ +(-\w, )?[\S]+( [^ ]\S*)*  +/.exec(line)![0].length
         ),
       );
