@@ -151,6 +151,19 @@ hostTest("a folder with O is written over, and each start begins afresh", NEEDS,
   assertEquals(await Deno.readTextFile(`${upper}/kept`), "kept\n");
 });
 
+driverTest("a root folder with :O stays as it is, and each run begins afresh", NEEDS, async (host) => {
+  const root = `${host.home}/root`;
+  await Deno.mkdir(`${root}/bin`, { recursive: true });
+  await Deno.copyFile("/bin/busybox", `${root}/bin/busybox`);
+  await host.own(root, `${root}/bin`, `${root}/bin/busybox`);
+  const shell = ["/bin/busybox", "sh", "-c", "test -e /made && echo again; echo > /made"];
+  await host.ok("create", "-q", "--network", "none", "--name", "over", "--rootfs", `${root}:O`, ...shell);
+  assertEquals([await host.ok("start", "-a", "over"), await host.ok("start", "-a", "over")], ["", ""]);
+  assertEquals([...Deno.readDirSync(root)].map(({ name }) => name), ["bin"]);
+  const { code, stderr } = await host.run("--rootfs", "/nope:O", "true");
+  assertEquals([code, stderr], [125, "Error: no such file: /nope\n"]);
+});
+
 hostTest("U gives a folder to the program's user, links excepted", NEEDS, async (host) => {
   const shared = await makeShared(host);
   await Deno.writeTextFile(`${host.home}/outside`, "");

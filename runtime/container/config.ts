@@ -29,8 +29,8 @@ export const CONFIG_VERSION = 1;
 
 export type RootSource =
   | { kind: "image"; id: string; digest: string; diffIds: string[] }
-  /** `--rootfs`: a folder used as it is. */
-  | { kind: "rootfs"; path: string }
+  /** `--rootfs`: a folder used as it is, or with `overlay` written over afresh by each run. */
+  | { kind: "rootfs"; path: string; overlay?: boolean }
   /** The built-in image `host`. */
   | { kind: "host" };
 

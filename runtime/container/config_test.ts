@@ -105,7 +105,7 @@ Deno.test("what does not work yet is refused, never swallowed", () => {
     [{ securityOpt: ["foo"] }, `set security option "foo": invalid --security-opt`],
     [
       { securityOpt: ["label=type:x"] },
-      `set security option "label=type:x": label profiles are not supported`,
+      `set security option "label=type:x": SELinux labels are not supported`,
     ],
   ];
   for (const [options, message] of cases) throws(() => resolve(options), { message }, message);

@@ -39,8 +39,6 @@ export interface ConfigExtras {
   readOnlyTmpfs?: boolean;
   /** Names and variables of each line of a json-file log. */
   logAttributes?: Record<string, string>;
-  /** `--rootfs FOLDER:O`: the container writes to a layer of its own. */
-  rootfsOverlay?: boolean;
 }
 
 export interface HostsChoice {

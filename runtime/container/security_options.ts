@@ -40,10 +40,12 @@ export function parseSecurityOptions(words: string[], readFile: (path: string) =
         options.unmask.push("ALL");
         break;
       case "label":
+        checkLabel(word, value ?? "", readFile);
+        break;
       case "apparmor":
-        // skiff confines with neither, so switching them off is what is there already
-        if (value !== "disable" && value !== "unconfined") {
-          throw new UnsupportedError(`set security option "${word}": ${key} profiles are not supported`);
+        // skiff confines with none, so switching it off is what is there already
+        if (value !== "unconfined") {
+          throw new UnsupportedError(`set security option "${word}": apparmor profiles are not supported`);
         }
         break;
       default:
@@ -51,6 +53,18 @@ export function parseSecurityOptions(words: string[], readFile: (path: string) =
     }
   }
   return options;
+}
+
+/** Where SELinux is off, a label says nothing, as with podman; where it is on, skiff sets none. */
+function checkLabel(word: string, value: string, readFile: (path: string) => string): void {
+  if (!/^(disable|nested|(user|role|type|level|filetype):.+)$/.test(value)) throw invalid(word);
+  if (value === "disable") return;
+  try {
+    readFile("/sys/fs/selinux/enforce");
+  } catch {
+    return;
+  }
+  throw new UnsupportedError(`set security option "${word}": SELinux labels are not supported`);
 }
 
 function readSeccomp(

@@ -14,7 +14,10 @@ export function reserveCidfile(path: string): { write(id: string): void; discard
         { cause },
       );
     }
-    throw new InvalidArgumentError(`write container id to "${path}": ${(cause as Error).message}`, { cause });
+    const reason = cause instanceof Deno.errors.NotFound
+      ? "no such file or directory"
+      : (cause as Error).message;
+    throw new InvalidArgumentError(`write container id to "${path}": ${reason}`, { cause });
   }
   return {
     write(id) {

@@ -25,6 +25,11 @@ export async function prepareRoot(
         volatile: config.autoRemove,
       });
     case "rootfs": {
+      if (root.overlay) {
+        const { planFolderOverlay } = await import("./mount_roots.ts");
+        const overlay = { source: root.path, folder: containerDir, overlay: {} };
+        return await planFolderOverlay(engine, config, overlay);
+      }
       const target = `${containerDir}/merged`;
       Deno.mkdirSync(target, { recursive: true, mode: 0o755 });
       return { kind: "directory", source: root.path, target };

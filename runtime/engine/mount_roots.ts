@@ -59,13 +59,11 @@ export async function planMountRoots(
 export async function planFolderOverlay(
   engine: Engine,
   config: Pick<ContainerConfig, "storageDriver" | "autoRemove">,
-  { source, folder, overlay, keep }: {
+  { source, folder, overlay }: {
     source: string;
     /** Of the container, for upper, work and the mount point. */
     folder: string;
     overlay: OverlayFolders;
-    /** What was written outlives the container's end. */
-    keep?: boolean;
   },
 ): Promise<RootfsPlan> {
   const info = Deno.statSync(source);
@@ -73,12 +71,12 @@ export async function planFolderOverlay(
   const target = `${folder}/merged`;
   const upper = overlay.upper ?? `${folder}/upper`;
   const work = overlay.work ?? `${folder}/work`;
-  if (!overlay.upper && !keep) await removeFormer(engine, [upper, work]);
+  if (!overlay.upper) await removeFormer(engine, [upper, work]);
   Deno.mkdirSync(target, { recursive: true, mode: 0o755 });
   if (!overlay.upper) {
     for (const path of [upper, work]) Deno.mkdirSync(path, { recursive: true, mode: 0o755 });
     // the root of the overlay shows the mode of the upper folder
-    if (!keep) Deno.chmodSync(upper, (info.mode ?? 0o755) & 0o7777);
+    Deno.chmodSync(upper, (info.mode ?? 0o755) & 0o7777);
   }
   const folders = { lower: [source], upper, work, target };
   const program = config.storageDriver === "fuse-overlayfs" ? findFuseOverlayfs() : undefined;

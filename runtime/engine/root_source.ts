@@ -39,13 +39,15 @@ export async function resolveRoot(
   };
 }
 
-function resolveRootfs(path: string): ResolvedRoot {
+function resolveRootfs(text: string): ResolvedRoot {
+  const overlay = text.endsWith(":O");
+  const path = overlay ? text.slice(0, -2) : text;
   try {
     const real = Deno.realPathSync(path);
     if (!Deno.statSync(real).isDirectory) {
       throw new InvalidArgumentError(`use rootfs "${path}": it is not a folder`);
     }
-    return { root: { kind: "rootfs", path: real }, imageName: "" };
+    return { root: { kind: "rootfs", path: real, ...(overlay && { overlay }) }, imageName: "" };
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) throw new NotFoundError("file", path, { cause });
     throw cause;
