@@ -1,5 +1,6 @@
 /** volume create, ls, inspect, rm, prune, rename, exists; words and exit codes are podman's. */
 import { assert, assertEquals, assertIncludes, hostTest } from "./harness.ts";
+import { busyboxEntries } from "./images.ts";
 
 hostTest("a volume is created, listed with its users, inspected, renamed and removed", {
   needs: ["registry", "busybox"],
@@ -122,4 +123,51 @@ hostTest("a folder of the host can be a volume; what needs a mount for all is re
   // a removal takes the name away, not what the host has there
   await host.ok("volume", "rm", "site");
   assertEquals([...Deno.readDirSync(site)].map(({ name }) => name).sort(), ["index", "new"]);
+});
+
+hostTest("crafted names and contents of volumes lead nowhere", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const outside = `${host.home}/outside`;
+  await host.sh("mkdir -p outside/folder; echo canary >outside/file");
+  const unharmed = () => {
+    assertEquals([...Deno.readDirSync(outside)].map(({ name }) => name).sort(), ["file", "folder"]);
+    assertEquals(Deno.readTextFileSync(`${outside}/file`), "canary\n");
+  };
+  await host.ok("volume", "create", "good");
+  for (const name of ["../../outside", "a/b", ".hidden", "-x", "x\n", "..", "x".repeat(256), "ünïcode"]) {
+    for (const args of [["create", "--", name], ["rename", "good", name]]) {
+      const { code, stdout } = await host.skiff(["volume", ...args]);
+      assertEquals([args, code, stdout], [args, 125, ""]);
+    }
+    for (const verb of ["rm", "inspect", "exists"]) {
+      const { code } = await host.skiff(["volume", verb, "--", name]);
+      assert(code === 1 || code === 125, `${verb} ${name}: ${code}`);
+    }
+    unharmed();
+  }
+  // links in the image's content, in what a container writes, and at the place of the volume
+  const image = await host.makeImage({
+    layers: [{
+      entries: [
+        ...busyboxEntries(),
+        { path: "data/" },
+        { path: "data/absolute", link: outside },
+        { path: "place", link: `${outside}/folder` },
+      ],
+    }],
+    config: { Env: ["PATH=/bin"] },
+  });
+  const script =
+    `ln -s ${outside} /data/own; ln -s / /data/root; ln -s ../../../../../../../..${outside} /data/climbing; echo x >/data/absolute/file; true`;
+  const run = await host.run("--rm", "-v", "trap:/data", image, "sh", "-c", script);
+  assertEquals(run.code, 0, run.stderr);
+  assertEquals((await host.run("--rm", "-v", "other:/place", image, "true")).code, 125);
+  await host.ok("volume", "rename", "trap", "moved");
+  await host.ok("volume", "inspect", "moved");
+  assertEquals(await host.ok("volume", "rm", "moved", "other"), "moved\nother");
+  unharmed();
+  // Control: who goes through such a link by its name empties the folder that it points at.
+  const control = await host.sh("mkdir data; ln -s ../outside data/own; rm -rf data/own/*; ls outside");
+  assertEquals([control.code, control.stdout], [0, ""]);
 });
