@@ -10,6 +10,7 @@ import {
   type Need,
   waitFor,
 } from "./harness.ts";
+import { busyboxEntries } from "./images.ts";
 
 const NEEDS = { needs: ["registry", "busybox", "uidmap"] as Need[] };
 
@@ -108,7 +109,15 @@ hostTest("who has no account gets one, but not in a file of the host's", NEEDS, 
   for (const mount of [`${etc}:/etc`, `${etc}/passwd:/etc/passwd`]) {
     assertEquals(await inside(host, ["-u", "1234", "-v", mount], "grep -c 1234 /etc/passwd || true"), "0");
   }
+  // nor where the image leads there by a link
+  const link = [{ path: "etc/passwd", link: "/host/passwd" }];
+  const linked = await host.makeImage({ layers: [{ entries: busyboxEntries() }, { entries: link }] });
+  const words = ["-q", "--rm", "-u", "1234", "-v", `${etc}:/host`, linked, "sh", "-c"];
+  assertEquals((await host.run(...words, "cat /etc/passwd")).stdout, "root:x:0:0::/:/bin/sh\n");
   assertEquals(await Deno.readTextFile(`${etc}/passwd`), "root:x:0:0::/:/bin/sh\n");
+  // control: the link does lead there
+  await host.run("-q", "--rm", "-v", `${etc}:/host`, linked, "sh", "-c", "echo added >> /etc/passwd");
+  assertIncludes(await Deno.readTextFile(`${etc}/passwd`), "added");
 });
 
 hostTest("groups, umask, sysctls, time zone and devices", NEEDS, async (host) => {
@@ -198,6 +207,32 @@ hostTest("namespaces are joined, and nothing of the machine's is changed", NEEDS
   assertEquals(await refusal(host, ["--pid", "foo"]), "unrecognized namespace mode foo passed");
 });
 
+hostTest(
+  "shared memory of another container is its tmpfs, and no link that it put there",
+  NEEDS,
+  async (host) => {
+    const options = ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"];
+    const inOther = await startOther(host, ...options);
+    await inOther("umount /dev/shm && rmdir /dev/shm && ln -s / /dev/shm");
+    const { code, stdout, stderr } = await host.run(
+      "-q",
+      "--rm",
+      "--ipc",
+      "container:other",
+      await host.image(),
+      "ls",
+      "/dev/shm",
+    );
+    assertEquals([code, stdout], [125, ""]);
+    assertIncludes(stderr, "share the memory of another container");
+    // control: by its path the place is the machine's own root
+    if (Deno.uid() !== 0) return;
+    const pid = await host.ok("inspect", "--format", "{{.State.Pid}}", "other");
+    const names = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(names(`/proc/${pid}/root/dev/shm/`), names("/"));
+  },
+);
+
 hostTest("a container without a pid namespace of its own leaves no process behind", NEEDS, async (host) => {
   // no other process sleeps for so long
   const seconds = 10_000_000 + Math.floor(Math.random() * 1e6);
@@ -279,4 +314,33 @@ hostTest("what hinders the program, not skiff, has podman's exit codes", NEEDS, 
   assertEquals(await exec("-w", "/bin/busybox", "other", "true"), 126);
   assertEquals(await exec("-u", "nobody-here", "other", "true"), 126);
   assertEquals(await exec("-d", "-w", "/missing", "other", "true"), 127);
+});
+
+hostTest("as root, devices are bound and namespaces shared as without", {
+  needs: ["root", "registry", "busybox"],
+  asRoot: true,
+}, async (host) => {
+  const device = ["--device", "/dev/zero:/dev/x:rw"];
+  assertEquals(
+    await inside(host, device, "head -c 1 /dev/x | od -An -tx1; stat -c %t:%T /dev/x"),
+    " 00\n1:5",
+  );
+  assertIncludes(
+    await refusal(host, ["--device", "/dev/zero:/dev/x:r"]),
+    "not told apart without a device cgroup",
+  );
+  const asHost = await inside(
+    host,
+    ["--pid", "host", "--ipc", "host"],
+    `test -e /proc/${Deno.pid}/stat && readlink /proc/self/ns/ipc`,
+  );
+  assertEquals(asHost, Deno.readLinkSync("/proc/self/ns/ipc"));
+  await Deno.mkdir(`${host.home}/shared`);
+  assertEquals(
+    await inside(host, ["-u", "7:8", "-v", `${host.home}/shared:/s:U`], "touch /s/x; stat -c %u:%g /s/x"),
+    "7:8",
+  );
+  assertEquals(await inside(host, ["-v", `${host.home}/shared:/s:O`], "rm /s/x; ls /s"), "");
+  assertEquals([...Deno.readDirSync(`${host.home}/shared`)].map(({ name }) => name), ["x"]);
+  assertIncludes(await refusal(host, ["--userns", "auto"]), "only for rootless use");
 });
