@@ -79,6 +79,10 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
      show((await one.diff()).map((change) => Object.values(change).join(" ")).sort());
      await one.export("root.tar");
      show((await Deno.stat("root.tar")).size > 1000000);
+     show((await one.top(["pid", "comm"])).processes);
+     const copy = await one.clone({ name: "copy" });
+     show((await copy.inspect()).Name, (await skiff.prune({ containers: true })).containers.length, await skiff.exists("copy"));
+     await one.healthcheck().catch((error) => show(error.exitCode));
      await one.rename("other");
      await one.restart({ timeoutSeconds: 0 });
      await one.pause();
@@ -113,6 +117,9 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
     '"copied" 0',
     '["A /data","A /new","C /etc"]',
     "true",
+    '[["1","sleep"]]',
+    '"copy" 1 false',
+    "125",
     '"paused"',
     '"started twice"',
     "true",

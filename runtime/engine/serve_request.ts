@@ -1,9 +1,11 @@
 /** The other end of remote.ts: performs one request in a skiff of its own. */
 
+import type { CloneOptions } from "./clone.ts";
 import type { CpOptions } from "./cp.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import type { ImportOptions } from "./import.ts";
 import type { CreateOptions, ExecOptions } from "./options.ts";
+import type { PruneOptions } from "./prune.ts";
 import type { PullOptions } from "./pull.ts";
 import {
   type RemoteAnswer,
@@ -66,6 +68,9 @@ const VERBS: Record<RemoteVerb, Perform> = {
     ),
   volumeRm: async (engine, [name, options]) =>
     (await import("./volume_rm.ts")).volumeRm(engine, name as string, options as VolumeRmOptions),
+  clone: async (engine, [text, options], hooks) =>
+    (await import("./clone.ts")).clone(engine, text as string, options as CloneOptions, hooks),
+  prune: async (engine, [options]) => (await import("./prune.ts")).prune(engine, options as PruneOptions),
   systemDf: async (engine) => (await import("./system_df.ts")).systemDf(engine),
 };
 

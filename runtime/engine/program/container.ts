@@ -1,10 +1,13 @@
 /** One container, as a program holds it. */
 
 import { attach, type Attached, type AttachOptions, attachTo } from "../attach.ts";
+import type { CloneOptions } from "../clone.ts";
 import type { CpOptions, CpResult } from "../cp.ts";
+import type { CreatedContainer } from "../create.ts";
 import type { Change } from "../diff.ts";
 import type { ExecSession } from "../exec.ts";
 import type { ExportResult } from "../export.ts";
+import { type HealthAnswer, runHealthcheck } from "../healthcheck.ts";
 import { type ContainerDocument, containerInspect } from "../inspect.ts";
 import { kill } from "../kill.ts";
 import { type LogRecord, logs, type LogsOptions } from "../logs.ts";
@@ -12,8 +15,10 @@ import type { ExecOptions } from "../options.ts";
 import { pause, unpause } from "../pause.ts";
 import { rename } from "../rename.ts";
 import type { RestartOptions } from "../restart.ts";
+import type { RemoteHooks } from "../remote.ts";
 import type { RmOptions } from "../rm.ts";
 import { stop, type StopOptions } from "../stop.ts";
+import { type ProcessTable, top } from "../top.ts";
 import { wait, type WaitOptions } from "../wait.ts";
 import { type Abortable, type Caller, unlessAborted } from "./caller.ts";
 import { collect, type RunResult, type Streams } from "./session.ts";
@@ -87,6 +92,22 @@ export class Container {
 
   inspect({ signal }: Abortable = {}): Promise<ContainerDocument> {
     return unlessAborted(signal, () => containerInspect(this.#caller.engine, this.id));
+  }
+
+  /** Its processes, with the descriptors of podman-top(1). */
+  top(descriptors?: string[], { signal }: Abortable = {}): Promise<ProcessTable> {
+    return unlessAborted(signal, () => top(this.#caller.engine, this.id, descriptors));
+  }
+
+  /** One health check, now. */
+  healthcheck({ signal }: Abortable = {}): Promise<HealthAnswer> {
+    return unlessAborted(signal, () => runHealthcheck(this.#caller.engine, this.id));
+  }
+
+  /** Another container with the same configuration. */
+  async clone(options: CloneOptions = {}, hooks: RemoteHooks = {}): Promise<Container> {
+    const { id } = await this.#caller.call<CreatedContainer>("clone", [this.id, options], hooks);
+    return new Container(id, this.#caller);
   }
 
   /** What has changed in its files since it was created. */

@@ -11,6 +11,7 @@ import type { ImportOptions } from "../import.ts";
 import { containerInspect, type ImageDocument, imageInspect } from "../inspect.ts";
 import type { LoadedImage } from "../load.ts";
 import type { CreateOptions } from "../options.ts";
+import type { Pruned, PruneOptions } from "../prune.ts";
 import { type ContainerListEntry, ps, type PsOptions } from "../ps.ts";
 import type { PullOptions } from "../pull.ts";
 import { fromRemoteError, type RemoteHooks } from "../remote.ts";
@@ -152,6 +153,11 @@ export class Skiff implements Disposable {
   async *events(options: EventsOptions = {}): AsyncGenerator<EngineEvent> {
     for await (const found of events(this.#caller.engine, { follow: true, ...options })) yield* found;
     options.signal?.throwIfAborted();
+  }
+
+  /** Removes containers that do not run, images that no container uses, volumes likewise; tells what is gone. */
+  prune({ signal, ...what }: PruneOptions & Abortable): Promise<Pruned> {
+    return this.#caller.call<Pruned>("prune", [what], { signal });
   }
 
   /** What images, containers and volumes take on disk. */

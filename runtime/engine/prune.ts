@@ -1,0 +1,43 @@
+/** `prune` of all kinds at once, for programs: they choose by kind, the command line by filter. */
+
+import { pruneContainers } from "./container_prune.ts";
+import type { Engine } from "./engine.ts";
+import { images } from "./images.ts";
+import { ps } from "./ps.ts";
+import { removeUnusedImages, removeUnusedVolumes } from "./system_prune.ts";
+import { volumes } from "./volumes.ts";
+
+export interface PruneOptions {
+  /** Those that do not run. */
+  containers?: boolean;
+  /** Those without a name, or with `all` those that no container uses. */
+  images?: boolean | "all";
+  /** Those that no container uses. */
+  volumes?: boolean;
+}
+
+/** Ids of what is gone; of volumes their names. */
+export interface Pruned {
+  containers: string[];
+  images: string[];
+  volumes: string[];
+}
+
+export async function prune(engine: Engine, options: PruneOptions): Promise<Pruned> {
+  // containers first: they hold images and volumes
+  const stopped = options.containers
+    ? await Array.fromAsync(pruneContainers(engine, await ps(engine, { all: true })))
+    : [];
+  const unusedImages = (options.images ? await images(engine) : [])
+    .filter(({ Containers, Dangling }) => Containers === 0 && (options.images === "all" || Dangling));
+  const unusedVolumes = (options.volumes ? await volumes(engine) : []).filter(({ Containers }) =>
+    Containers.length === 0
+  );
+  return {
+    containers: stopped,
+    images: unusedImages.length > 0 ? await removeUnusedImages(engine, unusedImages.map(({ Id }) => Id)) : [],
+    volumes: unusedVolumes.length > 0
+      ? await removeUnusedVolumes(engine, unusedVolumes.map(({ Name }) => Name))
+      : [],
+  };
+}
