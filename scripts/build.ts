@@ -7,7 +7,7 @@
  * Two builds of the same source give the same bytes.
  */
 import * as esbuild from "esbuild";
-import { makeClassicScripts } from "./classic_scripts.ts";
+import { type Variant, writeClassicScripts } from "./classic_scripts.ts";
 import { type Group, mergeChunks } from "./merge_chunks.ts";
 
 interface Options {
@@ -92,29 +92,57 @@ function hideDynamicImports(path: string): void {
   Deno.writeTextFileSync(path, source.replace(/\bimport\(("\.\/[^"]+")\)/g, 'import([$1].join(""))'));
 }
 
-/** What every command loads, and what listing, running a program in a container and starting one load besides. */
-const HOT_GROUPS: Group[] = [
-  { name: "core.js", sources: ["cli/main.ts", "runtime/state/db.ts"] },
-  { name: "base.js", sources: ["cli/commands/ps.ts"], andBy: ["runtime/engine/prepare_start.ts"] },
-  { name: "list.js", sources: ["cli/commands/ps.ts"] },
-  { name: "monitor.js", sources: ["runtime/engine/prepare_start.ts"] },
+/**
+ * What is loaded at every start of a command, by command: each kind has a bundle of its own, in which no more is cut
+ * apart than it must be. `seed` is what `run` needs before it forks its monitor.
+ */
+const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
   {
-    name: "exec.js",
-    sources: [
-      "cli/commands/exec.ts",
-      "runtime/container/start_exec.ts",
-      "runtime/security/precompiled/x86_64_default.ts",
+    name: "list",
+    verbs: [],
+    groups: [
+      { name: "core.js", sources: ["cli/main.ts", "runtime/state/db.ts"] },
+      { name: "list.js", sources: ["cli/commands/ps.ts"] },
     ],
   },
-  { name: "start.js", sources: ["cli/commands/run.ts", "runtime/container/start.ts"] },
+  {
+    name: "run",
+    verbs: ["run", "start"],
+    groups: [
+      { name: "seed.js", sources: ["cli/main.ts", "runtime/engine/prepare_start.ts"] },
+      {
+        name: "run.js",
+        sources: [
+          "cli/commands/run.ts",
+          "runtime/container/start.ts",
+          "runtime/state/db.ts",
+          "runtime/security/precompiled/x86_64_default.ts",
+        ],
+      },
+    ],
+  },
+  {
+    name: "exec",
+    verbs: ["exec"],
+    groups: [{
+      name: "exec.js",
+      sources: [
+        "cli/main.ts",
+        "cli/commands/exec.ts",
+        "runtime/container/start_exec.ts",
+        "runtime/state/db.ts",
+        "runtime/security/precompiled/x86_64_default.ts",
+      ],
+    }],
+  },
 ];
 
-/** Bundles the program into `folder`/bundle and returns its file names, sorted. */
-async function bundle(folder: string, options: Options, asScripts: boolean): Promise<string[]> {
+/** Bundles the program into `folder` and returns its file names, sorted. */
+async function bundle(folder: string, options: Options, groups: readonly Group[]): Promise<string[]> {
   const packages = await linkPackages();
   const result = await esbuild.build({
     entryPoints: { main: options.entry },
-    outdir: `${folder}/bundle`,
+    outdir: folder,
     bundle: true,
     splitting: true,
     format: "esm",
@@ -137,15 +165,26 @@ async function bundle(folder: string, options: Options, asScripts: boolean): Pro
     metafile: true,
     absWorkingDir: root,
   });
-  const groups = options.entry.endsWith("/cli/main.ts") ? HOT_GROUPS : [];
-  const names = await mergeChunks(`${folder}/bundle`, result.metafile, groups);
-  await esbuild.stop();
-  if (asScripts && groups.length > 0) {
-    const hot = ["main.js", ...groups.map(({ name }) => name)];
-    return (await makeClassicScripts(`${folder}/bundle`, names, hot)).sort();
+  return await mergeChunks(folder, result.metafile, groups);
+}
+
+const isSkiff = (options: Options) => options.entry.endsWith("/cli/main.ts");
+
+/** For `deno compile`, and for whatever else than skiff is built: modules. */
+async function bundleModules(folder: string, options: Options): Promise<string[]> {
+  const names = await bundle(folder, options, isSkiff(options) ? VARIANTS[0]!.groups : []);
+  for (const name of names) hideDynamicImports(`${folder}/${name}`);
+  return names;
+}
+
+async function bundleScripts(folder: string, options: Options): Promise<string[]> {
+  const variants: Variant[] = [];
+  for (const { name, verbs, groups } of VARIANTS) {
+    const own = `${folder}.${name}`;
+    const names = await bundle(own, options, groups);
+    variants.push({ name, verbs, folder: own, names, hot: ["main.js", ...groups.map(({ name }) => name)] });
   }
-  for (const name of names) hideDynamicImports(`${folder}/bundle/${name}`);
-  return names.sort();
+  return (await writeClassicScripts(folder, variants)).sort();
 }
 
 /** One member of a ustar archive; only what two builds have in common goes into its header. */
@@ -300,14 +339,18 @@ async function compile(folder: string, names: string[], options: Options): Promi
 if (import.meta.main) {
   const options = parseOptions(Deno.args);
   const folder = await Deno.makeTempDir({ prefix: "skiff-build-" });
+  const bundleFolder = `${folder}/bundle`;
+  await Deno.mkdir(bundleFolder);
   try {
     const wantsCompiled = options.form === "compiled" ||
       (options.form === "auto" && await hasCompileRuntime());
-    if (!wantsCompiled || !(await compile(folder, await bundle(folder, options, false), options))) {
+    if (!wantsCompiled || !(await compile(folder, await bundleModules(bundleFolder, options), options))) {
       if (options.form === "compiled") fail("deno compile is not possible here");
-      await pack(folder, await bundle(folder, options, true), options);
+      const names = await (isSkiff(options) ? bundleScripts : bundleModules)(bundleFolder, options);
+      await pack(folder, names, options);
     }
   } finally {
+    await esbuild.stop();
     await Deno.remove(folder, { recursive: true });
   }
 }

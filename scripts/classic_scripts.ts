@@ -1,5 +1,5 @@
 /**
- * Turns the bundle's modules into classic scripts, and all but those that every start loads into one file.
+ * Turns bundles of modules into classic scripts, and all but those that every start loads into one file.
  *
  * Deno takes 9 ms to load 200 kB of modules and 5.5 to evaluate the same text as scripts, both from its code
  * cache: for a script there is no graph to build, no resolution and no turn of the event loop. And a header that
@@ -8,9 +8,10 @@
  * ```
  *  (load=>{"use strict";const{a}=load("other"); … return{b,c}})
  *
- *  x.script.js  what most starts load
+ *  run-x.js     what every start of a variant loads (see build.ts), and
+ *  run-main.js
  *  program      a line of JSON, [offset, length] by name, and then all other scripts
- *  main.js      a module: defines load() and loads main.script.js
+ *  main.js      a module: chooses the variant, defines load() and loads its main
  * ```
  *
  * load() is Deno's `core.evalContext`, which node:vm stands on as well: a private API of the pinned runtime.
@@ -67,33 +68,44 @@ function pairs(list: string): [string, string][] {
   });
 }
 
-/** Replaces the modules `names` in `folder`; `hot` stay files. Gives the names of the files that are there then. */
-export async function makeClassicScripts(
-  folder: string,
-  names: readonly string[],
-  hot: readonly string[],
-): Promise<string[]> {
+/** The program as one kind of command loads it, in a folder of its own. */
+export interface Variant {
+  name: string;
+  /** The command's words that start it; the first variant is for all others. */
+  verbs: readonly string[];
+  folder: string;
+  /** Its modules, `main.js` among them. */
+  names: readonly string[];
+  /** Those that its every start loads. */
+  hot: readonly string[];
+}
+
+/** Writes the files of the program to `folder` and gives their names. */
+export async function writeClassicScripts(folder: string, variants: readonly Variant[]): Promise<string[]> {
   const index: Record<string, [offset: number, length: number]> = {};
   const files: Record<string, string> = {};
   const cold: string[] = [];
   let offset = 0;
-  for (const chunk of names) {
-    const name = chunk.replace(/\.js$/, "");
-    const script = toScript(await Deno.readTextFile(`${folder}/${chunk}`), name);
-    await Deno.remove(`${folder}/${chunk}`);
-    if (hot.includes(chunk)) {
-      files[name] = `${name}.script.js`;
-      await Deno.writeTextFile(`${folder}/${files[name]}`, script);
-    } else {
-      const length = new TextEncoder().encode(script).length;
-      index[name] = [offset, length];
-      offset += length;
-      cold.push(script);
+  for (const variant of variants) {
+    for (const chunk of variant.names) {
+      const name = `${variant.name}/${chunk.replace(/\.js$/, "")}`;
+      const script = toScript(await Deno.readTextFile(`${variant.folder}/${chunk}`), name);
+      if (variant.hot.includes(chunk)) {
+        files[name] = `${name.replace("/", "-")}.js`;
+        await Deno.writeTextFile(`${folder}/${files[name]}`, script);
+      } else {
+        const length = new TextEncoder().encode(script).length;
+        index[name] = [offset, length];
+        offset += length;
+        cold.push(script);
+      }
     }
   }
   const line = JSON.stringify(index) + "\n";
   await Deno.writeTextFile(`${folder}/program`, line + cold.join(""));
-  const main = MAIN.replace("HOT", JSON.stringify(files)).replaceAll("LINE_BYTES", String(line.length));
+  const verbs = Object.fromEntries(variants.flatMap(({ name, verbs }) => verbs.map((verb) => [verb, name])));
+  const main = MAIN.replace("HOT", JSON.stringify(files)).replaceAll("LINE_BYTES", String(line.length))
+    .replace("VERBS", JSON.stringify(verbs)).replace("FIRST", JSON.stringify(variants[0]!.name));
   await Deno.writeTextFile(`${folder}/main.js`, main);
   return ["main.js", "program", ...Object.values(files)];
 }
@@ -116,6 +128,7 @@ function toScript(module: string, name: string): string {
 
 const MAIN =
   `const{core}=Deno[Deno.internal],at=import.meta.url.slice(0,-7),folder=decodeURIComponent(at.slice(7)),
+[first,second]=Deno.args,variant=VERBS[first==="container"?second:first]??FIRST,
 hot=HOT,loaded=new Map;
 let index;
 const slice=(offset,length)=>{
@@ -134,13 +147,13 @@ index??=JSON.parse(slice(0,LINE_BYTES));
 const[offset,length]=index[name];
 return slice(LINE_BYTES+offset,length)
 },
-load=name=>{
-let exports=loaded.get(name);
+load=chunk=>{
+let exports=loaded.get(chunk);
 if(exports===void 0){
-const file=hot[name],text=file?Deno.readTextFileSync(folder+file):cold(name),
-[script,error]=core.evalContext(text,at+(file??name+".js"));
+const name=variant+"/"+chunk,file=hot[name],text=file?Deno.readTextFileSync(folder+file):cold(name),
+[script,error]=core.evalContext(text,at+name+".js");
 if(error)throw error.thrown;
-loaded.set(name,exports=script(load))
+loaded.set(chunk,exports=script(load))
 }
 return exports
 };

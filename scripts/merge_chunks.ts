@@ -11,8 +11,6 @@ import * as esbuild from "esbuild";
 export interface Group {
   name: string;
   sources: string[];
-  /** Only what these sources lead to as well. */
-  andBy?: string[];
 }
 
 /** An output of esbuild by its file name: `chunk-ABC.js`. */
@@ -65,10 +63,9 @@ function readChunks(metafile: esbuild.Metafile): Map<string, Chunk> {
 /** main.js itself stays a file of its own: a group that waited for it would wait for the whole program. */
 function assignGroups(chunks: Map<string, Chunk>, groups: readonly Group[]): Map<string, string> {
   const groupOf = new Map<string, string>();
-  for (const { name, sources, andBy } of groups) {
-    const shared = andBy && closure(chunks, andBy);
+  for (const { name, sources } of groups) {
     for (const chunk of closure(chunks, sources)) {
-      if (chunk === "main.js" || groupOf.has(chunk) || (shared && !shared.has(chunk))) continue;
+      if (chunk === "main.js" || groupOf.has(chunk)) continue;
       groupOf.set(chunk, name);
     }
   }
@@ -114,7 +111,7 @@ async function mergeGroup(folder: string, members: readonly Chunk[], others: str
     platform: "neutral",
     target: "esnext",
     charset: "ascii",
-    minifyWhitespace: true,
+    minify: true,
     logLevel: "warning",
     plugins: [{
       name: "own-chunks-only",
@@ -162,10 +159,17 @@ function pointToGroups(source: string, groupOf: Map<string, string>): string {
   return moved;
 }
 
-/** `chunk-AB.js` and `x` → `chunk_AB_x`. */
+/** A name of its own for the export `name` of a chunk: short, since thousands of them are loaded at each start. */
 function exportName(chunk: string, name: string): string {
-  return `${chunk.replace(/\.js$/, "").replace(/[^A-Za-z0-9_$]/g, "_")}_${name}`;
+  const key = `${chunk}/${name}`;
+  const known = exportNames.get(key);
+  if (known !== undefined) return known;
+  const short = `$${exportNames.size.toString(36)}`;
+  exportNames.set(key, short);
+  return short;
 }
+
+const exportNames = new Map<string, string>();
 
 function fileName(path: string): string {
   return path.replace(/^.*\//, "");
