@@ -62,15 +62,14 @@ export function withListener(
 
 async function readReady(fd: number): Promise<ReadyMessage> {
   try {
-    const chunks: Uint8Array[] = [];
-    for (let total = 0; total < READY_LIMIT_BYTES;) {
-      const buffer = new Uint8Array(4096);
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(4096);
+    let text = "";
+    while (text.length < READY_LIMIT_BYTES) {
       const length = await readAsync(fd, buffer);
       if (length === 0) break;
-      chunks.push(buffer.subarray(0, length));
-      total += length;
+      text += decoder.decode(buffer.subarray(0, length), { stream: true });
     }
-    const text = new TextDecoder().decode(await new Blob(chunks as BlobPart[]).arrayBuffer());
     if (text === "") throw new SkiffError("start container: the monitor ended before the program ran");
     return JSON.parse(text);
   } finally {
