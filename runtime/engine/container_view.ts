@@ -4,6 +4,7 @@ import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import { type MountFacts, planMounts } from "../container/default_mounts.ts";
 import { takeContainerLock } from "../container/folder.ts";
+import { readMountRecord } from "../container/mounted.ts";
 import { ConflictError } from "../errors.ts";
 import type { ContainerView } from "../files/view.ts";
 import { readState } from "../monitor/records.ts";
@@ -15,6 +16,8 @@ import { prepareRoot } from "./container_root.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { nestedMaps } from "./plan_facts.ts";
+
+const PATIENCE_MS = 600_000;
 
 /** A container whose files can be reached for as long as the call of `withContainers` lasts. */
 export interface ReachedContainer {
@@ -65,13 +68,25 @@ async function reach(
       const view = { kind: "running", pid: state.initPid, startTime: state.initStartTime } as const;
       return { row, config, view, nested };
     }
-    const lockFd = await takeContainerLock(dir, signal);
+    const lockFd = await lockPatiently(dir, signal);
     if (lockFd === null) continue; // started meanwhile
     held.push(lockFd);
     const rootfs = await prepareRoot(engine, config, dir, nested);
     return { row, config, nested, view: { kind: "stopped", rootfs, mounts: ownMounts(engine, config) } };
   }
   throw new ConflictError(`reach container "${id.slice(0, 12)}": it keeps starting and ending`);
+}
+
+/** Another copy from the same container may take minutes, and is waited for. */
+async function lockPatiently(dir: string, signal?: AbortSignal): Promise<number | null> {
+  for (const end = Date.now() + PATIENCE_MS;;) {
+    try {
+      return await takeContainerLock(dir, signal);
+    } catch (error) {
+      const mayEnd = error instanceof ConflictError && readMountRecord(dir) === undefined;
+      if (!mayEnd || Date.now() > end) throw error;
+    }
+  }
 }
 
 /** The volumes and bind mounts of the user's, without what only a running container has. */
