@@ -32,7 +32,7 @@ const OTHER_FLAGS = new Set(
     "--passwd --passwd-entry --personality --pidfile --preserve-fds --preserve-fd --rdt-class --read-only-tmpfs " +
     "--retry --retry-delay --rmi --runtime --seccomp-policy --shm-size-systemd --storage-opt " +
     "--sysctl --systemd --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
-    "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --depend --cidfile " +
+    "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --cidfile " +
     "--pod --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert --tlscert --tlskey " +
     "--tlsverify --cgroup-manager --conmon --events-backend --hooks-dir --namespace --network-cmd-path " +

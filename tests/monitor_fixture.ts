@@ -77,7 +77,11 @@ export class MonitorFixture implements AsyncDisposable {
     let isOver = false;
     const ended = this.ended().then(() => isOver = true);
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 50))]);
-    if (!isOver) kill(this.pid, SIGKILL);
+    try {
+      if (!isOver) kill(this.pid, SIGKILL);
+    } catch {
+      // reaped at this very moment
+    }
     await ended;
     Deno.removeSync(this.root, { recursive: true });
   }

@@ -211,8 +211,12 @@ hostTest("a time limit kills, requirements come first, and mistakes are named", 
     (await host.skiff(["rm", "-f", "db"])).stderr,
     "it has dependent containers which must be removed before it",
   );
-  await host.ok("rm", "-f", "web");
-  await host.ok("rm", "-f", "db");
+  await host.ok("rm", "-f", "--depend", "db");
+  assertEquals(await host.ok("ps", "-aq"), "");
+  await host.ok("create", "--name", "db", image, "true");
+  await host.ok("create", "--name", "web", "--requires", "db", image, "true");
+  await host.ok("rm", "--all");
+  assertEquals(await host.ok("ps", "-aq"), "");
   for (
     const [words, message] of [
       [["--restart", "sometimes"], '"sometimes" is not a valid restart policy: invalid argument'],

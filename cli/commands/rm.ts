@@ -26,6 +26,7 @@ export const command = defineCommand({
   flags: {
     all: { kind: "bool", short: "a", help: "Remove all containers" },
     ...CIDFILE,
+    depend: { kind: "bool", help: "Remove the containers that require it, too" },
     filter: { kind: "list", value: "KEY=VALUE", help: "Remove the containers that match" },
     force: { kind: "bool", short: "f", help: "Kill it where it runs; no error where it does not exist" },
     ...IGNORE,
@@ -42,8 +43,16 @@ export const command = defineCommand({
     const targets = await selectContainers(engine, { ...options, args, ignore });
     return await forEach(targets, async (name) => {
       const { force, volumes, time } = options;
-      const removed = await rm(engine, name, { force, volumes, ignore, timeoutSeconds: time });
-      if (removed !== undefined) print(`${name}\n`);
+      // of all containers one may require another, and go with it
+      const depend = options.depend || options.all;
+      const removed = await rm(engine, name, {
+        force,
+        volumes,
+        depend,
+        ignore: ignore || options.all,
+        timeoutSeconds: time,
+      });
+      if (removed !== undefined || options.all) print(`${name}\n`);
     }, exitCodeFor);
   },
 });

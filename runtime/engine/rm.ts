@@ -21,6 +21,8 @@ export interface RmOptions {
   force?: boolean;
   /** Also the anonymous volumes that only it used. */
   volumes?: boolean;
+  /** First those that were created with `requires` on it. */
+  depend?: boolean;
   /** No error where there is no such container. */
   ignore?: boolean;
   /** With `force`: how long the container has to stop by itself; by default it is killed at once. */
@@ -38,7 +40,8 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
     throw error;
   }
   const dependents = listDependents(db, row.id);
-  if (dependents.length > 0) {
+  for (const id of options.depend ? dependents : []) await rm(engine, id, { ...options, ignore: true });
+  if (dependents.length > 0 && !options.depend) {
     throw new ConflictError(
       `remove container "${text}": it has dependent containers which must be removed before it: ${
         dependents.join(", ")
