@@ -217,6 +217,17 @@ const imageDiff: Verb = {
   summary: "List what an image has changed of the one below it",
   load: () => import("./commands/image_diff.ts"),
 };
+const imageMount: Verb = {
+  name: "mount",
+  summary: "Mount the files of an image",
+  load: () => import("./commands/image_mount.ts"),
+};
+const imageUnmount: Verb = {
+  name: "unmount",
+  aliases: ["umount"],
+  summary: "Unmount the files of an image",
+  load: () => import("./commands/image_unmount.ts"),
+};
 const help: Verb = {
   name: "help",
   summary: "Show the help of a command or topic",
@@ -332,6 +343,8 @@ const image: VerbGroup = {
     imagePrune,
     imageTree,
     imageDiff,
+    imageMount,
+    imageUnmount,
   ],
 };
 

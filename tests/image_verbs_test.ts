@@ -180,3 +180,47 @@ driverTest("image diff", { needs: ["busybox"] }, async (host) => {
   assertEquals(format.stderr, "Error: only supported value for '--format' is 'json'\n");
   assertEquals([...Deno.readDirSync(`${host.data}/tmp`)], []);
 });
+
+driverTest("image mount and unmount within unshare", { needs: ["busybox", "uidmap"] }, async (host) => {
+  const id = await load(host, "web:1", { above: ["web\n"] });
+  await load(host, "base:1", { above: [] });
+  const outside = await host.skiff(["image", "mount", "web:1"]);
+  assertEquals([outside.code, outside.stderr], [
+    125,
+    'Error: cannot run command "skiff image mount" in rootless mode, must execute `skiff unshare` first\n',
+  ]);
+  const skiff = `"$SKIFF" ${host.driverArgs.join(" ")}`;
+  const session = await host.sh(`${skiff} unshare sh -ec '
+    at=$(${skiff} image mount web:1)
+    echo "$at"; cat $at/text; ls $at | wc -l
+    touch $at/new 2>/dev/null || echo read-only
+    [ "$(${skiff} image mount ${id})" = "$at" ] && echo the same
+    ${skiff} image mount base:1 >/dev/null
+    ${skiff} image mount | wc -l
+    ${skiff} image mount --format json
+    ${skiff} image unmount web:1
+    ${skiff} image mount
+    ${skiff} image umount --all
+    ${skiff} image unmount web:1
+    [ -z "$(${skiff} image mount)" ] && echo none'`);
+  assertEquals(session.code, 0, session.stderr);
+  const lines = session.stdout.split("\n");
+  const at = lines[0]!;
+  assert(at.startsWith(`${host.data}/mounts/${id}/`), at);
+  assertEquals(lines.slice(1, 6), ["web", "12", "read-only", "the same", "2"]);
+  const json = JSON.parse(
+    session.stdout.slice(session.stdout.indexOf("["), session.stdout.indexOf("]\n") + 1),
+  );
+  assertEquals(json.length, 2);
+  const mine = json.find((one: { id: string }) => one.id === id);
+  assertEquals([mine.Repositories, mine.mountpoint], [["localhost/web:1"], at]);
+  const rest = session.stdout.slice(session.stdout.indexOf("]\n") + 2).trimEnd().split("\n");
+  assertEquals([rest[0], rest.at(-2), rest.at(-1)], [id, id, "none"]);
+  assertMatch(rest[1]!, /^localhost\/base:1 {2}\/.*\/mounts\/[0-9a-f]{64}\//);
+  // a session's mounts go with it
+  const left = await host.sh(
+    `${skiff} unshare sh -c '${skiff} image mount web:1 base:1'; ${skiff} image mount`,
+  );
+  assertEquals([left.code, left.stdout.trimEnd().split("\n").length], [0, 2], left.stderr);
+  await host.ok("rmi", "-a");
+});

@@ -61,7 +61,7 @@ export async function mountContainer(engine: Engine, text: string, signal?: Abor
 }
 
 /** As podman: an ordinary user has no place for mounts but a session of `unshare`. */
-function requireSession(engine: Engine, verb: string): void {
+export function requireSession(engine: Engine, verb: string): void {
   const { isRootless, isInside } = engine.namespaces;
   if (!isRootless || isInside) return;
   throw new ConflictError(
@@ -76,7 +76,8 @@ function seenFrom(engine: Engine, record: MountRecord, text: string): string {
   );
 }
 
-async function startHolder(
+/** Gives the pid of the process that keeps the mount, as fuse-overlayfs needs it; `lock` is kept open by it. */
+export async function startHolder(
   engine: Engine,
   plan: Awaited<ReturnType<typeof prepareRoot>>,
   lock: number,
