@@ -16,6 +16,7 @@ export const CONTAINER_GROUPS: Group[] = [
       "E ps",
       "E ps -a --sort names",
       "E ps -aq --sort names | wc -l",
+      "E container list -aq | wc -l",
       "E ps -aq --no-trunc | awk '{ print length }' | sort -u",
       {
         line: "E container ls --sort names -a --format '{{.Names}} {{.State}} {{.Image}} {{.Command}}'",

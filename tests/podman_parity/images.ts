@@ -12,6 +12,7 @@ export const IMAGE_GROUPS: Group[] = [
       "E pull -q $I",
       "E images",
       "E images -q | wc -l",
+      "E image list -q | wc -l",
       "E images --noheading",
       "E images --digests | head -1",
       "E images --format '{{.Repository}}:{{.Tag}}'",

@@ -175,6 +175,7 @@ export const MISTAKES: Group = {
     "E container mount nosuch",
     "E container unmount nosuch",
     "E container checkpoint nosuch",
+    "E container restore nosuch",
     "E healthcheck run nosuch",
     "E volume rm",
     "E volume rm nosuch",

@@ -69,6 +69,11 @@ export const SYSTEM_GROUPS: Group[] = [
       "E system prune -f >out; grep -c 'Total reclaimed space' out",
       "E logout --all",
       "E login --get-login 127.0.0.1:1",
+      {
+        line: "E volume create kept >made; E system reset -f",
+        differs: { stdout: "podman speaks of its storage.conf, which skiff does not read" },
+      },
+      "E volume ls -q; E images -q; E ps -aq",
     ],
   },
 ];
