@@ -30,13 +30,10 @@ const FORMS: [RegExp, (...groups: string[]) => string][] = [
     (list, name) => take(list, `${LOAD}("${name}")`),
   ],
   [form(String.raw`import\s*\{([^}]*)\}\s*from\s*${NODE};?`), (list, name) => take(list, builtin(name))],
+  // what a built-in module exports as default is the module
   [
-    form(String.raw`import\s*\*\s*as\s+([\w$]+)\s+from\s*${NODE};?`),
+    form(String.raw`import\s*(?:\*\s*as\s+|\s)([\w$]+)\s+from\s*${NODE};?`),
     (own, name) => `const ${own}=${builtin(name)};`,
-  ],
-  [
-    form(String.raw`import\s+([\w$]+)\s+from\s*${NODE};?`),
-    (own, name) => `const{default:${own}}=${builtin(name)};`,
   ],
   [form(String.raw`import\s*${CHUNK};?`), (name) => `${LOAD}("${name}");`],
   [form(String.raw`import\(${CHUNK}\)`), (name) => `Promise.resolve("${name}").then(${LOAD})`],
