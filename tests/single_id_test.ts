@@ -91,6 +91,23 @@ for (const driver of ["overlay", "vfs"]) {
       assertEquals([code, stdout], [0, "chowned\nsu\n0\n"], stderr);
       assertEquals((await skiff(...run, "-u", "1000", image, "true")).code, 0);
       assertEquals((await skiff(...run, "-t", image, "tty")).stdout, "/dev/pts/0\r\n");
+      // what would be another user's is the one id's
+      const other = await skiff(
+        ...run,
+        "-t",
+        "-u",
+        "1000",
+        "-w",
+        "/new",
+        "-v",
+        "own:/own:U",
+        image,
+        "stat",
+        "-c",
+        "%u",
+        "/own",
+      );
+      assertEquals([other.code, other.stdout], [0, "0\r\n"], other.stderr);
       const status =
         (await skiff(...run, image, "grep", "-E", "^(CapEff|Seccomp):", "/proc/self/status")).stdout;
       assertEquals(status, "CapEff:\t00000000a80425fb\nSeccomp:\t2\n");

@@ -211,9 +211,11 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
 
   stage("open the console");
   const terminal = context.stdio === "terminal" ? openConsole(link, context.plan) : undefined;
-  if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
+  // with a single-id map nobody but 0 owns anything
+  const owner = annex.fakeOwnership ? { uid: 0, gid: 0 } : user;
+  if (terminal !== undefined) fchownat(terminal, "", owner.uid, -1 >>> 0, AT_EMPTY_PATH);
   const stub = openExecStub();
-  giveStdio(context.stdio, user.uid);
+  giveStdio(context.stdio, owner.uid);
   placeStdio(context.stdio, terminal);
 
   stage("assume credentials");

@@ -190,17 +190,19 @@ function performInit(
   const user = annex.accounts
     ? listAccounts(inside.number, annex.accounts, annex.user, found, spec.process.cwd)
     : found;
-  if (terminal !== undefined) fchownat(terminal, "", user.uid, -1 >>> 0, AT_EMPTY_PATH);
+  // with a single-id map nobody but 0 owns anything
+  const owner = annex.fakeOwnership ? { uid: 0, gid: 0 } : user;
+  if (terminal !== undefined) fchownat(terminal, "", owner.uid, -1 >>> 0, AT_EMPTY_PATH);
   stage("give mounts to the user");
-  giveVolumes(emptyVolumes, user);
-  for (const gift of gifts) giveTree(gift, user);
+  giveVolumes(emptyVolumes, owner);
+  for (const gift of gifts) giveTree(gift, owner);
 
   stage("prepare the working directory");
-  if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, user);
+  if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, owner);
   if (spec.root.readonly) mount_setattr(AT_FDCWD, "/", 0, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 
   const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined);
-  giveStdio(context.stdio, user.uid);
+  giveStdio(context.stdio, owner.uid);
   placeStdio(context.stdio, terminal);
 
   stage("wait for the start");
