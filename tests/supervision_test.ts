@@ -88,6 +88,10 @@ hostTest("after a boot start-all starts what is to run", NEEDS, async (host) => 
       else host.kill9(Number(await inspect(host, name, "{{.State.ConmonPid}}")));
     }
   }
+  assertEquals(
+    await host.ok("ps", "-a", "--filter", "restart-policy=on-failure", "--format", "{{.Names}}"),
+    "on-failure-lost\non-failure-stopped",
+  );
   await host.ok("create", "--name", "new", "--restart", "always", image, "sleep", "600");
   assertEquals(
     (await host.ok("system", "start-all")).split("\n").toSorted(),

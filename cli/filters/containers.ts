@@ -58,6 +58,13 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
   },
   volume: (value) => ({ Mounts }) => Mounts.some((mount) => mount === value),
   network: (value) => ({ Networks }) => Networks.includes(value),
+  pod: (value) => ({ Pod, PodName }) => Pod === value || PodName === value,
+  "restart-policy": (value) => ({ RestartPolicy }) => RestartPolicy === value,
+  "should-start-on-boot": (value) => ({ RestartPolicy }) =>
+    (value === "true") === (RestartPolicy === "always" || RestartPolicy === "unless-stopped"),
+  // Docker's: no container publishes ports
+  publish: () => () => false,
+  expose: () => () => false,
   command: (value) => ({ Command }) => Command[0] === value,
 };
 

@@ -15,6 +15,7 @@ function container(name: string, changes: Partial<ContainerListEntry> = {}): Con
     Status: "",
     Pid: 1,
     Health: "",
+    RestartPolicy: "no",
     ExitCode: 0,
     Exited: false,
     StartedAt: 0,

@@ -303,6 +303,7 @@ function rowOf(config: ContainerConfig, state: ContainerRow["state"]): Container
     labels: config.labels,
     mounts: config.mounts.map(({ destination }) => destination),
     network: config.network.mode,
+    restartPolicy: config.lifecycle?.restart?.policy,
   };
 }
 

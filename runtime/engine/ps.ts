@@ -30,6 +30,8 @@ export interface ContainerListEntry {
   StartedAt: number;
   ExitedAt: number;
   AutoRemove: boolean;
+  /** no, always, unless-stopped, on-failure. */
+  RestartPolicy: string;
   Labels: Record<string, string>;
   Mounts: string[];
   Networks: string[];
@@ -86,6 +88,7 @@ function toEntry({ row, status }: Observed, now: number, folder: string): Contai
     StartedAt: unixSeconds(status.startedAt),
     ExitedAt: unixSeconds(status.finishedAt),
     AutoRemove: row.autoRemove,
+    RestartPolicy: row.restartPolicy ?? "",
     Labels: row.labels,
     Mounts: row.mounts,
     Networks: [],

@@ -3,7 +3,6 @@
 import { observeContainers } from "../container/state.ts";
 import { readExit } from "../monitor/records.ts";
 import { listContainers } from "../state/containers.ts";
-import { loadConfig } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { start } from "./start.ts";
 
@@ -21,22 +20,15 @@ export async function* startAll(engine: Engine): AsyncGenerator<StartedByPolicy>
   const observed = await observeContainers(db, engine.folders.containers, listContainers(db).reverse());
   for (const { row, status } of observed) {
     if (status.status !== "exited" || row.autoRemove) continue;
-    const policy = policyOf(engine, row.id);
-    if (policy !== "always" && policy !== "unless-stopped") continue;
-    if (policy === "unless-stopped" && readExit(engine.containerDir(row.id))?.stoppedByHand) continue;
+    if (row.restartPolicy !== "always" && row.restartPolicy !== "unless-stopped") continue;
+    if (row.restartPolicy === "unless-stopped" && readExit(engine.containerDir(row.id))?.stoppedByHand) {
+      continue;
+    }
     try {
       await start(engine, row.id);
       yield { name: row.name };
     } catch (error) {
       yield { name: row.name, error };
     }
-  }
-}
-
-function policyOf(engine: Engine, id: string): string | undefined {
-  try {
-    return loadConfig(engine, id).lifecycle?.restart?.policy;
-  } catch {
-    return undefined; // damaged: whoever starts it by name is told
   }
 }

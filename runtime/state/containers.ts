@@ -29,12 +29,14 @@ export interface ContainerRow {
   labels: Record<string, string>;
   mounts: string[];
   network: string;
+  /** no, always, unless-stopped, on-failure. */
+  restartPolicy?: string;
 }
 
 export function insertContainer(db: Database, row: ContainerRow): void {
   db.run(
     `INSERT INTO containers (id, name, image_id, image_name, command, created_at, state, auto_remove, tty,
-       labels, mounts, network) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       labels, mounts, network, restart_policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.id,
     row.name,
     row.imageId,
@@ -47,6 +49,7 @@ export function insertContainer(db: Database, row: ContainerRow): void {
     JSON.stringify(row.labels),
     JSON.stringify(row.mounts),
     row.network,
+    row.restartPolicy ?? "no",
   );
 }
 
@@ -156,5 +159,6 @@ function toContainer(row: Row): ContainerRow {
     labels: JSON.parse(String(row.labels)),
     mounts: JSON.parse(String(row.mounts)),
     network: String(row.network),
+    restartPolicy: String(row.restart_policy),
   };
 }

@@ -75,4 +75,6 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX container_requires_by_required ON container_requires (required);
   `,
+  // no, always, unless-stopped, on-failure; of older containers it is not known
+  `ALTER TABLE containers ADD COLUMN restart_policy TEXT NOT NULL DEFAULT '';`,
 ];
