@@ -154,7 +154,8 @@ else
   case ${XDG_CACHE_HOME-} in /*) first=$XDG_CACHE_HOME ;; *) first= ;; esac
   case ${HOME-} in /*) second=$HOME/.cache ;; *) second= ;; esac
   case ${XDG_RUNTIME_DIR-} in /*) third=$XDG_RUNTIME_DIR ;; *) third= ;; esac
-  fourth=/tmp/skiff-$uid-cache
+  [ "$outside" != 0 ] || outside=$uid
+  fourth=/tmp/skiff-$outside-cache
 fi
 for base in "$first" "$second" "$third" "$fourth" $set_of; do
   [ -n "$base" ] || continue

@@ -110,6 +110,7 @@ hostTest("a folder of the host can be a volume; what needs a mount for all is re
       [["bogus=1"], "invalid mount option bogus for driver 'local'"],
       [["o=bind", "device=relative"], 'device "relative" must be an absolute path'],
       [["o=bind", "device=/missing"], 'no such folder "/missing"'],
+      [["o=uid=4000000"], 'give volume "x" to 4000000:0'],
     ] as const
   ) {
     const { code, stderr } = await host.skiff([
@@ -120,6 +121,7 @@ hostTest("a folder of the host can be a volume; what needs a mount for all is re
     ]);
     assert(code === 125 && stderr.includes(error), `${words}: ${code} ${stderr}`);
   }
+  assertEquals((await host.skiff(["volume", "exists", "x"])).code, 1);
   // a removal takes the name away, not what the host has there
   await host.ok("volume", "rm", "site");
   assertEquals([...Deno.readDirSync(site)].map(({ name }) => name).sort(), ["index", "new"]);

@@ -66,7 +66,15 @@ export async function volumeCreate(
   }
   // the row first: a folder without one is garbage
   createVolume(engine.folders, chosen, plan.device);
-  if (plan.owner !== undefined) await giveVolume(engine, chosen, plan.owner);
+  if (plan.owner !== undefined) {
+    try {
+      await giveVolume(engine, chosen, plan.owner);
+    } catch (error) {
+      const { removeUnusedVolumes } = await import("./system_prune.ts");
+      await removeUnusedVolumes(engine, [chosen]);
+      throw error;
+    }
+  }
   recordEvent(engine.folders, { type: "volume", action: "create", id: chosen, name: chosen });
   return chosen;
 }
