@@ -8,10 +8,8 @@
  */
 
 import { Fd, open } from "../../ffi/file.ts";
-import { AT_FDCWD, AT_RECURSIVE, O_CLOEXEC, O_CREAT, O_RDWR } from "../../ffi/constants/fcntl.ts";
-import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
+import { O_CLOEXEC, O_CREAT, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { SIGTERM } from "../../ffi/constants/signal.ts";
-import { mount_setattr } from "../../ffi/mount.ts";
 import { kill } from "../../ffi/process.ts";
 import { UnsupportedError } from "../errors.ts";
 import { getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
@@ -50,9 +48,9 @@ export async function mountImage(engine: Engine, text: string): Promise<MountedI
   if (known !== undefined) return known;
   // nobody takes its layers away meanwhile
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true }))!;
-  const [driver, { performRootfs }, { runFileTask }] = await Promise.all([
+  const [driver, { mountReadOnly }, { runFileTask }] = await Promise.all([
     chooseDriver(engine, engine.storageDriver),
-    import("../rootfs/perform.ts"),
+    import("../files/read_only_mount.ts"),
     import("../files/task.ts"),
   ]);
   const folder = folderOf(engine, image.id);
@@ -63,10 +61,7 @@ export async function mountImage(engine: Engine, text: string): Promise<MountedI
     volatile: true,
   });
   if (rootfs.kind === "fuse-overlayfs") await holdMount(engine, folder, rootfs);
-  await runFileTask(engine.namespaces, () => {
-    if (rootfs.kind !== "fuse-overlayfs") performRootfs(rootfs);
-    mount_setattr(AT_FDCWD, rootfs.target, AT_RECURSIVE, { set: MOUNT_ATTR_RDONLY, clear: 0 });
-  });
+  await runFileTask(engine.namespaces, () => mountReadOnly(rootfs));
   recordEvent(engine.folders, { type: "image", action: "mount", id: image.id, name: text });
   return { id: image.id, digest: image.digest, names: listNames(db, image.id), mountpoint: rootfs.target };
 }
