@@ -59,7 +59,7 @@ async function reach(
   signal?: AbortSignal,
 ): Promise<ReachedContainer> {
   const dir = engine.containerDir(id);
-  for (let attempt = 0; attempt < 10; attempt++) {
+  for (let attempt = 0; attempt < 50; attempt++) {
     const { row, status } = await observe(engine, id);
     const config = loadConfig(engine, id);
     const nested = nestedMaps(engine, config);
@@ -69,7 +69,11 @@ async function reach(
       return { row, config, view, nested };
     }
     const lockFd = await lockPatiently(dir, signal);
-    if (lockFd === null) continue; // started meanwhile
+    if (lockFd === null) {
+      // started meanwhile, or its monitor is about to restart it
+      await new Promise((resolve) => setTimeout(resolve, 10 * attempt));
+      continue;
+    }
     held.push(lockFd);
     const rootfs = await prepareRoot(engine, config, dir, nested);
     return { row, config, nested, view: { kind: "stopped", rootfs, mounts: ownMounts(engine, config) } };
