@@ -1,6 +1,7 @@
 /** The other end of remote.ts: performs one request in a skiff of its own. */
 
 import type { CloneOptions } from "./clone.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import type { CpOptions } from "./cp.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import type { ImportOptions } from "./import.ts";
@@ -49,8 +50,18 @@ const VERBS: Record<RemoteVerb, Perform> = {
   },
   restart: async (engine, [text, options]) =>
     (await import("./restart.ts")).restart(engine, text as string, options as RestartOptions),
-  cp: async (engine, [source, destination, options]) =>
-    (await import("./cp.ts")).cp(engine, source as string, destination as string, options as CpOptions),
+  cp: async (engine, [source, destination, options]) => {
+    // standard input and output carry the request and its answer
+    if (source === "-" || destination === "-") {
+      throw new InvalidArgumentError('copy "-": a program gives a file, or uses export');
+    }
+    return await (await import("./cp.ts")).cp(
+      engine,
+      source as string,
+      destination as string,
+      options as CpOptions,
+    );
+  },
   diff: async (engine, [text]) => (await import("./diff.ts")).diff(engine, text as string),
   export: async (engine, [text, options]) =>
     (await import("./export.ts")).exportContainer(engine, text as string, options as { output: string }),
