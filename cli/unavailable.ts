@@ -7,7 +7,7 @@ import { SkiffError, UnsupportedError } from "../runtime/errors.ts";
 import { suggest } from "./suggest.ts";
 import { UnknownFlagError } from "./parser.ts";
 import type { Flags } from "./command.ts";
-import { GROUPS, type Lookup, VERBS } from "./verbs.ts";
+import { GROUPS, type Lookup, type Verb, VERBS } from "./verbs.ts";
 
 /** Reason to the flags it keeps from working, for `run` and `create`. */
 const CONTAINER_FLAGS: Record<string, string> = {
@@ -26,29 +26,20 @@ const CONTAINER_FLAGS: Record<string, string> = {
 
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
-  ("--annotation --arch --os --variant --attach --authfile --chrootdirs --conmon-pidfile --decryption-key " +
-    "--disable-content-trust --domainname --env-host --env-merge --gidmap --uidmap --subuidname --subgidname " +
-    "--group-add --group-entry --hostuser --http-proxy --image-volume --init-path --isolation --mount " +
-    "--passwd --passwd-entry --personality --pidfile --preserve-fds --preserve-fd --rdt-class --read-only-tmpfs " +
-    "--retry --retry-delay --rmi --runtime --seccomp-policy --shm-size-systemd --storage-opt " +
-    "--sysctl --systemd --tls-details --tz --umask --unsetenv --unsetenv-all --use-api-socket --uts " +
-    "--volume-driver --volumes-from --checkpoint --checkpoint-dir --filter --cidfile " +
-    "--pod --color --details --all-tags --creds --cert-dir --history --tree --no-prune --debug --root " +
-    "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert --tlscert --tlskey " +
-    "--tlsverify --cgroup-manager --conmon --events-backend --hooks-dir --namespace --network-cmd-path " +
-    "--network-config-dir --noout --runtime-flag --ssh --syslog --tmpdir --volumepath --transient-store " +
-    "--imagestore --signal --link --preserve-fds --http-proxy --shm-size-systemd").split(
-      " ",
-    ),
+  ("--chrootdirs --decryption-key --domainname --personality --preserve-fds --preserve-fd --rdt-class " +
+    "--retry --retry-delay --runtime --seccomp-policy --shm-size-systemd --storage-opt --tls-details " +
+    "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --history --tree --debug --root " +
+    "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
+    "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
+    "--network-cmd-path --network-config-dir --noout --runtime-flag --ssh --syslog --tmpdir --volumepath " +
+    "--transient-store --imagestore --link").split(" "),
 );
 
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
-  ("artifact auto-update build builder buildx commit compose context cp diff events export farm generate healthcheck " +
-    "history import init kube load login logout machine manifest mount network pause plugin pod port prune push " +
-    "quadlet rename restart save search secret service stack stats swarm top trust umount unmount unpause unshare " +
-    "untag update volume checkpoint cleanup clone restore runlabel scp sign tree df migrate renumber reset")
-    .split(" "),
+  ("artifact auto-update build builder buildx commit compose context farm generate init kube machine " +
+    "manifest network plugin pod push quadlet search secret service stack stats swarm trust update cleanup " +
+    "runlabel scp sign migrate renumber").split(" "),
 );
 
 /** A better error for an option that the table does not have: a known gap, or a near miss. */
@@ -64,7 +55,9 @@ export function explainUnknownFlag(error: UnknownFlagError, path: string, flags:
   if (OTHER_FLAGS.has(flag)) {
     return new UnsupportedError(`${flag} is not available yet`, { hint: error.hint });
   }
-  const near = flag.startsWith("--") ? suggest(flag.slice(2), Object.keys(flags)) : [];
+  const near = flag.startsWith("--")
+    ? suggest(flag.slice(2), Object.keys(flags).filter((name) => !flags[name]!.hidden))
+    : [];
   const didYouMean = near.length > 0 ? `\n\n${meant(near.map((name) => `--${name}`))}\n` : "";
   return new UnknownFlagError(error.message + didYouMean, flag, error.hint ?? "");
 }
@@ -82,11 +75,19 @@ export function explainUnknownVerb(
     });
   }
   const known = group ? group.verbs : [...VERBS, ...GROUPS, ...others];
-  const near = suggest(typed, known.map(({ name }) => name));
+  const near = [...suggest(typed, known.map(({ name }) => name)), ...elsewhere(typed, group?.name)];
   const didYouMean = near.length > 0 ? `\n\n${meant(near)}\n` : "";
   return new SkiffError(`unrecognized command \`${path}\`${didYouMean}`, {
     hint: `Try '${help}' for more information`,
   });
+}
+
+/** Commands of that name at another place: `skiff image prune` for `skiff prune`. */
+function elsewhere(typed: string, group: string | undefined): string[] {
+  const isNamed = ({ name, aliases = [] }: Verb) => name === typed || aliases.includes(typed);
+  const inGroups = GROUPS.filter(({ name, verbs }) => name !== group && verbs.some(isNamed))
+    .map(({ name }) => `skiff ${name} ${typed}`);
+  return group !== undefined && VERBS.some(isNamed) ? [`skiff ${typed}`] : inGroups;
 }
 
 function meant(names: string[]): string {

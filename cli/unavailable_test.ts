@@ -2,7 +2,7 @@ import { deepStrictEqual as assertEquals } from "node:assert";
 import { CREATE_FLAGS } from "./flags/create.ts";
 import { parseLine, UnknownFlagError } from "./parser.ts";
 import { explainUnknownFlag, explainUnknownVerb } from "./unavailable.ts";
-import { findVerb } from "./verbs.ts";
+import { findVerb, GROUPS, VERBS } from "./verbs.ts";
 
 function explain(word: string, path = "skiff run"): [string, string] {
   try {
@@ -58,4 +58,31 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     "unrecognized command `skiff imges`\n\nDid you mean this?\n\timages\n\timage\n",
     "Try 'skiff --help' for more information",
   ]);
+});
+
+Deno.test("a command is pointed to where it is", () => {
+  const meant = (words: string) => {
+    const found = findVerb(words.split(" "));
+    if (found.kind !== "unknown") throw new Error(`${words} is known`);
+    return explainUnknownVerb(found).message.split("\n\t").slice(1).map((line) => line.trim());
+  };
+  assertEquals(meant("volume cp"), ["skiff cp"]);
+  assertEquals(meant("prune").filter((line) => line.includes(" ")), [
+    "skiff container prune",
+    "skiff image prune",
+    "skiff system prune",
+    "skiff volume prune",
+  ]);
+});
+
+Deno.test("nothing that is there is said to be missing", async () => {
+  for (const verb of [...VERBS, ...GROUPS.flatMap(({ verbs }) => verbs)]) {
+    const { command } = await verb.load();
+    for (const name of Object.keys(command.flags)) {
+      const error = new UnknownFlagError("", `--${name}`, "");
+      assertEquals(explainUnknownFlag(error, "skiff none", {}).message, "", `${verb.name} --${name}`);
+    }
+    const lookup = { kind: "unknown", path: "skiff x", typed: verb.name } as const;
+    assertEquals(explainUnknownVerb(lookup).name, "SkiffError", verb.name);
+  }
 });
