@@ -21,7 +21,6 @@ const REFUSED: [words: string, code: number, stderr: string][] = [
     125,
     `Error: --memory is not available yet: resource limits are not set yet\n${SEE_RUN}`,
   ],
-  ["run --restart=always x", 125, 'Error: --restart=always is not available yet: only "no" is\n'],
   [
     "run -a stdfoo host",
     125,
