@@ -273,3 +273,22 @@ hostTest(
     ]], stderr);
   },
 );
+
+hostTest("root without CAP_SYS_ADMIN, as in most containers, has a user namespace like anybody", {
+  needs: ["root"],
+  asRoot: true,
+}, async (host) => {
+  // the control: it may not mount
+  const script = `setpriv --bounding-set -sys_admin --inh-caps -sys_admin -- sh -c '
+    mount -t tmpfs tmpfs /mnt 2>/dev/null && echo mounted
+    "$SKIFF" run --rm --network none host sh -c "id -u; cat /etc/hostname; cat /etc/shadow"; "$SKIFF" doctor'`;
+  const { code, stdout, stderr } = await host.sh(script);
+  assertEquals(code, 1, stdout + stderr);
+  assert(!stdout.includes("root:"), "what others cannot read is hidden from it");
+  const [id, name, ...findings] = stdout.trimEnd().split("\n");
+  assertEquals(id, "0");
+  assertMatch(name!, /^[0-9a-f]{12}$/);
+  assertMatch(findings.join("\n"), /^degraded +subordinate ids +/m);
+  assertMatch(findings.join("\n"), /^ok +container +runs, in \d+ ms$/m);
+  assertMatch(stderr, /^Warning: only one user id can be mapped, /m);
+});

@@ -35,7 +35,7 @@ export function unshareSession(): { uid: number; gid: number; sessionPid: number
 export function namespaceContext(runDir: string): NamespaceContext {
   const session = unshareSession();
   const { uid, gid } = session ?? { uid: geteuid(), gid: getegid() };
-  if (uid === 0 && ownsAllIds()) {
+  if (uid === 0 && ownsAllIds() && hasAdminRights()) {
     const all = [{ containerID: 0, hostID: 0, size: 0xffffffff }];
     return { isRootless: false, uid, gid, maps: { uid: all, gid: all, isSingle: false }, membersDir: "" };
   }
@@ -58,6 +58,14 @@ export function namespaceContext(runDir: string): NamespaceContext {
 function ownsAllIds(): boolean {
   return /^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"));
 }
+
+/** Root of a container is often without; then it needs a user namespace like anybody. @see capabilities(7) */
+function hasAdminRights(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText("/proc/self/status"))?.[1] ?? "0";
+  return (BigInt(`0x${effective}`) >> CAP_SYS_ADMIN & 1n) === 1n;
+}
+
+const CAP_SYS_ADMIN = 21n;
 
 function readText(path: string): string {
   try {
