@@ -11,245 +11,125 @@ export interface Verb {
   load(): Promise<{ command: Command }>;
 }
 
-const run: Verb = {
-  name: "run",
-  summary: "Run a command in a new container",
-  load: () => import("./commands/run.ts"),
-};
-const create: Verb = {
-  name: "create",
-  summary: "Create but do not start a container",
-  load: () => import("./commands/create.ts"),
-};
-const start: Verb = {
-  name: "start",
-  summary: "Start one or more containers",
-  load: () => import("./commands/start.ts"),
-};
-const stop: Verb = {
-  name: "stop",
-  summary: "Stop one or more containers",
-  load: () => import("./commands/stop.ts"),
-};
-const kill: Verb = {
-  name: "kill",
-  summary: "Kill one or more running containers with a specific signal",
-  load: () => import("./commands/kill.ts"),
-};
-const rm: Verb = {
-  name: "rm",
-  summary: "Remove one or more containers",
-  load: () => import("./commands/rm.ts"),
-};
-const ps: Verb = { name: "ps", summary: "List containers", load: () => import("./commands/ps.ts") };
-const logs: Verb = {
-  name: "logs",
-  summary: "Fetch the logs of one or more containers",
-  load: () => import("./commands/logs.ts"),
-};
-const exec: Verb = {
-  name: "exec",
-  summary: "Run a process in a running container",
-  load: () => import("./commands/exec.ts"),
-};
-const attach: Verb = {
-  name: "attach",
-  summary: "Attach to a running container",
-  load: () => import("./commands/attach.ts"),
-};
-const wait: Verb = {
-  name: "wait",
-  summary: "Block on one or more containers",
-  load: () => import("./commands/wait.ts"),
-};
-const inspect: Verb = {
-  name: "inspect",
-  summary: "Display the configuration of a container or image",
-  load: () => import("./commands/inspect.ts"),
-};
-const info: Verb = {
-  name: "info",
-  summary: "Display information about the engine and this machine",
-  load: () => import("./commands/info.ts"),
-};
-const doctor: Verb = {
-  name: "doctor",
-  summary: "Check this machine, and name the remedies",
-  load: () => import("./commands/doctor.ts"),
-};
-const version: Verb = {
-  name: "version",
-  summary: "Display the version of skiff",
-  load: () => import("./commands/version.ts"),
-};
-const pull: Verb = {
-  name: "pull",
-  summary: "Pull an image from a registry",
-  load: () => import("./commands/pull.ts"),
-};
-const images: Verb = {
-  name: "images",
-  summary: "List images in local storage",
-  load: () => import("./commands/images.ts"),
-};
-const tag: Verb = {
-  name: "tag",
-  summary: "Add an additional name to a local image",
-  load: () => import("./commands/tag.ts"),
-};
-const rmi: Verb = {
-  name: "rmi",
-  summary: "Remove one or more images from local storage",
-  load: () => import("./commands/rmi.ts"),
-};
-const completion: Verb = {
-  name: "completion",
-  summary: "Print a completion script for bash, zsh or fish",
-  load: () => import("./commands/completion.ts"),
-};
-const man: Verb = {
-  name: "man",
-  summary: "Write the manual pages",
-  load: () => import("./commands/man.ts"),
-};
-const load: Verb = {
-  name: "load",
-  summary: "Load images from an archive",
-  load: () => import("./commands/load.ts"),
-};
-const events: Verb = {
-  name: "events",
-  summary: "Show what happens to containers, images and volumes",
-  load: () => import("./commands/events.ts"),
-};
-const cp: Verb = {
-  name: "cp",
-  summary: "Copy files and folders between a container and the host",
-  load: () => import("./commands/cp.ts"),
-};
-const exportVerb: Verb = {
-  name: "export",
-  summary: "Export the files of a container as a tar archive",
-  load: () => import("./commands/export.ts"),
-};
-const save: Verb = {
-  name: "save",
-  summary: "Save images to an archive",
-  load: () => import("./commands/save.ts"),
-};
-const pause: Verb = {
-  name: "pause",
-  summary: "Pause all the processes in one or more containers",
-  load: () => import("./commands/pause.ts"),
-};
-const port: Verb = {
-  name: "port",
-  summary: "List the published ports of a container",
-  load: () => import("./commands/port.ts"),
-};
-const rename: Verb = {
-  name: "rename",
-  summary: "Give a container another name",
-  load: () => import("./commands/rename.ts"),
-};
-const restart: Verb = {
-  name: "restart",
-  summary: "Restart one or more containers",
-  load: () => import("./commands/restart.ts"),
-};
-const unpause: Verb = {
-  name: "unpause",
-  summary: "Unpause the processes in one or more containers",
-  load: () => import("./commands/unpause.ts"),
-};
-const diff: Verb = {
-  name: "diff",
-  summary: "List what a container has changed of its image's files",
-  load: () => import("./commands/diff.ts"),
-};
-const importVerb: Verb = {
-  name: "import",
-  summary: "Import a tarball as an image",
-  load: () => import("./commands/import.ts"),
-};
-const history: Verb = {
-  name: "history",
-  summary: "Show the history of an image",
-  load: () => import("./commands/history.ts"),
-};
-const untag: Verb = {
-  name: "untag",
-  summary: "Remove names from a local image",
-  load: () => import("./commands/untag.ts"),
-};
-const imagePrune: Verb = {
-  name: "prune",
-  summary: "Remove unused images",
-  load: () => import("./commands/image_prune.ts"),
-};
-const imageTree: Verb = {
-  name: "tree",
-  summary: "Show the layers of an image",
-  load: () => import("./commands/image_tree.ts"),
-};
-const login: Verb = {
-  name: "login",
-  summary: "Log in to a registry",
-  load: () => import("./commands/login.ts"),
-};
-const logout: Verb = {
-  name: "logout",
-  summary: "Log out of a registry",
-  load: () => import("./commands/logout.ts"),
-};
-const top: Verb = {
-  name: "top",
-  summary: "Display the running processes of a container",
-  load: () => import("./commands/top.ts"),
-};
-const startAll: Verb = {
-  name: "start-all",
-  summary: "Start what its restart policy wants to run, after a boot",
-  load: () => import("./commands/start_all.ts"),
-};
-const imageDiff: Verb = {
-  name: "diff",
-  summary: "List what an image has changed of the one below it",
-  load: () => import("./commands/image_diff.ts"),
-};
-const imageMount: Verb = {
-  name: "mount",
-  summary: "Mount the files of an image",
-  load: () => import("./commands/image_mount.ts"),
-};
+function verb(name: string, summary: string, load: Verb["load"]): Verb {
+  return { name, summary, load };
+}
+
+const run = verb("run", "Run a command in a new container", () => import("./commands/run.ts"));
+const create = verb("create", "Create but do not start a container", () => import("./commands/create.ts"));
+const start = verb("start", "Start one or more containers", () => import("./commands/start.ts"));
+const stop = verb("stop", "Stop one or more containers", () => import("./commands/stop.ts"));
+const kill = verb(
+  "kill",
+  "Kill one or more running containers with a specific signal",
+  () => import("./commands/kill.ts"),
+);
+const rm = verb("rm", "Remove one or more containers", () => import("./commands/rm.ts"));
+const ps = verb("ps", "List containers", () => import("./commands/ps.ts"));
+const logs = verb("logs", "Fetch the logs of one or more containers", () => import("./commands/logs.ts"));
+const exec = verb("exec", "Run a process in a running container", () => import("./commands/exec.ts"));
+const attach = verb("attach", "Attach to a running container", () => import("./commands/attach.ts"));
+const wait = verb("wait", "Block on one or more containers", () => import("./commands/wait.ts"));
+const inspect = verb(
+  "inspect",
+  "Display the configuration of a container or image",
+  () => import("./commands/inspect.ts"),
+);
+const info = verb(
+  "info",
+  "Display information about the engine and this machine",
+  () => import("./commands/info.ts"),
+);
+const doctor = verb(
+  "doctor",
+  "Check this machine, and name the remedies",
+  () => import("./commands/doctor.ts"),
+);
+const version = verb("version", "Display the version of skiff", () => import("./commands/version.ts"));
+const pull = verb("pull", "Pull an image from a registry", () => import("./commands/pull.ts"));
+const images = verb("images", "List images in local storage", () => import("./commands/images.ts"));
+const tag = verb("tag", "Add an additional name to a local image", () => import("./commands/tag.ts"));
+const rmi = verb("rmi", "Remove one or more images from local storage", () => import("./commands/rmi.ts"));
+const completion = verb(
+  "completion",
+  "Print a completion script for bash, zsh or fish",
+  () => import("./commands/completion.ts"),
+);
+const man = verb("man", "Write the manual pages", () => import("./commands/man.ts"));
+const load = verb("load", "Load images from an archive", () => import("./commands/load.ts"));
+const events = verb(
+  "events",
+  "Show what happens to containers, images and volumes",
+  () => import("./commands/events.ts"),
+);
+const cp = verb(
+  "cp",
+  "Copy files and folders between a container and the host",
+  () => import("./commands/cp.ts"),
+);
+const exportVerb = verb(
+  "export",
+  "Export the files of a container as a tar archive",
+  () => import("./commands/export.ts"),
+);
+const save = verb("save", "Save images to an archive", () => import("./commands/save.ts"));
+const pause = verb(
+  "pause",
+  "Pause all the processes in one or more containers",
+  () => import("./commands/pause.ts"),
+);
+const port = verb("port", "List the published ports of a container", () => import("./commands/port.ts"));
+const rename = verb("rename", "Give a container another name", () => import("./commands/rename.ts"));
+const restart = verb("restart", "Restart one or more containers", () => import("./commands/restart.ts"));
+const unpause = verb(
+  "unpause",
+  "Unpause the processes in one or more containers",
+  () => import("./commands/unpause.ts"),
+);
+const diff = verb(
+  "diff",
+  "List what a container has changed of its image's files",
+  () => import("./commands/diff.ts"),
+);
+const importVerb = verb("import", "Import a tarball as an image", () => import("./commands/import.ts"));
+const history = verb("history", "Show the history of an image", () => import("./commands/history.ts"));
+const untag = verb("untag", "Remove names from a local image", () => import("./commands/untag.ts"));
+const imagePrune = verb("prune", "Remove unused images", () => import("./commands/image_prune.ts"));
+const imageTree = verb("tree", "Show the layers of an image", () => import("./commands/image_tree.ts"));
+const login = verb("login", "Log in to a registry", () => import("./commands/login.ts"));
+const logout = verb("logout", "Log out of a registry", () => import("./commands/logout.ts"));
+const top = verb("top", "Display the running processes of a container", () => import("./commands/top.ts"));
+const startAll = verb(
+  "start-all",
+  "Start what its restart policy wants to run, after a boot",
+  () => import("./commands/start_all.ts"),
+);
+const imageDiff = verb(
+  "diff",
+  "List what an image has changed of the one below it",
+  () => import("./commands/image_diff.ts"),
+);
+const imageMount = verb("mount", "Mount the files of an image", () => import("./commands/image_mount.ts"));
 const imageUnmount: Verb = {
   name: "unmount",
   aliases: ["umount"],
   summary: "Unmount the files of an image",
   load: () => import("./commands/image_unmount.ts"),
 };
-const help: Verb = {
-  name: "help",
-  summary: "Show the help of a command or topic",
-  load: () => import("./commands/help.ts"),
-};
+const help = verb("help", "Show the help of a command or topic", () => import("./commands/help.ts"));
 
-const mount: Verb = {
-  name: "mount",
-  summary: "Mount the root filesystem of a container",
-  load: () => import("./commands/mount.ts"),
-};
+const mount = verb("mount", "Mount the root filesystem of a container", () => import("./commands/mount.ts"));
 const unmount: Verb = {
   name: "unmount",
   aliases: ["umount"],
   summary: "Unmount the root filesystem of a container",
   load: () => import("./commands/unmount.ts"),
 };
-const unshare: Verb = {
-  name: "unshare",
-  summary: "Run a command in the user namespace of your containers",
-  load: () => import("./commands/unshare.ts"),
-};
+const unshare = verb(
+  "unshare",
+  "Run a command in the user namespace of your containers",
+  () => import("./commands/unshare.ts"),
+);
 
 export interface VerbGroup {
   name: string;
@@ -262,50 +142,42 @@ const container: VerbGroup = {
   summary: "Manage containers",
   verbs: [
     attach,
-    {
-      name: "clone",
-      summary: "Make another container with the same configuration",
-      load: () => import("./commands/container_clone.ts"),
-    },
+    verb(
+      "clone",
+      "Make another container with the same configuration",
+      () => import("./commands/container_clone.ts"),
+    ),
     cp,
-    {
-      name: "checkpoint",
-      summary: "Checkpoint containers (not possible without root)",
-      load: () => import("./commands/checkpoint.ts"),
-    },
+    verb(
+      "checkpoint",
+      "Checkpoint containers (not possible without root)",
+      () => import("./commands/checkpoint.ts"),
+    ),
     create,
     diff,
     exec,
-    {
-      name: "exists",
-      summary: "Check if a container exists",
-      load: () => import("./commands/container_exists.ts"),
-    },
+    verb("exists", "Check if a container exists", () => import("./commands/container_exists.ts")),
     exportVerb,
-    {
-      name: "inspect",
-      summary: "Display the configuration of a container",
-      load: () => import("./commands/container_inspect.ts"),
-    },
+    verb(
+      "inspect",
+      "Display the configuration of a container",
+      () => import("./commands/container_inspect.ts"),
+    ),
     kill,
     { ...ps, name: "list", aliases: ["ls"] },
     logs,
     mount,
     pause,
     port,
-    {
-      name: "prune",
-      summary: "Remove all containers that do not run",
-      load: () => import("./commands/container_prune.ts"),
-    },
+    verb("prune", "Remove all containers that do not run", () => import("./commands/container_prune.ts")),
     ps,
     rename,
     restart,
-    {
-      name: "restore",
-      summary: "Restore containers from a checkpoint (not possible without root)",
-      load: () => import("./commands/restore.ts"),
-    },
+    verb(
+      "restore",
+      "Restore containers from a checkpoint (not possible without root)",
+      () => import("./commands/restore.ts"),
+    ),
     { ...rm, aliases: ["remove"] },
     run,
     start,
@@ -321,16 +193,8 @@ const image: VerbGroup = {
   name: "image",
   summary: "Manage images",
   verbs: [
-    {
-      name: "exists",
-      summary: "Check if an image exists in local storage",
-      load: () => import("./commands/image_exists.ts"),
-    },
-    {
-      name: "inspect",
-      summary: "Display the configuration of an image",
-      load: () => import("./commands/image_inspect.ts"),
-    },
+    verb("exists", "Check if an image exists in local storage", () => import("./commands/image_exists.ts")),
+    verb("inspect", "Display the configuration of an image", () => import("./commands/image_inspect.ts")),
     { ...images, name: "list", aliases: ["ls"] },
     load,
     pull,
@@ -352,11 +216,7 @@ const system: VerbGroup = {
   name: "system",
   summary: "Manage skiff",
   verbs: [
-    {
-      name: "check",
-      summary: "Check what is stored, and mend it",
-      load: () => import("./commands/system_check.ts"),
-    },
+    verb("check", "Check what is stored, and mend it", () => import("./commands/system_check.ts")),
     { name: "df", summary: "Show disk usage", load: () => import("./commands/system_df.ts") },
     events,
     info,
@@ -370,37 +230,17 @@ const volume: VerbGroup = {
   name: "volume",
   summary: "Manage volumes",
   verbs: [
-    {
-      name: "create",
-      summary: "Create a volume",
-      load: () => import("./commands/volume_create.ts"),
-    },
-    {
-      name: "exists",
-      summary: "Check if a volume exists",
-      load: () => import("./commands/volume_exists.ts"),
-    },
-    {
-      name: "inspect",
-      summary: "Display the details of volumes",
-      load: () => import("./commands/volume_inspect.ts"),
-    },
+    verb("create", "Create a volume", () => import("./commands/volume_create.ts")),
+    verb("exists", "Check if a volume exists", () => import("./commands/volume_exists.ts")),
+    verb("inspect", "Display the details of volumes", () => import("./commands/volume_inspect.ts")),
     {
       name: "list",
       aliases: ["ls"],
       summary: "List volumes and who uses them",
       load: () => import("./commands/volume_ls.ts"),
     },
-    {
-      name: "prune",
-      summary: "Remove all volumes that no container uses",
-      load: () => import("./commands/volume_prune.ts"),
-    },
-    {
-      name: "rename",
-      summary: "Give a volume another name",
-      load: () => import("./commands/volume_rename.ts"),
-    },
+    verb("prune", "Remove all volumes that no container uses", () => import("./commands/volume_prune.ts")),
+    verb("rename", "Give a volume another name", () => import("./commands/volume_rename.ts")),
     {
       name: "rm",
       aliases: ["remove"],
