@@ -75,7 +75,8 @@ export function explainUnknownVerb(
     });
   }
   const known = group ? group.verbs : [...VERBS, ...GROUPS, ...others];
-  const near = [...suggest(typed, known.map(({ name }) => name)), ...elsewhere(typed, group?.name)];
+  const places = elsewhere(typed, group?.name);
+  const near = places.length > 0 ? places : suggest(typed, known.map(({ name }) => name));
   const didYouMean = near.length > 0 ? `\n\n${meant(near)}\n` : "";
   return new SkiffError(`unrecognized command \`${path}\`${didYouMean}`, {
     hint: `Try '${help}' for more information`,
