@@ -1,8 +1,11 @@
 /** Where skiff keeps things: the data folder, the runtime folder, and who may own them. */
 
+import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../ffi/constants/fcntl.ts";
+import { Fd, open } from "../../ffi/file.ts";
 import { HostError, SkiffError } from "../errors.ts";
 import { readBootId } from "./boot.ts";
 import { chooseDataFolder, type DataFolder } from "./data_folder.ts";
+import { spreadFolders } from "./spread.ts";
 
 export interface Folders {
   /** `$XDG_DATA_HOME/skiff`, or `/var/lib/skiff` for root. Mode 0700. */
@@ -72,6 +75,8 @@ export function openFolders(options: FolderOptions = {}): Folders {
       "locks",
     ];
     for (const part of parts) Deno.mkdirSync(`${data}/${part}`, { recursive: true, mode: 0o700 });
+    using containers = new Fd(open(`${data}/containers`, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    spreadFolders(containers.number);
     Deno.mkdirSync(folders.tmp, { recursive: true, mode: 0o700 });
   }
   if (options.run === undefined) folders.run = chooseRuntimeFolder(data);

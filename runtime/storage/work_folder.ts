@@ -7,14 +7,13 @@
  * ```
  */
 
-import { EAGAIN, EEXIST, ENOENT, ENOTEMPTY, isErrno, SyscallError } from "../../ffi/errno.ts";
+import { EAGAIN, EEXIST, ENOENT, ENOTEMPTY, isErrno } from "../../ffi/errno.ts";
 import {
   close,
   fchmod,
   fchownat,
   flock,
   fsync,
-  ioctl,
   mkdirat,
   open,
   openat,
@@ -41,9 +40,9 @@ import {
   O_WRONLY,
   RENAME_NOREPLACE,
 } from "../../ffi/constants/fcntl.ts";
-import { FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL } from "../../ffi/constants/ioctl.ts";
 import { DEFAULT_ACL } from "./entry_metadata.ts";
 import { readBootId } from "../state/boot.ts";
+import { spreadFolders } from "../state/spread.ts";
 import { removeTree } from "./remove_tree.ts";
 import { isSuspect, unsyncedMark } from "./unsynced.ts";
 
@@ -97,27 +96,6 @@ export function makeWorkFolder(parentFd: number, prefix: string): { fd: number; 
     } catch (error) {
       if (!isErrno(error, ENOENT, EAGAIN)) throw error;
     }
-  }
-}
-
-/**
- * Says that the folders in this one have nothing to do with each other: ext4 gives each a block group of its own.
- * Otherwise a new tree goes where the last one was removed, and ext4 without a journal, which gives no inode out
- * again for minutes, looks at every removed one for each that it makes: 13,000 files took 4 s instead of 0.1.
- *
- * @see chattr(1), T
- */
-function spreadFolders(fd: number): void {
-  const flags = new Uint32Array(2);
-  const bytes = new Uint8Array(flags.buffer);
-  try {
-    ioctl(fd, FS_IOC_GETFLAGS, bytes);
-    if (flags[0]! & FS_TOPDIR_FL) return;
-    flags[0]! |= FS_TOPDIR_FL;
-    ioctl(fd, FS_IOC_SETFLAGS, bytes);
-  } catch (error) {
-    // It is advice, and other file systems have no use for it.
-    if (!(error instanceof SyscallError)) throw error;
   }
 }
 

@@ -1,0 +1,26 @@
+/** Advice to ext4 about folders that are made and removed all the time. */
+
+import { ioctl } from "../../ffi/file.ts";
+import { FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL } from "../../ffi/constants/ioctl.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+
+/**
+ * Says that the folders in this one have nothing to do with each other: ext4 gives each a block group of its own.
+ * Otherwise a new tree goes where the last one was removed, and ext4 without a journal, which gives no inode out
+ * again for minutes, looks at every removed one for each that it makes: 13,000 files took 4 s instead of 0.1.
+ *
+ * @see chattr(1), T
+ */
+export function spreadFolders(fd: number): void {
+  const flags = new Uint32Array(2);
+  const bytes = new Uint8Array(flags.buffer);
+  try {
+    ioctl(fd, FS_IOC_GETFLAGS, bytes);
+    if (flags[0]! & FS_TOPDIR_FL) return;
+    flags[0]! |= FS_TOPDIR_FL;
+    ioctl(fd, FS_IOC_SETFLAGS, bytes);
+  } catch (error) {
+    // It is advice, and other file systems have no use for it.
+    if (!(error instanceof SyscallError)) throw error;
+  }
+}
