@@ -195,6 +195,13 @@ hostTest("inside a container that hides parts of /proc, its view is used", { nee
   );
   assertIncludes(stderr, "cat: /proc/1/environ: Permission denied");
   assertIncludes(stderr, "/proc/sys/kernel/hostname: Read-only file system");
+  // where its filter forbids even the user namespace, that is told
+  const filtered = options.filter((word) => !/seccomp/.test(word) && word !== "--security-opt");
+  const refused = await host.run("--rm", ...filtered, "host", "sh", "-c", inner);
+  assertMatch(
+    refused.stderr,
+    /^Error: create user namespace: unshare: Operation not permitted: skiff runs in a container \(podman or skiff\) whose seccomp filter forbids it\nstart the outer container with --security-opt seccomp=unconfined$/m,
+  );
 });
 
 /** What login, cron, su and sudo leave of the environment. */

@@ -1,5 +1,6 @@
 /** A failure from inside the container as the error that the user meets. */
 
+import { EPERM } from "../../ffi/errno.ts";
 import { CannotInvokeError, CommandNotFoundError, SkiffError } from "../errors.ts";
 import { setupExitCode } from "../monitor/exit_code.ts";
 import type { SetupFailure } from "../monitor/plan.ts";
@@ -11,6 +12,15 @@ export function setupError(failure: SetupFailure): SkiffError {
     case 126:
       return new CannotInvokeError(failure.message);
     default:
-      return new SkiffError(failure.message);
+      return new SkiffError(failure.message, { hint: hintFor(failure) });
   }
+}
+
+/** Root of its own namespaces is refused only by a filter that was set before, as outer containers do. */
+function hintFor({ errno }: SetupFailure): string | undefined {
+  if (errno !== EPERM || !/^Seccomp:\s+2$/m.test(Deno.readTextFileSync("/proc/self/status"))) {
+    return undefined;
+  }
+  return "a seccomp filter around skiff may forbid it: start the outer container with " +
+    "--security-opt seccomp=unconfined, or the unit without SystemCallFilter=";
 }
