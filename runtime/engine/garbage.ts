@@ -80,7 +80,9 @@ export async function collectContainerGarbage(engine: Engine): Promise<void> {
     // a volume's folder is made before its row
     if (!findVolume(db, name) && isOlderThan(path, GRACE_MS)) discard(engine, path);
   }
-  for (const part of ["c", "x"]) await removeDeadSockets(`${engine.folders.run}/${part}`);
+  // a container's own socket goes with it; those of other data folders share the place
+  const own = new Set(namesIn(engine.folders.containers).map((id) => monitorSocketPath(engine.folders, id)));
+  for (const part of ["c", "x"]) await removeDeadSockets(`${engine.folders.run}/${part}`, own);
   await emptyTrash(engine);
 }
 
@@ -163,10 +165,10 @@ export async function forgetContainer(engine: Engine, id: string, withVolumes: b
   });
 }
 
-async function removeDeadSockets(folder: string): Promise<void> {
+async function removeDeadSockets(folder: string, spared: ReadonlySet<string>): Promise<void> {
   for (const name of namesIn(folder)) {
     const path = `${folder}/${name}`;
-    if (!isOlderThan(path, GRACE_MS)) continue;
+    if (spared.has(path) || !isOlderThan(path, GRACE_MS)) continue;
     try {
       (await Deno.connect({ transport: "unix", path })).close();
     } catch (error) {
