@@ -56,7 +56,7 @@ Deno.test("the main help names every command and group once", () => {
 });
 
 Deno.test("a group's help shows the other spellings", () => {
-  ok(/\n  list, ls +List images in local storage\n/.test(groupHelp(GROUPS[1]!)));
+  ok(/\n {2}list, ls +List images in local storage\n/.test(groupHelp(GROUPS[1]!)));
 });
 
 Deno.test("every command has usage, examples that name it, and options with distinct letters", async () => {

@@ -16,9 +16,12 @@ import {
   F_SEAL_WRITE,
   X_OK,
 } from "../../ffi/constants/fcntl.ts";
-import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "../../ffi/constants/memfd.ts";
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
 import type { SetupFailure } from "../monitor/plan.ts";
+
+/** Linux 6.3, newer than the headers that constants are checked by: may be executed where vm.memfd_noexec=1. */
+const MFD_EXEC = 0x10;
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -29,10 +32,16 @@ export class ExecuteError extends Error {
   }
 }
 
-/** A memfd that holds the stub and can never be changed. Made before the seccomp filter is in place. */
-export function openExecStub(emit: (machine: Machine) => Uint8Array = emitExecStub): number {
+/**
+ * A memfd that holds the stub and can never be changed, for a program that is passed `passed` descriptors. Made
+ * before the seccomp filter is in place.
+ */
+export function openExecStub(
+  emit: (machine: Machine, statusFd: number) => Uint8Array = emitExecStub,
+  passed = 0,
+): number {
   const fd = createExecutableMemfd();
-  writeAll(fd, emit(MACHINE) as Uint8Array<ArrayBuffer>);
+  writeAll(fd, emit(MACHINE, EXEC_STUB_STATUS_FD + passed) as Uint8Array<ArrayBuffer>);
   fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   return fd;
 }
@@ -91,8 +100,8 @@ function cannotExecute(name: string, errno: number): ExecuteError {
 }
 
 /**
- * Becomes the program. Descriptors but 0 to 2 are close-on-exec; `control` becomes the stub's status
- * descriptor, on which it reports an execve that failed.
+ * Becomes the program. Descriptors but 0 to 2 are close-on-exec, and `passed` become 3 and so on; `control` becomes
+ * the stub's status descriptor, on which it reports an execve that failed.
  */
 export function execute(
   stub: number,
@@ -100,10 +109,13 @@ export function execute(
   path: string,
   args: readonly string[],
   env: readonly string[],
+  passed: readonly number[] = [],
 ): never {
-  // Both step aside first: either may have the number that the stub expects.
-  const program = fcntl(stub, F_DUPFD_CLOEXEC, EXEC_STUB_STATUS_FD + 1);
-  const status = fcntl(control, F_DUPFD_CLOEXEC, EXEC_STUB_STATUS_FD + 1);
-  dup2(status, EXEC_STUB_STATUS_FD);
+  const statusFd = EXEC_STUB_STATUS_FD + passed.length;
+  // All step aside first: each may have the number that another is to get.
+  const stepAside = (fd: number) => fcntl(fd, F_DUPFD_CLOEXEC, statusFd + 1);
+  const [program, status] = [stepAside(stub), stepAside(control)];
+  passed.map(stepAside).forEach((fd, at) => dup2(fd, EXEC_STUB_STATUS_FD + at));
+  dup2(status, statusFd);
   execveat(program, "", [path, ...args], env, AT_EMPTY_PATH);
 }
