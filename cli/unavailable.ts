@@ -26,7 +26,7 @@ const CONTAINER_FLAGS: Record<string, string> = {
 
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
-  ("--chrootdirs --decryption-key --domainname --personality --preserve-fds --preserve-fd --rdt-class " +
+  ("--chrootdirs --decryption-key --domainname --personality --preserve-fd --rdt-class " +
     "--retry --retry-delay --runtime --seccomp-policy --shm-size-systemd --storage-opt --tls-details " +
     "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --history --tree --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +

@@ -59,3 +59,38 @@ hostTest(
     await waitFor("the end of yes", async () => !(await host.ok("exec", "shared", "ps")).includes("yes"));
   },
 );
+
+hostTest("--preserve-fds passes the caller's descriptors on, and no others", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image();
+  await Deno.writeTextFile(`${host.home}/three`, "three\n");
+  await Deno.writeTextFile(`${host.home}/four`, "four\n");
+  await host.own(`${host.home}/three`, `${host.home}/four`);
+  const passed = `3<${host.home}/three 4<${host.home}/four 5</dev/null`;
+  const look = "cat <&3; cat <&4; echo /proc/self/fd/*";
+  // the shell has opened the last to list them
+  const seen = "three\nfour\n/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3 /proc/self/fd/4";
+  const start = `$SKIFF run -q --network none --preserve-fds 2`;
+  await host.ok("run", "-d", "--name", "c", "--network", "none", image, "sleep", "1000");
+  for (
+    const command of [
+      `${start} --rm ${image}`,
+      `${start} --rm --init ${image}`, // pid 1 holds none of them
+      `${start} --rm --userns keep-id ${image}`,
+      `${start} --rm --timeout 60 ${image}`, // its monitor forks again
+      `$SKIFF exec --preserve-fds 2 c`,
+    ]
+  ) {
+    const { code, stdout, stderr } = await host.sh(`${command} sh -c '${look}' ${passed}`);
+    assertEquals([code, stdout.startsWith(seen), stderr], [0, true, ""], `${command}: ${stdout}`);
+    assertEquals(stdout.includes("/proc/self/fd/6"), false, `${command}: ${stdout}`);
+    const none = await host.sh(`${command} nope ${passed}`);
+    assertEquals(none.code, 127, none.stderr);
+  }
+  const missing = await host.sh(`${start} --rm ${image} true 3</dev/null 5</dev/null`);
+  assertEquals([missing.code, missing.stderr], [
+    125,
+    "Error: file descriptor 4 is not available - the preserve-fds option requires that file descriptors must be passed\n",
+  ]);
+});

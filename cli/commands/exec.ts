@@ -7,7 +7,17 @@ import { parseSignal } from "../../runtime/spec/signal.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { resolveEnv } from "../flags/env.ts";
-import { DETACH_KEYS, ENV, ENV_FILE, INTERACTIVE, PRIVILEGED, TTY, USER, WORKDIR } from "../flags/process.ts";
+import {
+  DETACH_KEYS,
+  ENV,
+  ENV_FILE,
+  INTERACTIVE,
+  PRESERVE_FDS,
+  PRIVILEGED,
+  TTY,
+  USER,
+  WORKDIR,
+} from "../flags/process.ts";
 import { LATEST } from "../flags/selection.ts";
 import { print } from "../output/print.ts";
 import { windowSize } from "../terminal/raw_mode.ts";
@@ -28,6 +38,7 @@ export const command = defineCommand({
     ...ENV_FILE,
     ...INTERACTIVE,
     ...LATEST,
+    ...PRESERVE_FDS,
     ...PRIVILEGED,
     ...TTY,
     ...USER,
@@ -37,6 +48,11 @@ export const command = defineCommand({
   async run({ options, args, global }) {
     if (args.length === 0 && !options.latest) {
       throw new InvalidArgumentError("exec requires the name or ID of a container or the --latest flag");
+    }
+    const preserveFds = options["preserve-fds"];
+    if (preserveFds) {
+      const { checkPreservedFds } = await import("../../runtime/engine/preserved_fds.ts");
+      checkPreservedFds(preserveFds);
     }
     const engine = engineFor(global);
     let [name = "", ...command] = args;
@@ -57,7 +73,7 @@ export const command = defineCommand({
       privileged: options.privileged,
       detachKeys: options["detach-keys"],
       size: options.tty ? windowSize() : undefined,
-    });
+    }, { preserveFds });
     if (options.detach) return print(`${session.id}\n`);
     const outcome = await joinSession((streams) => attachTo(session.socketPath, streams), {
       tty: options.tty,

@@ -8,7 +8,7 @@ import { callerFacts } from "../caller.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { CREATE_FLAGS, toCreateOptions } from "../flags/create.ts";
-import { SIG_PROXY } from "../flags/process.ts";
+import { PRESERVE_FDS, SIG_PROXY } from "../flags/process.ts";
 import { print, printWarnings, ReaderGoneError } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 import { windowSize } from "../terminal/raw_mode.ts";
@@ -29,6 +29,7 @@ export const command = defineCommand({
   ],
   flags: {
     ...CREATE_FLAGS,
+    ...PRESERVE_FDS,
     ...SIG_PROXY,
     detach: { kind: "bool", short: "d", help: "Run in the background and print the container's id" },
     rmi: { kind: "bool", help: "Remove the container when it ends, and the image that no other uses" },
@@ -42,6 +43,11 @@ export const command = defineCommand({
     if (options.detach && options.rmi) {
       throw new InvalidArgumentError("conflicting options: cannot specify both --rmi and --detach");
     }
+    const preserveFds = options["preserve-fds"];
+    if (preserveFds) {
+      const { checkPreservedFds } = await import("../../runtime/engine/preserved_fds.ts");
+      checkPreservedFds(preserveFds);
+    }
     const streams = attachedStreams(options.attach);
     const engine = engineFor(global);
     const asked = toCreateOptions(options, given, args, callerFacts());
@@ -51,6 +57,7 @@ export const command = defineCommand({
     const { id, socketPath } = await watch.during(() =>
       run(engine, asked, {
         foreground: !options.detach,
+        preserveFds,
         signal: watch.signal,
         progress: watch.progress,
         warn: (text) => printWarnings([text]),

@@ -44,6 +44,14 @@ export const WORKDIR = {
   workdir: { kind: "string", short: "w", value: "FOLDER", help: "Working folder inside the container" },
 } as const satisfies Flags;
 
+export const PRESERVE_FDS = {
+  "preserve-fds": {
+    kind: "uint",
+    value: "N",
+    help: "Pass N further file descriptors of the caller, from 3 on",
+  },
+} as const satisfies Flags;
+
 export const SIG_PROXY = {
   "sig-proxy": {
     kind: "bool",

@@ -15,6 +15,7 @@ import type { Engine } from "./engine.ts";
 import { removeEndedSessions } from "./exec_sessions.ts";
 import type { ExecOptions } from "./options.ts";
 import { callerNofile } from "./plan_facts.ts";
+import type { StartOptions } from "./start.ts";
 
 export interface ExecSession {
   /** 64 hex digits. */
@@ -28,7 +29,12 @@ export interface ExecSession {
  * Starts a program in a running container. With `detach` it runs when this returns; else it waits for the caller
  * to attach to `socketPath`, who is told of what goes wrong.
  */
-export async function exec(engine: Engine, text: string, options: ExecOptions): Promise<ExecSession> {
+export async function exec(
+  engine: Engine,
+  text: string,
+  options: ExecOptions,
+  { preserveFds }: Pick<StartOptions, "preserveFds"> = {},
+): Promise<ExecSession> {
   if (options.command.length === 0) {
     throw new InvalidArgumentError(`exec in container "${text}": no command given`);
   }
@@ -71,6 +77,7 @@ export async function exec(engine: Engine, text: string, options: ExecOptions): 
     callerNofile: callerNofile(),
     startOnAttach: !options.detach,
   });
+  if (preserveFds) plan.passedFds = preserveFds;
   const { ready } = forkExecMonitor(plan);
   recordContainerEvent(engine.folders, row, "exec", { execID: sessionId });
   const session = { id: sessionId, containerId: row.id, socketPath: plan.socketPath };

@@ -7,7 +7,8 @@ import { wasEverSupervised } from "../state/supervised.ts";
 import { openEngineEarly } from "./engine.ts";
 
 /** What asks for namespaces or kernel file systems other than the usual; a wrong guess costs a fork. */
-const UNUSUAL = /^--(?:pid|net|network|ipc|uts|cgroupns|userns|uidmap|gidmap|privileged|storage-driver)\b/;
+const UNUSUAL =
+  /^--(?:pid|net|network|ipc|uts|cgroupns|userns|uidmap|gidmap|privileged|preserve-fds|storage-driver)\b/;
 
 /** Forks the monitor's seed and lets it work ahead, as far as the command's words tell what it will be for. */
 export async function prepareStart(words: readonly string[]): Promise<void> {

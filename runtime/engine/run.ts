@@ -13,6 +13,7 @@ import { start, type StartedContainer, startHeld } from "./start.ts";
 export interface RunOptions extends CreateHooks {
   /** The caller attaches at once (see `StartOptions`). */
   foreground?: boolean;
+  preserveFds?: number;
   /** Told before the container starts. */
   warn?: (text: string) => void;
 }

@@ -20,6 +20,8 @@ export interface StartOptions {
    * attached client. Without it `start` returns when the program runs.
    */
   foreground?: boolean;
+  /** So many descriptors of this process, from 3 on, are passed on to the program (see preserved_fds.ts). */
+  preserveFds?: number;
   signal?: AbortSignal;
   /** @internal What is done while the monitor sets up; a failure ends the monitor. */
   meanwhile?: () => Promise<void>;
@@ -77,6 +79,7 @@ export async function startHeld(
       makePlan(engine, config, options.foreground ?? false),
       import("../container/start.ts"),
     ]);
+    if (options.preserveFds) plan.passedFds = options.preserveFds;
     options.signal?.throwIfAborted();
   } catch (error) {
     close(lockFd);

@@ -28,9 +28,12 @@ export interface EarlyWork {
 const ORDINARY_NAMESPACES = "cgroup ipc mount network pid uts";
 
 /** Whether the plan asks for the namespaces that early work makes; fuse-overlayfs must not be born among them. */
-export function isOrdinary({ init: { spec, annex }, rootfs, mountRoots = [] }: MonitorPlan): boolean {
+export function isOrdinary(
+  { init: { spec, annex }, rootfs, mountRoots = [], passedFds }: MonitorPlan,
+): boolean {
   const { namespaces } = spec.linux;
-  return !annex.monitorForksAgain && annex.nestedUserns === undefined && annex.sharedMemoryOf === undefined &&
+  return !passedFds && !annex.monitorForksAgain && annex.nestedUserns === undefined &&
+    annex.sharedMemoryOf === undefined &&
     annex.join.length === 0 &&
     namespaces.every(({ path }) => path === undefined) &&
     namespaces.map(({ type }) => type).sort().join(" ") === ORDINARY_NAMESPACES &&

@@ -85,7 +85,7 @@ export interface ExecHandle {
  *
  * @throws {SkiffError} where the container's init is gone
  */
-export function spawnExec(plan: ExecPlan, stdio: InitStdio): ExecHandle {
+export function spawnExec(plan: ExecPlan, stdio: InitStdio, passed: readonly number[] = []): ExecHandle {
   const init = openInit(plan);
   const joined = namespacesToJoin(plan.initPid);
   prctl(PR_SET_DUMPABLE, 0);
@@ -97,7 +97,7 @@ export function spawnExec(plan: ExecPlan, stdio: InitStdio): ExecHandle {
   const [control, ownControl] = openControl();
   const monitorPid = getpid();
   const pid = forkChild(() =>
-    runExec({ plan, stdio, init, monitorPid, control: ownControl, joined: joined & ~first & ~early })
+    runExec({ plan, stdio, passed, init, monitorPid, control: ownControl, joined: joined & ~first & ~early })
   );
   close(ownControl);
   close(init);
@@ -170,6 +170,7 @@ function isSameNamespace(pid: number, file: string): boolean {
 interface ExecContext {
   plan: ExecPlan;
   stdio: InitStdio;
+  passed: readonly number[];
   init: number;
   joined: number;
   control: number;
@@ -192,7 +193,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   stage("prepare exec");
   setProcessName("skiff: exec");
   const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
-  closeAllExcept([control, context.init, ...kept]);
+  closeAllExcept([control, context.init, ...kept, ...context.passed]);
   setSignalMask([]);
   const status = ownStatus();
   resetSignalDispositions(status.ignoredSignals);
@@ -214,7 +215,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   // with a single-id map nobody but 0 owns anything
   const owner = annex.fakeOwnership ? { uid: 0, gid: 0 } : user;
   if (terminal !== undefined) fchownat(terminal, "", owner.uid, -1 >>> 0, AT_EMPTY_PATH);
-  const stub = openExecStub();
+  const stub = openExecStub(undefined, context.passed.length);
   giveStdio(context.stdio, owner.uid);
   placeStdio(context.stdio, terminal);
 
@@ -232,7 +233,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   stage("execute");
   const path = findProgram(process.args[0] ?? "", env);
   dieWithParent(context.monitorPid);
-  execute(stub, control, path, process.args, env);
+  execute(stub, control, path, process.args, env, context.passed);
 }
 
 /** A terminal of the container's devpts, proven to be one: the container may have put anything there. */

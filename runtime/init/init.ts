@@ -60,6 +60,8 @@ export interface InitContext {
   /** Real root without a user namespace: device nodes can be made. */
   isPrivileged: boolean;
   windowSize?: { rows: number; cols: number };
+  /** Become the program's descriptors from 3 on (`--preserve-fds`). */
+  passed?: readonly number[];
 }
 
 /** CLONE_NEW* by the spec's words; the pid namespace was made by the monitor before the fork. */
@@ -108,7 +110,8 @@ function performInit(
   const { plan: { spec, annex }, control } = context;
   const stage = (name: string) => progress.stage = name;
   stage("prepare init");
-  const kept = context.stdio === "terminal" ? [] : Object.values(context.stdio);
+  const { passed = [] } = context;
+  const kept = [...(context.stdio === "terminal" ? [] : Object.values(context.stdio)), ...passed];
   const done = early ?? { status: becomeInit([control, ...kept]), mounts: new Map(), devices: [] };
 
   stage("enter namespaces");
@@ -201,7 +204,7 @@ function performInit(
   if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, owner);
   if (spec.root.readonly) mount_setattr(AT_FDCWD, "/", 0, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 
-  const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined);
+  const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined, passed.length);
   giveStdio(context.stdio, owner.uid);
   placeStdio(context.stdio, terminal);
 
@@ -223,7 +226,7 @@ function performInit(
   const path = findProgram(spec.process.args[0] ?? "", env);
   dieWithParent(context.monitorPid);
   if (annex.initProcess) setSignalMask(ALL_SIGNALS);
-  execute(stub, control, path, spec.process.args, env);
+  execute(stub, control, path, spec.process.args, env, passed);
 }
 
 /** With it all processes of the container end when this one does. */

@@ -48,6 +48,8 @@ export interface SpawnInitOptions {
   stdio: InitStdio;
   isPrivileged: boolean;
   windowSize?: { rows: number; cols: number };
+  /** Become the program's descriptors from 3 on, and are still the caller's to close. */
+  passed?: readonly number[];
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { SIGKILL, SIGTERM } from "../../ffi/constants/signal.ts";
-import { closeAllExcept } from "../../ffi/file.ts";
+import { close, closeAllExcept } from "../../ffi/file.ts";
 import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
 import { SkiffError } from "../errors.ts";
@@ -18,6 +18,7 @@ import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
+import { passedFds } from "./passed_fds.ts";
 import { closeChildEnds, detachStandardStreams, makePipes } from "./stdio.ts";
 
 /** What the session's monitor inherits; it closes everything else. */
@@ -35,13 +36,14 @@ const STOP = { signal: SIGTERM, timeoutSeconds: 10 };
 export function runExecMonitor(plan: ExecPlan, fds: ExecMonitorFds): never {
   let process: SessionProcess | undefined;
   try {
-    closeAllExcept([fds.listen, fds.ready]);
+    const passed = passedFds(plan);
+    closeAllExcept([fds.listen, fds.ready, ...passed]);
     setsid();
     blockSessionSignals();
     const socket = new SocketFile(plan.socketPath);
     const session = makeSession(plan, fds, socket, () => process!.pid);
     try {
-      process = spawn(plan);
+      process = spawn(plan, passed);
     } catch (error) {
       session.failBlocking(describeSetupFailure("enter the container", error));
       _exit(0);
@@ -57,9 +59,10 @@ export function runExecMonitor(plan: ExecPlan, fds: ExecMonitorFds): never {
   _exit(0);
 }
 
-function spawn(plan: ExecPlan): SessionProcess {
+function spawn(plan: ExecPlan, passed: readonly number[]): SessionProcess {
   const pipes = plan.stdio.tty ? undefined : makePipes(plan.stdio);
-  const handle = spawnExec(plan, pipes?.child ?? "terminal");
+  const handle = spawnExec(plan, pipes?.child ?? "terminal", passed);
+  passed.forEach(close);
   if (pipes !== undefined) closeChildEnds(pipes);
   const { pid, pidfd, control } = handle;
   return { pid, pidfd, control, receive: () => receive(handle), pipes };

@@ -50,6 +50,8 @@ export interface MonitorFds {
   lock: number;
   /** The writing end of a pipe to the parent, for one ReadyMessage. */
   ready: number;
+  /** Those that the plan passes on to the program. */
+  passed?: number[];
 }
 
 /** Where it stands: in the user's namespace and a mount namespace of its own. */
@@ -78,6 +80,7 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     fds.listen,
     fds.lock,
     fds.ready,
+    ...(fds.passed ?? []),
     ...(membership ? [membership.lockFd] : []),
     ...(early ? [early.pidfd, early.control] : []),
   ]);
@@ -91,10 +94,19 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     isMounted = true;
   };
   const begin: BeginContainer = (_, stdio) => {
-    const options = { rootTarget: plan.rootfs.target, stdio, isPrivileged, windowSize: plan.stdio.size };
+    // taken out: a later run has none
+    const passed = fds.passed?.splice(0);
+    const options = {
+      rootTarget: plan.rootfs.target,
+      stdio,
+      isPrivileged,
+      windowSize: plan.stdio.size,
+      passed,
+    };
     const init = early
       ? adoptEarlyInit(early, plan.init, options, mountRoot)
       : (mountRoot(), inStage("fork init", () => spawnInit(plan.init, options)));
+    passed?.forEach(close);
     const { pid, pidfd, control } = init;
     return {
       pid,

@@ -40,6 +40,8 @@ export interface MonitorPlan {
   conmonPidFile?: string;
   events: EventPlan;
   supervision?: SupervisionPlan;
+  /** So many descriptors of the command, from 3 on, are the program's in its first run (`--preserve-fds`). */
+  passedFds?: number;
 }
 
 /** What a monitor does beyond waiting for the end. */
@@ -221,6 +223,8 @@ export interface ExecPlan {
   /** Whether the container has a user namespace nested in the user's shared one. */
   nestedUserns: boolean;
   events: EventPlan;
+  /** As in MonitorPlan. */
+  passedFds?: number;
 }
 
 /** `state.json` in the container's folder, written by rename by the monitor. */

@@ -34,6 +34,7 @@ import {
 import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
+import { passedFds } from "./passed_fds.ts";
 import type { MonitorPlan } from "./plan.ts";
 
 /** What a seed can do before its plan is there. Survives JSON. */
@@ -151,6 +152,7 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
   if (!seed.entered) water(seed, { context });
   try {
     sendJson(seed.socket, plan, [fds.listen, fds.lock, fds.ready]);
+    if (plan.passedFds) sendWithFds(seed.socket, new Uint8Array(1), passedFds(plan));
   } finally {
     close(seed.socket);
   }
@@ -201,6 +203,8 @@ function waitForPlanBlocking(socket: number): number {
     _exit(125);
   }
   const handover = receiveJson<MonitorPlan>(socket, PLAN_DESCRIPTORS);
+  const count = handover?.value.passedFds;
+  const passed = count ? receiveWithFds(socket, new Uint8Array(1), count).fds : undefined;
   close(socket);
   if (!handover) {
     leaveUserNamespace(membership);
@@ -210,6 +214,6 @@ function waitForPlanBlocking(socket: number): number {
   runMonitor(
     handover.value,
     { membership, init, isPrivileged: !context.isRootless },
-    { listen: listen!, lock: lock!, ready: ready! },
+    { listen: listen!, lock: lock!, ready: ready!, passed },
   );
 }
