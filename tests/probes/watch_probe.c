@@ -70,9 +70,12 @@ static void keep(const char *pid)
 		return;
 	link[length] = 0;
 	snprintf(line, sizeof line, "exe %s", link);
-	if (!is_new(line))
-		return;
-	puts(line);
+	if (is_new(line))
+		puts(line);
+	for (int i = 0; i < program_count; i++)
+		if (!strcmp(programs[i].link, link))
+			return;
+	/* a process that has ended meanwhile is no loss: another of the same program may be slower */
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || program_count == MANY)
 		return;
