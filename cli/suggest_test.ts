@@ -7,6 +7,7 @@ const CASES: [typed: string, meant: string[]][] = [
   ["pss", ["ps"]],
   ["imges", ["images", "image"]],
   ["ins", ["inspect"]],
+  ["rnu", ["run"]],
   ["RUN", ["run"]],
   ["foo", []],
   ["something", []],
@@ -16,8 +17,9 @@ for (const [typed, meant] of CASES) {
     assertEquals(suggest(typed, VERBS), meant));
 }
 
-Deno.test("an edit is a letter more, less or other", () => {
+Deno.test("an edit is a letter more, less or other, or two that have changed places", () => {
   assertEquals(editDistance("kitten", "sitting"), 3);
+  assertEquals(editDistance("rnu", "run"), 1);
   assertEquals(editDistance("", "abc"), 3);
   assertEquals(editDistance("abc", "abc"), 0);
 });

@@ -76,7 +76,8 @@ export function explainUnknownVerb(
   }
   const known = group ? group.verbs : [...VERBS, ...GROUPS, ...others];
   const places = elsewhere(typed, group?.name);
-  const near = places.length > 0 ? places : suggest(typed, known.map(({ name }) => name));
+  const names = known.flatMap((verb) => [verb.name, ...("aliases" in verb ? verb.aliases as string[] : [])]);
+  const near = places.length > 0 ? places : suggest(typed, names);
   const didYouMean = near.length > 0 ? `\n\n${meant(near)}\n` : "";
   return new SkiffError(`unrecognized command \`${path}\`${didYouMean}`, {
     hint: `Try '${help}' for more information`,

@@ -30,15 +30,15 @@ const words = (text: string): Kind["list"] => () =>
 
 /** By flag: what its choices and the name of its value do not tell. */
 const FLAG_KINDS: Record<string, Kind> = {
-  network: { list: words("none host container:") },
+  network: { list: modes("none host") },
   "log-driver": { list: words("k8s-file json-file none passthrough") },
   platform: { list: words("linux/amd64 linux/arm64") },
   restart: { list: words("no on-failure always unless-stopped") },
   userns: { list: words("host keep-id nomap auto") },
   cgroupns: { list: words("private host") },
-  ipc: { list: words("private host shareable none container:") },
-  pid: { list: words("private host container:") },
-  uts: { list: words("private host container:") },
+  ipc: { list: modes("private host shareable none") },
+  pid: { list: modes("private host") },
+  uts: { list: modes("private host") },
   "image-volume": { list: words("anonymous tmpfs ignore") },
   mount: { list: words("type=bind,source= type=volume,source= type=tmpfs,destination="), noSpace: true },
   condition: { list: words("created exited paused removing running stopped stopping") },
@@ -87,6 +87,8 @@ const STATES: Record<string, RegExp> = {
   ),
 };
 
+const ID = /^[0-9a-f]{12}$/;
+
 const NOTHING: Completion = { candidates: [], paths: "none", noSpace: false };
 
 /** @param engine opened only for names of what there is */
@@ -101,7 +103,9 @@ export async function candidatesAt(point: Point, engine: () => Engine): Promise<
   if (point.kind === "value") {
     const { flag, name, typed, lead, path } = point;
     const choices = choicesOf(flag);
-    const kind = choices ? { list: () => Promise.resolve(choices) } : await kindOfValue(name, flag, path);
+    const kind = choices
+      ? { list: () => Promise.resolve(choices) }
+      : await kindOfValue(name, flag, path, typed);
     const completion = fitting(typed, await kind.list?.(engine(), path) ?? [], kind);
     return {
       ...completion,
@@ -125,7 +129,7 @@ function fitting(
   const candidates = list.filter(({ text }) => {
     // hostile names are no words; an id is offered only to who begins to type it
     if (!text.startsWith(typed) || seen.has(text) || escapeControl(text) !== text) return false;
-    if (typed.length < 2 && /^[0-9a-f]{12}$/.test(text)) return false;
+    if (typed.length < 2 && ID.test(text)) return false;
     seen.add(text);
     return true;
   });
@@ -145,8 +149,8 @@ function choicesOf(flag: Flag): Candidate[] | undefined {
   return choices?.filter((text) => text !== "").map((text) => ({ text }));
 }
 
-async function kindOfValue(name: string, flag: Flag, path: string): Promise<Kind> {
-  if (name === "filter") return { list: await filterKeys(path), noSpace: true };
+async function kindOfValue(name: string, flag: Flag, path: string, typed: string): Promise<Kind> {
+  if (name === "filter") return { list: typed.includes("=") ? filterValues(typed) : await filterKeys(path) };
   const byWord = WORD_KINDS.find(([pattern]) => pattern.test(flag.value ?? ""));
   return FLAG_KINDS_OF[path.split(" ").at(-1)!]?.[name] ?? FLAG_KINDS[name] ?? byWord?.[1] ?? {};
 }
@@ -162,6 +166,45 @@ async function filterKeys(path: string): Promise<Kind["list"]> {
   return () => Promise.resolve(FILTER_KEYS.map((key) => ({ text: `${key}=` })));
 }
 
+/** By filter: what it may ask for. */
+const FILTER_VALUES: Record<string, Kind["list"]> = {
+  status: words("created exited paused removing running stopped stopping"),
+  health: words("healthy unhealthy starting none"),
+  "restart-policy": words("no always on-failure unless-stopped"),
+  dangling: words("true false"),
+  intermediate: words("true false"),
+  readonly: words("true false"),
+  anonymous: words("true false"),
+  driver: words("local"),
+  type: words("container image volume system"),
+  ancestor: images,
+  before: containers,
+  container: containers,
+  image: images,
+  name: containers,
+  volume: volumes,
+};
+
+function filterValues(typed: string): Kind["list"] {
+  const lead = typed.slice(0, typed.indexOf("=") + 1);
+  const values = FILTER_VALUES[lead.slice(0, -1)];
+  return values &&
+    (async (engine, path) => behind(lead, await values(engine, path)));
+}
+
+/** The words, and the namespaces of containers that run. */
+function modes(text: string): NonNullable<Kind["list"]> {
+  return async (engine) => [
+    ...await words(text)!(engine, ""),
+    ...behind("container:", await containers(engine, "attach")),
+  ];
+}
+
+/** Names only: an id behind something is offered to nobody. */
+function behind(lead: string, list: readonly Candidate[]): Candidate[] {
+  return list.filter(({ text }) => !ID.test(text)).map((one) => ({ ...one, text: lead + one.text }));
+}
+
 async function containers(engine: Engine, path: string): Promise<Candidate[]> {
   const { ps } = await import("../../runtime/engine/ps.ts");
   const wanted = STATES[path.split(" ").at(-1)!];
@@ -173,12 +216,15 @@ async function containers(engine: Engine, path: string): Promise<Candidate[]> {
 }
 
 /** Names, and their endings: `docker.io/library/debian:12`, `library/debian:12`, `debian:12`. */
-async function images(engine: Engine): Promise<Candidate[]> {
+async function images(engine: Engine, path = ""): Promise<Candidate[]> {
   const list = await (await import("../../runtime/engine/images.ts")).images(engine);
-  return list.flatMap(({ Id, Names }) => [
+  const builtIn = / (run|create)$/.test(path)
+    ? [{ text: "host", description: "this machine's own system" }]
+    : [];
+  return builtIn.concat(list.flatMap(({ Id, Names }) => [
     ...Names.flatMap((name) => endings(name).map((text) => ({ text, description: Id.slice(0, 12) }))),
     { text: Id.slice(0, 12), description: Names[0] ?? "<none>" },
-  ]);
+  ]));
 }
 
 function endings(name: string): string[] {
