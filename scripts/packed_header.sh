@@ -34,7 +34,7 @@ are_mine() {
     [ ! -h "$parent" ] || return 1
     set -- "$parent" "$@"
   done
-  facts=$(ulimit -Sn && cd "$where" && exec stat -c %u:%f:%s / "$@" 2>/dev/null) || return 1
+  facts=$({ ulimit -Sn && cd "$where" && exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) || return 1
   set -- $facts
   nofile=$1 owner=${2%%:*}
   shift
