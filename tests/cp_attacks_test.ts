@@ -67,7 +67,9 @@ attackTest("cp follows no name that a container changes meanwhile, either way (C
   ) {
     const box = `box${index}`;
     const pid = await startFlipper(host, box, link);
-    for (let round = 0; round < 3; round++) {
+    // a busy machine lets fewer through
+    const isEnough = () => index === 0 || (out >= 2 && into >= 6);
+    for (let round = 0; round < 3 || (round < 30 && !isEnough()); round++) {
       // out of it: the file by its name, and the tree that changes below
       const file = await host.skiff(["cp", `${box}:/data/dir/file`, `got${round}`]);
       if (file.code === 0) {

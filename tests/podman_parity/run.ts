@@ -15,7 +15,7 @@ export const RUN_GROUPS: Group[] = [
       "E run $N $I sh -c 'echo out; echo err >&2; exit 7'",
       "E run $N $I nosuch",
       "E run $N $I /etc/passwd",
-      "E run $N $I sh -c 'sh -c \"kill -9 \\$\\$\"; exit $?'",
+      "E run $N $I sh -c 'exec 2>/dev/null; sh -c \"kill -9 \\$\\$\"; exit $?'",
       "printf 'in\\0put' | E run $N -i $I cat",
       "E run $N $I cat",
       "E run $N -a stderr $I sh -c 'echo out; echo err >&2'",
