@@ -24,3 +24,11 @@ hostTest(
     }
   },
 );
+
+hostTest("the root of any user namespace can write to what is fresh", { needs: ["uidmap"] }, async (host) => {
+  for (const words of [["--userns", "auto"], ["--userns", "nomap"], ["--uidmap", "0:1:1000"]]) {
+    const script = "touch /root/made /mnt/made && stat -c %u:%g / /root /root/made && stat -c %a /tmp";
+    const seen = await host.ok("run", "--rm", "--network", "none", ...words, "host", "sh", "-c", script);
+    assertEquals(seen, "0:0\n0:0\n0:0\n1777", words.join(" "));
+  }
+});

@@ -37,7 +37,16 @@ export async function prepareRoot(
     case "host": {
       const { planHostRoot } = await import("../storage/host_image.ts");
       const homes = [Deno.env.get("HOME"), homeFromPasswd(Deno.uid() ?? -1)];
-      return planHostRoot(engine, containerDir, homes.filter((home) => home !== undefined));
+      const plan = planHostRoot(engine, containerDir, homes.filter((home) => home !== undefined));
+      return { ...plan, owner: foreignRoot(nested) };
     }
   }
+}
+
+/** Who is root in a nested user namespace, where that is not the user. */
+function foreignRoot(nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined) {
+  if (!nested || nested.uid.some(({ hostID }) => hostID === 0)) return undefined;
+  const rootOf = (map: IdMapping[]) => map.find(({ containerID }) => containerID === 0)?.hostID;
+  const [uid, gid] = [rootOf(nested.uid), rootOf(nested.gid)];
+  return uid === undefined || gid === undefined ? undefined : { uid, gid };
 }

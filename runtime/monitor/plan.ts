@@ -134,7 +134,15 @@ export type RootfsPlan =
   /** A folder used as it is: vfs (a copy made at create) and `--rootfs`. */
   | { kind: "directory"; source: string; target: string }
   /** The built-in image `host`: this machine's own folders, one overlay or read-only bind each. */
-  | { kind: "host"; upper: string; work: string; target: string; folders: HostFolder[] };
+  | {
+    kind: "host";
+    upper: string;
+    work: string;
+    target: string;
+    folders: HostFolder[];
+    /** Root of a nested user namespace that the user's shared one's root is not mapped in. */
+    owner?: { uid: number; gid: number };
+  };
 
 export interface HostFolder {
   /** Absolute on the host and in the container: `/usr`. */

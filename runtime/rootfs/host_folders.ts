@@ -4,7 +4,18 @@
  */
 
 import { EEXIST, EINVAL, EPERM, isErrno } from "../../ffi/errno.ts";
-import { fchmod, Fd, mkdirat, mknodat, open, openat, openat2, statx, symlinkat } from "../../ffi/file.ts";
+import {
+  fchmod,
+  fchownat,
+  Fd,
+  mkdirat,
+  mknodat,
+  open,
+  openat,
+  openat2,
+  statx,
+  symlinkat,
+} from "../../ffi/file.ts";
 import { mount } from "../../ffi/mount.ts";
 import {
   AT_EMPTY_PATH,
@@ -32,6 +43,7 @@ type HostPlan = Extract<RootfsPlan, { kind: "host" }>;
 export function mountHostFolders(plan: HostPlan): void {
   ensureFolder(`${plan.upper}/root`);
   ensureFolder(`${plan.upper}/folders`);
+  if (plan.owner) Deno.chownSync(`${plan.upper}/root`, plan.owner.uid, plan.owner.gid);
   mount(`${plan.upper}/root`, plan.target, null, MS_BIND);
   plan.folders.forEach((folder, index) => {
     using root = new Fd(open(plan.target, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -39,7 +51,7 @@ export function mountHostFolders(plan: HostPlan): void {
     if (folder.symlink !== undefined) {
       ignoreExisting(() => symlinkat(folder.symlink!, root.number, name));
     } else if (folder.fresh) {
-      makeFresh(root.number, name, folder.mode ?? 0o755);
+      makeFresh(root.number, name, folder.mode ?? 0o755, plan.owner);
     } else {
       makeFresh(root.number, name, folder.mode ?? 0o755);
       showFolder(plan, folder, index);
@@ -47,8 +59,8 @@ export function mountHostFolders(plan: HostPlan): void {
   });
 }
 
-/** Makes each missing part of `name` and gives the last one its mode, sticky bit included. */
-function makeFresh(root: number, name: string, mode: number): void {
+/** Makes each missing part of `name` and gives the last one its owner and mode, sticky bit included. */
+function makeFresh(root: number, name: string, mode: number, owner?: HostPlan["owner"]): void {
   let path = "";
   for (const part of name.split("/")) {
     path = path === "" ? part : `${path}/${part}`;
@@ -68,6 +80,7 @@ function makeFresh(root: number, name: string, mode: number): void {
     }
     if (path !== name) continue;
     using made = new Fd(openat(parent.number, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (owner) fchownat(made.number, "", owner.uid, owner.gid, AT_EMPTY_PATH);
     fchmod(made.number, mode);
   }
 }

@@ -95,7 +95,11 @@ export function planHostFolders(list: ListFolder, user?: OrdinaryUser): HostFold
 }
 
 /** The whole plan for a container, with its folders made. `homes` are the caller's. */
-export function planHostRoot(context: StorageContext, containerDir: string, homes: string[]): RootfsPlan {
+export function planHostRoot(
+  context: StorageContext,
+  containerDir: string,
+  homes: string[],
+): Extract<RootfsPlan, { kind: "host" }> {
   // root of a container without CAP_SYS_ADMIN is in a user namespace, and yet whom secrets lie open to
   const user = context.namespaces.isRootless && geteuid() !== 0
     ? { uid: geteuid(), folders: [...homes, context.folders.data].flatMap(realPath) }
