@@ -10,6 +10,7 @@
  * What is named below the root is resolved with RESOLVE_IN_ROOT: no link of the container leads out of it.
  */
 
+import { EACCES, isErrno } from "../../ffi/errno.ts";
 import { close, Fd, open } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
@@ -120,7 +121,12 @@ function openRunning({ pid, startTime }: Extract<ContainerView, { kind: "running
     if (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] === startTime) return root;
     close(root);
   } catch (error) {
-    throw gone(error);
+    if (!isErrno(error, EACCES)) throw gone(error);
+    // the members' files of that namespace are gone, so that none joins it any more
+    throw new ConflictError("the container runs in a user namespace that is out of reach", {
+      cause: error,
+      hint: "restart it: the runtime folder has been removed since it was started",
+    });
   }
   throw gone();
 }
