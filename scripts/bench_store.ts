@@ -28,5 +28,6 @@ export const STORE_FIGURES: readonly StoreFigure[] = [
   { name: "inspect", title: "inspect of a container", sample: "$E inspect c1", limit: LIMIT },
   { name: "logs", title: "logs, 10,000 lines", sample: "$E logs talk", limit: LIMIT },
   { name: "events", title: "events of a day", sample: "$E events --stream=false --since 24h", limit: LIMIT },
+  { name: "df", title: "system df", sample: "$E system df", limit: LIMIT },
   { name: "startstop", title: "start and stop", sample: "$E start on && $E stop on", limit: LIMIT },
 ];
