@@ -16,22 +16,36 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--cpus --cpu-shares -c --cpu-period --cpu-quota --cpu-count --cpu-percent --cpu-rt-period --cpu-rt-runtime " +
     "--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops " +
     "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --pids-limit --oom-kill-disable " +
-    "--oom-score-adj --cgroup-conf --cgroup-parent --cgroups --device-cgroup-rule",
+    "--oom-score-adj --cgroup-conf --cgroup-parent --cgroups --device-cgroup-rule --rdt-class",
   "containers have no network of their own yet":
     "--publish -p --publish-all -P --expose --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
   "devices are passed in by --device only": "--gpus",
   "there are no secrets yet": "--secret",
+  "a health check of the start is given more time by --health-start-period":
+    "--health-startup-cmd --health-startup-interval --health-startup-retries --health-startup-success " +
+    "--health-startup-timeout",
+  "the last five results of health checks are kept, and shown by inspect":
+    "--health-log-destination --health-max-log-count --health-max-log-size",
+  "a seccomp profile is named by --security-opt seccomp=FILE, and images' own are not heeded":
+    "--seccomp-policy",
+  "containers are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag",
+  "the size of a container's files is not limited": "--storage-opt",
+  "volumes are folders of this machine": "--volume-driver",
+  "programs run in the execution domain of this machine": "--personality",
+  "generated files such as /etc/hosts are for the container's root alone": "--chrootdirs",
+  "the size is that of --tmpfs /run:size=SIZE and its like": "--shm-size-systemd",
+  "encrypted images cannot be read": "--decryption-key",
+  "pulls are tried again by themselves": "--retry --retry-delay",
 };
 
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
-  ("--chrootdirs --decryption-key --domainname --personality --preserve-fd --rdt-class " +
-    "--retry --retry-delay --runtime --seccomp-policy --shm-size-systemd --storage-opt --tls-details " +
+  ("--domainname --preserve-fd --retry --retry-delay --runtime --runtime-flag --tls-details " +
     "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --history --tree --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
-    "--network-cmd-path --network-config-dir --noout --runtime-flag --ssh --syslog --tmpdir --volumepath " +
+    "--network-cmd-path --network-config-dir --noout --ssh --syslog --tmpdir --volumepath " +
     "--transient-store --imagestore --link").split(" "),
 );
 

@@ -23,7 +23,7 @@ Deno.test("an option that podman or docker has is said to be not available yet, 
     "UnsupportedError",
     "-p is not available yet: containers have no network of their own yet",
   ]);
-  assertEquals(explain("--rdt-class"), ["UnsupportedError", "--rdt-class is not available yet"]);
+  assertEquals(explain("--domainname"), ["UnsupportedError", "--domainname is not available yet"]);
 });
 
 Deno.test("a slip of the finger is pointed out", () => {
