@@ -13,13 +13,16 @@ fail() {
   exit 125
 }
 
+# The runtime would say it in its own words.
+{ [ -n "$PWD" ] && pwd -P >/dev/null 2>&1; } || fail 'find the current folder: it has been removed' 'cd to another'
+
 case $0 in
 /*) self=$0 ;;
 *) self=$PWD/$0 ;;
 esac
 while read -r key _ uid _; do
   [ "$key" != Uid: ] || break
-done </proc/self/status || fail "read /proc/self/status: skiff needs /proc"
+done 2>/dev/null </proc/self/status || fail "read /proc/self/status: skiff needs /proc"
 
 # Collects the facts of every folder from / down to $1 and of the files below it that follow, with one
 # stat(1); true if each folder belongs to root or the user and nobody else may write to it.
@@ -34,10 +37,13 @@ are_mine() {
     [ ! -h "$parent" ] || return 1
     set -- "$parent" "$@"
   done
-  facts=$({ ulimit -Sn && cd "$where" && exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) || return 1
+  facts=$({ ulimit -Sn && ulimit -Sv && cd "$where" && exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) || return 1
   set -- $facts
-  nofile=$1 owner=${2%%:*}
-  shift
+  nofile=$1 memory=$2 owner=${3%%:*}
+  shift 2
+  # V8 sets aside more than 32 GB of addresses
+  [ "$memory" = unlimited ] || [ "$memory" -ge 60000000 ] ||
+    fail "start with $memory kB of addresses: the runtime needs 60000000" 'ulimit -v unlimited'
   while [ $# -gt "$number" ]; do
     mode=${1#*:} mode=0x${mode%%:*}
     case ${1%%:*} in

@@ -375,3 +375,13 @@ hostTest("two builds of the program give the same bytes", {}, async (host) => {
 hostTest("the executable is at most 50 MB", {}, (host) => {
   assert(Deno.statSync(host.binary).size <= 50e6, `${Deno.statSync(host.binary).size} bytes`);
 });
+
+hostTest("a folder that was removed, and too few addresses, are told in a line", {}, async (host) => {
+  await host.ok("--version");
+  const gone = await host.sh(`mkdir gone; cd gone; rmdir ../gone; $SKIFF --version 2>&1 | grep -v getcwd`);
+  assertEquals(gone.stdout, "Error: find the current folder: it has been removed\nhint: cd to another\n");
+  const few = await host.sh(`ulimit -v 20000000; $SKIFF --version`);
+  const told =
+    "Error: start with 20000000 kB of addresses: the runtime needs 60000000\nhint: ulimit -v unlimited\n";
+  assertEquals([few.code, few.stderr], [125, told]);
+});
