@@ -15,8 +15,8 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--memory -m --memory-swap --memory-reservation --memory-swappiness --kernel-memory " +
     "--cpus --cpu-shares -c --cpu-period --cpu-quota --cpu-count --cpu-percent --cpu-rt-period --cpu-rt-runtime " +
     "--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops " +
-    "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --pids-limit --oom-kill-disable " +
-    "--oom-score-adj --cgroup-conf --cgroup-parent --cgroups --device-cgroup-rule --rdt-class",
+    "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --oom-kill-disable " +
+    "--oom-score-adj --cgroup-conf --cgroup-parent --device-cgroup-rule --rdt-class",
   "containers have no network of their own yet":
     "--publish -p --publish-all -P --expose --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
@@ -27,8 +27,6 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--health-startup-timeout",
   "the last five results of health checks are kept, and shown by inspect":
     "--health-log-destination --health-max-log-count --health-max-log-size",
-  "a seccomp profile is named by --security-opt seccomp=FILE, and images' own are not heeded":
-    "--seccomp-policy",
   "containers are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag",
   "the size of a container's files is not limited": "--storage-opt",
   "volumes are folders of this machine": "--volume-driver",

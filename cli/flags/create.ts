@@ -99,6 +99,14 @@ export const CREATE_FLAGS = {
   ...WORKDIR,
   ...MORE_CREATE_FLAGS,
   // What is given as the only thing there is so far, or asks for nothing.
+  cgroups: {
+    kind: "string",
+    only: ["disabled"],
+    help: "Containers have no cgroup of their own",
+    hidden: true,
+  },
+  "pids-limit": { kind: "string", only: ["-1", "0"], help: "Without a limit", hidden: true },
+  "seccomp-policy": { kind: "string", only: ["default"], help: "What a profile is chosen by", hidden: true },
   isolation: { kind: "string", only: ["default", ""], help: "Isolation technology", hidden: true },
   "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
 } as const satisfies Flags;
