@@ -159,6 +159,9 @@ hostTest("save writes several images and names to files and pipes", {
     `save to "${host.home}": the folder is not empty and no oci-dir`,
   );
   await refused(["host"], 'save image "host": it is built in, made of this machine\'s own folders');
+  // an unset variable's empty name is no file, but stdout and stdin
+  const unset = await host.sh('$SKIFF save -q -o "" web:1 | $SKIFF load -q -i ""');
+  assertEquals([unset.code, unset.stdout], [0, "Loaded image: localhost/web:1\n"], unset.stderr);
   const terminal = host.pty(["save", "web:1"]);
   await terminal.expect("refusing to save to terminal. Use -o flag or redirect");
   assertEquals(await terminal.wait(), 125);
@@ -421,7 +424,7 @@ hostTest(
     await refused(["rootfs.tar", "A:b"], 'parse image reference "A:b": the name must be lower case');
     await Deno.writeTextFile(`${host.home}/text`, "this is no tar at all\n".repeat(100));
     const text = await host.skiff(["import", "text"]);
-    assertMatch(text.stderr, /^Error: unpack layer: bad checksum in header\n/);
+    assertMatch(text.stderr, /^Error: import "text": bad checksum in header\n/);
     assertEquals([...Deno.readDirSync(`${host.data}/blobs/partial`)].length, 0);
   },
 );

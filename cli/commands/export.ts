@@ -12,7 +12,9 @@ export const command = defineCommand({
   examples: ["skiff export -o web.tar web", "skiff export web | skiff import - web:frozen"],
   flags: { output: { kind: "string", short: "o", value: "FILE", help: "Write to a file, not to stdout" } },
   arity: { min: 1, max: 1 },
-  async run({ options: { output }, args: [name], global }) {
+  async run({ options, args: [name], global }) {
+    // an empty name, perhaps of an unset variable, is stdout, as for podman
+    const output = options.output || undefined;
     if (output === undefined && Deno.stdout.isTerminal()) {
       throw new InvalidArgumentError("refusing to export to terminal. Use -o flag or redirect");
     }

@@ -13,7 +13,8 @@ export const command = defineCommand({
   usage: "[options]",
   description:
     "Reads docker-archive and oci-archive, packed with gzip or zstd or not, and folders of OCI layout or of\n" +
-    "docker-dir. Prints the name of each image, or its id where the archive has no name for it.",
+    "docker-dir. Prints the name of each image, or its id where the archive has no name for it; a folder's image\n" +
+    "that has none is named after the folder's path: localhost/tmp/web:latest.",
   examples: ["skiff load -i debian.tar", "skiff save debian | ssh host skiff load"],
   flags: {
     input: { kind: "string", short: "i", value: "FILE", help: "Read from FILE or folder instead of stdin" },
@@ -21,7 +22,8 @@ export const command = defineCommand({
   },
   arity: { max: 0 },
   async run({ options, global }) {
-    const { input } = options;
+    // an empty name, perhaps of an unset variable, is stdin, as for podman
+    const input = options.input || undefined;
     if (input === undefined && Deno.stdin.isTerminal()) {
       throw new InvalidArgumentError(
         "cannot read from terminal, use command-line redirection or the --input flag",

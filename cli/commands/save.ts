@@ -38,7 +38,9 @@ export const command = defineCommand({
     uncompressed: { kind: "bool", help: "Of podman: layers that are not packed stay so, here always" },
   },
   async run({ options, args, global }) {
-    const { output, format = "docker-archive" } = options;
+    const { format = "docker-archive" } = options;
+    // an empty name, perhaps of an unset variable, is stdout, as for podman
+    const output = options.output || undefined;
     if (args.length === 0) throw new InvalidArgumentError("need at least 1 argument");
     if (!FORMATS.includes(format)) {
       throw new InvalidArgumentError(`format value must be one of ${FORMATS.join(" ")}`);

@@ -66,7 +66,13 @@ export async function importImage(
   const { folders, namespaces } = engine;
   const layer = await measure(tar.part, tar.what, options.signal);
   const form = layerForm(namespaces);
-  const layers = await storeLayers({ folders, namespaces, form }, [layer], options);
+  const layers = await storeLayers({ folders, namespaces, form }, [layer], options).catch((error) => {
+    // what is wrong with the archive is told with its name, not with that of a layer which nobody gave
+    if (!(error instanceof VerificationError)) throw error;
+    throw new VerificationError(`${tar.what}: ${error.message.replace(/^unpack layer: /, "")}`, {
+      cause: error,
+    });
+  });
   const created = new Date().toISOString();
   const config: ImageConfig = {
     created,
