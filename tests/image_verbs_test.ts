@@ -112,6 +112,9 @@ hostTest("history, untag, image tree and image prune", { needs: ["busybox"] }, a
     "WARNING! This command removes all images without at least one container associated with them.\n" +
     "Are you sure you want to continue? [y/N] ";
   assertEquals(await asked("n\n"), question);
+  const unasked = await host.skiff(["image", "prune", "-a"], { stdin: "" });
+  assertEquals([unasked.code, unasked.stdout], [125, `${question}\n`]);
+  assertIncludes(unasked.stderr, "Error: ask whether to continue: stdin has no answer\n");
   assertEquals(await asked("y\n"), `${question}${db}\n`);
   assertEquals(await host.ok("images", "-q", "--no-trunc"), `sha256:${base}`);
   const filter = await host.skiff(["image", "prune", "-f", "--filter", "foo=bar"]);
