@@ -182,3 +182,12 @@ hostTest("exit codes tell who failed", REGISTRY, async (host) => {
   assertEquals((await host.skiff(["volume", "exists", "nosuch"])).code, 1);
   await host.ok("volume", "create", "--ignore", "kept");
 });
+
+hostTest("an archive that nobody reads to its end is no failure of ours", REGISTRY, async (host) => {
+  const image = await host.image();
+  await host.ok("create", "-q", "--name", "box", image, "true");
+  for (const command of [`save ${image}`, "export box", "cp box:/bin -"]) {
+    const { stderr } = await host.sh(`{ "$SKIFF" ${command}; echo "code $?" >&2; } | head -c 10 >/dev/null`);
+    assertEquals([command, stderr], [command, "code 141\n"]);
+  }
+});

@@ -5,6 +5,7 @@ import { UnsupportedError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { printWarnings } from "../output/print.ts";
+import { streaming } from "../output/stream.ts";
 
 export const command = defineCommand({
   usage: "[options] [CONTAINER:]SRC_PATH [CONTAINER:]DEST_PATH",
@@ -42,7 +43,8 @@ export const command = defineCommand({
     if (!options["follow-link"]) {
       throw new UnsupportedError("--follow-link=false is not available: a link at SRC_PATH is followed");
     }
-    const { skipped } = await cp(engineFor(global), source!, destination!, { archive, overwrite });
+    const copy = () => cp(engineFor(global), source!, destination!, { archive, overwrite });
+    const { skipped } = await (destination === "-" ? streaming(copy) : copy());
     if (skipped.count > 0) {
       const more = skipped.count > skipped.examples.length ? ", ..." : "";
       printWarnings([`left out ${skipped.count}: ${skipped.examples.join(", ")}${more}`]);

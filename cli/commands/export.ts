@@ -5,6 +5,7 @@ import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { printWarnings } from "../output/print.ts";
+import { streaming } from "../output/stream.ts";
 
 export const command = defineCommand({
   usage: "[options] CONTAINER",
@@ -21,7 +22,7 @@ export const command = defineCommand({
     if (output?.includes(":")) {
       throw new InvalidArgumentError(`invalid filename (should not contain ':') "${output}"`);
     }
-    const { skipped } = await exportContainer(engineFor(global), name!, { output });
+    const { skipped } = await streaming(() => exportContainer(engineFor(global), name!, { output }));
     if (skipped.count > 0) printWarnings([`left out ${skipped.count}: ${skipped.examples.join(", ")}`]);
   },
 });

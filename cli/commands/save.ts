@@ -4,6 +4,7 @@ import { save, type SaveFormat } from "../../runtime/engine/save.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
+import { streaming } from "../output/stream.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 
 const STDOUT = 1;
@@ -55,15 +56,17 @@ export const command = defineCommand({
       throw new InvalidArgumentError("refusing to save to terminal. Use -o flag or redirect");
     }
     const watch = new PullWatch(options.quiet || output === undefined && !Deno.stderr.isTerminal());
-    await watch.during(() =>
-      save(engineFor(global), args, {
-        format: format as SaveFormat,
-        output: output ?? { fd: STDOUT },
-        allAreImages: options["multi-image-archive"],
-        packLayers: options.compress,
-        signal: watch.signal,
-        progress: watch.progress,
-      })
+    await streaming(() =>
+      watch.during(() =>
+        save(engineFor(global), args, {
+          format: format as SaveFormat,
+          output: output ?? { fd: STDOUT },
+          allAreImages: options["multi-image-archive"],
+          packLayers: options.compress,
+          signal: watch.signal,
+          progress: watch.progress,
+        })
+      )
     );
   },
 });

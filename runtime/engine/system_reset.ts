@@ -31,7 +31,14 @@ export async function systemReset(engine: Engine): Promise<void> {
   const trees = [folders.containers, folders.layers, folders.volumes, folders.tmp];
   await removeInNamespace(engine, trees);
   await removeFolder(folders.data);
-  await removeFolder(folders.run);
+  if (!isShared(folders.run)) await removeFolder(folders.run);
+}
+
+/** Another data folder of the user's has containers whose sockets and namespace are there as well. */
+function isShared(runFolder: string): boolean {
+  return namesIn(runFolder).some((name) =>
+    /^(?:c|x|userns-.*)$/.test(name) && namesIn(`${runFolder}/${name}`).some((entry) => entry !== "lock")
+  );
 }
 
 /** By its monitor where that answers, else by its processes. */
