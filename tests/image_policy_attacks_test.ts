@@ -75,12 +75,15 @@ async function hostileImage(words = HOSTILE): Promise<BuiltImage> {
   return { ...image, manifest: text, digest: await sha256(new TextEncoder().encode(text)) };
 }
 
-/** Everything of the sandbox that a process can see, without what is another in each container. */
+/**
+ * Everything of the sandbox that a process can see, without what is another in each container. The processes are
+ * listed by the shell itself: of the two ends of a pipe, one may or may not have been forked when the other looks.
+ */
 const LOOK = `
 grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status
 cut -d' ' -f4- /proc/self/mountinfo | sed 's/[0-9a-f]\\{32,\\}/ID/g; s#fd/[0-9]*#fd/N#g' | sort
 cat /proc/self/uid_map /proc/self/gid_map /proc/net/dev /proc/sys/net/ipv4/ip_forward
-umask; ulimit -a; stat -c '%A %u:%g %t:%T %N' /* /dev/*; ls /proc | grep -c '^[0-9]'
+umask; ulimit -a; stat -c '%A %u:%g %t:%T %N' /* /dev/*; echo /proc/[0-9]*
 cat /proc/1/environ 2>/dev/null | tr '\\0' '\\n' | grep -v HOSTNAME | sort
 for n in pid ipc uts net user mnt cgroup; do test /proc/self/ns/$n -ef /proc/1/ns/$n && echo own $n; done
 true
