@@ -54,6 +54,7 @@ const ERRORS: readonly (readonly [code: string, errno: number, text: string])[] 
   ["EOPNOTSUPP", 95, "Operation not supported"],
   ["EADDRINUSE", 98, "Address already in use"],
   ["EADDRNOTAVAIL", 99, "Cannot assign requested address"],
+  ["ENETUNREACH", 101, "Network is unreachable"],
   ["ECONNABORTED", 103, "Software caused connection abort"],
   ["ECONNRESET", 104, "Connection reset by peer"],
   ["ENOBUFS", 105, "No buffer space available"],
@@ -61,6 +62,7 @@ const ERRORS: readonly (readonly [code: string, errno: number, text: string])[] 
   ["ENOTCONN", 107, "Transport endpoint is not connected"],
   ["ETIMEDOUT", 110, "Connection timed out"],
   ["ECONNREFUSED", 111, "Connection refused"],
+  ["EHOSTUNREACH", 113, "No route to host"],
   ["EALREADY", 114, "Operation already in progress"],
   ["EINPROGRESS", 115, "Operation now in progress"],
   ["ESTALE", 116, "Stale file handle"],
@@ -80,6 +82,7 @@ export const ENOEXEC = 8;
 export const EBADF = 9;
 export const ECHILD = 10;
 export const EAGAIN = 11;
+export const ENOMEM = 12;
 export const EACCES = 13;
 export const EBUSY = 16;
 export const EEXIST = 17;
@@ -88,6 +91,8 @@ export const ENODEV = 19;
 export const ENOTDIR = 20;
 export const EISDIR = 21;
 export const EINVAL = 22;
+export const ENFILE = 23;
+export const EMFILE = 24;
 export const ENOSPC = 28;
 export const EROFS = 30;
 export const EPIPE = 32;
@@ -99,8 +104,15 @@ export const ELOOP = 40;
 export const ENODATA = 61;
 export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
+export const EADDRNOTAVAIL = 99;
+export const ENETUNREACH = 101;
+export const ECONNABORTED = 103;
 export const ECONNRESET = 104;
+export const ENOBUFS = 105;
+export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
+export const EHOSTUNREACH = 113;
+export const EINPROGRESS = 115;
 
 /** A system call that failed. `message` reads ``openat `/etc/passwd`: Permission denied``. */
 export class SyscallError extends Error {

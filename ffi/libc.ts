@@ -16,6 +16,8 @@ import { SYSCALL } from "./arch.ts";
 /** A C function; `nr` is its system call, where the function is no more than that. */
 interface Definition extends Deno.ForeignFunction {
   nr?: number;
+  /** Calls after which it gets a compiled function of its own, where that is not COMPILE_AFTER_CALLS. */
+  compileAfter?: number;
 }
 
 const FAMILIES = {
@@ -288,7 +290,93 @@ const FAMILIES = {
       parameters: ["i32", "i32", "i32", "buffer", "buffer"],
       result: "i32",
     },
+    // int setsockopt(int, int, int, const void *, socklen_t)
+    setsockopt: {
+      nr: SYSCALL.setsockopt,
+      parameters: ["i32", "i32", "i32", "buffer", "u32"],
+      result: "i32",
+    },
     shutdown: { nr: SYSCALL.shutdown, parameters: ["i32", "i32"], result: "i32" }, // int shutdown(int, int)
+  },
+  // What the user-mode network stack calls for packets and connections; memory by pointers that are made once.
+  inet: {
+    readInto: {
+      nr: SYSCALL.read,
+      name: "read",
+      parameters: ["i32", "pointer", "u32"],
+      result: "i32",
+      compileAfter: 64,
+    }, // ssize_t read(int, void *, size_t)
+    writeFrom: {
+      nr: SYSCALL.write,
+      name: "write",
+      parameters: ["i32", "pointer", "u32"],
+      result: "i32",
+      compileAfter: 64,
+    }, // ssize_t write(int, const void *, size_t)
+    recvInto: {
+      nr: SYSCALL.recvfrom,
+      name: "recv",
+      parameters: ["i32", "pointer", "u32", "i32"],
+      result: "i32",
+      compileAfter: 64,
+    }, // ssize_t recv(int, void *, size_t, int)
+    sendFrom: {
+      nr: SYSCALL.sendto,
+      name: "send",
+      parameters: ["i32", "pointer", "u32", "i32"],
+      result: "i32",
+      compileAfter: 64,
+    }, // ssize_t send(int, const void *, size_t, int)
+    // int epoll_wait(int, struct epoll_event *, int, int)
+    waitEvents: {
+      nr: SYSCALL.epoll_pwait,
+      name: "epoll_wait",
+      parameters: ["i32", "pointer", "i32", "i32"],
+      result: "i32",
+      compileAfter: 64,
+    },
+    // int epoll_ctl(int, int, int, struct epoll_event *)
+    controlEvents: {
+      nr: SYSCALL.epoll_ctl,
+      name: "epoll_ctl",
+      parameters: ["i32", "i32", "i32", "pointer"],
+      result: "i32",
+      compileAfter: 256,
+    },
+    // int accept4(int, struct sockaddr *, socklen_t *, int)
+    acceptFrom: {
+      nr: SYSCALL.accept4,
+      name: "accept4",
+      parameters: ["i32", "pointer", "pointer", "i32"],
+      result: "i32",
+      compileAfter: 256,
+    },
+    openSocket: {
+      nr: SYSCALL.socket,
+      name: "socket",
+      parameters: ["i32", "i32", "i32"],
+      result: "i32",
+      compileAfter: 256,
+    }, // int socket(int, int, int)
+    connectTo: {
+      nr: SYSCALL.connect,
+      name: "connect",
+      parameters: ["i32", "pointer", "u32"],
+      result: "i32",
+      compileAfter: 256,
+    }, // int connect(int, const struct sockaddr *, socklen_t)
+    // int setsockopt(int, int, int, const void *, socklen_t)
+    setOption: {
+      nr: SYSCALL.setsockopt,
+      name: "setsockopt",
+      parameters: ["i32", "i32", "i32", "pointer", "u32"],
+      result: "i32",
+      compileAfter: 256,
+    },
+    closeSocket: { nr: SYSCALL.close, name: "close", parameters: ["i32"], result: "i32", compileAfter: 256 }, // int close(int)
+    getsockname: { nr: SYSCALL.getsockname, parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int, struct sockaddr *, socklen_t *)
+    getpeername: { nr: SYSCALL.getpeername, parameters: ["i32", "buffer", "buffer"], result: "i32" },
   },
 } as const satisfies Record<string, Record<string, Definition>>;
 
@@ -353,11 +441,12 @@ function openSystemCall(): SystemCall {
 
 function callBySyscall(name: string, definition: Definition): Call {
   const { nr } = definition;
+  const after = definition.compileAfter ?? (OWN_FUNCTION.has(name) ? COMPILE_AFTER_CALLS : Infinity);
   let calls = 0;
   let compiled: Call | undefined;
   return (...args) => {
     if (compiled !== undefined) return compiled(...args);
-    if (nr !== undefined && ++calls > COMPILE_AFTER_CALLS && OWN_FUNCTION.has(name)) {
+    if (nr !== undefined && ++calls > after) {
       return (compiled = compile(name, definition))(...args);
     }
     const call = systemCall ??= openSystemCall();
@@ -390,6 +479,7 @@ const OWN_FUNCTION: ReadonlySet<string> = new Set([
   "statx",
   "fsetxattr",
   "copy_file_range",
+  "epoll_pwait",
 ]);
 
 /** An argument as the register's value. A buffer must outlive the call, which it does as its argument. */
@@ -418,7 +508,7 @@ function callByAddress(name: string, definition: Definition, address: Deno.Point
 }
 
 function compile(name: string, definition: Definition): Call {
-  const { nr: _nr, ...plain } = definition;
+  const { nr: _nr, compileAfter: _after, ...plain } = definition;
   return Deno.dlopen("libc.so.6", { [name]: plain }).symbols[name] as Call;
 }
 

@@ -13,7 +13,19 @@ export type Expectation = [expression: string, value: string];
 /** Headers that can be read together; the C library's and the kernel's own exclude each other in places. */
 const HEADER_GROUPS = [
   [
-    ...["errno.h", "fcntl.h", "net/if.h", "poll.h", "sched.h", "signal.h", "spawn.h", "stddef.h", "stdio.h"],
+    ...[
+      "errno.h",
+      "fcntl.h",
+      "net/if.h",
+      "netinet/in.h",
+      "netinet/tcp.h",
+      "poll.h",
+      "sched.h",
+      "signal.h",
+      "spawn.h",
+      "stddef.h",
+      "stdio.h",
+    ],
     ...["sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h"],
     ...["sys/mount.h", "sys/prctl.h", "sys/resource.h", "sys/signalfd.h", "sys/socket.h", "sys/stat.h"],
     ...["sys/syscall.h", "sys/timerfd.h", "sys/un.h", "sys/wait.h", "sys/xattr.h", "termios.h", "time.h"],
@@ -25,6 +37,7 @@ const HEADER_GROUPS = [
       "linux/audit.h",
       "linux/capability.h",
       "linux/fcntl.h",
+      "linux/fib_rules.h",
       "linux/filter.h",
       "linux/fs.h",
     ],
