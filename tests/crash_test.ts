@@ -31,15 +31,20 @@ async function killSomewhere(host: Host, args: string[], usualMs: number): Promi
 async function killMonitorSomewhere(host: Host, running: Running, usualMs: number): Promise<void> {
   let hasEnded = false;
   running.result.finally(() => hasEnded = true);
-  const monitors = () =>
-    host.processes().filter(({ pid, command }) =>
-      pid !== running.pid && command.startsWith("skiff: ") && !/^skiff: (init|exec)/.test(command)
+  const monitors = () => {
+    const named = host.processes().filter(({ pid, command }) =>
+      pid !== running.pid && command.startsWith("skiff: ")
     );
+    const pids = new Set(named.map(({ pid }) => pid));
+    // what it forks has its name until execve, or until it takes another: fuse-overlayfs, init
+    return named.filter(({ pid, command }) =>
+      !/^skiff: (init|exec)/.test(command) && !pids.has(parentOf(pid))
+    );
+  };
   while (!hasEnded) {
     const [monitor] = monitors();
     if (monitor !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * usualMs));
-      // a helper of the monitor's has its name until execve, as fuse-overlayfs, which is not to be killed here
       const isStill = ({ pid, startTime }: LeftProcess) =>
         pid === monitor.pid && startTime === monitor.startTime;
       if (hasEnded || !monitors().some(isStill)) continue;
@@ -64,7 +69,7 @@ async function expectCleanAfterRemoval(host: Host): Promise<void> {
     const left = (await host.ok("ps", "-aq", "--no-trunc")).split("\n").filter(Boolean);
     if (left.length > 0) await host.ok("rm", "-f", "-v", ...left);
     return left.length === 0 && host.processes().length === 0;
-  }, 30_000);
+  }, 120_000);
   // what is young may be in the making, for all that the next command knows
   const old = new Date(Date.now() - 3600_000);
   const parts = ["containers", "volumes", "tmp"].map((part) => `${host.data}/${part}`);
@@ -215,6 +220,15 @@ driverTest(
     assertEquals(await host.ok("ps", "-aq"), "");
   },
 );
+
+/** NaN when it has gone. */
+function parentOf(pid: number): number {
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1]);
+  } catch {
+    return NaN;
+  }
+}
 
 function isAlive(pid: number): boolean {
   try {

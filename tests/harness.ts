@@ -28,7 +28,7 @@ export const DRIVERS: readonly DriverName[] = ["overlay", "fuse-overlayfs", "vfs
 export interface TestOptions extends HostOptions {
   /** What the machine must have; else the test is skipped, and the reason is in its name. */
   needs?: Need[];
-  /** Default 120 s. */
+  /** Default 400 s: a bound for what hangs, not for what a loaded machine makes slow. */
   timeoutMs?: number;
 }
 
@@ -49,7 +49,7 @@ export function hostTest(name: string, options: TestOptions, fn: HostTest): void
       const host = await Host.make(options);
       const failures: unknown[] = [];
       try {
-        await withTimeout(options.timeoutMs ?? 120_000, () => fn(host));
+        await withTimeout(options.timeoutMs ?? 400_000, () => fn(host));
       } catch (error) {
         failures.push(error);
       }
@@ -88,7 +88,7 @@ async function withTimeout(ms: number, fn: () => Promise<void> | void): Promise<
 export async function waitFor<T>(
   what: string,
   condition: () => Promise<T | undefined | null | false> | T | undefined | null | false,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   while (true) {

@@ -20,7 +20,7 @@ export interface RunOptions {
   stdin?: string | Uint8Array;
   env?: Record<string, string>;
   cwd?: string;
-  /** Default 60 s; then the program is killed and the call fails. */
+  /** Default 180 s; then the program is killed and the call fails. */
   timeoutMs?: number;
 }
 
@@ -150,7 +150,7 @@ export class Host {
   /** Runs any program as the test user to its end. */
   async program(command: string[], options: RunOptions = {}): Promise<Result> {
     const running = this.spawnProgram(command, options);
-    const timeoutMs = options.timeoutMs ?? 60_000;
+    const timeoutMs = options.timeoutMs ?? 180_000;
     let timer: ReturnType<typeof setTimeout> | undefined;
     // rejects even while something else still holds the program's output open
     const late = new Promise<never>((_, reject) => {
@@ -292,7 +292,8 @@ export class Host {
         complaints.push(`skiff rm --force exited with ${removed.code}: ${removed.stderr}`);
       }
     }
-    const end = Date.now() + 5000;
+    // a loaded machine takes its time to end what was killed
+    const end = Date.now() + 30_000;
     const owner: Owner = { folder: this.folder, ids: this.ids, containers: left };
     let processes = processesOf(owner);
     while (processes.length > 0 && Date.now() < end) {

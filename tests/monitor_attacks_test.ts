@@ -11,7 +11,7 @@ import { requestMonitor } from "../runtime/monitor/client.ts";
 import { encodeFrame, encodeJsonFrame, FRAME, FrameDecoder } from "../runtime/monitor/protocol.ts";
 import { readExit } from "../runtime/monitor/records.ts";
 import { assert, assertEquals, type Host, hostTest, waitFor } from "./harness.ts";
-import { Collected, MonitorFixture } from "./monitor_fixture.ts";
+import { Collected, MonitorFixture, Typed } from "./monitor_fixture.ts";
 
 const NOBODY = 65534;
 const ATTACH = { version: 1, op: "attach", stdin: false, stdout: true, stderr: true };
@@ -58,7 +58,7 @@ Deno.test({
   name: "another user's process gets no answer, even where someone loosened the socket's modes",
   ignore: Deno.uid() !== 0,
   fn: async () => {
-    await using monitor = MonitorFixture.start({ script: "sleep 30" });
+    await using monitor = MonitorFixture.start({ script: "sleep 600" });
     await monitor.ready;
     const { socketPath } = monitor.plan;
     assertEquals(Deno.statSync(socketPath).mode! & 0o777, 0o600);
@@ -71,7 +71,7 @@ Deno.test({
 });
 
 Deno.test("a hostile client is answered in one sentence, and the program goes on", async () => {
-  await using monitor = MonitorFixture.start({ script: "sleep 30" });
+  await using monitor = MonitorFixture.start({ script: "sleep 600" });
   await monitor.ready;
   const { socketPath } = monitor.plan;
   const huge = new Uint8Array([FRAME.HELLO, 0xff, 0xff, 0xff, 0xff]);
@@ -95,24 +95,29 @@ Deno.test("a hostile client is answered in one sentence, and the program goes on
 });
 
 Deno.test("two hundred silent connections keep nobody out for longer than they last, nor do they cost memory", async () => {
-  await using monitor = MonitorFixture.start({ script: "sleep 30" });
+  await using monitor = MonitorFixture.start({ script: "sleep 600" });
   await monitor.ready;
   const { socketPath } = monitor.plan;
   const before = residentKilobytes(monitor.pid);
   const silent: Deno.Conn[] = [];
-  for (let index = 0; index < 200; index++) {
-    // a full backlog refuses for a moment
-    const connect = () => Deno.connect({ transport: "unix", path: socketPath }).catch(() => null);
-    const conn = await waitFor("a connection", connect);
-    await conn.write(new Uint8Array([FRAME.HELLO, 0, 0, 0xff])).catch(() => {});
-    silent.push(conn);
-  }
+  const connectSilently = async (count: number) => {
+    for (let index = 0; index < count; index++) {
+      // a full backlog refuses for a moment
+      const connect = () => Deno.connect({ transport: "unix", path: socketPath }).catch(() => null);
+      const conn = await waitFor("a connection", connect);
+      await conn.write(new Uint8Array([FRAME.HELLO, 0, 0, 0xff])).catch(() => {});
+      silent.push(conn);
+    }
+  };
+  await connectSilently(200);
   assert(residentKilobytes(monitor.pid) - before < 8 * 1024, "memory grew");
-  const refused = await requestMonitor(socketPath, { op: "status" }).catch((error) => error.message);
-  assert(
-    /^ask the monitor: it ended without an answer$/.test(refused),
-    `the control must be live: ${refused}`,
-  );
+  // The control is live; where the machine was so slow that they were sent away meanwhile, others come.
+  await waitFor("somebody is kept out", async () => {
+    const refused = await requestMonitor(socketPath, { op: "status" }).catch((error) => error.message);
+    if (typeof refused !== "string") return await connectSilently(64), false;
+    assertEquals(refused, "ask the monitor: it ended without an answer");
+    return true;
+  });
   for (const conn of silent) conn.close();
   const status = await waitFor(
     "an answer",
@@ -122,28 +127,31 @@ Deno.test("two hundred silent connections keep nobody out for longer than they l
 });
 
 Deno.test("a client that never reads stops neither the program nor the others, and takes bounded memory", async () => {
-  const bytes = 150_000_000;
-  const script = `yes 0123456789012345678901234567890123456789 | head -c ${bytes}; sleep 0.3; exit 9`;
-  await using monitor = MonitorFixture.start({ script, startOnAttach: true, log: "none" });
+  const bytes = 120_000_000;
+  // Either half fits what is kept for a client, so that one which the machine makes slow is not left behind.
+  const half = `read go; yes 0123456789012345678901234567890123456789 | head -c ${bytes / 2}`;
+  const script = `${half}; ${half}; exit 9`;
+  await using monitor = MonitorFixture.start({ script, startOnAttach: true, openStdin: true, log: "none" });
   const { socketPath, containerDir } = monitor.plan;
   using stalled = await Deno.connect({ transport: "unix", path: socketPath });
   await stalled.write(encodeJsonFrame(FRAME.HELLO, ATTACH));
+  const keys = new Typed();
   const good = { bytes: 0 };
   const before = residentKilobytes(monitor.pid);
   let peak = 0;
-  const watch = setInterval(() => {
-    try {
-      peak = Math.max(peak, residentKilobytes(monitor.pid));
-    } catch { /* it has ended */ }
-  }, 20);
   const attachment = await Attachment.open(socketPath, {
-    stdout: (piece) => void (good.bytes += piece.length),
+    stdin: keys,
+    stdout: (piece) => {
+      const next = good.bytes + piece.length;
+      if (good.bytes >> 20 !== next >> 20) peak = Math.max(peak, residentKilobytes(monitor.pid));
+      good.bytes = next;
+      if (good.bytes === bytes / 2) keys.type("go\n");
+    },
   });
+  keys.type("go\n");
   const outcome = await attachment.outcome;
-  clearInterval(watch);
   assertEquals(outcome.kind === "exited" && outcome.record.exitCode, 9);
-  // It attached a moment after the program began: what it missed fits the pipe and one hold.
-  assert(good.bytes > bytes - 8_000_000, `the other client got ${good.bytes}`);
+  assertEquals(good.bytes, bytes, "the other client gets all");
   assertEquals(
     readExit(containerDir)?.exitCode,
     9,
@@ -229,8 +237,9 @@ hostTest("a monitor's socket has a name in a folder of the user's, and no abstra
   needs: ["registry", "busybox"],
 }, async (host) => {
   const image = await host.image();
-  const control = bindAbstract("skiff-test-control");
-  assertEquals(abstractSockets(Deno.pid), ["@skiff-test-control"], "the control must be seen");
+  const name = `skiff-test-control-${Deno.pid}`;
+  const control = bindAbstract(name);
+  assertEquals(abstractSockets(Deno.pid), [`@${name}`], "the control must be seen");
   close(control);
   const id = await host.ok("run", "-d", "--network", "host", image, "sleep", "1000");
   const { monitorPid, initPid } = JSON.parse(
@@ -268,7 +277,8 @@ hostTest("an attach that is never read does not stop a container", {
   needs: ["registry", "busybox"],
 }, async (host) => {
   const image = await host.image();
-  const flood = "yes 01234567890123456789 | head -c 50000000; echo finished >&2; sleep 1000";
+  // all by one pipe: of two, the log would have the end where the monitor came to read it
+  const flood = "yes 01234567890123456789 | head -c 50000000; echo finished; sleep 1000";
   await host.ok(
     "run",
     "-d",
@@ -290,9 +300,8 @@ hostTest("an attach that is never read does not stop a container", {
   ]);
   try {
     await waitFor("the flood's end", async () => {
-      const { stdout, stderr } = await host.skiff(["logs", "--tail", "1", "flood"]);
-      return (stdout + stderr).includes("finished");
-    }, 60_000);
+      return (await host.ok("logs", "--tail", "1", "flood")).includes("finished");
+    });
     assertEquals(await host.ok("inspect", "--format", "{{.State.Status}}", "flood"), "running");
     await host.ok("stop", "-t", "0", "flood");
     assertEquals(await host.ok("ps", "-q"), "");

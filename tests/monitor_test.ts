@@ -6,7 +6,7 @@ import { parseDetachKeys } from "../runtime/monitor/detach_keys.ts";
 import { readLog } from "../runtime/monitor/log_reader.ts";
 import { readExit, readState } from "../runtime/monitor/records.ts";
 import { inspectLock } from "../runtime/state/locks.ts";
-import { assert, assertEquals } from "./assertions.ts";
+import { assert, assertEquals, waitFor } from "./harness.ts";
 import { Collected, MonitorFixture, Typed } from "./monitor_fixture.ts";
 
 async function logged(monitor: MonitorFixture): Promise<{ stdout: string; stderr: string }> {
@@ -204,11 +204,12 @@ Deno.test("--rm leaves no folder and no socket when the client is told", async (
 });
 
 Deno.test("a grandchild that keeps the pipes open delays nothing", async () => {
-  await using monitor = MonitorFixture.start({ script: "sleep 30 & echo $!; exit 0" });
+  await using monitor = MonitorFixture.start({ script: "sleep 600 & echo $!; exit 0" });
   await monitor.ended();
   const { stdout } = await logged(monitor);
   const left = Number(stdout);
-  assertEquals(Deno.readTextFileSync(`/proc/${left}/comm`), "sleep\n");
+  // its shell does not wait for it to become the sleep
+  await waitFor("the grandchild", () => Deno.readTextFileSync(`/proc/${left}/comm`) === "sleep\n");
   Deno.kill(left, "SIGKILL");
 });
 
@@ -223,9 +224,16 @@ for (const driver of ["k8s-file", "json-file"] as const) {
 }
 
 Deno.test("logs follow what is written until the end", async () => {
-  await using monitor = MonitorFixture.start({ script: "for i in 1 2 3; do echo $i; sleep 0.05; done" });
+  await using monitor = MonitorFixture.start({
+    script: "read go; for i in 1 2 3; do echo $i; sleep 0.05; done",
+    openStdin: true,
+  });
   await monitor.ready;
-  const ended = waitForExit(monitor.plan.socketPath);
+  const { socketPath } = monitor.plan;
+  const ended = waitForExit(socketPath);
+  const keys = new Typed();
+  await Attachment.open(socketPath, { stdin: keys });
+  keys.type("go\n");
   let text = "";
   for await (const records of readLog(monitor.plan.log, { follow: true, ended })) {
     for (const { bytes } of records) text += new TextDecoder().decode(bytes);

@@ -4,15 +4,15 @@
 const RELAY = `
 import fcntl, os, pty, select, signal, struct, sys, termios
 rows, cols, size_file, argv = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+def set_size(fd, r, c):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", r, c, 0, 0))
 pid, master = pty.fork()
 if pid == 0:
+    set_size(0, rows, cols) # by the child: the program must not look before it is there
     os.execv(argv[0], argv)
 def resize(*_):
-    if _: r, c = map(int, open(size_file).read().split())
-    else: r, c = rows, cols
-    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", r, c, 0, 0))
+    set_size(master, *map(int, open(size_file).read().split()))
 signal.signal(signal.SIGUSR1, resize)
-resize()
 inputs = [0, master]
 while True:
     ready = select.select(inputs, [], [])[0]
@@ -84,7 +84,7 @@ export class PtySession {
   }
 
   /** Waits until the terminal shows `pattern` after what was expected before. */
-  async expect(pattern: RegExp | string, timeoutMs = 20_000): Promise<string> {
+  async expect(pattern: RegExp | string, timeoutMs = 60_000): Promise<string> {
     const late = AbortSignal.timeout(timeoutMs);
     while (true) {
       const rest = this.text.slice(this.#seen);
