@@ -52,6 +52,8 @@ export interface MonitorFds {
   ready: number;
   /** Those that the plan passes on to the program. */
   passed?: number[];
+  /** The sockets of `plan.ports`. */
+  ports?: number[];
 }
 
 /** Where it stands: in the user's namespace and a mount namespace of its own. */
@@ -81,6 +83,7 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     fds.lock,
     fds.ready,
     ...(fds.passed ?? []),
+    ...(fds.ports ?? []),
     ...(membership ? [membership.lockFd] : []),
     ...(early ? [early.pidfd, early.control] : []),
   ]);

@@ -8,6 +8,7 @@
  * An InitPlan is an OCI runtime-spec config plus a small annex of what that document has no words for.
  */
 
+import type { PublishedPort } from "../network/plan.ts";
 import type { IdMapping, RuntimeSpec } from "../spec/runtime.ts";
 
 /** Version of the plan, the record files and the socket protocol; a newer CLI drives older monitors. */
@@ -42,6 +43,8 @@ export interface MonitorPlan {
   supervision?: SupervisionPlan;
   /** So many descriptors of the command, from 3 on, are the program's in its first run (`--preserve-fds`). */
   passedFds?: number;
+  /** Published ports, each with a bound (and listening) socket among the monitor's descriptors, in this order. */
+  ports?: PublishedPort[];
 }
 
 /** What a monitor does beyond waiting for the end. */

@@ -65,6 +65,8 @@ export interface GrownSeed {
 const HEADER_BYTES = 8;
 const SOIL_DESCRIPTORS = 2;
 const PLAN_DESCRIPTORS = 3;
+/** So many go in one message. @see unix(7), SCM_MAX_FD */
+const MESSAGE_DESCRIPTORS = 250;
 
 let planted: Seed | undefined;
 
@@ -153,6 +155,9 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
   try {
     sendJson(seed.socket, plan, [fds.listen, fds.lock, fds.ready]);
     if (plan.passedFds) sendWithFds(seed.socket, new Uint8Array(1), passedFds(plan));
+    for (let at = 0; at < (fds.ports?.length ?? 0); at += MESSAGE_DESCRIPTORS) {
+      sendWithFds(seed.socket, new Uint8Array(1), fds.ports!.slice(at, at + MESSAGE_DESCRIPTORS));
+    }
   } finally {
     close(seed.socket);
   }
@@ -205,6 +210,7 @@ function waitForPlanBlocking(socket: number): number {
   const handover = receiveJson<MonitorPlan>(socket, PLAN_DESCRIPTORS);
   const count = handover?.value.passedFds;
   const passed = count ? receiveWithFds(socket, new Uint8Array(1), count).fds : undefined;
+  const ports = receivePorts(socket, handover?.value.ports?.length ?? 0);
   close(socket);
   if (!handover) {
     leaveUserNamespace(membership);
@@ -214,6 +220,17 @@ function waitForPlanBlocking(socket: number): number {
   runMonitor(
     handover.value,
     { membership, init, isPrivileged: !context.isRootless },
-    { listen: listen!, lock: lock!, ready: ready!, passed },
+    { listen: listen!, lock: lock!, ready: ready!, passed, ports },
   );
+}
+
+/** Fewer than `count` where the command has ended meanwhile. */
+function receivePorts(socket: number, count: number): number[] {
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const { length, fds } = receiveWithFds(socket, new Uint8Array(1), MESSAGE_DESCRIPTORS);
+    if (length === 0) break;
+    ports.push(...fds);
+  }
+  return ports;
 }
