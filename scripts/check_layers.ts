@@ -90,7 +90,7 @@ export function areaOf(path: string): string | null {
   if (path === "mod.ts") return "mod";
   if (path.startsWith("cli/") || path.startsWith("ffi/")) return path.slice(0, 3);
   // pure data that engine, storage and monitor hand to each other
-  if (path === "runtime/monitor/plan.ts") return "plan";
+  if (path === "runtime/monitor/plan.ts" || path === "runtime/network/plan.ts") return "plan";
   if (path === "runtime/errors.ts") return "leaves";
   const area = path.match(/^runtime\/([^/]+)\//)?.[1];
   if (area === undefined) return null;

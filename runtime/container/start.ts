@@ -16,7 +16,7 @@ import type { NamespaceContext } from "../namespaces/context.ts";
 import { type ForkedMonitor, removeSocket, withListener } from "./fork_listener.ts";
 
 /**
- * Starts the monitor; the lock's descriptor is its own from here on (and is closed here). `meanwhile` runs while it
+ * Starts the monitor; the lock's descriptor and those of `plan.ports` are its own from here on (and are closed here). `meanwhile` runs while it
  * sets up; where that fails, the monitor is ended.
  *
  * @throws {HostError} where the user's namespace cannot be had
@@ -26,11 +26,12 @@ export async function forkMonitor(
   context: NamespaceContext,
   lock: number,
   meanwhile?: () => Promise<void>,
+  ports: number[] = [],
 ): Promise<ForkedMonitor> {
   if (plan.supervision) await prepareSupervision();
   let entered: Promise<void> | undefined;
-  const { pid, ready } = withListener(plan.socketPath, [lock], (fds) => {
-    const seed = growSeed(plan, context, { ...fds, lock });
+  const { pid, ready } = withListener(plan.socketPath, [lock, ...ports], (fds) => {
+    const seed = growSeed(plan, context, { ...fds, lock, ports });
     entered = seed.entered;
     return seed.pid;
   });

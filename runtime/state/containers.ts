@@ -31,12 +31,27 @@ export interface ContainerRow {
   network: string;
   /** no, always, unless-stopped, on-failure. */
   restartPolicy?: string;
+  ports?: ContainerPorts;
+}
+
+/** What `ps` shows of a container's ports. */
+export interface ContainerPorts {
+  /** In rows: `hostPort` to `hostPort + count - 1`; an empty address is every one. */
+  published: {
+    protocol: "tcp" | "udp" | "sctp";
+    hostAddress: string;
+    hostPort: number;
+    containerPort: number;
+    count: number;
+  }[];
+  /** `80/tcp`, `90-92/udp`. */
+  exposed: string[];
 }
 
 export function insertContainer(db: Database, row: ContainerRow): void {
   db.run(
     `INSERT INTO containers (id, name, image_id, image_name, command, created_at, state, auto_remove, tty,
-       labels, mounts, network, restart_policy) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       labels, mounts, network, restart_policy, ports) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.id,
     row.name,
     row.imageId,
@@ -50,7 +65,12 @@ export function insertContainer(db: Database, row: ContainerRow): void {
     JSON.stringify(row.mounts),
     row.network,
     row.restartPolicy ?? "no",
+    portsColumn(row.ports),
   );
+}
+
+function portsColumn(ports: ContainerPorts | undefined): string {
+  return ports ? JSON.stringify(ports) : "";
 }
 
 /** Records that `id` needs the container `required` to run. */
@@ -66,6 +86,10 @@ export function listDependents(db: Database, id: string): string[] {
 
 export function setContainerState(db: Database, id: string, state: RecordedState): boolean {
   return db.run("UPDATE containers SET state = ? WHERE id = ?", state, id) > 0;
+}
+
+export function setContainerPorts(db: Database, id: string, ports: ContainerPorts): void {
+  db.run("UPDATE containers SET ports = ? WHERE id = ?", portsColumn(ports), id);
 }
 
 export function setContainerName(db: Database, id: string, name: string): boolean {
@@ -160,5 +184,6 @@ function toContainer(row: Row): ContainerRow {
     mounts: JSON.parse(String(row.mounts)),
     network: String(row.network),
     restartPolicy: String(row.restart_policy),
+    ports: row.ports ? JSON.parse(String(row.ports)) : undefined,
   };
 }

@@ -77,4 +77,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // no, always, unless-stopped, on-failure; of older containers it is not known
   `ALTER TABLE containers ADD COLUMN restart_policy TEXT NOT NULL DEFAULT '';`,
+  // published and exposed ports, as JSON; empty for none
+  `ALTER TABLE containers ADD COLUMN ports TEXT NOT NULL DEFAULT '';`,
 ];
