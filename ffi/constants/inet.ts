@@ -1,0 +1,19 @@
+/** @see ip(7), ipv6(7), tcp(7), socket(7), recv(2); netinet/in.h, netinet/tcp.h, asm-generic/socket.h */
+export const IPPROTO_IP = 0;
+export const IPPROTO_ICMP = 1;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_IPV6 = 41;
+export const IPPROTO_ICMPV6 = 58;
+export const SO_REUSEADDR = 2;
+export const SO_ERROR = 4;
+export const SO_OOBINLINE = 10;
+export const SO_LINGER = 13;
+export const SO_BINDTODEVICE = 25;
+export const SO_PEEK_OFF = 42;
+export const MSG_OOB = 0x1;
+export const MSG_PEEK = 0x2;
+export const MSG_TRUNC = 0x20;
+export const MSG_MORE = 0x8000;
+export const TCP_NODELAY = 1;
+export const IPV6_V6ONLY = 26;
