@@ -1,0 +1,184 @@
+/**
+ * Internet sockets and memory by pointer, for the network stack: what it calls for each packet and connection. Most
+ * give a negated errno instead of throwing, since EAGAIN and refused connections are everyday answers there.
+ *
+ * @see ip(7), ipv6(7), socket(7), tcp(7)
+ */
+
+import { check, EINTR, errno } from "./errno.ts";
+import { libc } from "./libc.ts";
+import { AF_INET, AF_INET6, SOL_SOCKET } from "./constants/socket.ts";
+import { SO_ERROR, SO_LINGER } from "./constants/inet.ts";
+
+/** Memory whose address is taken once. The array must live as long as a pointer into it is used. */
+export class Memory {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+  readonly pointer: Deno.PointerValue;
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.view = new DataView(this.bytes.buffer);
+    this.pointer = Deno.UnsafePointer.of(this.bytes);
+  }
+}
+
+/** struct sockaddr_in or sockaddr_in6, to be used again and again. Addresses are bytes in network order. */
+export class SocketAddress {
+  readonly memory = new Memory(28);
+  readonly #length = new Memory(4);
+
+  /** Bytes of the structure that is in it. */
+  get length(): number {
+    return this.memory.view.getUint16(0, true) === AF_INET6 ? 28 : 16;
+  }
+
+  /** @param scope index of an interface, for link-local addresses */
+  set(address: ArrayLike<number>, port: number, scope = 0): this {
+    const { bytes, view } = this.memory;
+    bytes.fill(0);
+    view.setUint16(0, address.length === 4 ? AF_INET : AF_INET6, true);
+    view.setUint16(2, port);
+    bytes.set(address, address.length === 4 ? 4 : 8);
+    if (address.length === 16) view.setUint32(24, scope, true);
+    return this;
+  }
+
+  get port(): number {
+    return this.memory.view.getUint16(2);
+  }
+
+  /** A copy: 4 bytes, or 16. */
+  get address(): Uint8Array<ArrayBuffer> {
+    return this.length === 28 ? this.memory.bytes.slice(8, 24) : this.memory.bytes.slice(4, 8);
+  }
+
+  /** A socklen_t that says how much room there is, for calls that fill in the address. */
+  room(): Uint8Array<ArrayBuffer> {
+    this.#length.view.setUint32(0, 28, true);
+    return this.#length.bytes;
+  }
+
+  /** As `room`, for calls that take a pointer. */
+  roomPointer(): Deno.PointerValue {
+    this.room();
+    return this.#length.pointer;
+  }
+}
+
+/** A result, or the errno of a failed call, negated. */
+function result(value: number): number {
+  return value === -1 ? -errno() : value;
+}
+
+/** @see read(2); the caller checked that `length` bytes are there */
+export function readInto(fd: number, pointer: Deno.PointerValue, length: number): number {
+  return result(libc("inet").readInto(fd, pointer, length));
+}
+
+/** @see write(2) */
+export function writeFrom(fd: number, pointer: Deno.PointerValue, length: number): number {
+  return result(libc("inet").writeFrom(fd, pointer, length));
+}
+
+/** @see recv(2) */
+export function recvInto(fd: number, pointer: Deno.PointerValue, length: number, flags: number): number {
+  return result(libc("inet").recvInto(fd, pointer, length, flags));
+}
+
+/** @see send(2) */
+export function sendFrom(fd: number, pointer: Deno.PointerValue, length: number, flags: number): number {
+  return result(libc("inet").sendFrom(fd, pointer, length, flags));
+}
+
+/** The events that are there, without waiting. @see epoll_wait(2) */
+export function pendingEvents(epoll: number, events: Deno.PointerValue, count: number): number {
+  const found = result(libc("inet").waitEvents(epoll, events, count, 0));
+  return found === -EINTR ? 0 : found;
+}
+
+/** @see epoll_ctl(2) */
+export function controlEvents(
+  epoll: number,
+  operation: number,
+  fd: number,
+  event: Deno.PointerValue,
+): number {
+  return result(libc("inet").controlEvents(epoll, operation, fd, event));
+}
+
+/** @see socket(2) */
+export function openSocket(domain: number, type: number, protocol: number): number {
+  return result(libc("inet").openSocket(domain, type, protocol));
+}
+
+/** @see connect(2) */
+export function connectTo(fd: number, address: SocketAddress): number {
+  return result(libc("inet").connectTo(fd, address.memory.pointer, address.length));
+}
+
+/** @see bind(2) */
+export function bindTo(fd: number, address: SocketAddress): number {
+  return result(libc("socket").bind(fd, address.memory.bytes, address.length));
+}
+
+/** The connection, whose client is written to `address`. @see accept4(2) */
+export function acceptFrom(fd: number, address: SocketAddress, flags: number): number {
+  return result(libc("inet").acceptFrom(fd, address.memory.pointer, address.roomPointer(), flags));
+}
+
+/** The address a socket is bound to. @see getsockname(2) */
+export function getsockname(fd: number, address = new SocketAddress()): SocketAddress {
+  check("getsockname", libc("inet").getsockname(fd, address.memory.bytes, address.room()));
+  return address;
+}
+
+/** @see getpeername(2) */
+export function getpeername(fd: number, address = new SocketAddress()): SocketAddress {
+  check("getpeername", libc("inet").getpeername(fd, address.memory.bytes, address.room()));
+  return address;
+}
+
+/** @see close(2) */
+export function closeSocket(fd: number): void {
+  libc("inet").closeSocket(fd);
+}
+
+let option: Memory | undefined;
+
+/** An option that is an int. @see setsockopt(2) */
+export function setOption(fd: number, level: number, name: number, value: number): number {
+  option ??= new Memory(8);
+  option.view.setInt32(0, value, true);
+  return result(libc("inet").setOption(fd, level, name, option.pointer, 4));
+}
+
+/** An option that is text, as SO_BINDTODEVICE is. @see socket(7) */
+export function setTextOption(fd: number, level: number, name: number, value: string): number {
+  const text = new Memory(value.length + 1);
+  new TextEncoder().encodeInto(value, text.bytes);
+  return result(libc("inet").setOption(fd, level, name, text.pointer, value.length + 1));
+}
+
+/** Closes with a reset instead of an end: SO_LINGER of no time. @see socket(7) */
+export function resetSocket(fd: number): void {
+  option ??= new Memory(8);
+  option.view.setInt32(0, 1, true);
+  option.view.setInt32(4, 0, true);
+  libc("inet").setOption(fd, SOL_SOCKET, SO_LINGER, option.pointer, 8);
+  closeSocket(fd);
+}
+
+/** The error that waits on a socket, which this clears: 0 after a connection was made. @see SO_ERROR in socket(7) */
+export function socketError(fd: number): number {
+  return getOption(fd, SOL_SOCKET, SO_ERROR);
+}
+
+const value = new Uint32Array(2);
+
+/** An option that is an int. @see getsockopt(2) */
+export function getOption(fd: number, level: number, name: number): number {
+  value[1] = 4;
+  const [place, length] = [new Uint8Array(value.buffer, 0, 4), new Uint8Array(value.buffer, 4, 4)];
+  check("getsockopt", libc("socket").getsockopt(fd, level, name, place, length));
+  return value[0]! | 0;
+}

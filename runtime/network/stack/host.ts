@@ -1,0 +1,223 @@
+/**
+ * The stack's own loop: an edge-triggered epoll set for its sockets, one timerfd for all its timers, and work that was
+ * put off. Its epoll descriptor is itself readable while there is something to do, so whoever holds the stack watches
+ * that one descriptor and calls `work`, which never waits.
+ *
+ * @see epoll(7): an epoll descriptor can be watched by another
+ */
+
+import { EPOLL_EVENT } from "../../../ffi/arch.ts";
+import {
+  CLOCK_MONOTONIC,
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  TFD_CLOEXEC,
+  TFD_NONBLOCK,
+} from "../../../ffi/constants/poll.ts";
+import { SyscallError } from "../../../ffi/errno.ts";
+import { closeSocket, controlEvents, Memory, pendingEvents } from "../../../ffi/inet.ts";
+import { read, write } from "../../../ffi/file.ts";
+import { epoll_create1, eventfd, timerfd_create, timerfd_settime } from "../../../ffi/poll.ts";
+
+/** Called with EPOLL* bits, once for each change: read or write until EAGAIN, or `defer` the rest. */
+export type EventHandler = (events: number) => void;
+
+/** A callback that runs once. */
+export interface Timer {
+  atMs: number;
+  callback: () => void;
+  /** Its place in the heap; -1 when it is not in it. */
+  index: number;
+}
+
+const EVENTS_A_ROUND = 64;
+/** Rounds of one `work`: events that came while others were handled need no turn of the holder's loop. */
+const ROUNDS = 4;
+/** Deferred tasks of a round. */
+const TASKS_A_ROUND = 32;
+
+export class Host {
+  /** To be watched for EPOLLIN, level-triggered. */
+  readonly fd = epoll_create1(EPOLL_CLOEXEC);
+  /** Milliseconds of a monotonic clock, as of the beginning of this round. */
+  nowMs = performance.now();
+  readonly #timerFd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  /** Keeps `fd` readable while tasks wait. */
+  readonly #wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  #isAwake = false;
+  readonly #handlers: (EventHandler | undefined)[] = [];
+  readonly #events = new Memory(EVENTS_A_ROUND * EPOLL_EVENT.size);
+  readonly #event = new Memory(EPOLL_EVENT.size);
+  readonly #timers: Timer[] = [];
+  #armedMs = Infinity;
+  #tasks: (() => void)[] = [];
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
+    this.#add(this.#timerFd, () => this.#armedMs = Infinity, EPOLLIN | EPOLLET);
+    this.#add(this.#wakeFd, () => {}, EPOLLIN);
+  }
+
+  /** Calls `handler` when `fd` becomes ready (edge-triggered); at once if it is. Throws SyscallError. */
+  watch(fd: number, handler: EventHandler, events: number = EPOLLIN | EPOLLOUT | EPOLLRDHUP): void {
+    this.#add(fd, handler, events | EPOLLET);
+  }
+
+  #add(fd: number, handler: EventHandler, events: number): void {
+    const { view, pointer } = this.#event;
+    view.setUint32(0, events >>> 0, true);
+    view.setInt32(EPOLL_EVENT.dataOffset, fd, true);
+    const result = controlEvents(this.fd, EPOLL_CTL_ADD, fd, pointer);
+    if (result < 0) throw new SyscallError("epoll_ctl", -result, `fd ${fd}`);
+    this.#handlers[fd] = handler;
+  }
+
+  /** Ends watching a descriptor that stays open. */
+  unwatch(fd: number): void {
+    this.forget(fd);
+    controlEvents(this.fd, EPOLL_CTL_DEL, fd, this.#event.pointer);
+  }
+
+  /** For a descriptor that is about to be closed, which takes it out of the set, if nobody else has it open. */
+  forget(fd: number): void {
+    this.#handlers[fd] = undefined;
+  }
+
+  after(ms: number, callback: () => void): Timer {
+    const timer = { atMs: this.nowMs + ms, callback, index: -1 };
+    this.arm(timer);
+    return timer;
+  }
+
+  /** Puts a timer, new or used, where its `atMs` says. */
+  arm(timer: Timer): void {
+    if (timer.index < 0) {
+      timer.index = this.#timers.length;
+      this.#timers.push(timer);
+    }
+    this.#sift(timer);
+  }
+
+  cancel(timer: Timer | undefined): void {
+    if (timer === undefined || timer.index < 0) return;
+    const last = this.#timers.pop()!;
+    if (last !== timer) {
+      last.index = timer.index;
+      this.#timers[last.index] = last;
+      this.#sift(last);
+    }
+    timer.index = -1;
+  }
+
+  /** Moves a timer up or down to its place in the heap. */
+  #sift(timer: Timer): void {
+    const heap = this.#timers;
+    let at = timer.index;
+    for (; at > 0; at = timer.index) {
+      const parent = heap[(at - 1) >> 1]!;
+      if (parent.atMs <= timer.atMs) break;
+      this.#swap(parent, timer);
+    }
+    for (;; at = timer.index) {
+      const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
+      const child = right !== undefined && right.atMs < left!.atMs ? right : left;
+      if (child === undefined || child.atMs >= timer.atMs) return;
+      this.#swap(timer, child);
+    }
+  }
+
+  #swap(upper: Timer, lower: Timer): void {
+    const [up, down] = [upper.index, lower.index];
+    [upper.index, lower.index] = [down, up];
+    this.#timers[up] = lower;
+    this.#timers[down] = upper;
+  }
+
+  /** Runs `task` in a later round: what is left of work that would be too much at once. */
+  defer(task: () => void): void {
+    this.#tasks.push(task);
+  }
+
+  /** A bounded piece of work. Never throws: faults are reported, and the work goes on with the next event. */
+  work(): void {
+    for (let round = 0; round < ROUNDS; round++) {
+      this.nowMs = performance.now();
+      const count = pendingEvents(this.fd, this.#events.pointer, EVENTS_A_ROUND);
+      const { view } = this.#events;
+      for (let index = 0; index < count; index++) {
+        const events = view.getUint32(index * EPOLL_EVENT.size, true);
+        const handler =
+          this.#handlers[view.getInt32(index * EPOLL_EVENT.size + EPOLL_EVENT.dataOffset, true)];
+        if (handler === undefined) continue;
+        try {
+          handler(events);
+        } catch (error) {
+          this.#onFault(error);
+        }
+      }
+      this.#runTimers();
+      const ran = this.#runTasks();
+      if (count <= (this.#isAwake ? 1 : 0) && !ran) break;
+    }
+    this.#stayAwake(this.#tasks.length > 0);
+    this.#armTimer();
+  }
+
+  #runTimers(): void {
+    for (
+      let timer = this.#timers[0];
+      timer !== undefined && timer.atMs <= this.nowMs;
+      timer = this.#timers[0]
+    ) {
+      this.cancel(timer);
+      this.attempt(timer.callback);
+    }
+  }
+
+  #runTasks(): boolean {
+    if (this.#tasks.length === 0) return false;
+    const now = this.#tasks.slice(0, TASKS_A_ROUND);
+    this.#tasks = this.#tasks.slice(TASKS_A_ROUND);
+    for (const task of now) this.attempt(task);
+    return true;
+  }
+
+  /** Runs `task`; what it throws is recorded. */
+  attempt(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+
+  #stayAwake(shall: boolean): void {
+    if (shall === this.#isAwake) return;
+    this.#isAwake = shall;
+    if (shall) write(this.#wakeFd, ONE);
+    else read(this.#wakeFd, new Uint8Array(8));
+  }
+
+  #armTimer(): void {
+    const next = this.#timers[0]?.atMs ?? Infinity;
+    // an earlier alarm than needed costs one turn, a later one would be late
+    if (next >= this.#armedMs) return;
+    this.#armedMs = next;
+    timerfd_settime(this.#timerFd, Math.max(0.001, next - performance.now()));
+  }
+
+  dispose(): void {
+    for (const fd of [this.#timerFd, this.#wakeFd, this.fd]) closeSocket(fd);
+    this.#timers.length = this.#tasks.length = 0;
+  }
+}
+
+const ONE = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);

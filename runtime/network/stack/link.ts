@@ -1,0 +1,86 @@
+/**
+ * The wire to the guest: a TUN descriptor with vnet headers, or in tests one end of a socket pair that keeps messages
+ * apart. Reads what the guest sends and hands each packet to the handler of its protocol.
+ *
+ * @see Documentation/networking/tuntap.rst
+ */
+
+import { readInto, writeFrom } from "../../../ffi/inet.ts";
+import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
+import type { StackPlan } from "../plan.ts";
+import { IpPacket, Networks } from "./packet.ts";
+import { type Slot, SLOT_BYTES, SlotPool } from "./slots.ts";
+
+/** Serves one IP protocol. What it throws is caught by the stack, and the packet is lost. */
+export interface PacketHandler {
+  /** `packet` is valid until this returns; its slot longer, if `isKept` is set. Fragments never get here. */
+  packet(packet: IpPacket): void;
+}
+
+/** Slots that stay allocated, unused: half a megabyte. */
+const SLOTS_KEPT = 8;
+
+const ICMPV6 = 58;
+
+export class Link {
+  readonly pool = new SlotPool(SLOTS_KEPT);
+  /** The one for what is built and written at once: every sender's. */
+  readonly out: Slot = this.pool.take();
+  /** By protocol number. */
+  readonly handlers: (PacketHandler | undefined)[] = [];
+  /** Gets the parts of packets, for reassembly; where there is none they are dropped. */
+  fragments: PacketHandler | undefined;
+  readonly #packet = new IpPacket();
+  readonly #guests: Networks;
+  /** Packets that the other end had no room for: never a TUN, which drops by itself. */
+  lost = 0;
+
+  constructor(readonly fd: number, plan: StackPlan) {
+    this.#guests = new Networks(plan.guests);
+  }
+
+  /** Reads up to `count` packets; false when there are no more. */
+  read(count: number): boolean {
+    for (; count > 0; count--) {
+      const slot = this.pool.take();
+      const length = readInto(this.fd, slot.pointer, SLOT_BYTES);
+      if (length <= 0) {
+        this.pool.give(slot);
+        if (length === -EINTR) continue;
+        // EAGAIN, or a device that is gone (EBADFD) or down (EIO): nothing to read either way
+        return false;
+      }
+      try {
+        this.receive(slot, length);
+      } finally {
+        if (!this.#packet.isKept) this.pool.give(slot);
+      }
+    }
+    return true;
+  }
+
+  /** Handles the `length` bytes in `slot` as one packet with its vnet header. Whatever they are is allowed. */
+  receive(slot: Slot, length: number): void {
+    const packet = this.#packet;
+    if (!packet.parse(slot, length) || !this.#isFromGuest(packet)) return;
+    const handler = packet.isFragment ? this.fragments : this.handlers[packet.protocol];
+    handler?.packet(packet);
+  }
+
+  /** For a packet that was put together from parts: its headers are in the slot, as `receive` wants them. */
+  #isFromGuest({ version, protocol, s0, s1, s2, s3 }: IpPacket): boolean {
+    if (this.#guests.has(s0, s1, s2, s3)) return true;
+    // neighbour discovery speaks from link-local addresses, and from none
+    return version === 6 && protocol === ICMPV6 &&
+      ((s0 >>> 22) === 0xfe80 >> 6 || (s0 | s1 | s2 | s3) === 0);
+  }
+
+  /** Sends the first `length` bytes of the slot, which begin with a vnet header; false where it was lost. */
+  write(slot: Slot, length: number): boolean {
+    const written = writeFrom(this.fd, slot.at(0, length), length);
+    if (written >= 0) return true;
+    if (written === -EINTR) return this.write(slot, length);
+    if (written === -EAGAIN) this.lost++;
+    return false;
+  }
+}
