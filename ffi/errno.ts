@@ -52,6 +52,7 @@ const ERRORS: readonly (readonly [code: string, errno: number, text: string])[] 
   ["EUSERS", 87, "Too many users"],
   ["ENOTSOCK", 88, "Socket operation on non-socket"],
   ["EOPNOTSUPP", 95, "Operation not supported"],
+  ["EAFNOSUPPORT", 97, "Address family not supported by protocol"],
   ["EADDRINUSE", 98, "Address already in use"],
   ["EADDRNOTAVAIL", 99, "Cannot assign requested address"],
   ["ENETUNREACH", 101, "Network is unreachable"],
@@ -103,6 +104,7 @@ export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENODATA = 61;
 export const EOPNOTSUPP = 95;
+export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETUNREACH = 101;

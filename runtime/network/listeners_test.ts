@@ -1,0 +1,109 @@
+import { deepStrictEqual as equal, ok, throws } from "node:assert";
+import { EADDRINUSE, EADDRNOTAVAIL } from "../../ffi/errno.ts";
+import { BindError, bindMappings, bindPort, chooseOpenPorts, closePorts } from "./listeners.ts";
+import { describeHolder, socketsAt } from "./port_holder.ts";
+import type { PublishedPort } from "./plan.ts";
+import { parsePublish } from "./ports.ts";
+
+const loopback = (hostPort = 0, protocol: "tcp" | "udp" = "tcp"): PublishedPort => ({
+  protocol,
+  hostAddress: "127.0.0.1",
+  hostPort,
+  containerPort: 80,
+});
+
+function failure(action: () => unknown): BindError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof BindError) return error;
+    throw error;
+  }
+  throw new Error("it was bound");
+}
+
+Deno.test("a port without an address is bound for both IP versions, under one number", () => {
+  for (const protocol of ["tcp", "udp"] as const) {
+    const bound = bindPort({ ...loopback(0, protocol), hostAddress: "" });
+    try {
+      equal(bound[0]!.port.hostAddress, "0.0.0.0");
+      ok(bound[0]!.port.hostPort > 0);
+      equal(new Set(bound.map(({ port }) => port.hostPort)).size, 1);
+      if (bound.length > 1) equal(bound[1]!.port.hostAddress, "::");
+    } finally {
+      closePorts(bound);
+    }
+  }
+});
+
+Deno.test("what is bound is listening, and its holder is named by its process", async () => {
+  const [bound] = bindPort(loopback());
+  try {
+    const { hostPort } = bound!.port;
+    (await Deno.connect({ hostname: "127.0.0.1", port: hostPort })).close();
+    for (const hostAddress of ["127.0.0.1", "0.0.0.0", ""]) {
+      const error = failure(() => bindPort({ ...bound!.port, hostAddress }));
+      equal(error.errno, EADDRINUSE);
+      ok(describeHolder(error.port)!.endsWith(`(pid ${Deno.pid})`), describeHolder(error.port));
+    }
+    equal(describeHolder({ ...bound!.port, hostAddress: "127.0.0.2" }), undefined);
+  } finally {
+    closePorts([bound!]);
+  }
+});
+
+Deno.test("all ports are bound or none", () => {
+  const [taken] = bindPort(loopback());
+  const openFds = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  try {
+    const before = openFds();
+    const mappings = [parsePublish("80"), { ...taken!.port, count: 1 }, parsePublish("127.0.0.1::80/udp")];
+    equal(failure(() => bindMappings(mappings)).port.hostPort, taken!.port.hostPort);
+    equal(openFds(), before);
+  } finally {
+    closePorts([taken!]);
+  }
+});
+
+Deno.test("a range for one port gives the first that is free", () => {
+  const [taken] = bindPort(loopback());
+  const from = taken!.port.hostPort;
+  try {
+    if (from > 65000) return;
+    const { mappings, bound } = bindMappings([parsePublish(`127.0.0.1:${from}-${from + 200}:80`)]);
+    closePorts(bound);
+    ok(mappings[0]!.hostPort > from && mappings[0]!.hostPort <= from + 200);
+    equal(failure(() => bindMappings([{ ...loopback(from), count: 1, choices: 1 }])).choices, 1);
+  } finally {
+    closePorts([taken!]);
+  }
+});
+
+Deno.test("open ports are chosen, fixed ones stay as they are", () => {
+  const chosen = chooseOpenPorts([parsePublish("127.0.0.1::80"), parsePublish("127.0.0.1:1:81"), {
+    ...loopback(),
+    containerPort: 90,
+    count: 2,
+  }]);
+  equal(chosen.every(({ hostPort }) => hostPort > 0), true);
+  equal(chosen.find(({ containerPort }) => containerPort === 81)!.hostPort, 1);
+  equal(chosen.reduce((sum, { count }) => sum + count, 0), 4);
+});
+
+Deno.test("an address that the machine has not is told", () => {
+  equal(failure(() => bindPort({ ...loopback(), hostAddress: "192.0.2.1" })).errno, EADDRNOTAVAIL);
+  throws(() => bindPort({ ...loopback(), hostAddress: "nowhere" }), TypeError);
+});
+
+Deno.test("tables of sockets are read", () => {
+  const tcp = [
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+    "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100",
+    "   1: 0100007F:1F90 0100007F:D431 06 00000000:00000000 00:00000000 00000000     0        0 0 1 0 100",
+    "",
+  ].join("\n");
+  equal(socketsAt(tcp, 8080), [{ address: "127.0.0.1", inode: "4242", uid: 1000, isListening: true }]);
+  equal(socketsAt(tcp, 8081), []);
+  const tcp6 = "head\n 0: 00000000000000000000000001000000:0050 0:0 0A 0:0 00:0 0 0 0 7 1 0";
+  equal(socketsAt(tcp6, 80)[0]!.address, "::1");
+});
