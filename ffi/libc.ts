@@ -375,6 +375,20 @@ const FAMILIES = {
       compileAfter: 256,
     },
     closeSocket: { nr: SYSCALL.close, name: "close", parameters: ["i32"], result: "i32", compileAfter: 256 }, // int close(int)
+    // ssize_t sendto(int, const void *, size_t, int, const struct sockaddr *, socklen_t)
+    sendto: {
+      nr: SYSCALL.sendto,
+      parameters: ["i32", "buffer", "u32", "i32", "buffer", "u32"],
+      result: "i32",
+      compileAfter: 64,
+    },
+    // ssize_t recvfrom(int, void *, size_t, int, struct sockaddr *, socklen_t *)
+    recvfrom: {
+      nr: SYSCALL.recvfrom,
+      parameters: ["i32", "buffer", "u32", "i32", "buffer", "buffer"],
+      result: "i32",
+      compileAfter: 64,
+    },
     getsockname: { nr: SYSCALL.getsockname, parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int, struct sockaddr *, socklen_t *)
     getpeername: { nr: SYSCALL.getpeername, parameters: ["i32", "buffer", "buffer"], result: "i32" },
   },

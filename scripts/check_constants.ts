@@ -19,6 +19,7 @@ const HEADER_GROUPS = [
       "net/if.h",
       "netinet/in.h",
       "netinet/tcp.h",
+      "netinet/udp.h",
       "poll.h",
       "sched.h",
       "signal.h",
@@ -29,7 +30,8 @@ const HEADER_GROUPS = [
     ...["sys/epoll.h", "sys/eventfd.h", "sys/file.h", "sys/inotify.h", "sys/ioctl.h", "sys/mman.h"],
     ...["sys/mount.h", "sys/prctl.h", "sys/resource.h", "sys/signalfd.h", "sys/socket.h", "sys/stat.h"],
     ...["sys/syscall.h", "sys/timerfd.h", "sys/un.h", "sys/wait.h", "sys/xattr.h", "termios.h", "time.h"],
-    ...["unistd.h"],
+    // after time.h, whose struct it needs
+    ...["unistd.h", "linux/errqueue.h"],
   ],
   [
     ...[
