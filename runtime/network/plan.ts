@@ -9,6 +9,11 @@ export interface InterfaceAddress {
   prefix: number;
 }
 
+/** Who serves a container's network from outside. */
+export type NetworkPlan =
+  /** Our own stack, behind a TUN interface. */
+  { kind: "user-mode"; stack: StackPlan };
+
 /** The interface that init makes in the container's own network namespace; its descriptor goes to the monitor. */
 export interface TunPlan {
   name: string;
@@ -26,6 +31,8 @@ export interface StackPlan {
   mtu: number;
   /** Where packets of the guest may come from; what comes from elsewhere is dropped. */
   guests: InterfaceAddress[];
+  /** The networks that the guests' interfaces are in: what is addressed there never goes out. */
+  networks?: InterfaceAddress[];
   /** The addresses that answer for the host: `10.0.2.2`, `fd00::2`. */
   gateways: string[];
   /** The addresses at which the DNS forwarder listens: `10.0.2.3`, `fd00::3`. */

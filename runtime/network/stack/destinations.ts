@@ -1,0 +1,62 @@
+/** Where a packet of the guest may go: who answers for its destination. */
+
+import type { StackPlan } from "../plan.ts";
+import { isGroup, isLinkLocal, isLoopback, mustParse } from "./addresses.ts";
+import { IPV4_PREFIX, Networks, toBytes, toWords, type Words } from "./packet.ts";
+
+/** A host of the outside world, reached by a socket of the holder. */
+export const OUTSIDE = 0;
+/** An address that stands for the host itself. */
+export const GATEWAY = 1;
+/** The DNS forwarder. */
+export const NAMESERVER = 2;
+/** Nobody: loopback, groups, link-local IPv6, and the guests' own networks, which must never leak out. */
+export const NOBODY = 3;
+
+export type Destination = typeof OUTSIDE | typeof GATEWAY | typeof NAMESERVER | typeof NOBODY;
+
+export class Destinations {
+  readonly #gateways: readonly Words[];
+  readonly #nameservers: readonly Words[];
+  readonly #inside: Networks;
+
+  constructor(plan: StackPlan) {
+    this.#gateways = plan.gateways.map((text) => toWords(mustParse(text)));
+    this.#nameservers = plan.nameservers.map((text) => toWords(mustParse(text)));
+    this.#inside = new Networks([...plan.guests, ...plan.networks ?? []]);
+  }
+
+  of(a: number, b: number, c: number, d: number): Destination {
+    if (isAmong(this.#nameservers, a, b, c, d)) return NAMESERVER;
+    if (isAmong(this.#gateways, a, b, c, d)) return GATEWAY;
+    return this.isForeign(a, b, c, d) ? OUTSIDE : NOBODY;
+  }
+
+  /**
+   * Whether an address means the same host inside as outside: as a destination it may leave, as a client of a
+   * published port it may appear inside.
+   */
+  isForeign(a: number, b: number, c: number, d: number): boolean {
+    if (this.#inside.has(a, b, c, d)) return false;
+    if (isAmong(this.#gateways, a, b, c, d) || isAmong(this.#nameservers, a, b, c, d)) return false;
+    const bytes = toBytes(a, b, c, d);
+    // the cloud's metadata service has a link-local IPv4 address; IPv6 would need an interface of the host
+    return !isLoopback(bytes) && !isGroup(bytes) && !(bytes.length === 16 && isLinkLocal(bytes));
+  }
+
+  /** The address that stands for the host, of that IP version; there need not be one. */
+  gateway(version: 4 | 6): Words | undefined {
+    return this.#gateways.find((words) => isIpv4Words(words) === (version === 4));
+  }
+}
+
+export function isIpv4Words([a, b, c]: Words): boolean {
+  return a === 0 && b === 0 && c === IPV4_PREFIX;
+}
+
+function isAmong(list: readonly Words[], a: number, b: number, c: number, d: number): boolean {
+  for (const words of list) {
+    if (words[3] === d && words[2] === c && words[1] === b && words[0] === a) return true;
+  }
+  return false;
+}
