@@ -18,7 +18,7 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --oom-kill-disable " +
     "--oom-score-adj --cgroup-conf --cgroup-parent --device-cgroup-rule --rdt-class",
   "containers have no network of their own yet":
-    "--publish -p --publish-all -P --expose --ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
+    "--ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
   "devices are passed in by --device only": "--gpus",
   "there are no secrets yet": "--secret",

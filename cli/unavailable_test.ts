@@ -19,9 +19,9 @@ Deno.test("an option that podman or docker has is said to be not available yet, 
     "UnsupportedError",
     "--memory is not available yet: resource limits are not set yet",
   ]);
-  assertEquals(explain("-p"), [
+  assertEquals(explain("-c"), [
     "UnsupportedError",
-    "-p is not available yet: containers have no network of their own yet",
+    "-c is not available yet: resource limits are not set yet",
   ]);
   assertEquals(explain("--domainname"), ["UnsupportedError", "--domainname is not available yet"]);
 });

@@ -49,6 +49,12 @@ export const MORE_CREATE_FLAGS = {
     value: "KEY=VALUE",
     help: "Set a variable from the image's: PATH=${PATH}:/opt/bin",
   },
+  expose: {
+    kind: "list",
+    option: "expose",
+    value: "PORT[-PORT][/PROTOCOL]",
+    help: "Say that the program listens there; --publish-all publishes it",
+  },
   gidmap: {
     kind: "array",
     option: "gidMap",
@@ -100,6 +106,19 @@ export const MORE_CREATE_FLAGS = {
     option: "pid",
     value: "MODE",
     help: "PID namespace: private, host, container:ID, ns:PATH",
+  },
+  publish: {
+    kind: "list",
+    short: "p",
+    option: "publish",
+    value: "[IP:][HOST:]PORT[/PROTOCOL]",
+    help: "Publish a port or a range: 8080:80, 127.0.0.1::80, 8000-8010:80-90/udp",
+  },
+  "publish-all": {
+    kind: "bool",
+    short: "P",
+    option: "publishAll",
+    help: "Publish every exposed port at a free host port",
   },
   "read-only-tmpfs": {
     kind: "bool",

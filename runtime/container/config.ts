@@ -5,6 +5,7 @@
 
 import { DEFAULT_SHM_BYTES } from "./default_mounts.ts";
 import type { Lifecycle } from "./lifecycle_options.ts";
+import type { PortMapping } from "../network/ports.ts";
 import type { CreateOptions, StorageDriverName } from "./options.ts";
 import type { ConfigExtras, ResolvedExtras } from "./extras.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
@@ -82,6 +83,10 @@ export interface ContainerConfig extends ConfigExtras {
   size?: { rows: number; cols: number };
   createCommand?: string[];
   lifecycle?: Lifecycle;
+  /** Published; a host port that is chosen by skiff stays the same from then on. */
+  ports?: PortMapping[];
+  /** EXPOSE of the image and `--expose`: `80/tcp`, `90-92/udp`. */
+  exposed?: string[];
 }
 
 /** What the resolution must know besides the options. */

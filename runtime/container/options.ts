@@ -54,6 +54,12 @@ export interface CreateOptions {
   ulimits?: string[];
   /** `64m`. */
   shmSize?: string;
+  /** `[ADDRESS:][HOST:]CONTAINER[/PROTOCOL]`, single ports or ranges. */
+  publish?: string[];
+  /** Publish what is exposed at free host ports. */
+  publishAll?: boolean;
+  /** `PORT[-PORT][/PROTOCOL]`. */
+  expose?: string[];
   /** `none`, `host`, `container:ID`. */
   network?: string;
   /** `host`, `keep-id[:uid=U,gid=G]`, `nomap`, `auto[:size=N]`. */

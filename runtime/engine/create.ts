@@ -12,6 +12,7 @@ import {
 import { makeContainerFolder, syncContainerFiles, writeContainerFiles } from "../container/folder.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
+import type { BoundPort } from "../network/listeners.ts";
 import {
   type ContainerRow,
   deleteContainer,
@@ -52,6 +53,8 @@ export interface PreparedContainer {
   /** The lock's descriptor. */
   lockFd: number;
   warnings: string[];
+  /** Sockets of its published ports, where the hooks ask for them; the caller's. */
+  ports: BoundPort[];
   /** Makes it a container. Throws where the name is taken or the image has gone meanwhile. */
   record(state: "created" | "starting"): Promise<void>;
   /** Removes the files again. The caller closes the lock. */
@@ -95,10 +98,12 @@ export async function prepareCreate(
   const cidfile = options.cidfile === undefined ? undefined : reserveCidfile(options.cidfile);
   try {
     const db = await engine.database();
-    const { config, release } = await resolve(engine, db, options, hooks, attempt);
+    const { config, release, warning } = await resolve(engine, db, options, hooks, attempt);
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
+    const ports = config.ports ? await takePorts(engine, config, hooks) : [];
     const prepared = prepareResolved(engine, db, config, cidfile, release);
-    return { ...prepared, warnings: await warningsFor(engine, options, config) };
+    const warnings = await warningsFor(engine, options, config);
+    return { ...prepared, ports, warnings: warning === undefined ? warnings : [warning, ...warnings] };
   } catch (error) {
     cidfile?.discard();
     throw error;
@@ -112,7 +117,7 @@ export function prepareResolved(
   config: ContainerConfig,
   cidfile?: ReturnType<typeof reserveCidfile>,
   release?: () => void,
-): Omit<PreparedContainer, "warnings"> {
+): Omit<PreparedContainer, "warnings" | "ports"> {
   const dir = engine.containerDir(config.id);
   const lockFd = makeContainerFolder(dir);
   const discard = () => {
@@ -149,7 +154,7 @@ async function resolve(
   options: CreateOptions,
   hooks: CreateHooks,
   attempt: number,
-): Promise<{ config: ContainerConfig; release?: () => void }> {
+): Promise<{ config: ContainerConfig; release?: () => void; warning?: string }> {
   const { root, imageName, image } = await resolveRoot(engine, db, options, hooks);
   const argv = [...(options.entrypoint ?? image?.config?.Entrypoint ?? []), ...options.command];
   const argv0 = argv[0] ?? image?.config?.Cmd?.[0] ?? "";
@@ -184,7 +189,20 @@ async function resolve(
   });
   checkBindSources(config);
   nameAnonymousVolumes(config);
-  return { config, release: extras?.release };
+  const exposed = Object.keys(image?.config?.ExposedPorts ?? {});
+  if (exposed.length > 0) config.exposed = exposed;
+  const warning = options.publish || options.publishAll || options.expose
+    ? (await import("./publish.ts")).resolvePorts(options, config)
+    : undefined;
+  return { config, release: extras?.release, warning };
+}
+
+/** Before there is anything of the container: what is taken leaves nothing behind. */
+async function takePorts(engine: Engine, config: ContainerConfig, hooks: CreateHooks): Promise<BoundPort[]> {
+  const { bindPorts, choosePorts } = await import("./publish.ts");
+  if (hooks.listens) return await bindPorts(engine, config);
+  await choosePorts(engine, config);
+  return [];
 }
 
 /** Options that few containers have; what they come to is loaded where one is given. */
@@ -304,6 +322,9 @@ function rowOf(config: ContainerConfig, state: ContainerRow["state"]): Container
     mounts: config.mounts.map(({ destination }) => destination),
     network: config.network.mode,
     restartPolicy: config.lifecycle?.restart?.policy,
+    ports: config.ports || config.exposed
+      ? { published: config.ports ?? [], exposed: config.exposed ?? [] }
+      : undefined,
   };
 }
 

@@ -13,6 +13,8 @@ import type { PullProgress } from "./pull.ts";
 export interface CreateHooks {
   signal?: AbortSignal;
   progress?: (event: PullProgress) => void;
+  /** @internal The container starts at once: its ports are bound and stay so. */
+  listens?: boolean;
 }
 
 export interface ResolvedRoot {

@@ -25,7 +25,7 @@ export async function run(
   how: RunOptions = {},
 ): Promise<StartedContainer> {
   for (let attempt = 0;; attempt++) {
-    const prepared = await prepareCreate(engine, options, how, attempt);
+    const prepared = await prepareCreate(engine, options, { ...how, listens: true }, attempt);
     for (const warning of prepared.warnings) how.warn?.(warning);
     try {
       return await runPrepared(engine, prepared, how);
@@ -40,12 +40,15 @@ async function runPrepared(
   prepared: PreparedContainer,
   how: RunOptions,
 ): Promise<StartedContainer> {
-  const { config, lockFd } = prepared;
+  const { config, lockFd, ports } = prepared;
+  const giveUp = () => {
+    prepared.discard();
+    for (const fd of [lockFd, ...ports.map(({ fd }) => fd)]) close(fd);
+  };
   try {
     for (const id of config.lifecycle?.requires ?? []) await start(engine, id, { signal: how.signal });
   } catch (error) {
-    prepared.discard();
-    close(lockFd);
+    giveUp();
     throw error;
   }
   let isRecorded = false;
@@ -60,8 +63,7 @@ async function runPrepared(
     try {
       await record();
     } catch (error) {
-      prepared.discard();
-      close(lockFd);
+      giveUp();
       throw error;
     }
   }
@@ -72,7 +74,7 @@ async function runPrepared(
     if (overlaps) await record();
   };
   try {
-    const started = await startHeld(engine, config, lockFd, { ...how, meanwhile });
+    const started = await startHeld(engine, config, lockFd, { ...how, meanwhile, ports });
     if (!how.foreground) await synced;
     return started;
   } catch (error) {

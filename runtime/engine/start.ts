@@ -5,6 +5,7 @@ import type { ContainerConfig } from "../container/config.ts";
 import { removeRecords, takeContainerLock } from "../container/folder.ts";
 import { planContainer } from "../container/plan.ts";
 import { observeContainers } from "../container/state.ts";
+import type { BoundPort } from "../network/listeners.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
 import { setupError } from "../container/setup_error.ts";
 import { NotFoundError } from "../errors.ts";
@@ -25,6 +26,8 @@ export interface StartOptions {
   signal?: AbortSignal;
   /** @internal What is done while the monitor sets up; a failure ends the monitor. */
   meanwhile?: () => Promise<void>;
+  /** @internal The sockets of its published ports; used up. */
+  ports?: BoundPort[];
 }
 
 export interface StartedContainer {
@@ -53,19 +56,21 @@ export async function start(
   for (const id of config.lifecycle?.requires ?? []) await start(engine, id, { signal: options.signal });
   const lockFd = await takeContainerLock(dir, options.signal);
   if (lockFd === null) return { id: row.id, name: row.name, socketPath, wasRunning: true };
+  const ports: BoundPort[] = [];
   try {
+    if (config.ports) ports.push(...await (await import("./publish.ts")).bindPorts(engine, config));
     await db.transaction(() => {
       if (!setContainerState(db, row.id, "starting")) throw new NotFoundError("container", text);
     });
     removeRecords(dir);
   } catch (error) {
-    close(lockFd);
+    for (const fd of [lockFd, ...ports.map(({ fd }) => fd)]) close(fd);
     throw error;
   }
-  return await startHeld(engine, config, lockFd, options);
+  return await startHeld(engine, config, lockFd, { ...options, ports });
 }
 
-/** Starts a container whose lock the caller holds; the descriptor is used up. */
+/** Starts a container whose lock the caller holds; its descriptor and those of the ports are used up. */
 export async function startHeld(
   engine: Engine,
   config: ContainerConfig,
@@ -74,18 +79,26 @@ export async function startHeld(
 ): Promise<StartedContainer> {
   let plan;
   let forkMonitor;
+  const { ports = [] } = options;
   try {
     [plan, { forkMonitor }] = await Promise.all([
       makePlan(engine, config, options.foreground ?? false),
       import("../container/start.ts"),
     ]);
     if (options.preserveFds) plan.passedFds = options.preserveFds;
+    if (ports.length > 0) plan.ports = ports.map(({ port }) => port);
     options.signal?.throwIfAborted();
   } catch (error) {
-    close(lockFd);
+    for (const fd of [lockFd, ...ports.map(({ fd }) => fd)]) close(fd);
     throw error;
   }
-  const monitor = await forkMonitor(plan, engine.namespaces, lockFd, options.meanwhile);
+  const monitor = await forkMonitor(
+    plan,
+    engine.namespaces,
+    lockFd,
+    options.meanwhile,
+    ports.map(({ fd }) => fd),
+  );
   const started = { id: config.id, name: config.name, socketPath: plan.socketPath, wasRunning: false };
   if (options.foreground) {
     // the attached client hears of a failure; the pipe stays open so that the monitor sees this command live
