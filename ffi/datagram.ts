@@ -7,94 +7,27 @@
 
 import { errno } from "./errno.ts";
 import { libc } from "./libc.ts";
-import { AF_INET, AF_INET6, MSG_NOSIGNAL, SOL_SOCKET } from "./constants/socket.ts";
-import { IPPROTO_IP, IPPROTO_IPV6, SO_ERROR } from "./constants/inet.ts";
+import { SocketAddress } from "./inet.ts";
+import { AF_INET, AF_INET6, MSG_NOSIGNAL } from "./constants/socket.ts";
+import { IPPROTO_IP, IPPROTO_IPV6 } from "./constants/inet.ts";
 import { IP_PKTINFO, IP_RECVERR, IPV6_PKTINFO, IPV6_RECVERR, MSG_ERRQUEUE } from "./constants/datagram.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** An address of 4 or 16 bytes and a port. */
-export interface SocketAddress {
-  address: Bytes;
-  port: number;
-}
-
-const SOCKADDR_IN_BYTES = 16;
-const SOCKADDR_IN6_BYTES = 28;
-
-/** struct sockaddr_in or sockaddr_in6; `scope` is an interface's index, for link-local addresses. */
-export function encodeSocketAddress(address: ArrayLike<number>, port: number, scope = 0): Bytes {
-  const isIpv4 = address.length === 4;
-  const bytes = new Uint8Array(isIpv4 ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
-  view.setUint16(2, port);
-  bytes.set(address, isIpv4 ? 4 : 8);
-  if (!isIpv4) view.setUint32(24, scope, true);
-  return bytes;
-}
-
-/** Undefined where it is of another family. */
-export function decodeSocketAddress(bytes: Bytes): SocketAddress | undefined {
-  const family = bytes[0]! | bytes[1]! << 8;
-  const port = bytes[2]! << 8 | bytes[3]!;
-  if (family === AF_INET) return { address: bytes.slice(4, 8), port };
-  if (family === AF_INET6) return { address: bytes.slice(8, 24), port };
-  return undefined;
-}
-
-/** A non-blocking send to an encoded address (none: to the connected one); -errno where it fails. */
-export function sendTo(fd: number, data: Bytes, to: Bytes | null, flags = MSG_NOSIGNAL): number {
-  const result = libc("inet").sendto(fd, data, data.length, flags, to, to?.length ?? 0);
+/** A non-blocking send, to the connected address where `to` is null; -errno where it fails. */
+export function sendTo(fd: number, data: Bytes, to: SocketAddress | null, flags = MSG_NOSIGNAL): number {
+  const { sendto } = libc("inet");
+  const result = to === null
+    ? sendto(fd, data, data.length, flags, null, 0)
+    : sendto(fd, data, data.length, flags, to.memory.bytes, to.length);
   return result === -1 ? -errno() : result;
 }
 
-const addressLength = new Uint32Array(1);
-const addressLengthBytes = new Uint8Array(addressLength.buffer);
-
-/** A non-blocking receive; `from` (28 bytes) gets the encoded sender; -errno where it fails. */
-export function receiveFrom(fd: number, buffer: Bytes, from: Bytes, flags = 0): number {
-  addressLength[0] = from.length;
-  const result = libc("inet").recvfrom(fd, buffer, buffer.length, flags, from, addressLengthBytes);
+/** A non-blocking receive, which writes the sender to `from`; -errno where it fails. */
+export function receiveFrom(fd: number, buffer: Bytes, from: SocketAddress, flags = 0): number {
+  const { recvfrom } = libc("inet");
+  const result = recvfrom(fd, buffer, buffer.length, flags, from.memory.bytes, from.room());
   return result === -1 ? -errno() : result;
-}
-
-/** 0 or -errno. */
-export function bindTo(fd: number, address: Bytes): number {
-  return libc("socket").bind(fd, address, address.length) === -1 ? -errno() : 0;
-}
-
-/** 0 or -errno, -EINPROGRESS among it. */
-export function connectTo(fd: number, address: Bytes): number {
-  return libc("socket").connect(fd, address, address.length) === -1 ? -errno() : 0;
-}
-
-/** An option of type int; 0 or -errno. */
-export function setIntOption(fd: number, level: number, name: number, value: number): number {
-  const option = new Uint8Array(new Int32Array([value]).buffer);
-  return libc("socket").setsockopt(fd, level, name, option, 4) === -1 ? -errno() : 0;
-}
-
-/** An option of text, SO_BINDTODEVICE; 0 or -errno. */
-export function setTextOption(fd: number, level: number, name: number, value: string): number {
-  const option = new TextEncoder().encode(`${value}\0`);
-  return libc("socket").setsockopt(fd, level, name, option, option.length) === -1 ? -errno() : 0;
-}
-
-/** The socket's pending error, which is cleared by it: an errno, or 0. */
-export function takeSocketError(fd: number): number {
-  const value = new Int32Array(1);
-  const length = new Uint8Array(new Uint32Array([4]).buffer);
-  libc("socket").getsockopt(fd, SOL_SOCKET, SO_ERROR, new Uint8Array(value.buffer), length);
-  return value[0]!;
-}
-
-/** The address that a socket is bound to; undefined where it has none. */
-export function socketName(fd: number): SocketAddress | undefined {
-  const name = new Uint8Array(SOCKADDR_IN6_BYTES);
-  const length = new Uint8Array(new Uint32Array([name.length]).buffer);
-  if (libc("inet").getsockname(fd, name, length) === -1) return undefined;
-  return decodeSocketAddress(name);
 }
 
 /** An error that came for a datagram sent before. @see IP_RECVERR in ip(7) */
@@ -107,8 +40,6 @@ export interface DatagramError {
   code: number;
   /** The path's MTU, with EMSGSIZE. */
   info: number;
-  /** Where the datagram was sent to. */
-  destination: SocketAddress;
   /** The node that reported it. */
   offender?: Bytes;
 }
@@ -120,27 +51,23 @@ const CMSG_HEADER_BYTES = 16;
 export class DatagramMessage {
   readonly #header = new Uint8Array(56);
   readonly #view = new DataView(this.#header.buffer);
-  readonly #name = new Uint8Array(SOCKADDR_IN6_BYTES);
+  /** The sender of what was received; of an error, the destination of what was sent. */
+  readonly peer = new SocketAddress();
   readonly #control = new Uint8Array(CONTROL_BYTES);
   readonly #controlView = new DataView(this.#control.buffer);
   readonly #iovec = new BigUint64Array(2);
 
   constructor() {
-    this.#view.setBigUint64(0, pointerValue(this.#name), true);
+    this.#view.setBigUint64(0, pointerValue(this.peer.memory.bytes), true);
     this.#view.setBigUint64(16, pointerValue(new Uint8Array(this.#iovec.buffer)), true);
     this.#view.setBigUint64(24, 1n, true);
   }
 
   /** Receives with control messages; -errno where it fails. */
   receive(fd: number, buffer: Bytes, flags = 0): number {
-    this.#prepare(buffer, SOCKADDR_IN6_BYTES, CONTROL_BYTES);
+    this.#prepare(buffer, this.peer.memory.bytes.length, CONTROL_BYTES);
     const result = libc("socket").recvmsg(fd, this.#header, flags);
     return result === -1 ? -errno() : result;
-  }
-
-  /** The sender of what was received, or with MSG_ERRQUEUE the destination. */
-  peer(): SocketAddress | undefined {
-    return this.#view.getUint32(8, true) >= SOCKADDR_IN_BYTES ? decodeSocketAddress(this.#name) : undefined;
   }
 
   /** Where it was received (IP_PKTINFO, IPV6_RECVPKTINFO). */
@@ -149,32 +76,26 @@ export class DatagramMessage {
       this.#find(IPPROTO_IPV6, IPV6_PKTINFO, 20)?.slice(0, 16);
   }
 
-  /** Sends to an encoded address, with a source address of the host's (4 or 16 bytes); -errno where it fails. */
-  send(fd: number, data: Bytes, to: Bytes, source?: Bytes): number {
-    this.#name.set(to);
-    this.#prepare(data, to.length, source ? this.#writePacketInfo(source) : 0);
+  /** Sends to `peer` from an address of the host's (4 or 16 bytes); -errno where it fails. */
+  send(fd: number, data: Bytes, source?: Bytes): number {
+    this.#prepare(data, this.peer.length, source ? this.#writePacketInfo(source) : 0);
     const result = libc("socket").sendmsg(fd, this.#header, MSG_NOSIGNAL);
     return result === -1 ? -errno() : result;
   }
 
-  /** The next error of a socket with IP_RECVERR or IPV6_RECVERR; undefined where there is none. */
+  /** The next error of a socket with IP_RECVERR or IPV6_RECVERR, for what went to `peer`; undefined where there is none. */
   receiveError(fd: number): DatagramError | undefined {
     if (this.receive(fd, new Uint8Array(0), MSG_ERRQUEUE) < 0) return undefined;
-    const destination = this.peer();
     const found = this.#find(IPPROTO_IP, IP_RECVERR, 16) ?? this.#find(IPPROTO_IPV6, IPV6_RECVERR, 16);
-    if (found === undefined || destination === undefined) return undefined;
+    if (found === undefined) return undefined;
     const view = new DataView(found.buffer, found.byteOffset, found.byteLength);
-    const offender = found.length >= 16 + SOCKADDR_IN_BYTES
-      ? decodeSocketAddress(found.slice(16))
-      : undefined;
     return {
       errno: view.getUint32(0, true),
       origin: found[4]!,
       type: found[5]!,
       code: found[6]!,
       info: view.getUint32(8, true),
-      destination,
-      offender: offender?.address,
+      offender: offenderOf(found.subarray(16)),
     };
   }
 
@@ -214,6 +135,14 @@ export class DatagramMessage {
     }
     return undefined;
   }
+}
+
+/** The address in the struct sockaddr that follows a struct sock_extended_err. */
+function offenderOf(socketAddress: Bytes): Bytes | undefined {
+  const family = socketAddress[0];
+  if (family === AF_INET && socketAddress.length >= 8) return socketAddress.slice(4, 8);
+  if (family === AF_INET6 && socketAddress.length >= 24) return socketAddress.slice(8, 24);
+  return undefined;
 }
 
 function pointerValue(buffer: Bytes): bigint {

@@ -11,16 +11,8 @@ import {
   IPV6_RECVPKTINFO,
   SO_EE_ORIGIN_ICMP,
 } from "./constants/datagram.ts";
-import {
-  bindTo,
-  DatagramMessage,
-  decodeSocketAddress,
-  encodeSocketAddress,
-  receiveFrom,
-  sendTo,
-  setIntOption,
-  socketName,
-} from "./datagram.ts";
+import { DatagramMessage, receiveFrom, sendTo } from "./datagram.ts";
+import { bindTo, getsockname, setOption, SocketAddress } from "./inet.ts";
 import { pollBlocking } from "./poll.ts";
 import { POLLERR, POLLIN } from "./constants/poll.ts";
 
@@ -29,8 +21,8 @@ const LOOPBACK6 = new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1
 
 function udp(address: Uint8Array<ArrayBuffer>): { fd: number; port: number } {
   const fd = socket(address.length === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
-  equal(bindTo(fd, encodeSocketAddress(address, 0)), 0);
-  return { fd, port: socketName(fd)!.port };
+  equal(bindTo(fd, new SocketAddress().set(address, 0)), 0);
+  return { fd, port: getsockname(fd).port };
 }
 
 for (const address of [LOOPBACK, LOOPBACK6]) {
@@ -40,23 +32,23 @@ for (const address of [LOOPBACK, LOOPBACK6]) {
   Deno.test(`a datagram goes and comes with its addresses, ${version}`, () => {
     const one = udp(address), other = udp(address);
     try {
-      if (isIpv4) setIntOption(other.fd, IPPROTO_IP, IP_PKTINFO, 1);
-      else setIntOption(other.fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-      equal(sendTo(one.fd, new Uint8Array([1, 2, 3]), encodeSocketAddress(address, other.port)), 3);
+      if (isIpv4) setOption(other.fd, IPPROTO_IP, IP_PKTINFO, 1);
+      else setOption(other.fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+      equal(sendTo(one.fd, new Uint8Array([1, 2, 3]), new SocketAddress().set(address, other.port)), 3);
       pollBlocking(other.fd, POLLIN, 30_000);
       const message = new DatagramMessage();
       const buffer = new Uint8Array(10);
       equal(message.receive(other.fd, buffer), 3);
-      equal(message.peer(), { address, port: one.port });
+      equal([message.peer.address, message.peer.port], [address, one.port]);
       equal(message.localAddress(), address);
       equal(
-        message.send(other.fd, buffer.subarray(1, 3), encodeSocketAddress(address, one.port), address),
+        message.send(other.fd, buffer.subarray(1, 3), address),
         2,
       );
       pollBlocking(one.fd, POLLIN, 30_000);
-      const from = new Uint8Array(28);
+      const from = new SocketAddress();
       equal(receiveFrom(one.fd, buffer, from), 2);
-      equal([buffer[0], decodeSocketAddress(from)], [2, { address, port: other.port }]);
+      equal([buffer[0], from.address, from.port], [2, address, other.port]);
     } finally {
       close(one.fd);
       close(other.fd);
@@ -67,17 +59,14 @@ for (const address of [LOOPBACK, LOOPBACK6]) {
     const one = udp(address), other = udp(address);
     close(other.fd);
     try {
-      if (isIpv4) setIntOption(one.fd, IPPROTO_IP, IP_RECVERR, 1);
-      else setIntOption(one.fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-      sendTo(one.fd, new Uint8Array([1]), encodeSocketAddress(address, other.port));
+      if (isIpv4) setOption(one.fd, IPPROTO_IP, IP_RECVERR, 1);
+      else setOption(one.fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+      sendTo(one.fd, new Uint8Array([1]), new SocketAddress().set(address, other.port));
       pollBlocking(one.fd, POLLERR, 30_000);
       const message = new DatagramMessage();
       const error = message.receiveError(one.fd)!;
-      equal([error.errno, error.destination, error.offender], [
-        ECONNREFUSED,
-        { address, port: other.port },
-        address,
-      ]);
+      equal([error.errno, error.offender], [ECONNREFUSED, address]);
+      equal([message.peer.address, message.peer.port], [address, other.port]);
       equal([error.origin, error.type, error.code], isIpv4 ? [SO_EE_ORIGIN_ICMP, 3, 3] : [3, 1, 4]);
       equal(message.receiveError(one.fd), undefined);
     } finally {
