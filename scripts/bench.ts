@@ -68,6 +68,12 @@ const FIGURES: Figure[] = [
     peerLimit: 0.36,
   },
   {
+    name: "run-default",
+    title: "run --rm … true, default network",
+    sample: "$E run --rm $I true",
+    limit: 0.45,
+  },
+  {
     name: "exec",
     title: "exec … true",
     setUp: () => "$E run -d --name bench --network none $I sleep 100000",
