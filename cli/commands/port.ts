@@ -1,16 +1,19 @@
 /** @see podman-port(1) */
 
 import { observe } from "../../runtime/engine/containers.ts";
+import { parseWantedPort, portLines } from "../../runtime/engine/port_view.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
+import { shortId } from "../output/humanize.ts";
+import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
   usage: "[options] CONTAINER [PORT[/PROTOCOL]]",
-  description:
-    "Shows the published ports of a container. Containers publish no ports so far, so there are none.",
+  description: "Shows where the ports of a running container are published, or one of them.\n" +
+    "The address 0.0.0.0 stands for every one of this machine, of both IP versions, unless it was asked for itself.",
   examples: ["skiff port web", "skiff port web 80/tcp", "skiff port --all"],
   flags: {
     all: { kind: "bool", short: "a", help: "Show the ports of all running containers" },
@@ -23,9 +26,7 @@ export const command = defineCommand({
       throw new InvalidArgumentError("you must supply a running container name or id");
     }
     const [container, port] = options.latest ? [undefined, args[0]] : args;
-    if (port !== undefined && !/^\d{1,5}(\/(tcp|udp|sctp))?$/.test(port)) {
-      throw new InvalidArgumentError(`invalid port "${port}": it is PORT or PORT/PROTOCOL`);
-    }
+    if (port !== undefined) parseWantedPort(port);
     const engine = engineFor(global);
     const targets = container === undefined
       ? await selectContainers(engine, {
@@ -35,6 +36,12 @@ export const command = defineCommand({
         onlyRunning: true,
       })
       : [container];
-    for (const name of targets) await observe(engine, name);
+    for (const name of targets) {
+      const { row, status } = await observe(engine, name);
+      // as podman has it, one that does not run has none
+      if (status.pid === 0) continue;
+      const lead = options.all ? `${shortId(row.id)}\t` : "";
+      for (const line of portLines(row.ports?.published ?? [], port)) print(`${lead}${line}\n`);
+    }
   },
 });

@@ -51,7 +51,7 @@ function fieldsOf(noTrunc: boolean, now: number): Record<string, Field<Container
     RunningFor: { heading: "CREATED", value: created },
     Status: { heading: "STATUS", value: ({ Status }) => Status },
     State: { heading: "STATE", value: ({ State }) => State },
-    Ports: { heading: "PORTS", value: () => "" },
+    Ports: { heading: "PORTS", value: (entry) => portsColumn(entry) },
     Names: { heading: "NAMES", value: ({ Names }) => Names.join(",") },
     Labels: { heading: "LABELS", value: ({ Labels }) => Labels },
     Label: { heading: "LABEL", value: ({ Labels }) => (key: string) => Labels[key] ?? "" },
@@ -69,6 +69,9 @@ function fieldsOf(noTrunc: boolean, now: number): Record<string, Field<Container
     PodName: { heading: "PODNAME", value: ({ PodName }) => PodName },
   };
 }
+
+/** Of who has none; with the first that has any the code for them is loaded. */
+let portsColumn: (entry: ContainerListEntry) => string = () => "";
 
 /** `12kB (virtual 4.2MB)`. */
 function sizeText({ rwSize, rootFsSize }: NonNullable<ContainerListEntry["Size"]>): string {
@@ -148,6 +151,9 @@ async function show(options: Values<typeof FLAGS>, global: GlobalValues): Promis
   const engine = engineFor(global);
   const size = options.size || options.sort === "size";
   const entries = await choose(options, (all) => ps(engine, { all, size }));
+  if (entries.some(({ Ports, ExposedPorts }) => Ports ?? ExposedPorts)) {
+    ({ portsColumn } = await import("../../runtime/engine/port_view.ts"));
+  }
   // as podman has it, a format says more than --quiet
   if (options.quiet && options.format === undefined) {
     return print(entries.map(({ Id }) => (options["no-trunc"] ? Id : shortId(Id)) + "\n").join(""));

@@ -62,11 +62,35 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
   "restart-policy": (value) => ({ RestartPolicy }) => RestartPolicy === value,
   "should-start-on-boot": (value) => ({ RestartPolicy }) =>
     (value === "true") === (RestartPolicy === "always" || RestartPolicy === "unless-stopped"),
-  // Docker's: no container publishes ports
-  publish: () => () => false,
-  expose: () => () => false,
+  publish: (value) => {
+    const isIn = portFilter("publish", value);
+    return ({ Ports }) =>
+      (Ports ?? []).some(({ host_port, range, protocol }) =>
+        isIn(host_port, host_port + range - 1, protocol)
+      );
+  },
+  expose: (value) => {
+    const isIn = portFilter("expose", value);
+    return ({ Ports, ExposedPorts }) =>
+      (Ports ?? []).some(({ container_port: port, range, protocol }) =>
+        isIn(port, port + range - 1, protocol)
+      ) ||
+      Object.entries(ExposedPorts ?? {}).some(([port, protocols]) =>
+        protocols.some((protocol) => isIn(Number(port), Number(port), protocol))
+      );
+  },
   command: (value) => ({ Command }) => Command[0] === value,
 };
+
+/** `PORT[-PORT][/PROTOCOL]`, of the host for `publish` and of the container for `expose`. @see docker-ps(1), --filter */
+function portFilter(key: string, value: string): (first: number, last: number, protocol: string) => boolean {
+  const [, start, end = start, wanted = "tcp"] =
+    /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(value) ?? [];
+  if (start === undefined || Number(end) < Number(start)) {
+    throw new InvalidArgumentError(`filter ${key}: "${value}" is no port, nor a range of ports`);
+  }
+  return (first, last, protocol) => protocol === wanted && first <= Number(end) && last >= Number(start);
+}
 
 /** The keys that `label!` and the like add. */
 const NEGATABLE = ["label"];

@@ -25,6 +25,7 @@ function container(name: string, changes: Partial<ContainerListEntry> = {}): Con
     Mounts: [],
     Networks: [],
     Ports: null,
+    ExposedPorts: null,
     Pod: "",
     PodName: "",
     IsInfra: false,
@@ -34,7 +35,12 @@ function container(name: string, changes: Partial<ContainerListEntry> = {}): Con
 }
 
 const FLEET = [
-  container("a", { Labels: { sail: "red", mast: "" }, Mounts: ["/data"] }),
+  container("a", {
+    Labels: { sail: "red", mast: "" },
+    Mounts: ["/data"],
+    Ports: [{ host_ip: "", host_port: 8000, container_port: 80, range: 3, protocol: "tcp" }],
+    ExposedPorts: { "53": ["udp"] },
+  }),
   container("b", {
     State: "exited",
     Exited: true,
@@ -67,6 +73,13 @@ const CASES: [filters: string[], names: string][] = [
   [["ancestor=docker.io/library/debian:12"], "a b"],
   [["ancestor=bb:latest"], "c"],
   [["ancestor=abab"], "a b c"],
+  [["publish=8002"], "a"],
+  [["publish=80"], ""],
+  [["publish=8002-9000/tcp"], "a"],
+  [["publish=8002/udp"], ""],
+  [["expose=82"], "a"],
+  [["expose=53/udp"], "a"],
+  [["expose=53"], ""],
   [["before=a"], "b"],
   [["since=a"], "c"],
   [["until=2026-11-20T09:00:00Z"], ""],
@@ -85,6 +98,8 @@ const REFUSED: [filter: string, message: string][] = [
   ["foo=bar", "foo is an invalid filter"],
   ["foo", 'invalid filter "foo"'],
   ["status=sunk", "sunk is not a valid status"],
+  ["publish=x", 'filter publish: "x" is no port, nor a range of ports'],
+  ["expose=9-8", 'filter expose: "9-8" is no port, nor a range of ports'],
   ["exited=x", 'exited code "x" is not a number'],
   ["name=(", 'invalid filter "name=(": not a regular expression'],
   ["before=z", 'no container with name or ID "z" found: no such container'],

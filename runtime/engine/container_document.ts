@@ -12,6 +12,7 @@ import { planCapabilities } from "../container/plan.ts";
 import type { HealthConfig } from "../container/lifecycle_options.ts";
 import type { HealthRecord } from "../monitor/health_record.ts";
 import type { ContainerSize } from "./container_size.ts";
+import type { PortDocument } from "./port_view.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
@@ -27,6 +28,7 @@ export interface DocumentFacts {
   health?: HealthRecord;
   restartCount?: number;
   size?: ContainerSize;
+  ports?: PortDocument;
   /** Mount points and folders of the storage driver. */
   driverData: Record<string, string>;
 }
@@ -73,13 +75,13 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     SizeRootFs: facts.size?.rootFsSize ?? 0,
     Mounts: config.mounts.filter((mount) => mount.kind !== "tmpfs").map((mount) => mountOf(mount, facts)),
     Dependencies: dependencies(config),
-    NetworkSettings: NETWORK_SETTINGS,
+    NetworkSettings: { ...NETWORK_SETTINGS, Ports: facts.ports?.ports ?? NETWORK_SETTINGS.Ports },
     Namespace: "",
     IsInfra: false,
     IsService: false,
     KubeExitCodePropagation: "invalid",
-    Config: configOf(config),
-    HostConfig: hostConfigOf(config, capabilities),
+    Config: { ...configOf(config), ...(facts.ports && { ExposedPorts: facts.ports.exposed }) },
+    HostConfig: { ...hostConfigOf(config, capabilities), PortBindings: facts.ports?.bindings ?? {} },
   };
 }
 
@@ -198,7 +200,6 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
       Size: `${config.log.maxSize}B`,
     },
     NetworkMode: config.network.mode === "container" ? `container:${config.network.id}` : config.network.mode,
-    PortBindings: {},
     RestartPolicy: {
       Name: config.lifecycle?.restart?.policy ?? "",
       MaximumRetryCount: config.lifecycle?.restart?.retries ?? 0,
@@ -281,7 +282,7 @@ const NETWORK_SETTINGS = {
   HairpinMode: false,
   LinkLocalIPv6Address: "",
   LinkLocalIPv6PrefixLen: 0,
-  Ports: {},
+  Ports: {} as PortDocument["ports"],
   SandboxKey: "",
   Networks: {},
 };

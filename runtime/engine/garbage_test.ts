@@ -177,7 +177,7 @@ Deno.test("anonymous volumes go with their last container, named and shared ones
       putVolumeUse(db, ID, name);
     }
     db.run(
-      "INSERT INTO containers SELECT 'cd', 'other', image_id, image_name, command, created_at, state, '', '', 0, '', 0, 0, 0, labels, mounts, network, restart_policy FROM containers",
+      "INSERT INTO containers SELECT 'cd', 'other', image_id, image_name, command, created_at, state, '', '', 0, '', 0, 0, 0, labels, mounts, network, restart_policy, ports FROM containers",
     );
     putVolumeUse(db, "cd", "shared");
     await forgetContainer(engine, ID, true);

@@ -36,6 +36,7 @@ export async function containerInspect(
     status,
     health: config.lifecycle?.health && readHealth(containerDir),
     restartCount: records?.restartCount,
+    ports: config.ports || config.exposed ? (await import("./port_view.ts")).portDocument(config) : undefined,
     size: options.size ? await sizeOf(engine, row) : undefined,
     containerDir,
     volumePath: (name) => volumePath(engine.folders, name),

@@ -6,6 +6,7 @@ import { listContainers, listUnsettledContainers } from "../state/containers.ts"
 import type { ContainerSize } from "./container_size.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
+import type { ListedPort } from "./port_view.ts";
 import { countContainers, tidyContainers } from "./garbage.ts";
 
 export interface ContainerListEntry {
@@ -35,7 +36,9 @@ export interface ContainerListEntry {
   Labels: Record<string, string>;
   Mounts: string[];
   Networks: string[];
-  Ports: null;
+  Ports: ListedPort[] | null;
+  /** Of the image and `--expose`, with their protocols. */
+  ExposedPorts: Record<string, string[]> | null;
   Pod: string;
   PodName: string;
   IsInfra: boolean;
@@ -62,6 +65,10 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
   const now = Date.now();
   const shown = options.all ? observed : observed.filter(({ status }) => isLive(status.status));
   const entries = shown.map((one) => toEntry(one, now, engine.folders.containers));
+  if (shown.some(({ row }) => row.ports)) {
+    const { listPorts } = await import("./port_view.ts");
+    shown.forEach(({ row }, index) => row.ports && Object.assign(entries[index]!, listPorts(row.ports)));
+  }
   if (options.size) {
     const sizes = await (await import("./container_size.ts")).containerSizes(engine, entries);
     entries.forEach((entry, index) => entry.Size = sizes[index]!);
@@ -93,6 +100,7 @@ function toEntry({ row, status }: Observed, now: number, folder: string): Contai
     Mounts: row.mounts,
     Networks: [],
     Ports: null,
+    ExposedPorts: null,
     Pod: "",
     PodName: "",
     IsInfra: false,
