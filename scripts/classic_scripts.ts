@@ -14,6 +14,10 @@
  *  main.js      a module: chooses the variant, defines load() and loads its main
  * ```
  *
+ * load.later() is an import(), and can do at once what a forked child, which takes no turns of the event loop, cannot
+ * wait for: `atOnce` opens the program's file, and gives what loads the chunk from it whenever that may be. It goes past
+ * the code cache, whose database is the parent's.
+ *
  * load() is Deno's `core.evalContext`, which node:vm stands on as well: a private API of the pinned runtime.
  */
 
@@ -36,7 +40,7 @@ const FORMS: [RegExp, (...groups: string[]) => string][] = [
     (own, name) => `const ${own}=${builtin(name)};`,
   ],
   [form(String.raw`import\s*${CHUNK};?`), (name) => `${LOAD}("${name}");`],
-  [form(String.raw`import\(${CHUNK}\)`), (name) => `Promise.resolve("${name}").then(${LOAD})`],
+  [form(String.raw`import\(${CHUNK}\)`), (name) => `${LOAD}.later("${name}")`],
   [
     /\bexport\s*\{([^}]*)\};?\s*$/g,
     (list) => `return{${pairs(list).map(([own, name]) => `${name}:${own}`)}};`,
@@ -127,9 +131,14 @@ const MAIN =
   `const{core}=Deno[Deno.internal],at=import.meta.url.slice(0,-7),folder=decodeURIComponent(at.slice(7)),
 [first,second]=Deno.args,variant=VERBS[first==="container"?second:first]??FIRST,
 hot=HOT,loaded=new Map;
-let index;
+let index,kept,evaluate=(text,name)=>{
+const[script,error]=core.evalContext(text,at+name+".js");
+if(error)throw error.thrown;
+return script
+};
 const slice=(offset,length)=>{
-using file=Deno.openSync(folder+"program");
+using opened=kept?null:Deno.openSync(folder+"program");
+const file=kept??opened;
 file.seekSync(offset,0);
 const bytes=new Uint8Array(length);
 for(let at=0;at<length;){
@@ -147,12 +156,16 @@ return slice(LINE_BYTES+offset,length)
 load=chunk=>{
 let exports=loaded.get(chunk);
 if(exports===void 0){
-const name=variant+"/"+chunk,file=hot[name],text=file?Deno.readTextFileSync(folder+file):cold(name),
-[script,error]=core.evalContext(text,at+name+".js");
-if(error)throw error.thrown;
-loaded.set(chunk,exports=script(load))
+const name=variant+"/"+chunk,file=hot[name],text=file?Deno.readTextFileSync(folder+file):cold(name);
+loaded.set(chunk,exports=evaluate(text,name)(load))
 }
 return exports
 };
+load.later=chunk=>Object.assign(Promise.resolve(chunk).then(load),{atOnce(){
+kept??=Deno.openSync(folder+"program");
+return()=>{
+evaluate=globalThis.eval;
+return load(chunk)
+}}});
 load("main");
 `;

@@ -9,6 +9,7 @@ import type { PortMapping } from "../network/ports.ts";
 import type { CreateOptions, StorageDriverName } from "./options.ts";
 import type { ConfigExtras, ResolvedExtras } from "./extras.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { type NetworkChoice, plainNetwork } from "./network_choice.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { RlimitSpec } from "../spec/runtime.ts";
 import { parseSignal } from "../spec/signal.ts";
@@ -35,7 +36,7 @@ export type RootSource =
   /** The built-in image `host`. */
   | { kind: "host" };
 
-export type NetworkChoice = { mode: "none" } | { mode: "host" } | { mode: "container"; id: string };
+export type { NetworkChoice } from "./network_choice.ts";
 
 /** How ids map between the container and the user's shared namespace. */
 export type UsernsChoice = "host" | "keep-id" | "nomap" | "auto" | "maps";
@@ -100,6 +101,8 @@ export interface ConfigFacts {
   /** The container's folder. */
   containerDir: string;
   storageDriver: StorageDriverName;
+  /** Of a `--network` that is more than a plain word. */
+  network?: NetworkChoice;
   /** Of `--network container:`, resolved to a whole id, with that container's host name. */
   networkContainer?: { id: string; hostname: string };
   /** Content of the `--env-file`s. */
@@ -126,7 +129,8 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
   const tty = options.tty ?? false;
   const { extras } = facts;
   const userns = extras?.userns ?? resolveUserns(options.userns, facts.caller.uid);
-  const network = resolveNetwork(options.network, facts.networkContainer?.id);
+  const network = facts.network ?? plainNetwork(options.network);
+  if (!network) throw new InvalidArgumentError(`use network "${options.network}": it was not looked up`);
   const hostname = extras?.hostname ?? resolveHostname(options.hostname, network, facts);
   const { entrypoint, cmd } = resolveCommand(options, image);
   const log = resolveLog(
@@ -246,13 +250,6 @@ function resolveHostname(given: string | undefined, network: NetworkChoice, fact
   if (network.mode === "host") return facts.caller.hostname;
   if (network.mode === "container") return facts.networkContainer!.hostname;
   return facts.id.slice(0, 12);
-}
-
-function resolveNetwork(text: string | undefined, containerId: string | undefined): NetworkChoice {
-  if (text === undefined || text === "" || text === "none") return { mode: "none" };
-  if (text === "host") return { mode: "host" };
-  if (containerId !== undefined) return { mode: "container", id: containerId };
-  throw new UnsupportedError(`use network "${text}": only none, host and container:ID are supported`);
 }
 
 function resolveUserns(text: string | undefined, uid: number): UsernsChoice {

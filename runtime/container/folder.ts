@@ -11,10 +11,12 @@
 import { LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close, flock, open } from "../../ffi/file.ts";
-import { ConflictError } from "../errors.ts";
+import { ConflictError, UnsupportedError } from "../errors.ts";
 import { processStartTime, readExit, readState } from "../monitor/records.ts";
-import type { ContainerConfig } from "./config.ts";
+import { userModeAddresses } from "../network/user_mode.ts";
+import type { ContainerConfig, NetworkChoice } from "./config.ts";
 import { generateFiles, type HostFiles } from "./generated_files.ts";
+import { HOST_GATEWAY, leadsOut } from "./network_choice.ts";
 import { readMountRecord } from "./mounted.ts";
 import { lockPath } from "./state.ts";
 
@@ -70,9 +72,15 @@ function hasLiveMonitor(dir: string): boolean {
 
 /** Writes config.json and the files that are bound into the container. */
 export function writeContainerFiles(dir: string, config: ContainerConfig, rootless: boolean): void {
-  const host: HostFiles = config.network.mode === "host"
-    ? { hosts: readText("/etc/hosts"), resolvConf: readText("/etc/resolv.conf") }
-    : { hosts: "", resolvConf: "" };
+  const { mode } = config.network;
+  const host: HostFiles = {
+    hosts: mode === "host" ? readText("/etc/hosts") : "",
+    resolvConf: mode === "none" ? "" : readText("/etc/resolv.conf"),
+    gateway: hostAddress(config.network),
+  };
+  if (host.gateway === undefined && config.hosts?.added.some(({ address }) => address === HOST_GATEWAY)) {
+    throw new UnsupportedError("add host: host-gateway needs a network that leads to this machine");
+  }
   for (const { name, content } of generateFiles(config, host, rootless)) {
     Deno.writeTextFileSync(`${dir}/${name}`, content, { mode: 0o644 });
   }
@@ -115,6 +123,17 @@ export function removeRecords(dir: string): void {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   }
+}
+
+/** Where a container of this network reaches this machine, as podman tells it: the gateway stands for the loopback. */
+function hostAddress(network: NetworkChoice): string | undefined {
+  if (!leadsOut(network)) return undefined;
+  if (network.mode !== "pasta" && network.options?.allowHostLoopback) {
+    return userModeAddresses(network.options).ipv4.gateway;
+  }
+  return Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
+  )?.address;
 }
 
 function readText(path: string): string {

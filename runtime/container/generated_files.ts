@@ -1,11 +1,16 @@
 /** The text of the files that skiff writes for a container and binds over the image's own. */
 
-import type { ContainerConfig } from "./config.ts";
+import { containerResolvConf } from "../network/resolv_conf.ts";
+import { type UserModeAddresses, userModeAddresses } from "../network/user_mode.ts";
+import type { ContainerConfig, NetworkChoice } from "./config.ts";
+import { HOST_GATEWAY, leadsOut } from "./network_choice.ts";
 
 export interface HostFiles {
   /** The machine's own /etc/hosts and /etc/resolv.conf. */
   hosts: string;
   resolvConf: string;
+  /** Where a container reaches this machine, if its network leads there. */
+  gateway?: string;
 }
 
 export interface GeneratedFile {
@@ -41,25 +46,43 @@ export function generateFiles(config: ContainerConfig, host: HostFiles, rootless
 function hostsFile(config: ContainerConfig, host: HostFiles): string {
   const { added = [], base } = config.hosts ?? {};
   // first, as the resolver takes the first that it finds
-  const lines = added.map(({ address, names }) => `${address}\t${names.join(" ")}`);
+  const lines = added.map(({ address, names }) =>
+    `${address === HOST_GATEWAY ? host.gateway : address}\t${names.join(" ")}`
+  );
   if (base !== undefined) lines.push(base.replace(/\n$/, ""));
-  const own = base === undefined && config.network.mode === "host" ? host.hosts : ownHosts(config);
+  const own = base === undefined && config.network.mode === "host" ? host.hosts : ownHosts(config, host);
   return [...lines, own].filter((text) => text !== "").join("\n");
 }
 
-function ownHosts(config: ContainerConfig): string {
+function ownHosts(config: ContainerConfig, { gateway }: HostFiles): string {
   return [
     "127.0.0.1\tlocalhost localhost.localdomain localhost4 localhost4.localdomain4",
     "::1\tlocalhost localhost.localdomain localhost6 localhost6.localdomain6",
-    `127.0.0.1\t${config.hostname} ${config.name}`,
+    `${addressesOf(config.network)?.ipv4.guest ?? "127.0.0.1"}\t${config.hostname} ${config.name}`,
+    ...(gateway ? [`${gateway}\thost.containers.internal host.docker.internal`] : []),
     "",
   ].join("\n");
 }
 
+/** The addresses of a network of the container's own; pasta(1) gives it those of the machine. */
+function addressesOf(network: NetworkChoice): UserModeAddresses | undefined {
+  return network.mode === "slirp" || network.mode === "slirp4netns"
+    ? userModeAddresses(network.options ?? {})
+    : undefined;
+}
+
+/** Where pasta(1) is told to forward DNS from. */
+export const PASTA_NAMESERVER = "169.254.1.1";
+
 /** Without a network there is nobody to ask. @see resolv.conf(5) */
 function resolvConf(config: ContainerConfig, host: HostFiles): string {
-  const machine = config.network.mode === "host" ? host.resolvConf : "";
   const { servers, search, options } = config.resolver ?? {};
+  if (leadsOut(config.network)) {
+    const nameserver = addressesOf(config.network)?.ipv4.nameserver ?? PASTA_NAMESERVER;
+    const nameservers = servers ?? [nameserver];
+    return containerResolvConf({ nameservers, host: host.resolvConf, search, options });
+  }
+  const machine = host.resolvConf;
   if (!servers && !search && !options) return machine;
   const wordsOf = (key: string) =>
     machine.split("\n").map((line) => line.trim().split(/\s+/)).filter(([first]) => first === key)

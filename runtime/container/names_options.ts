@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import type { HostsChoice, ResolverChoice } from "./extras.ts";
+import { HOST_GATEWAY } from "./network_choice.ts";
 import type { CreateOptions } from "./options.ts";
 
 /** The file that /etc/hosts begins with, read by `readFile`. */
@@ -47,9 +48,10 @@ function parseAddHost(text: string, network: string | undefined): HostsChoice["a
     throw new InvalidArgumentError(`bad format for add-host: "${text}"`);
   }
   const address = text.slice(at + 1).replace(/^\[(.*)\]$/, "$1");
-  if (address === "host-gateway") {
+  if (address === HOST_GATEWAY) {
     // the only way to the host without a network of the container's own
     if (network === "host") return { names, address: "127.0.0.1" };
+    if (network !== "none") return { names, address };
     throw new UnsupportedError(
       `add host "${text}": host-gateway needs a network, and the container has none that leads to the host`,
     );

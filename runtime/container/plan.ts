@@ -5,6 +5,8 @@
 
 import type { EventPlan, InitAnnex, MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
+import type { NetworkPlan } from "../network/plan.ts";
+import { planStack, planTun } from "../network/user_mode.ts";
 import { ALL_CAPABILITIES, resolveCapabilities } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
 import type { SeccompFilter } from "../security/seccomp.ts";
@@ -12,6 +14,7 @@ import type { IdMapping, LinuxSpec, ProcessSpec, RlimitSpec, RuntimeSpec } from 
 import { argvOf, type ContainerConfig } from "./config.ts";
 import type { ChosenNamespace } from "./extras.ts";
 import { type MountFacts, planMounts } from "./default_mounts.ts";
+import { ownsNetwork } from "./network_choice.ts";
 
 export interface PlanFacts extends MountFacts {
   containerDir: string;
@@ -26,7 +29,7 @@ export interface PlanFacts extends MountFacts {
   /** Highest capability of this kernel. */
   lastCapability: number;
   nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
-  /** `/proc/PID/ns/net` of the container whose network is joined. */
+  /** The network namespace that is joined: another container's `/proc/PID/ns/net`, or `ns:PATH`. */
   networkPath?: string;
   /** What is mounted besides the root; `mountRoots` has the places. */
   mountRootPlans?: RootfsPlan[];
@@ -79,7 +82,8 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
         seccompFlags: facts.seccomp?.flags,
         privileged: config.privileged,
         devices: facts.devices,
-        loopbackUp: config.network.mode === "none",
+        loopbackUp: ownsNetwork(config.network),
+        ...planInterface(config),
       },
     },
     stdio: {
@@ -98,6 +102,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     pidFile: config.pidFile,
     conmonPidFile: config.conmonPidFile,
     events: planEvents(config, facts.eventsPath),
+    network: planNetwork(config),
   };
 }
 
@@ -158,7 +163,7 @@ function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
     ...CHOSEN_NAMESPACES.filter((type) => ownsNamespace(config, type)).map((type) => ({ type })),
     ...(facts.join ?? []).filter(({ type }) => type !== "network"),
   ];
-  if (config.network.mode === "none") namespaces.push({ type: "network" });
+  if (ownsNetwork(config.network)) namespaces.push({ type: "network" });
   if (facts.networkPath) namespaces.push({ type: "network", path: facts.networkPath });
   if (facts.nestedUserns) namespaces.unshift({ type: "user" });
   const protection = resolveProtectedPaths({
@@ -170,9 +175,23 @@ function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
     namespaces,
     ...(facts.nestedUserns && { uidMappings: facts.nestedUserns.uid, gidMappings: facts.nestedUserns.gid }),
     ...protection,
-    ...(config.sysctl && { sysctl: config.sysctl }),
+    ...planSysctls(config),
     rootfsPropagation: "rprivate",
   };
+}
+
+/** As podman: whoever is in the container may send pings, not only its root. */
+function planSysctls({ network, sysctl }: ContainerConfig): Pick<LinuxSpec, "sysctl"> {
+  if (!ownsNetwork(network)) return sysctl ? { sysctl } : {};
+  return { sysctl: { "net.ipv4.ping_group_range": "0 0", ...sysctl } };
+}
+
+function planInterface({ network }: ContainerConfig): Pick<InitAnnex, "tun"> {
+  return network.mode === "slirp" ? { tun: planTun(network.options) } : {};
+}
+
+function planNetwork({ network }: ContainerConfig): NetworkPlan | undefined {
+  return network.mode === "slirp" ? { kind: "user-mode", stack: planStack(network.options) } : undefined;
 }
 
 const CHOSEN_NAMESPACES = ["pid", "ipc", "uts", "cgroup"] as const;

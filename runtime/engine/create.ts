@@ -11,6 +11,8 @@ import {
 } from "../container/config.ts";
 import { makeContainerFolder, syncContainerFiles, writeContainerFiles } from "../container/folder.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
+import { plainNetwork } from "../container/network_choice.ts";
+import { findTunObstacle } from "../network/tun_device.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import type { BoundPort } from "../network/listeners.ts";
 import {
@@ -34,7 +36,6 @@ import type { Engine } from "./engine.ts";
 import { readEnvFiles } from "./env_files.ts";
 import { discardContainer } from "./garbage.ts";
 import { machineNotices } from "./machine_notices.ts";
-import { noticeOnce } from "./notices.ts";
 import type { CreateOptions } from "./options.ts";
 import { type CreateHooks, resolveRoot } from "./root_source.ts";
 
@@ -171,7 +172,7 @@ async function resolve(
     image,
     containerDir: engine.containerDir(id),
     storageDriver: await driverFor(engine, options, root),
-    networkContainer: await resolveNetworkContainer(engine, options.network),
+    ...await resolveNetwork(engine, options.network),
     lifecycle: options.lifecycle || image?.config?.Healthcheck
       ? await (await import("./lifecycle.ts")).lifecycleOf(engine, options, image)
       : undefined,
@@ -345,14 +346,28 @@ async function driverFor(
   return (await chooseDriver(engine, forced)).name;
 }
 
-async function resolveNetworkContainer(
+async function resolveNetwork(
   engine: Engine,
-  network: string | undefined,
-): Promise<{ id: string; hostname: string } | undefined> {
-  const text = networkContainerOf(network);
-  if (text === undefined) return undefined;
-  const { row } = await observe(engine, text);
-  return { id: row.id, hostname: loadConfig(engine, row.id).hostname };
+  text: string | undefined,
+): Promise<Pick<ConfigFacts, "network" | "networkContainer">> {
+  const container = networkContainerOf(text);
+  if (container !== undefined) {
+    const { row } = await observe(engine, container);
+    const networkContainer = { id: row.id, hostname: loadConfig(engine, row.id).hostname };
+    return { network: { mode: "container", id: row.id }, networkContainer };
+  }
+  const plain = plainNetwork(text);
+  if (plain === undefined) {
+    const { parseNetwork } = await import("../container/network_options.ts");
+    return { network: parseNetwork(text!) };
+  }
+  // where nobody asked for a network by name, a container can do without (see warningsFor)
+  return { network: isDefaultNetwork(text) && findTunObstacle() ? { mode: "none" } : plain };
+}
+
+/** Whether the caller left the choice to us. */
+function isDefaultNetwork(text: string | undefined): boolean {
+  return text === undefined || text === "" || text === "default";
 }
 
 /** As podman: a bind mount of nothing is an error, not a new folder. */
@@ -387,7 +402,10 @@ async function warningsFor(
   options: CreateOptions,
   config: ContainerConfig,
 ): Promise<string[]> {
-  const told = options.network === undefined ? noticeOnce(engine, "network-none") : undefined;
+  const obstacle = config.network.mode === "none" && isDefaultNetwork(options.network)
+    ? findTunObstacle()
+    : undefined;
+  const told = obstacle && `the container has no network: ${obstacle.reason} (${obstacle.remedy})`;
   const driver = config.root.kind === "image" ? config.storageDriver : undefined;
   const notices = await machineNotices(engine, driver);
   return told === undefined ? notices : [told, ...notices];

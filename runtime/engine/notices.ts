@@ -3,8 +3,6 @@
 import type { Engine } from "./engine.ts";
 
 const NOTICES = {
-  "network-none":
-    "containers have no network unless --network says otherwise: host, container:ID (this is told once)",
   "single-id": "only one user id can be mapped, so file owners inside containers are pretended",
   "data-folder": "containers and images are kept in",
   "driver": "the kernel's overlay cannot be used",

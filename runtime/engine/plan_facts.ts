@@ -2,8 +2,9 @@
 
 import { MACHINE } from "../../ffi/arch.ts";
 import { takeLaunch } from "../config/launch.ts";
-import type { ContainerConfig } from "../container/config.ts";
+import type { ContainerConfig, NetworkChoice } from "../container/config.ts";
 import { generatedMounts } from "../container/folder.ts";
+import { ownsNetwork } from "../container/network_choice.ts";
 import { listDevices, readHardLimit, readLastCapability } from "../container/host_facts.ts";
 import { planCapabilities, type PlanFacts } from "../container/plan.ts";
 import { ConflictError } from "../errors.ts";
@@ -38,7 +39,7 @@ export async function gatherFacts(
     ? await (await import("./mount_roots.ts")).planMountRoots(engine, config, nestedUserns)
     : undefined;
   const [networkPath, rootfs, seccomp] = await Promise.all([
-    joined === undefined ? undefined : networkPathOf(engine, joined),
+    networkPathOf(engine, config.network),
     prepareRoot(engine, config, containerDir, nestedUserns),
     seccompFilter({
       profile: config.privileged && config.security.seccomp.kind === "default"
@@ -67,7 +68,7 @@ export async function gatherFacts(
     callerNofile: callerNofile(),
     startOnAttach,
     mapsTtyGroup: !namespaces.maps.isSingle,
-    mayMountSysfs: !namespaces.isRootless || config.network.mode === "none" ||
+    mayMountSysfs: !namespaces.isRootless || ownsNetwork(config.network) ||
       (config.network.mode === "container" && nestedUserns === undefined),
     isNested: nestedUserns !== undefined,
     canMakeDevices: !namespaces.isRootless,
@@ -118,8 +119,10 @@ async function singleIdMounts(
   return writeSingleIdFiles(containerDir);
 }
 
-async function networkPathOf(engine: Engine, id: string): Promise<string> {
-  const { status } = await observeRunning(engine, id, "join the network of", { paused: true });
+async function networkPathOf(engine: Engine, network: NetworkChoice): Promise<string | undefined> {
+  if (network.mode === "ns") return network.path;
+  if (network.mode !== "container") return undefined;
+  const { status } = await observeRunning(engine, network.id, "join the network of", { paused: true });
   return `/proc/${status.pid}/ns/net`;
 }
 

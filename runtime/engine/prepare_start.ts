@@ -1,5 +1,8 @@
 /** What a command that will start a container does first of all, before anything else is loaded. */
 
+import { prepareNetworkCode } from "../network/lazy_code.ts";
+import { findTunObstacle } from "../network/tun_device.ts";
+import { planTun } from "../network/user_mode.ts";
 import { likelyMounts } from "../container/default_mounts.ts";
 import { loadSupervision } from "../monitor/monitor.ts";
 import { plantSeed, waterSeed } from "../monitor/seed.ts";
@@ -14,12 +17,14 @@ const UNUSUAL =
 export async function prepareStart(words: readonly string[]): Promise<void> {
   const isSupervised = mayBeSupervised(words);
   if (isSupervised) await loadSupervision();
+  await prepareNetworkCode();
   plantSeed();
   try {
     const { namespaces } = openEngineEarly();
     const { isSingle } = namespaces.maps;
     const mounts = isUsual(words) && !isSupervised ? likelyMounts(isSingle) : undefined;
-    waterSeed({ context: namespaces, mounts });
+    const hasTun = mounts && !hasNoNetwork(words) && !findTunObstacle();
+    waterSeed({ context: namespaces, mounts, tun: hasTun ? planTun() : undefined });
   } catch {
     // Whatever is wrong with folders or namespace, the command itself meets it again and tells.
   }
@@ -40,7 +45,17 @@ function mayBeSupervised(words: readonly string[]): boolean {
 function isUsual(words: readonly string[]): boolean {
   return words.every((word, at) => {
     if (!UNUSUAL.test(word)) return true;
-    const [name, value = words[at + 1]] = word.split("=");
-    return name!.startsWith("--net") && value === "none";
+    const network = networkOf(word, words[at + 1]);
+    return network === "none" || network === "slirp";
   });
+}
+
+function hasNoNetwork(words: readonly string[]): boolean {
+  return words.some((word, at) => networkOf(word, words[at + 1]) === "none");
+}
+
+/** The value of `--network`, if it is that. */
+function networkOf(word: string, next: string | undefined): string | undefined {
+  const [name, value = next] = word.split("=");
+  return name === "--network" || name === "--net" ? value : undefined;
 }

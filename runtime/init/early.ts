@@ -12,10 +12,12 @@ import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { PR_SET_DUMPABLE } from "../../ffi/constants/prctl.ts";
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUTS } from "../../ffi/constants/sched.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
+import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { type PreparedDevice, prepareDevices } from "./devices.ts";
 import { bringLoopbackUp } from "./loopback.ts";
 import { type PreparedMount, prepareMounts } from "./mounts.ts";
+import { openTun } from "./tun.ts";
 
 /** What is ready when the plan comes. */
 export interface EarlyWork {
@@ -23,18 +25,25 @@ export interface EarlyWork {
   /** By their specs' JSON: a mount is used where the plan has exactly this one. */
   mounts: Map<string, PreparedMount>;
   devices: PreparedDevice[];
+  /** The network interface that is made already, and is the monitor's. */
+  tun?: number;
 }
 
 const ORDINARY_NAMESPACES = "cgroup ipc mount network pid uts";
 
-/** Whether the plan asks for the namespaces that early work makes; fuse-overlayfs must not be born among them. */
+/**
+ * Whether the plan asks for the namespaces and the network interface that early work makes; fuse-overlayfs must not be
+ * born among them.
+ */
 export function isOrdinary(
   { init: { spec, annex }, rootfs, mountRoots = [], passedFds }: MonitorPlan,
+  tun: TunPlan | undefined,
 ): boolean {
   const { namespaces } = spec.linux;
   return !passedFds && !annex.monitorForksAgain && annex.nestedUserns === undefined &&
     annex.sharedMemoryOf === undefined &&
     annex.join.length === 0 &&
+    JSON.stringify(annex.tun) === JSON.stringify(tun) &&
     namespaces.every(({ path }) => path === undefined) &&
     namespaces.map(({ type }) => type).sort().join(" ") === ORDINARY_NAMESPACES &&
     [rootfs, ...mountRoots].every(({ kind }) => kind !== "fuse-overlayfs");
@@ -52,17 +61,22 @@ export function becomeInit(kept: readonly number[]): OwnStatus {
 }
 
 /** To be called in a new pid namespace; the mount namespace is still the monitor's. */
-export function workEarly(control: number, mounts: readonly MountSpec[]): EarlyWork {
+export function workEarly(
+  control: number,
+  mounts: readonly MountSpec[],
+  tun: TunPlan | undefined,
+): EarlyWork {
   const status = becomeInit([control]);
   prctl(PR_SET_DUMPABLE, 0);
   unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP);
   bringLoopbackUp();
+  const [interfaceFd] = tryPrepare(() => tun ? [openTun(tun)] : []);
   const prepared = new Map<string, PreparedMount>();
   for (const spec of mounts) {
     const [mount] = tryPrepare(() => prepareMounts([spec]));
     if (mount !== undefined) prepared.set(JSON.stringify(spec), mount);
   }
-  return { status, mounts: prepared, devices: tryPrepare(() => prepareDevices([])) };
+  return { status, mounts: prepared, devices: tryPrepare(() => prepareDevices([])), tun: interfaceFd };
 }
 
 /** What cannot be prepared now is tried again when it is known to be needed, and told then. */

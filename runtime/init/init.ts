@@ -32,6 +32,7 @@ import {
   CLONE_NEWUTS,
 } from "../../ffi/constants/sched.ts";
 import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
+import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec, NamespaceType } from "../spec/runtime.ts";
 import { listAccounts } from "./accounts.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
@@ -47,6 +48,7 @@ import { giveTree } from "./give_tree.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { cloneSharedMemory, shareMemory } from "./shared_memory.ts";
 import { writeSysctls } from "./sysctl.ts";
+import { openTun } from "./tun.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { createWorkdir, enterWorkdir } from "./workdir.ts";
 
@@ -86,13 +88,18 @@ export function runInit(context: InitContext): number {
 
 /**
  * The same for an init that was forked ahead of its plan: works as far as it can without, and waits for it. `mounts`
- * are those that the plan will most likely have.
+ * and `tun` are those that the plan will most likely have.
  */
-export function runEarlyInit(control: number, monitorPid: number, mounts: readonly MountSpec[]): number {
+export function runEarlyInit(
+  control: number,
+  monitorPid: number,
+  mounts: readonly MountSpec[],
+  tun: TunPlan | undefined,
+): number {
   const link = new MonitorLink(control);
   const progress = { stage: "enter namespaces" };
   try {
-    const early = workEarly(control, mounts);
+    const early = workEarly(control, mounts, tun);
     const plan = link.receivePlan();
     if (plan !== undefined) performInit({ ...plan, control, monitorPid }, link, progress, early);
   } catch (error) {
@@ -112,7 +119,7 @@ function performInit(
   stage("prepare init");
   const { passed = [] } = context;
   const kept = [...(context.stdio === "terminal" ? [] : Object.values(context.stdio)), ...passed];
-  const done = early ?? { status: becomeInit([control, ...kept]), mounts: new Map(), devices: [] };
+  const done: EarlyWork = early ?? { status: becomeInit([control, ...kept]), mounts: new Map(), devices: [] };
 
   stage("enter namespaces");
   let sharedMemory: number | undefined;
@@ -123,6 +130,13 @@ function performInit(
     prctl(PR_SET_DUMPABLE, 0);
     if (annex.sharedMemoryOf !== undefined) sharedMemory = cloneSharedMemory(annex.sharedMemoryOf);
     enterNamespaces(context);
+  }
+
+  if (annex.tun) {
+    stage("create network interface");
+    const tun = done.tun ?? openTun(annex.tun);
+    link.sendTun(tun);
+    close(tun);
   }
 
   const mountNamespace = ownsPidNamespace(spec) ? undefined : Deno.readLinkSync("/proc/self/ns/mnt");

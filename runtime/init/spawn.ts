@@ -15,6 +15,7 @@ import { PR_SET_CHILD_SUBREAPER } from "../../ffi/constants/prctl.ts";
 import { CLONE_NEWPID, CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import type { InitPlan } from "../monitor/plan.ts";
 import { formatIdMap } from "../namespaces/id_map.ts";
+import type { TunPlan } from "../network/plan.ts";
 import type { IdMapping, MountSpec } from "../spec/runtime.ts";
 import { SkiffError } from "../errors.ts";
 import {
@@ -72,13 +73,13 @@ export function spawnInit(plan: InitPlan, options: SpawnInitOptions): InitHandle
 /**
  * Forks init ahead of its plan into a new pid namespace, where it makes what most plans ask for (see early.ts).
  *
- * `mounts` are those that the plan will most likely have.
+ * `mounts` and `tun` are those that the plan will most likely have.
  */
-export function forkEarlyInit(mounts: readonly MountSpec[]): EarlyInit {
+export function forkEarlyInit(mounts: readonly MountSpec[], tun: TunPlan | undefined): EarlyInit {
   const [control, initControl] = openControl();
   const monitorPid = getpid();
   unshare(CLONE_NEWPID);
-  const pid = forkChild(() => runEarlyInit(initControl, monitorPid, mounts));
+  const pid = forkChild(() => runEarlyInit(initControl, monitorPid, mounts, tun));
   close(initControl);
   return { pid, pidfd: pidfd_open(pid), control };
 }

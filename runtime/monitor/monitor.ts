@@ -13,13 +13,16 @@ import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
 import { adoptEarlyInit, type EarlyInit, openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
+import { openNetwork } from "../network/open_network.ts";
+import type { MonitorNetwork } from "../network/monitor_network.ts";
 import { leaveUserNamespace, type Membership } from "../namespaces/user_namespace.ts";
 import { performRootfs } from "../rootfs/perform.ts";
+import { FaultLog, FAULTS_FILE } from "./faults.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
-import { bootId, processStartTime, removeRecords, writeExit, writeState } from "./records.ts";
+import { bootId, processStartTime, removeRecord, removeRecords, writeExit, writeState } from "./records.ts";
 import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents, type NewEvent } from "../spec/event.ts";
@@ -129,7 +132,7 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
  */
 export function supervise(
   plan: MonitorPlan,
-  fds: Pick<MonitorFds, "listen" | "lock" | "ready">,
+  fds: Pick<MonitorFds, "listen" | "lock" | "ready" | "ports">,
   begin: BeginContainer,
   leave: () => void = () => {},
 ): never {
@@ -147,8 +150,10 @@ export function supervise(
 class ContainerMonitor {
   readonly #plan: MonitorPlan;
   /** `ready` is -1 when the parent was told. */
-  readonly #fds: { listen: number; lock: number; ready: number };
+  readonly #fds: Pick<MonitorFds, "listen" | "lock" | "ready" | "ports">;
   readonly #socket: SocketFile;
+  readonly #faults: FaultLog;
+  #network: MonitorNetwork | undefined;
   #state: StateRecord | undefined;
   #process: SessionProcess | undefined;
   /** It is to be started again, though it is `--rm`. */
@@ -161,10 +166,11 @@ class ContainerMonitor {
   /** Of a container without a pid namespace of its own. */
   #mountNamespace: string | undefined;
 
-  constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready">) {
+  constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready" | "ports">) {
     this.#plan = plan;
     this.#fds = { ...fds };
     this.#socket = new SocketFile(plan.socketPath);
+    this.#faults = new FaultLog(plan.containerDir);
   }
 
   /** The container's runs: one, or with supervision as many as are asked for. */
@@ -173,6 +179,7 @@ class ContainerMonitor {
     setsid();
     blockSessionSignals();
     removeRecords(plan.containerDir);
+    removeRecord(`${plan.containerDir}/${FAULTS_FILE}`);
     if (plan.supervision && supervision) {
       this.#supervisor = new supervision.Supervisor(plan, (event) => this.#recordEvents(event));
     }
@@ -204,6 +211,7 @@ class ContainerMonitor {
       }
       // From here on init works beside us.
       session = this.#makeSession(true);
+      this.#openNetwork(session);
       detachStandardStreams();
       forbidCoreDump();
       setProcessTitle(`skiff: ${plan.name}`);
@@ -268,8 +276,12 @@ class ContainerMonitor {
         this.#supervisor.checkHealth();
       },
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
+      onNetwork: (tun) => this.#network ? this.#withNetwork((network) => network.takeTun(tun)) : close(tun),
+      awaitNetwork: (go, fail) => this.#network ? this.#network.letStart(go, fail) : go(),
       onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
       onExited: () => {
+        this.#withNetwork((network) => network.end());
+        this.#network = undefined;
         if (this.#mountNamespace !== undefined) killLeftProcesses(this.#mountNamespace);
       },
       onEnd: (record) => this.#end(record),
@@ -280,6 +292,29 @@ class ContainerMonitor {
       },
     });
     return session;
+  }
+
+  #openNetwork(session: Session): void {
+    const { network, ports = [] } = this.#plan;
+    if (!network) return;
+    this.#network = openNetwork(network, {
+      loop: session.loop,
+      initPid: this.#process!.pid,
+      onFault: (error) => this.#faults.record(error),
+    });
+    ports.forEach((port, index) => {
+      const listener = this.#fds.ports?.[index];
+      if (listener !== undefined) this.#withNetwork((served) => served.publish(port, listener));
+    });
+  }
+
+  /** A fault of the network's ends neither monitor nor container. */
+  #withNetwork(action: (network: MonitorNetwork) => void): void {
+    try {
+      if (this.#network) action(this.#network);
+    } catch (error) {
+      this.#faults.record(error);
+    }
   }
 
   #describe(): Record<string, unknown> {

@@ -8,7 +8,7 @@
  * An InitPlan is an OCI runtime-spec config plus a small annex of what that document has no words for.
  */
 
-import type { PublishedPort } from "../network/plan.ts";
+import type { NetworkPlan, PublishedPort, TunPlan } from "../network/plan.ts";
 import type { IdMapping, RuntimeSpec } from "../spec/runtime.ts";
 
 /** Version of the plan, the record files and the socket protocol; a newer CLI drives older monitors. */
@@ -43,6 +43,8 @@ export interface MonitorPlan {
   supervision?: SupervisionPlan;
   /** So many descriptors of the command, from 3 on, are the program's in its first run (`--preserve-fds`). */
   passedFds?: number;
+  /** Of a container with a network that a process outside has to serve. */
+  network?: NetworkPlan;
   /** Published ports, each with a bound (and listening) socket among the monitor's descriptors, in this order. */
   ports?: PublishedPort[];
 }
@@ -202,6 +204,8 @@ export interface InitAnnex {
   devices: { source: string; destination: string }[];
   /** Loopback is brought up in a network namespace of its own. */
   loopbackUp: boolean;
+  /** Made there; its descriptor is the monitor's. */
+  tun?: TunPlan;
   /** The monitor has to fork more than init, and so must not bind its children to init's pid namespace. */
   monitorForksAgain?: boolean;
 }

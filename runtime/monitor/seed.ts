@@ -31,6 +31,7 @@ import {
   openIdMapChannel,
   serveIdMaps,
 } from "../namespaces/user_namespace.ts";
+import type { TunPlan } from "../network/plan.ts";
 import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
@@ -42,6 +43,8 @@ export interface Soil {
   context: NamespaceContext;
   /** Those that the plan will most likely have; undefined where it is likely to ask for unusual namespaces. */
   mounts?: MountSpec[];
+  /** The network interface that it will most likely have. */
+  tun?: TunPlan;
 }
 
 interface Seed {
@@ -53,6 +56,8 @@ interface Seed {
   entered?: Promise<void>;
   /** It has an init already. */
   isOrdinary: boolean;
+  /** With this interface. */
+  tun?: TunPlan;
 }
 
 /** A monitor on its way. */
@@ -102,7 +107,7 @@ export async function prepareSupervision(): Promise<void> {
 export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): GrownSeed {
   const early = planted;
   planted = undefined;
-  if (early?.isOrdinary && !isOrdinary(plan)) close(early.socket);
+  if (early?.isOrdinary && !isOrdinary(plan, early.tun)) close(early.socket);
   else if (early) {
     try {
       return handOver(early, context, plan, fds);
@@ -145,6 +150,7 @@ function water(seed: Seed, soil: Soil): void {
     if (!isErrno(error, EPIPE)) throw error;
   }
   seed.isOrdinary = soil.mounts !== undefined;
+  seed.tun = soil.tun;
   seed.entered = serveIdMaps(soil.context, channel, seed.pid);
   // told to whoever grows the seed
   seed.entered.catch(() => {});
@@ -194,14 +200,14 @@ function waitForPlanBlocking(socket: number): number {
   umask(0o022);
   const soil = receiveJson<Soil>(socket, SOIL_DESCRIPTORS);
   if (!soil) _exit(0);
-  const { context, mounts } = soil.value;
+  const { context, mounts, tun } = soil.value;
   const [request, reply] = soil.fds;
   let membership: Membership | undefined;
   let init: EarlyInit | undefined;
   try {
     membership = enterUserNamespaceBlocking(context, { request: request!, reply: reply! });
     unshareMountNamespace();
-    if (mounts) init = forkEarlyInit(mounts);
+    if (mounts) init = forkEarlyInit(mounts, tun);
   } catch {
     // The command has been told why there is no namespace; for anything else it sees that we are gone.
     leaveUserNamespace(membership);

@@ -27,7 +27,7 @@ import { pidfd_send_signal, waitpid } from "../../ffi/process.ts";
 import { setSignalMask, signalfd } from "../../ffi/signal.ts";
 import { setWindowSize } from "../../ffi/tty.ts";
 import { SkiffError } from "../errors.ts";
-import type { InitMessage } from "../init/handshake.ts";
+import { describeSetupFailure, type InitMessage } from "../init/handshake.ts";
 import { setupExitCode } from "./exit_code.ts";
 import { nowText } from "./log_clock.ts";
 import type { LogWriter } from "./log_writer.ts";
@@ -65,6 +65,10 @@ export interface SessionOptions {
   spillFolder: string;
   /** What the answer to a client tells about the program. */
   describe(): Record<string, unknown>;
+  /** Init gives the descriptor of its network interface, owned from here on. */
+  onNetwork?(tun: number): void;
+  /** Lets the program start when its network is there; absent: at once. */
+  awaitNetwork?(go: () => void, fail: (error: unknown) => void): void;
   /** Init has set itself up and waits to be let go. */
   onReady?(mountNamespace: string | undefined): void;
   /** The program has ended; what it wrote may still be unread. */
@@ -318,11 +322,13 @@ export class Session implements Control {
     switch (message.kind) {
       case "console":
         return this.#takeTerminal(message.master);
-      case "ready":
-        this.#isReady = true;
-        this.#options.onReady?.(message.mountNamespace);
-        if (this.#mayStart) this.#letStart();
+      case "network":
+        if (this.#options.onNetwork) this.#options.onNetwork(message.tun);
+        else close(message.tun);
         return;
+      case "ready":
+        this.#options.onReady?.(message.mountNamespace);
+        return this.#awaitNetwork();
       case "failure":
         this.#failure = message.failure;
         break;
@@ -337,6 +343,18 @@ export class Session implements Control {
     this.loop.after(SETTLED_MS, () => this.#settle());
     this.#answerParent({ ok: true, initPid: this.#process!.pid });
     this.#server.answer("start", this.#okPayload());
+  }
+
+  #awaitNetwork(): void {
+    const go = () => {
+      this.#isReady = true;
+      if (this.#mayStart) this.#letStart();
+    };
+    if (!this.#options.awaitNetwork) return go();
+    this.#options.awaitNetwork(go, (error) => {
+      this.#failure ??= describeSetupFailure("start the network", error);
+      if (this.#exitCode === undefined) this.send(SIGKILL);
+    });
   }
 
   #takeTerminal(master: number): void {

@@ -1,0 +1,30 @@
+/**
+ * Code that a monitor loads when its container first needs it: `run … true` must not pay for it.
+ *
+ * A forked child takes no turns of the event loop, so modules are imported before the fork. The packed program is made of
+ * scripts, which are loaded at once and anywhere (see scripts/classic_scripts.ts).
+ */
+
+type StackModule = typeof import("./stack/stack.ts");
+
+/** Defined in scripts only. */
+declare const $skiffLoad: unknown;
+
+/** What an import() is in a script: `atOnce` opens the program's file, whose text may be needed long after an upgrade. */
+type ScriptImport<T> = Promise<T> & { atOnce(): () => T };
+
+const areScripts = typeof $skiffLoad === "function";
+let stack: StackModule | undefined;
+
+/** To be called before the fork of a monitor that may have to serve a network. */
+export async function prepareNetworkCode(): Promise<void> {
+  if (!areScripts) stack ??= await import("./stack/stack.ts");
+}
+
+/** Gives what loads the user-mode stack, in a forked child. */
+export function openStack(): () => StackModule {
+  const module = stack;
+  if (module) return () => module;
+  if (!areScripts) throw new Error("load the network stack: it was not prepared");
+  return (import("./stack/stack.ts") as ScriptImport<StackModule>).atOnce();
+}

@@ -1,0 +1,28 @@
+/** A container's network as its monitor serves it: one implementation a mode. */
+
+import type { PublishedPort } from "./plan.ts";
+
+/** What of the monitor's loop it uses: level-triggered, called with EPOLL* bits. */
+export interface NetworkLoop {
+  watch(fd: number, handler: (events: number) => void, events?: number): void;
+  unwatch(fd: number): void;
+}
+
+/** One run of the container. What it throws later on is caught, told to `NetworkGround.onFault`, and ends nothing else. */
+export interface MonitorNetwork {
+  /** Init has made its interface and gives the descriptor, which is the network's from here on. */
+  takeTun(tun: number): void;
+  /** Init is ready and waits; `go` lets it start, at once or when the network is there. `fail` ends the container. */
+  letStart(go: () => void, fail: (error: unknown) => void): void;
+  /** Connections to `listener`, a bound (TCP: listening) socket of the host, reach the container's port. */
+  publish(port: PublishedPort, listener: number): void;
+  unpublish(port: PublishedPort): void;
+  /** The container has ended. */
+  end(): void;
+}
+
+export interface NetworkGround {
+  loop: NetworkLoop;
+  initPid: number;
+  onFault(error: unknown): void;
+}
