@@ -17,12 +17,19 @@ async function write(modules: Record<string, string>, hot: string[]) {
 }
 
 /** Runs the program of the written files as its loader does. */
-async function run(files: Record<string, string>): Promise<void> {
+async function run(files: Record<string, string>, tellsFolder = false): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "a folder with é" });
   try {
     for (const [name, text] of Object.entries(files)) await Deno.writeTextFile(`${folder}/${name}`, text);
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-config", "--quiet", `${folder}/main.js`],
+      args: [
+        "run",
+        "-A",
+        "--no-config",
+        "--quiet",
+        `${folder}/main.js`,
+        ...(tellsFolder ? [`${folder}/`] : []),
+      ],
     }).output();
     assertEquals([new TextDecoder().decode(stderr), success], ["", true]);
   } finally {
@@ -44,6 +51,17 @@ Deno.test("every form of import and export works in scripts, hot and cold, with 
   }, ["main.js", "hot.js"]);
   assertEquals(Object.keys(files).sort(), ["list-hot.js", "list-main.js", "main.js", "program"]);
   await run(files);
+});
+
+Deno.test("a script can be loaded at once, even when the program's file is gone, with what it needs itself", async () => {
+  const files = await write({
+    "main.js":
+      `const now=import("./late.js").atOnce();Deno.removeSync(new URL("program","file://"+Deno.args[0]));
+      if(now().late!==3||now().late!==3)throw 1;export{};`,
+    "late.js": `import{one}from"./cold.js";var late=one+2;export{late};`,
+    "cold.js": `var one=1;export{one};`,
+  }, ["main.js"]);
+  await run(files, true);
 });
 
 Deno.test("what has no form as a script is an error of the build, not of a later start", async () => {

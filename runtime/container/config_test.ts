@@ -47,7 +47,7 @@ Deno.test("without options the image decides", () => {
   assertEquals(config.stopSignal, 3);
   assertEquals(config.labels, { a: "image", b: "image" });
   assertEquals(config.hostname, "abababababab");
-  assertEquals(config.network, { mode: "none" });
+  assertEquals(config.network, { mode: "slirp" });
   assertEquals(config.shmBytes, 67108864);
   assertEquals(config.mounts.map((mount) => mount.destination), ["/data"]);
 });
@@ -84,14 +84,14 @@ Deno.test("keep-id runs as the caller unless a user is named", () => {
 Deno.test("the host name follows the network", () => {
   assertEquals(resolve({ network: "host" }).hostname, "machine");
   const other = { id: "ef".repeat(32), hostname: "other" };
-  const config = resolve({ network: "container:o" }, { networkContainer: other });
+  const joined = { networkContainer: other, network: { mode: "container", id: other.id } } as const;
+  const config = resolve({ network: "container:o" }, joined);
   assertEquals([config.hostname, config.network], ["other", { mode: "container", id: other.id }]);
-  assertEquals(resolve({ network: "container:o", hostname: "h" }, { networkContainer: other }).hostname, "h");
+  assertEquals(resolve({ network: "container:o", hostname: "h" }, joined).hostname, "h");
 });
 
 Deno.test("what does not work yet is refused, never swallowed", () => {
   const cases: [Partial<CreateOptions>, string][] = [
-    [{ network: "bridge" }, `use network "bridge": only none, host and container:ID are supported`],
     [{ userns: "auto" }, `use user namespace "auto": only host, keep-id and nomap are supported`],
     [
       { logDriver: "journald" },

@@ -82,7 +82,7 @@ function resolvConf(config: ContainerConfig, host: HostFiles): string {
     const nameservers = servers ?? [nameserver];
     return containerResolvConf({ nameservers, host: host.resolvConf, search, options });
   }
-  const machine = host.resolvConf;
+  const machine = config.network.mode === "none" ? "" : host.resolvConf;
   if (!servers && !search && !options) return machine;
   const wordsOf = (key: string) =>
     machine.split("\n").map((line) => line.trim().split(/\s+/)).filter(([first]) => first === key)

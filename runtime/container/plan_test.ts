@@ -173,6 +173,16 @@ Deno.test("a privileged container is unmasked and gets the host's devices", () =
   assertEquals(init.annex.devices, devices);
 });
 
+Deno.test("a user-mode network is an interface of init's and a stack of the monitor's", () => {
+  const plan = planContainer(config({ network: { mode: "slirp", options: { mtu: 1500 } } }), facts());
+  assertEquals(plan.init.annex.tun?.mtu, 1500);
+  assertEquals(plan.network?.kind, "user-mode");
+  assertEquals(plan.init.spec.linux.sysctl, { "net.ipv4.ping_group_range": "0 0" });
+  assertEquals(plan.init.spec.linux.namespaces.at(-1), { type: "network" });
+  const none = planContainer(config(), facts());
+  assertEquals([none.init.annex.tun, none.network], [undefined, undefined]);
+});
+
 Deno.test("without a network the loopback comes up, with another's none of ours is made", () => {
   const none = planContainer(config(), facts()).init;
   assertEquals(none.annex.loopbackUp, true);
@@ -255,6 +265,25 @@ Deno.test("generated files name the container, and follow the network", () => {
   assertEquals(text({ network: { mode: "host" } }, "/etc/hosts"), host.hosts);
   assertEquals(text({ network: { mode: "host" } }, "/etc/resolv.conf"), host.resolvConf);
   assertEquals(text({ network: { mode: "container", id: "x" } }, "/etc/hosts"), undefined);
+});
+
+Deno.test("a container with a network is told its address, where this machine is, and whom to ask for names", () => {
+  const host = { hosts: "", resolvConf: "search corp\nnameserver 127.0.0.53\n", gateway: "192.0.2.1" };
+  const text = (c: Partial<ContainerConfig>, path: string) =>
+    generateFiles(config(c), host, true).find((file) => file.destination === path)?.content;
+  const network = { mode: "slirp" } as const;
+  assertEquals(text({ network }, "/etc/hosts")!.split("\n").slice(2), [
+    "10.0.2.100\th brave_hopper",
+    "192.0.2.1\thost.containers.internal host.docker.internal",
+    "",
+  ]);
+  assertEquals(text({ network }, "/etc/resolv.conf"), "search corp\nnameserver 10.0.2.3\n");
+  const moved = { mode: "slirp", options: { cidr: "10.9.8.128/25" } } as const;
+  assertEquals(text({ network: moved }, "/etc/resolv.conf"), "search corp\nnameserver 10.9.8.131\n");
+  const resolver = { servers: ["9.9.9.9"], search: [], options: ["ndots:2"] };
+  assertEquals(text({ network, resolver }, "/etc/resolv.conf"), "nameserver 9.9.9.9\noptions ndots:2\n");
+  const hosts = { added: [{ names: ["g"], address: "host-gateway" }] };
+  assertEquals(text({ network, hosts }, "/etc/hosts")!.split("\n")[0], "192.0.2.1\tg");
 });
 
 Deno.test("a plan reaches the monitor through JSON as it is", () => {
