@@ -18,6 +18,7 @@ import type { MonitorNetwork } from "../network/monitor_network.ts";
 import { leaveUserNamespace, type Membership } from "../namespaces/user_namespace.ts";
 import { performRootfs } from "../rootfs/perform.ts";
 import { FaultLog, FAULTS_FILE } from "./faults.ts";
+import { HeldPorts } from "./held_ports.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
@@ -150,7 +151,8 @@ export function supervise(
 class ContainerMonitor {
   readonly #plan: MonitorPlan;
   /** `ready` is -1 when the parent was told. */
-  readonly #fds: Pick<MonitorFds, "listen" | "lock" | "ready" | "ports">;
+  readonly #fds: Pick<MonitorFds, "listen" | "lock" | "ready">;
+  readonly #ports: HeldPorts;
   readonly #socket: SocketFile;
   readonly #faults: FaultLog;
   #network: MonitorNetwork | undefined;
@@ -169,6 +171,7 @@ class ContainerMonitor {
   constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready" | "ports">) {
     this.#plan = plan;
     this.#fds = { ...fds };
+    this.#ports = new HeldPorts(plan.ports, fds.ports);
     this.#socket = new SocketFile(plan.socketPath);
     this.#faults = new FaultLog(plan.containerDir);
   }
@@ -227,6 +230,8 @@ class ContainerMonitor {
       return this.#restartsAfter && session.dispose();
     }
     session.runBlocking(this.#process);
+    this.#withNetwork((network) => network.release?.());
+    this.#network = undefined;
     if (this.#restartsAfter) session.dispose();
   }
 
@@ -275,13 +280,17 @@ class ContainerMonitor {
         if (!this.#supervisor) throw new SkiffError("run health check: the container has none");
         this.#supervisor.checkHealth();
       },
+      onPortsAsked: this.#plan.network && ((change, fds) => {
+        if (this.#network) return this.#ports.change(change, fds, this.#network);
+        fds.forEach(close);
+        throw new SkiffError("change published ports: the container has ended");
+      }),
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
       onNetwork: (tun) => this.#network ? this.#withNetwork((network) => network.takeTun(tun)) : close(tun),
       awaitNetwork: (go, fail) => this.#network ? this.#network.letStart(go, fail) : go(),
       onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
       onExited: () => {
         this.#withNetwork((network) => network.end());
-        this.#network = undefined;
         if (this.#mountNamespace !== undefined) killLeftProcesses(this.#mountNamespace);
       },
       onEnd: (record) => this.#end(record),
@@ -295,17 +304,14 @@ class ContainerMonitor {
   }
 
   #openNetwork(session: Session): void {
-    const { network, ports = [] } = this.#plan;
+    const { network } = this.#plan;
     if (!network) return;
     this.#network = openNetwork(network, {
       loop: session.loop,
       initPid: this.#process!.pid,
       onFault: (error) => this.#faults.record(error),
     });
-    ports.forEach((port, index) => {
-      const listener = this.#fds.ports?.[index];
-      if (listener !== undefined) this.#withNetwork((served) => served.publish(port, listener));
-    });
+    this.#withNetwork((served) => this.#ports.publishOn(served));
   }
 
   /** A fault of the network's ends neither monitor nor container. */
@@ -353,6 +359,10 @@ class ContainerMonitor {
   /** The container does not run any more. */
   #finish(record: ExitRecord): void {
     const plan = this.#plan;
+    // whoever learns of the end may have the ports of the host
+    this.#withNetwork((network) => network.end());
+    this.#network = undefined;
+    this.#ports.close();
     writeExit(plan.containerDir, record);
     this.#socket.remove();
     this.#supervisor?.dispose();

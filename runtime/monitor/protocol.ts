@@ -21,6 +21,7 @@
  */
 
 import { SkiffError } from "../errors.ts";
+import type { PublishedPort } from "../network/plan.ts";
 import type { ExitRecord, SetupFailure } from "./plan.ts";
 
 export const FRAME = {
@@ -63,6 +64,8 @@ export type Hello =
     | { op: "resize"; size: WindowSize }
     | { op: "status" }
     | { op: "health" }
+    /** The sockets of `add` come with the frame (SCM_RIGHTS), as held_ports.ts tells. */
+    | { op: "ports"; add: PublishedPort[]; remove: PublishedPort[] }
   );
 
 /** What ERROR carries: a failure of the set-up, or the plain refusal of a request. */
@@ -154,6 +157,8 @@ export function parseHello(payload: Uint8Array): Hello {
     case "status":
     case "health":
       return { version, op };
+    case "ports":
+      return { version, op, add: parsePorts(value.add), remove: parsePorts(value.remove) };
     case "signal":
       return { version, op, signal: parseSignal(value.signal) };
     case "stop":
@@ -186,6 +191,24 @@ export function parseSignal(value: unknown): number {
     throw new SkiffError("read frame: a signal is a number from 1 to 64");
   }
   return value;
+}
+
+function parsePorts(value: unknown): PublishedPort[] {
+  if (!Array.isArray(value)) throw new SkiffError("read hello: published ports are a list");
+  return value.map((one) => {
+    const { protocol, hostAddress, hostPort, containerPort } = (one ?? {}) as Record<string, unknown>;
+    const isProtocol = protocol === "tcp" || protocol === "udp" || protocol === "sctp";
+    if (isProtocol && typeof hostAddress === "string" && isPort(hostPort) && isPort(containerPort)) {
+      return { protocol, hostAddress, hostPort, containerPort };
+    }
+    throw new SkiffError(
+      "read hello: a published port has a protocol, an address and two numbers up to 65535",
+    );
+  });
+}
+
+function isPort(value: unknown): value is number {
+  return isCount(value) && value >= 1 && value <= 65535;
 }
 
 const MAX_TIMEOUT_SECONDS = 0x7fffffff;

@@ -94,6 +94,13 @@ Deno.test("a hello says what it wants, and nothing else is taken from it", () =>
     op: "stop",
     timeoutSeconds: -1,
   });
+  const port = { protocol: "udp", hostAddress: "::", hostPort: 53, containerPort: 5353 };
+  assertEquals(parseHello(bytesOf({ version: 1, op: "ports", add: [{ ...port, extra: 1 }], remove: [] })), {
+    version: 1,
+    op: "ports",
+    add: [port],
+    remove: [],
+  });
 });
 
 Deno.test("a wrong hello is answered in one sentence", async () => {
@@ -108,6 +115,13 @@ Deno.test("a wrong hello is answered in one sentence", async () => {
       "read frame: a window size is two numbers up to 65535",
     ],
     [{ version: 1, op: "resize" }, "read frame: a window size is two numbers up to 65535"],
+    [{ version: 1, op: "ports", add: [] }, "read hello: published ports are a list"],
+    ...[null, {}, { protocol: "tcp", hostAddress: "::", hostPort: 0, containerPort: 80 }].map((
+      port,
+    ): [unknown, string] => [
+      { version: 1, op: "ports", add: [port], remove: [] },
+      "read hello: a published port has a protocol, an address and two numbers up to 65535",
+    ]),
     [{ version: 1, op: "stop", timeoutSeconds: -2 }, "read frame: a timeout is a number of seconds, or -1"],
   ];
   for (const [hello, message] of cases) {

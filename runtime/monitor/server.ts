@@ -11,8 +11,9 @@ import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/constants/s
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close } from "../../ffi/file.ts";
 import { geteuid } from "../../ffi/process.ts";
-import { accept4, peerCredentials, recv } from "../../ffi/socket.ts";
+import { accept4, peerCredentials, receiveWithFds, recv } from "../../ffi/socket.ts";
 import { SkiffError } from "../errors.ts";
+import type { PortChange } from "./held_ports.ts";
 import type { EventLoop, Timer } from "./loop.ts";
 import { OutboundQueue } from "./outbound_queue.ts";
 import { PROTOCOL_VERSION } from "./plan.ts";
@@ -48,6 +49,8 @@ export interface Control {
   stdinEnded(): void;
   /** Whether output must be held back; called at each change. */
   holdOutput(held: boolean): void;
+  /** `fds` are its own. Absent where there are no ports now. */
+  changePorts?(change: PortChange, fds: readonly number[]): void;
 }
 
 const CLIENT_LIMIT = 64;
@@ -56,6 +59,8 @@ const HELLO_TIMEOUT_MS = 10_000;
 /** A client with more than this to read holds the output back. */
 const CONGESTED_BYTES = 256 * 1024;
 const CONGESTION_LIMIT_MS = 1_000;
+/** @see unix(7), SCM_MAX_FD */
+const MESSAGE_DESCRIPTORS = 253;
 const READ_BYTES = 64 * 1024;
 
 interface Client {
@@ -71,6 +76,8 @@ interface Client {
   /** Only what is queued is still sent, then it is closed. */
   isClosing: boolean;
   helloTimer?: Timer;
+  /** Came before or with its HELLO, and are not used yet. */
+  passed: number[];
 }
 
 export class Server {
@@ -168,6 +175,7 @@ export class Server {
       stderr: false,
       isLate: false,
       isClosing: false,
+      passed: [],
     };
     client.helloTimer = this.loop.after(HELLO_TIMEOUT_MS, () => this.#drop(client));
     this.#clients.set(fd, client);
@@ -191,7 +199,7 @@ export class Server {
   #read(client: Client): void {
     let count: number;
     try {
-      count = recv(client.fd, this.#buffer, MSG_DONTWAIT);
+      count = client.op === "none" ? this.#receiveFirst(client) : recv(client.fd, this.#buffer, MSG_DONTWAIT);
     } catch (error) {
       if (isErrno(error, EAGAIN)) return;
       throw error;
@@ -205,6 +213,13 @@ export class Server {
       },
     });
     if (client.stdin) this.#await(client);
+  }
+
+  /** Descriptors come with a HELLO only; later ones fall away. */
+  #receiveFirst(client: Client): number {
+    const { length, fds } = receiveWithFds(client.fd, this.#buffer, MESSAGE_DESCRIPTORS);
+    client.passed.push(...fds);
+    return length;
   }
 
   #stream(client: Client, type: FrameType, bytes: Uint8Array): void {
@@ -261,6 +276,14 @@ export class Server {
       case "resize":
         this.control.resize(hello.size);
         break;
+      case "ports":
+        if (!this.control.changePorts) {
+          throw new SkiffError(
+            "change published ports: the container has no network of its own, or is restarting",
+          );
+        }
+        this.control.changePorts(hello, client.passed.splice(0));
+        break;
       case "status":
         break;
     }
@@ -315,7 +338,7 @@ export class Server {
     this.loop.cancel(client.helloTimer);
     this.loop.unwatch(client.fd);
     client.queue.dispose();
-    close(client.fd);
+    for (const fd of [client.fd, ...client.passed.splice(0)]) close(fd);
     this.#endStdin(client);
     this.#updateHold();
     this.#checkDrained();

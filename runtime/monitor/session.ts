@@ -30,6 +30,7 @@ import { SkiffError } from "../errors.ts";
 import { describeSetupFailure, type InitMessage } from "../init/handshake.ts";
 import { setupExitCode } from "./exit_code.ts";
 import { nowText } from "./log_clock.ts";
+import type { PortChange } from "./held_ports.ts";
 import type { LogWriter } from "./log_writer.ts";
 import { EventLoop } from "./loop.ts";
 import { releaseMemory } from "./memory.ts";
@@ -81,6 +82,8 @@ export interface SessionOptions {
   onTerminated(): void;
   /** A client asks for a health check. */
   onHealthAsked(): void;
+  /** A client has ports published or not any more; `fds` are the receiver's. */
+  onPortsAsked?(change: PortChange, fds: readonly number[]): void;
   /** It was asked to stop. */
   onStopping(): void;
   /** It is over and all output is logged; clients are told after this. */
@@ -179,6 +182,10 @@ export class Session implements Control {
 
   checkHealth(): void {
     this.#options.onHealthAsked();
+  }
+
+  get changePorts(): SessionOptions["onPortsAsked"] {
+    return this.#options.onPortsAsked;
   }
 
   /** Tells who waits for a health check how it went. */
