@@ -23,6 +23,6 @@ export interface StackContext {
    * address go there. Nothing where there is none.
    */
   resolver?(): { address: Uint8Array<ArrayBuffer>; port: number } | undefined;
-  /** Work to be done after each batch of packets that was read: acknowledgements that can be put together. */
+  /** Called after each batch of packets and events: for answers that can be put together. */
   readonly afterBatch: (() => void)[];
 }

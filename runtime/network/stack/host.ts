@@ -58,6 +58,8 @@ export class Host {
   readonly #timers: Timer[] = [];
   #armedMs = Infinity;
   #tasks: (() => void)[] = [];
+  /** Called when the events, timers and tasks of a round are done: for what is better done once for all of them. */
+  afterRound: () => void = () => {};
   readonly #onFault: (error: unknown) => void;
 
   constructor(onFault: (error: unknown) => void) {
@@ -165,6 +167,7 @@ export class Host {
       }
       this.#runTimers();
       const ran = this.#runTasks();
+      this.attempt(this.afterRound);
       if (count <= (this.#isAwake ? 1 : 0) && !ran) break;
     }
     this.#stayAwake(this.#tasks.length > 0);

@@ -50,13 +50,25 @@ export class Link {
         // EAGAIN, or a device that is gone (EBADFD) or down (EIO): nothing to read either way
         return false;
       }
-      try {
-        this.receive(slot, length);
-      } finally {
-        if (!this.#packet.isKept) this.pool.give(slot);
-      }
+      this.#receiveOwned(slot, length);
     }
     return true;
+  }
+
+  /** Handles a frame that was read by somebody else, or put together from fragments: vnet header and IP packet. */
+  inject(frame: Uint8Array): void {
+    if (frame.length > SLOT_BYTES) return;
+    const slot = this.pool.take();
+    slot.bytes.set(frame);
+    this.#receiveOwned(slot, frame.length);
+  }
+
+  #receiveOwned(slot: Slot, length: number): void {
+    try {
+      this.receive(slot, length);
+    } finally {
+      if (!this.#packet.isKept || this.#packet.slot !== slot) this.pool.give(slot);
+    }
   }
 
   /** Handles the `length` bytes in `slot` as one packet with its vnet header. Whatever they are is allowed. */
@@ -67,7 +79,6 @@ export class Link {
     handler?.packet(packet);
   }
 
-  /** For a packet that was put together from parts: its headers are in the slot, as `receive` wants them. */
   #isFromGuest({ version, protocol, s0, s1, s2, s3 }: IpPacket): boolean {
     if (this.#guests.has(s0, s1, s2, s3)) return true;
     // neighbour discovery speaks from link-local addresses, and from none

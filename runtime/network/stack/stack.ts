@@ -1,85 +1,120 @@
 /**
- * The user-mode stack behind one TUN interface: hands the guest's packets to their protocols, which speak to the world by
- * sockets of the holder's network namespace.
+ * The user-mode network stack: what a guest sends into its TUN interface becomes traffic of sockets of the host, and what
+ * comes to published ports becomes traffic of the guest. Whoever holds it watches `fd` and calls `work`.
+ *
+ * It runs as far from the guest as its holder does: guest's packets are hostile input (lengths are checked in packet.ts and
+ * by each protocol), and no fault leaves `work`.
  */
 
-import { close, setNonblocking } from "../../../ffi/file.ts";
+import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
+import { setNonblocking } from "../../../ffi/file.ts";
+import { closeSocket } from "../../../ffi/inet.ts";
+import { EPOLLIN } from "../../../ffi/constants/poll.ts";
+import { getrlimit, setrlimit } from "../../../ffi/process.ts";
 import type { PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
 import { Destinations } from "./destinations.ts";
 import { Host } from "./host.ts";
 import { Link } from "./link.ts";
+import { Tcp } from "./tcp.ts";
 
 export interface StackOptions {
+  /** A TUN interface with vnet headers; the stack owns it. */
   tun: number;
   plan: StackPlan;
+  /** A packet with its vnet header that its holder has read already. */
+  first?: Uint8Array<ArrayBuffer>;
   /** Told of faults that were caught. */
   onFault(error: unknown): void;
-  /** A packet, with its vnet header, that the holder has read already. */
-  first?: Uint8Array<ArrayBuffer>;
+  /** For tests: fewer connections than descriptors allow, and data kept here as kernels before 6.9 need it. */
+  connectionsMax?: number;
+  mayPeek?: boolean;
 }
 
-/** Where a published port leads to. */
-export interface Guest {
-  ipv4?: string;
-  ipv6?: string;
-}
-
-/** Packets of one turn. */
-const BATCH_PACKETS = 64;
+/** Packets read before other work has its turn. */
+const PACKETS_A_TURN = 64;
+const CONNECTIONS_MAX = 16_384;
+/** For the holder itself. */
+const DESCRIPTORS_RESERVED = 256;
 
 export class Stack {
-  readonly #host: Host;
-  readonly #link: Link;
+  /** An epoll descriptor, readable when there is work. */
+  readonly fd: number;
+  readonly #tun: number;
   readonly #context: StackContext;
+  readonly #tcp: Tcp;
+  #isReading = false;
 
-  constructor({ tun, plan, onFault, first }: StackOptions) {
-    setNonblocking(tun);
-    this.#host = new Host(onFault);
-    this.#link = new Link(tun, plan);
-    this.#context = {
-      plan,
-      link: this.#link,
-      host: this.#host,
-      destinations: new Destinations(plan),
-      afterBatch: [],
+  constructor({ tun, plan, first, onFault, connectionsMax, mayPeek }: StackOptions) {
+    const host = new Host(onFault);
+    this.fd = host.fd;
+    this.#tun = tun;
+    const link = new Link(tun, plan);
+    this.#context = { plan, link, host, destinations: new Destinations(plan), afterBatch: [] };
+    this.#tcp = new Tcp(this.#context, {
+      connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, descriptorsLeft()),
+      mayPeek: mayPeek ?? true,
+    });
+    host.afterRound = () => {
+      for (const hook of this.#context.afterBatch) hook();
     };
-    if (first) {
-      this.#host.attempt(() => {
-        const slot = this.#link.pool.take();
-        slot.bytes.set(first);
-        this.#link.receive(slot, first.length);
-      });
-    }
-    this.#host.watch(tun, () => this.#read());
+    setNonblocking(tun);
+    host.watch(tun, () => this.#read(), EPOLLIN);
+    if (first !== undefined) host.defer(() => this.#inject(first));
   }
 
-  /** Readable when there is work: to be watched level-triggered by the holder's own loop. */
-  get fd(): number {
-    return this.#host.fd;
-  }
-
-  /** A bounded piece of work; never throws. */
   work(): void {
-    this.#host.work();
+    this.#context.host.work();
   }
 
-  /** Adopts a bound (TCP: listening) socket; what reaches it is brought to the guest. */
-  publish(_port: PublishedPort, _listener: number, _guest: Guest): void {
-    throw new Error("not there");
+  /** Connections (or datagrams) of `listener`, a bound descriptor that the stack owns from now on, go to the guest. */
+  publish(port: PublishedPort, listener: number, guest: { ipv4?: string; ipv6?: string }): void {
+    setNonblocking(listener);
+    if (port.protocol === "tcp") return this.#tcp.publish(port, listener, guest);
+    closeSocket(listener);
+    throw new Error(`publish ${port.containerPort}/${port.protocol}: the user-mode stack has no such ports`);
   }
 
-  unpublish(_port: PublishedPort): void {}
+  unpublish(port: PublishedPort): void {
+    if (port.protocol === "tcp") this.#tcp.unpublish(port);
+  }
 
+  /** Resets what is open and closes all descriptors, the TUN among them. */
   dispose(): void {
-    this.#host.unwatch(this.#link.fd);
-    close(this.#link.fd);
-    this.#host.dispose();
+    const { host, link } = this.#context;
+    this.#tcp.dispose();
+    host.unwatch(this.#tun);
+    closeSocket(link.fd);
+    host.dispose();
+  }
+
+  #inject(frame: Uint8Array<ArrayBuffer>): void {
+    const { link } = this.#context;
+    link.inject(frame);
   }
 
   #read(): void {
-    const isDrained = !this.#link.read(BATCH_PACKETS);
-    for (const task of this.#context.afterBatch) this.#host.attempt(task);
-    if (!isDrained) this.#host.defer(() => this.#read());
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.#readOn();
   }
+
+  #readOn(): void {
+    const { link, host } = this.#context;
+    let isMore = true;
+    try {
+      isMore = link.read(PACKETS_A_TURN);
+    } finally {
+      // a packet that made a handler throw was one of many
+      this.#isReading = isMore;
+      if (isMore) host.defer(() => this.#readOn());
+    }
+  }
+}
+
+/** Raises the soft limit to the hard one. */
+function descriptorsLeft(): number {
+  const { soft, hard } = getrlimit(RLIMIT_NOFILE);
+  if (soft < hard) setrlimit(RLIMIT_NOFILE, { soft: hard, hard });
+  return Math.max(16, hard - DESCRIPTORS_RESERVED);
 }

@@ -1,0 +1,2 @@
+/** @see prlimit(2); asm-generic/resource.h */
+export const RLIMIT_NOFILE = 7;

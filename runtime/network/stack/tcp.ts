@@ -1,0 +1,365 @@
+/**
+ * TCP of the stack: finds the connection of a segment, opens those that the guest asks for, and offers the guest those
+ * that come in on published ports.
+ *
+ * @see RFC 9293; libslirp's tcp_input.c for what a guest is told of connections that cannot be made
+ */
+
+import {
+  AF_INET,
+  AF_INET6,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../../../ffi/constants/socket.ts";
+import { IPPROTO_TCP, SO_BINDTODEVICE, SO_OOBINLINE, TCP_NODELAY } from "../../../ffi/constants/inet.ts";
+import { EPOLLIN } from "../../../ffi/constants/poll.ts";
+import {
+  EAGAIN,
+  ECONNABORTED,
+  ECONNREFUSED,
+  EHOSTUNREACH,
+  EINPROGRESS,
+  EINTR,
+  EMFILE,
+  ENETUNREACH,
+} from "../../../ffi/errno.ts";
+import {
+  acceptFrom,
+  bindTo,
+  closeSocket,
+  connectTo,
+  openSocket,
+  resetSocket,
+  setOption,
+  setTextOption,
+  SocketAddress,
+} from "../../../ffi/inet.ts";
+import type { PublishedPort } from "../plan.ts";
+import { isGroup, mustParse, parseAddress, unmapped } from "./addresses.ts";
+import type { StackContext } from "./context.ts";
+import { GATEWAY, NAMESERVER, NOBODY } from "./destinations.ts";
+import type { PacketHandler } from "./link.ts";
+import { type IpPacket, toBytes, toWords, type Words } from "./packet.ts";
+import { Connection, type TcpGround } from "./tcp_connection.ts";
+import { Budget } from "./tcp_host_stream.ts";
+import { ACK, RST, Segment, sendReset, SYN, type TcpRoute } from "./tcp_segment.ts";
+import { ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
+
+/** Bytes that all connections together may hold, because a host or a guest does not take them. */
+const BUDGET_BYTES = 6 << 20;
+/** Connections that are not made yet; the oldest gives way, so that a flood of them shuts nobody out. */
+const HALF_OPEN_MAX = 1024;
+/** Connections that are over but may have to acknowledge a FIN again. */
+const LATE_MAX = 512;
+/** Bytes that all connections send in a round, and the least that one does. */
+const ROUND_BYTES = 2 << 20;
+const TURN_BYTES_MIN = 64 << 10;
+const TURN_BYTES_MAX = 256 << 10;
+/** Connections accepted at once, and those that go on sending in a round. */
+const ACCEPTS_A_TURN = 32;
+const TURNS_A_ROUND = 32;
+/** When descriptors have run out. */
+const ACCEPT_AGAIN_MS = 100;
+/** Ports tried for a client whose own is taken. */
+const PORTS_TRIED = 64;
+
+interface Listener {
+  port: PublishedPort;
+  fd: number;
+  guest: { ipv4?: Words; ipv6?: Words };
+}
+
+/** What tests and the limits of the process decide. */
+export interface TcpLimits {
+  /** Connections at a time; what comes beyond is refused. */
+  connections: number;
+  mayPeek: boolean;
+}
+
+export class Tcp implements PacketHandler, TcpGround {
+  readonly table = new ConnectionTable<Connection>();
+  readonly budget = new Budget(BUDGET_BYTES);
+  readonly mayPeek: boolean;
+  readonly #segment = new Segment();
+  readonly #key: { -readonly [Name in keyof TableEntry]: TableEntry[Name] } = {
+    ...{ g0: 0, g1: 0, g2: 0, g3: 0, p0: 0, p1: 0, p2: 0, p3: 0, ports: 0, chain: undefined },
+  };
+  readonly #address = new SocketAddress();
+  readonly #limit: number;
+  /** In the order in which they began. */
+  readonly #halfOpen = new Set<Connection>();
+  readonly #late = new Set<Connection>();
+  #listed: Connection[] = [];
+  #turns: Connection[] = [];
+  #listeners: Listener[] = [];
+
+  constructor(readonly context: StackContext, limits: TcpLimits) {
+    this.mayPeek = limits.mayPeek;
+    this.#limit = limits.connections;
+    context.link.handlers[IPPROTO_TCP] = this;
+    context.afterBatch.push(() => this.#flush());
+  }
+
+  packet(packet: IpPacket): void {
+    const segment = this.#segment;
+    if (!segment.parse(packet)) return;
+    const connection = this.#find(packet, segment);
+    const isSyn = (segment.flags & (SYN | ACK | RST)) === SYN;
+    if (connection !== undefined && !(isSyn && connection.isReplaceable)) {
+      try {
+        return connection.receive(segment);
+      } catch (error) {
+        connection.abort();
+        throw error;
+      } finally {
+        if (!connection.isHalfOpen) this.#halfOpen.delete(connection);
+      }
+    }
+    connection?.forget();
+    if (isSyn) this.#open(segment);
+    else if (!isGroup(packet.destination())) sendReset(this.context.link, segment);
+  }
+
+  #find(packet: IpPacket, segment: Segment): Connection | undefined {
+    const key = this.#key;
+    key.g0 = packet.s0;
+    key.g1 = packet.s1;
+    key.g2 = packet.s2;
+    key.g3 = packet.s3;
+    key.p0 = packet.d0;
+    key.p1 = packet.d1;
+    key.p2 = packet.d2;
+    key.p3 = packet.d3;
+    key.ports = ports(segment.sourcePort, segment.destinationPort);
+    return this.table.find(key);
+  }
+
+  /** The guest asks for a connection. */
+  #open(segment: Segment): void {
+    const { packet } = segment;
+    const { s0, s1, s2, s3, d0, d1, d2, d3 } = packet;
+    const route: TcpRoute = {
+      version: packet.version,
+      protocol: IPPROTO_TCP,
+      source: [d0, d1, d2, d3],
+      destination: [s0, s1, s2, s3],
+      sourcePort: segment.destinationPort,
+      destinationPort: segment.sourcePort,
+    };
+    const target = this.#target(packet, segment.destinationPort);
+    const fd = typeof target === "number" ? target : this.#hasRoom() ? this.#connect(target) : -EMFILE;
+    const connection = new Connection(this, route, fd < 0 ? -1 : fd);
+    if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
+    this.table.add(connection);
+    this.#halfOpen.add(connection);
+    connection.beginConnecting(segment);
+  }
+
+  /** Whom to connect to for a destination of the guest's, or a negated errno. */
+  #target(packet: IpPacket, port: number): Target | number {
+    const { plan, destinations } = this.context;
+    const destination = destinations.of(packet.d0, packet.d1, packet.d2, packet.d3);
+    if (destination === NOBODY) return -EHOSTUNREACH;
+    if (destination === NAMESERVER) {
+      const resolver = port === 53 ? this.context.resolver?.() : undefined;
+      return resolver === undefined ? -ECONNREFUSED : { ...resolver, isLocal: true };
+    }
+    if (destination === GATEWAY) {
+      if (!plan.allowHostLoopback) return -ENETUNREACH;
+      const address = mustParse(packet.version === 4 ? "127.0.0.1" : "::1");
+      return { address, port, isLocal: true };
+    }
+    return { address: toBytes(packet.d0, packet.d1, packet.d2, packet.d3), port, isLocal: false };
+  }
+
+  /** Makes room by what was never answered, where connections have reached their limit. */
+  #hasRoom(): boolean {
+    if (this.#halfOpen.size >= HALF_OPEN_MAX || (this.table.size >= this.#limit && this.#halfOpen.size > 0)) {
+      const [oldest] = this.#halfOpen;
+      oldest!.abort();
+    }
+    return this.table.size < this.#limit;
+  }
+
+  /** A socket that is connecting, or a negated errno. */
+  #connect({ address, port, isLocal }: Target): number {
+    const isIpv4 = address.length === 4;
+    const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    const fd = openSocket(isIpv4 ? AF_INET : AF_INET6, type, 0);
+    if (fd < 0) return fd;
+    const { outbound } = this.context.plan;
+    const from = isLocal ? undefined : isIpv4 ? outbound?.ipv4 : outbound?.ipv6;
+    let error = from === undefined ? 0 : this.#bind(fd, from);
+    if (error >= 0) {
+      prepareSocket(fd);
+      error = connectTo(fd, this.#address.set(address, port));
+    }
+    if (error >= 0 || error === -EINPROGRESS) return fd;
+    closeSocket(fd);
+    return error;
+  }
+
+  /** Gives what goes out the source that was asked for: an address or an interface of the host. */
+  #bind(fd: number, from: string): number {
+    const address = parseAddress(from);
+    return address === undefined
+      ? setTextOption(fd, SOL_SOCKET, SO_BINDTODEVICE, from)
+      : bindTo(fd, this.#address.set(address, 0));
+  }
+
+  /** Offers the connections of a listening socket to the guest. Adopts `fd`. */
+  publish(port: PublishedPort, fd: number, guest: { ipv4?: string; ipv6?: string }): void {
+    const words = (text: string | undefined) => {
+      const bytes = text === undefined ? undefined : parseAddress(text);
+      return bytes === undefined ? undefined : toWords(bytes);
+    };
+    const listener: Listener = { port, fd, guest: { ipv4: words(guest.ipv4), ipv6: words(guest.ipv6) } };
+    this.#listeners.push(listener);
+    this.context.host.watch(fd, () => this.#accept(listener), EPOLLIN);
+  }
+
+  /** Ends listening; connections that were made stay. */
+  unpublish(port: PublishedPort): void {
+    this.#listeners = this.#listeners.filter((listener) => {
+      const { hostAddress, hostPort, containerPort } = listener.port;
+      if (
+        hostAddress !== port.hostAddress || hostPort !== port.hostPort || containerPort !== port.containerPort
+      ) return true;
+      this.#stopListening(listener);
+      return false;
+    });
+  }
+
+  #stopListening(listener: Listener): void {
+    this.context.host.unwatch(listener.fd);
+    closeSocket(listener.fd);
+    listener.fd = -1;
+  }
+
+  #accept(listener: Listener): void {
+    const { host } = this.context;
+    for (let count = 0; count < ACCEPTS_A_TURN; count++) {
+      if (listener.fd === -1) return;
+      const fd = acceptFrom(listener.fd, this.#address, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd === -EAGAIN) return;
+      if (fd === -EINTR || fd === -ECONNABORTED) continue;
+      if (fd < 0) {
+        // no descriptors or no memory: those who wait are taken when there are some again
+        host.after(ACCEPT_AGAIN_MS, () => this.#accept(listener));
+        return;
+      }
+      const route = this.#hasRoom() ? this.#routeOf(listener) : undefined;
+      if (route === undefined) {
+        resetSocket(fd);
+        continue;
+      }
+      prepareSocket(fd);
+      const connection = new Connection(this, route, fd);
+      this.table.add(connection);
+      this.#halfOpen.add(connection);
+      connection.beginOffering();
+    }
+    host.defer(() => this.#accept(listener));
+  }
+
+  /** How the guest sees the client that was accepted last; undefined where the guest cannot be reached for it. */
+  #routeOf({ port, guest }: Listener): TcpRoute | undefined {
+    const { destinations } = this.context;
+    const client = toWords(unmapped(this.#address.address));
+    const isIpv4 = unmapped(this.#address.address).length === 4;
+    const same = isIpv4 ? guest.ipv4 : guest.ipv6;
+    const destination = same ?? guest.ipv4 ?? guest.ipv6;
+    if (destination === undefined) return undefined;
+    const version = destination === guest.ipv4 ? 4 : 6;
+    // loopback and what means something else inside would be dropped there, or trusted: CVE-2021-20199
+    const keepsAddress = same !== undefined && destinations.isForeign(...client);
+    const source = keepsAddress ? client : destinations.gateway(version);
+    if (source === undefined) return undefined;
+    const route: TcpRoute = {
+      ...{ version, protocol: IPPROTO_TCP, source, destination },
+      sourcePort: this.#address.port,
+      destinationPort: port.containerPort,
+    };
+    for (let tries = 0; tries < PORTS_TRIED; tries++) {
+      const [g0, g1, g2, g3] = destination;
+      const [p0, p1, p2, p3] = source;
+      const key = { g0, g1, g2, g3, p0, p1, p2, p3, ports: ports(port.containerPort, route.sourcePort) };
+      const taken = this.table.find({ ...key, chain: undefined });
+      taken?.forget();
+      if (taken === undefined || taken.isForgotten) return route;
+      route.sourcePort = 1024 + Math.floor(Math.random() * 64512);
+    }
+    return undefined;
+  }
+
+  flushLater(connection: Connection): void {
+    if (connection.isListed) return;
+    connection.isListed = true;
+    this.#listed.push(connection);
+  }
+
+  turnLater(connection: Connection): void {
+    if (this.#turns.length === 0) this.context.host.defer(() => this.#takeTurns());
+    this.#turns.push(connection);
+  }
+
+  #takeTurns(): void {
+    for (const connection of this.#turns.splice(0, TURNS_A_ROUND)) this.flushLater(connection);
+    if (this.#turns.length > 0) this.context.host.defer(() => this.#takeTurns());
+  }
+
+  closed(connection: Connection): void {
+    this.#halfOpen.delete(connection);
+    if (connection.isReplaceable) {
+      this.#late.add(connection);
+      if (this.#late.size > LATE_MAX) {
+        const [oldest] = this.#late;
+        oldest!.forget();
+      }
+    } else this.#late.delete(connection);
+  }
+
+  #flush(): void {
+    if (this.#listed.length === 0) return;
+    const listed = this.#listed;
+    this.#listed = [];
+    const share = Math.floor(ROUND_BYTES / listed.length);
+    const turn = Math.max(TURN_BYTES_MIN, Math.min(TURN_BYTES_MAX, share));
+    const { host } = this.context;
+    for (const connection of listed) {
+      host.attempt(() => {
+        try {
+          connection.flush(turn);
+        } catch (error) {
+          connection.abort();
+          throw error;
+        }
+      });
+    }
+  }
+
+  dispose(): void {
+    for (const listener of this.#listeners) this.#stopListening(listener);
+    this.#listeners = [];
+    for (const connection of this.table.list()) {
+      connection.abort();
+      connection.forget();
+    }
+  }
+}
+
+interface Target {
+  address: Uint8Array<ArrayBuffer>;
+  port: number;
+  /** Of the host itself: the source that was asked for is not for it. */
+  isLocal: boolean;
+}
+
+function prepareSocket(fd: number): void {
+  // the guest's kernel has put small writes together already, where it was to
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // urgent data of the host comes in line, as slirp has it
+  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}

@@ -1,0 +1,501 @@
+/**
+ * One TCP connection: the stack's end of it towards the guest, and a socket of the host.
+ *
+ * ```
+ *  guest → host    SYN ─ connect(2) … connected ─ SYN-ACK ─ ACK          CONNECTING, SYN_RECEIVED, ESTABLISHED
+ *  host → guest    accept(2) ─ SYN … SYN-ACK ─ ACK                       SYN_SENT, ESTABLISHED
+ *  each end closes for itself: FIN ⇄ shutdown(2), FIN ⇄ end of file      ESTABLISHED, then TIME_WAIT if ours was first
+ * ```
+ *
+ * @see RFC 9293, 3.10
+ */
+
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../../ffi/constants/poll.ts";
+import { SHUT_WR } from "../../../ffi/constants/socket.ts";
+import { ECONNREFUSED, ECONNRESET, ETIMEDOUT } from "../../../ffi/errno.ts";
+import { closeSocket, resetSocket, socketError } from "../../../ffi/inet.ts";
+import { libc } from "../../../ffi/libc.ts";
+import type { Timer } from "./host.ts";
+import { openHostStream } from "./tcp_host_stream.ts";
+import { Receiver } from "./tcp_receiver.ts";
+import {
+  ACK,
+  isBefore,
+  payloadOffset,
+  RST,
+  sackOption,
+  type Segment,
+  sendSegment,
+  SYN,
+  synOptions,
+  type TcpRoute,
+  URG,
+} from "./tcp_segment.ts";
+import { type SegmentOutput, Sender } from "./tcp_sender.ts";
+import type { Slot } from "./slots.ts";
+import { type ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
+import type { Budget } from "./tcp_host_stream.ts";
+import type { StackContext } from "./context.ts";
+
+export const CONNECTING = 0;
+export const SYN_RECEIVED = 1;
+export const SYN_SENT = 2;
+export const ESTABLISHED = 3;
+export const TIME_WAIT = 4;
+export const CLOSED = 5;
+
+/** Our windows count in units of 128 bytes. */
+const WINDOW_SCALE = 7;
+/** A SYN is repeated after 1, 2, 4 … seconds. */
+const SYN_RETRIES = 5;
+/** An idle guest is asked whether it is still there. @see RFC 9293, 3.8.4 */
+const KEEPALIVE_MS = 15 * 60_000;
+const KEEPALIVE_INTERVAL_MS = 75_000;
+const KEEPALIVE_PROBES = 8;
+const TIME_WAIT_MS = 5000;
+
+/** What a connection needs of its surroundings. */
+export interface TcpGround {
+  readonly context: StackContext;
+  readonly table: ConnectionTable<Connection>;
+  readonly budget: Budget;
+  /** False keeps data here instead of in the kernel's buffer, as on old kernels. */
+  readonly mayPeek: boolean;
+  /** Has `flush` called after this batch of packets or events. */
+  flushLater(connection: Connection): void;
+  /** Has `flush` called in a turn of its own, after other work. */
+  turnLater(connection: Connection): void;
+  /** It is in no table any more. */
+  closed(connection: Connection): void;
+}
+
+export class Connection implements TableEntry, SegmentOutput {
+  readonly g0: number;
+  readonly g1: number;
+  readonly g2: number;
+  readonly g3: number;
+  readonly p0: number;
+  readonly p1: number;
+  readonly p2: number;
+  readonly p3: number;
+  readonly ports: number;
+  chain: TableEntry | undefined;
+  state = CONNECTING;
+  /** Waits for `flush`. */
+  isListed = false;
+  readonly route: TcpRoute;
+  readonly receiver: Receiver;
+  readonly sender: Sender = new Sender(this);
+  readonly out: Slot;
+  readonly payloadOffset: number;
+  /** -1 when it is closed. */
+  fd: number;
+  readonly #ground: TcpGround;
+  readonly #mtu: number;
+  #iss = 0;
+  #isSackPermitted = false;
+  #receiveScale = 0;
+  #isAckDue = false;
+  #isShutDown = false;
+  /** Our FIN went out before the guest's came. */
+  #hasClosedFirst = false;
+  #retries = 0;
+  #heardMs: number;
+  #timer: Timer | undefined;
+  /** IP header and eight bytes of the guest's SYN, while it may have to be refused by ICMP. */
+  #syn: Uint8Array<ArrayBuffer> | undefined;
+
+  /** @param route its source is the other end, as the guest sees it */
+  constructor(ground: TcpGround, route: TcpRoute, fd: number) {
+    this.#ground = ground;
+    const { link, plan, host } = ground.context;
+    this.route = route;
+    this.fd = fd;
+    [this.g0, this.g1, this.g2, this.g3] = route.destination;
+    [this.p0, this.p1, this.p2, this.p3] = route.source;
+    this.ports = ports(route.destinationPort, route.sourcePort);
+    this.receiver = new Receiver(ground.budget, link.pool);
+    this.out = link.out;
+    this.payloadOffset = payloadOffset(route.version);
+    this.#mtu = Math.min(plan.mtu, 65_535);
+    this.#heardMs = host.nowMs;
+    this.#iss = initialSequence();
+  }
+
+  /** The guest has asked for this connection; connect(2) is under way. */
+  beginConnecting(segment: Segment): void {
+    const { packet } = segment;
+    this.#takeSyn(segment);
+    this.#syn = packet.bytes.slice(packet.start, Math.min(packet.end, packet.transport + 8));
+    this.#watch();
+  }
+
+  /** A client of a published port was accepted. */
+  beginOffering(): void {
+    this.state = SYN_SENT;
+    this.sender.mss = this.#ownMss;
+    this.#sendSyn();
+    this.#watch();
+  }
+
+  get #ownMss(): number {
+    return this.#mtu - (this.route.version === 4 ? 40 : 60);
+  }
+
+  #takeSyn(segment: Segment): void {
+    this.receiver.start((segment.sequence + 1) | 0);
+    const mss = segment.mss || (this.route.version === 4 ? 536 : 1220);
+    // as Linux does, nobody gets away with tiny segments (TCP_MIN_MSS is 88)
+    this.sender.mss = Math.max(88, Math.min(mss, this.#ownMss));
+    const hasScale = segment.windowScale >= 0;
+    this.sender.windowScale = hasScale ? segment.windowScale : 0;
+    this.#receiveScale = hasScale ? WINDOW_SCALE : 0;
+    this.#isSackPermitted = segment.isSackPermitted;
+  }
+
+  #watch(): void {
+    this.#ground.context.host.watch(this.fd, (events) => {
+      try {
+        this.#onHost(events);
+      } catch (error) {
+        this.abort();
+        throw error;
+      }
+    });
+  }
+
+  #onHost(events: number): void {
+    if (this.state === CLOSED || this.fd === -1) return;
+    if (this.state === CONNECTING) {
+      // a socket that never was connected says EPOLLHUP
+      if (events & (EPOLLERR | EPOLLHUP)) return this.#refuse(socketError(this.fd) || ECONNRESET);
+      if (!(events & EPOLLOUT)) return;
+      this.#syn = undefined;
+      this.state = SYN_RECEIVED;
+      this.#sendSyn();
+      return;
+    }
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.sender.isReadable = true;
+    if (this.state !== ESTABLISHED) {
+      // a client that went away before the guest answered
+      if (events & EPOLLERR) this.#fail(socketError(this.fd) || ECONNRESET);
+      return;
+    }
+    if (events & EPOLLOUT && !this.receiver.isFlushed) {
+      this.receiver.flush(this.fd);
+      if (this.receiver.shallTellWindow(this.sender.mss)) this.#isAckDue = true;
+    }
+    if (events & EPOLLERR && this.sender.isEnded) this.#fail(socketError(this.fd) || ECONNRESET);
+    this.#ground.flushLater(this);
+  }
+
+  /** The host's side could not be connected: what the guest learns of it. */
+  #refuse(errno: number): void {
+    const { unreachable, link } = this.#ground.context;
+    if (errno !== ECONNREFUSED && errno !== ECONNRESET && errno !== ETIMEDOUT && unreachable && this.#syn) {
+      unreachable(this.#syn, errno);
+    } else {
+      sendSegment(link, this.out, this.route, 0, this.receiver.next, RST | ACK, 0);
+    }
+    this.#close(false);
+  }
+
+  /** Refuses at once, before there is a socket. */
+  refuseWith(errno: number, segment: Segment): void {
+    const { packet } = segment;
+    this.receiver.start((segment.sequence + 1) | 0);
+    this.#syn = packet.bytes.slice(packet.start, Math.min(packet.end, packet.transport + 8));
+    this.#refuse(errno);
+  }
+
+  /** SYN, or SYN-ACK; again while no answer comes. */
+  #sendSyn(): void {
+    const isAnswer = this.state === SYN_RECEIVED;
+    const options = synOptions(
+      this.#ownMss,
+      !isAnswer || this.#isSackPermitted,
+      isAnswer && this.#receiveScale === 0 ? -1 : WINDOW_SCALE,
+    );
+    const window = isAnswer ? this.receiver.advertise(0) : 0xffff;
+    const flags = isAnswer ? SYN | ACK : SYN;
+    const { link, host } = this.#ground.context;
+    const acknowledged = isAnswer ? this.receiver.next : 0;
+    sendSegment(link, this.out, this.route, this.#iss, acknowledged, flags, window, 0, 0, options);
+    this.sender.deadlineMs = host.nowMs + 1000 * 2 ** this.#retries;
+    this.#armTimer();
+  }
+
+  /** A segment of the guest for this connection. */
+  receive(segment: Segment): void {
+    this.#heardMs = this.#ground.context.host.nowMs;
+    if (this.state === ESTABLISHED) return this.#receiveEstablished(segment);
+    if (this.state === SYN_SENT) return this.#receiveAnswer(segment);
+    if (this.state === CONNECTING) {
+      if (segment.flags & RST) this.#close(true);
+      return;
+    }
+    if (this.state === SYN_RECEIVED) {
+      if (!this.#isAcceptable(segment)) return;
+      if (segment.flags & SYN) return this.#sendSyn();
+      if (!(segment.flags & ACK)) return;
+      const wanted = (this.#iss + 1) | 0;
+      if (segment.acknowledged !== wanted) {
+        sendSegment(this.#ground.context.link, this.out, this.route, segment.acknowledged, 0, RST, 0);
+        return;
+      }
+      this.#establish(segment);
+      return this.#receiveEstablished(segment);
+    }
+    if (this.state === TIME_WAIT) this.#receiveLate(segment);
+  }
+
+  /** Whether it is no reset, or a right one, which closes. */
+  #isAcceptable(segment: Segment): boolean {
+    if (!(segment.flags & RST)) return true;
+    const { next, edge } = this.receiver;
+    if (segment.sequence === next) this.#fail(0);
+    // in the window but not where it should be: may be forged (RFC 5961)
+    else if (!isBefore(segment.sequence, next) && isBefore(segment.sequence, edge)) this.#sendAck();
+    return false;
+  }
+
+  /** SYN-ACK or RST to our SYN. */
+  #receiveAnswer(segment: Segment): void {
+    const isOurs = segment.flags & ACK && segment.acknowledged === ((this.#iss + 1) | 0);
+    if (segment.flags & RST) {
+      if (isOurs) this.#fail(0);
+      return;
+    }
+    if (!isOurs || !(segment.flags & SYN)) {
+      // a half-open connection of old (RFC 9293, 3.5.1)
+      if (segment.flags & ACK) {
+        sendSegment(this.#ground.context.link, this.out, this.route, segment.acknowledged, 0, RST, 0);
+      }
+      return;
+    }
+    this.#takeSyn(segment);
+    this.#establish(segment);
+    this.#isAckDue = true;
+    this.#ground.flushLater(this);
+  }
+
+  #establish(segment: Segment): void {
+    this.state = ESTABLISHED;
+    this.#retries = 0;
+    const scale = this.sender.windowScale;
+    // the window of a SYN is not scaled
+    if (segment.flags & SYN) this.sender.windowScale = 0;
+    this.sender.start((this.#iss + 1) | 0, segment);
+    this.sender.windowScale = scale;
+    this.sender.stream = openHostStream(this.fd, this.#ground.budget, this.#ground.mayPeek);
+    this.#ground.flushLater(this);
+  }
+
+  #receiveEstablished(segment: Segment): void {
+    const { receiver, sender } = this;
+    const { sequence, length, flags } = segment;
+    const { next, edge } = receiver;
+    const span = segment.span;
+    const last = (sequence + span) | 0;
+    const isOld = span > 0 ? !isBefore(next, last) : isBefore(sequence, next);
+    const isBeyond = isBefore(edge, sequence) || (sequence === edge && span > 0 && edge !== next);
+    if (isOld || isBeyond) {
+      // a probe of our window, a segment that came twice: they get an answer (RFC 9293, 3.10.7.4)
+      if (flags & RST) return;
+      this.#isAckDue = true;
+      this.#ground.flushLater(this);
+      if (flags & ACK && !isBeyond) sender.acknowledge(segment, this.#heardMs);
+      return;
+    }
+    if (!this.#isAcceptable(segment)) return;
+    if (flags & SYN) return this.#sendAck();
+    if (!(flags & ACK)) return;
+    if (!sender.acknowledge(segment, this.#heardMs)) return this.#sendAck();
+    if (length > 0 && !receiver.isEnded && !this.#isShutDown) this.#takeData(segment);
+    if (flags & 1) {
+      receiver.takeFin((sequence + length) | 0);
+      this.#isAckDue = true;
+    }
+    if (receiver.error !== 0) return this.#fail(receiver.error);
+    this.#ground.flushLater(this);
+  }
+
+  #takeData(segment: Segment): void {
+    const { receiver } = this;
+    const { packet, sequence, length } = segment;
+    const urgent = segment.flags & URG ? segment.urgent : 0;
+    const hadGap = receiver.hasGap;
+    const isKept = receiver.take(this.fd, packet.slot, sequence, segment.offset, length, urgent);
+    if (isKept) packet.isKept = true;
+    // a gap is told at once, and again for each segment behind it; also that it was filled (RFC 5681, 4.2)
+    if (receiver.hasGap || hadGap) this.#sendAck();
+    else this.#isAckDue = true;
+  }
+
+  /** A segment for a connection that is over: its FIN again, whose acknowledgement was lost. */
+  #receiveLate(segment: Segment): void {
+    if (segment.flags & RST) this.#forget();
+    else if (segment.span > 0) this.#sendAck();
+  }
+
+  /** A new SYN may take the place of a connection that is over. */
+  get isReplaceable(): boolean {
+    return this.state === TIME_WAIT;
+  }
+
+  get isForgotten(): boolean {
+    return this.state === CLOSED;
+  }
+
+  get isHalfOpen(): boolean {
+    return this.state < ESTABLISHED;
+  }
+
+  /** Sends what waits for the end of a batch. */
+  flush(turnBytes: number): void {
+    this.isListed = false;
+    if (this.state !== ESTABLISHED) return;
+    const { sender, receiver } = this;
+    const { nowMs } = this.#ground.context.host;
+    const isMore = sender.pump(turnBytes, nowMs);
+    if (sender.isEnded && !receiver.isEnded) this.#hasClosedFirst = true;
+    sender.stream?.settle();
+    if (receiver.isEnded && receiver.isFlushed && !this.#isShutDown) {
+      this.#isShutDown = true;
+      libc("socket").shutdown(this.fd, SHUT_WR);
+    }
+    if (this.#isAckDue) this.#sendAck();
+    if (sender.error !== 0) return this.#fail(sender.error);
+    if (this.#isShutDown && sender.isFinAcknowledged) return this.#finish();
+    if (isMore) this.#ground.turnLater(this);
+    this.#armTimer();
+  }
+
+  #sendAck(): void {
+    const { receiver, sender } = this;
+    this.#isAckDue = false;
+    const options = receiver.hasGap && this.#isSackPermitted ? sackOption(receiver.blocks()) : undefined;
+    const window = receiver.advertise(this.#receiveScale);
+    const { link } = this.#ground.context;
+    sendSegment(link, this.out, this.route, sender.max, receiver.next, ACK, window, 0, 0, options);
+  }
+
+  emit(sequence: number, flags: number, length: number): void {
+    this.#isAckDue = false;
+    const { receiver, sender } = this;
+    const window = receiver.advertise(this.#receiveScale);
+    const { link } = this.#ground.context;
+    sendSegment(link, this.out, this.route, sequence, receiver.next, flags, window, length, sender.mss);
+  }
+
+  /** One timer for all: it goes off at the earliest time, and looks what is due. */
+  #armTimer(): void {
+    const { host } = this.#ground.context;
+    const atMs = Math.min(this.sender.deadlineMs, this.#heardMs + KEEPALIVE_MS + this.#probesMs());
+    if (this.#timer === undefined) {
+      this.#timer = { atMs, callback: () => this.#onTimer(), index: -1 };
+    } else if (this.#timer.index >= 0) {
+      if (this.#timer.atMs <= atMs) return;
+      this.#timer.atMs = atMs;
+    } else this.#timer.atMs = atMs;
+    host.arm(this.#timer);
+  }
+
+  #probesMs(): number {
+    return this.state === ESTABLISHED ? this.#retries * KEEPALIVE_INTERVAL_MS : 0;
+  }
+
+  #onTimer(): void {
+    const { nowMs } = this.#ground.context.host;
+    if (this.state === CLOSED) return;
+    if (this.state === TIME_WAIT) return this.#forget();
+    if (this.sender.deadlineMs <= nowMs) {
+      if (this.state === ESTABLISHED) {
+        if (!this.sender.timeOut(nowMs)) return this.abort();
+        this.#ground.flushLater(this);
+      } else {
+        if (++this.#retries > SYN_RETRIES) return this.abort();
+        this.#sendSyn();
+      }
+    }
+    if (this.state === ESTABLISHED) this.#keepAlive(nowMs);
+    this.#armTimer();
+  }
+
+  #keepAlive(nowMs: number): void {
+    const idleMs = nowMs - this.#heardMs;
+    if (idleMs < KEEPALIVE_MS) this.#retries = 0;
+    else if (idleMs >= KEEPALIVE_MS + this.#probesMs()) {
+      if (++this.#retries > KEEPALIVE_PROBES) return this.abort();
+      this.emit((this.sender.una - 1) | 0, ACK, 0);
+    }
+  }
+
+  /** Both ends have closed, and both know it. */
+  #finish(): void {
+    if (!this.#hasClosedFirst) return this.#close(false);
+    const { host } = this.#ground.context;
+    host.forget(this.fd);
+    closeSocket(this.fd);
+    this.fd = -1;
+    this.#release();
+    this.state = TIME_WAIT;
+    host.cancel(this.#timer);
+    this.#timer = host.after(TIME_WAIT_MS, () => this.#forget());
+    this.#ground.closed(this);
+  }
+
+  /** The host's side broke, or the guest's (errno 0): the other one learns it. */
+  #fail(errno: number): void {
+    if (errno !== 0) {
+      const { link } = this.#ground.context;
+      const { sender, receiver } = this;
+      const sequence = this.state === ESTABLISHED ? sender.max : (this.#iss + 1) | 0;
+      sendSegment(link, this.out, this.route, sequence, receiver.next, RST | ACK, 0);
+    }
+    this.#close(true);
+  }
+
+  /** Ends the connection at both sides, by resets. */
+  abort(): void {
+    if (this.state !== CLOSED && this.state !== TIME_WAIT) this.#fail(ETIMEDOUT);
+  }
+
+  #close(withReset: boolean): void {
+    if (this.state === CLOSED) return;
+    const { host } = this.#ground.context;
+    if (this.fd !== -1) {
+      host.forget(this.fd);
+      if (withReset) resetSocket(this.fd);
+      else closeSocket(this.fd);
+      this.fd = -1;
+    }
+    this.#release();
+    this.#forget();
+  }
+
+  #release(): void {
+    this.receiver.dispose();
+    this.sender.stream?.dispose();
+    this.sender.stream = undefined;
+  }
+
+  #forget(): void {
+    this.state = CLOSED;
+    this.#ground.context.host.cancel(this.#timer);
+    this.#ground.table.delete(this);
+    this.#ground.closed(this);
+  }
+
+  /** Drops what is left of a connection that is over. */
+  forget(): void {
+    if (this.state === TIME_WAIT) this.#forget();
+  }
+}
+
+const random = new Int32Array(1);
+
+function initialSequence(): number {
+  crypto.getRandomValues(random);
+  return random[0]!;
+}

@@ -1,0 +1,156 @@
+/**
+ * What the host's socket has for the guest, kept until the guest has acknowledged it.
+ *
+ * Since Linux 6.9 (6.11 for IPv6) the kernel's own buffer keeps it: bytes are read with MSG_PEEK at an offset that moves
+ * along (SO_PEEK_OFF), and taken out of the socket when they are acknowledged. Before that they are read once and kept here.
+ *
+ * @see SO_PEEK_OFF in socket(7), MSG_TRUNC in tcp(7)
+ */
+
+import { MSG_PEEK, MSG_TRUNC, SO_PEEK_OFF } from "../../../ffi/constants/inet.ts";
+import { MSG_DONTWAIT, SOL_SOCKET } from "../../../ffi/constants/socket.ts";
+import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
+import { recvInto, setOption } from "../../../ffi/inet.ts";
+import type { Slot } from "./slots.ts";
+
+/** Memory that all connections share. A connection that keeps nothing yet is always given some. */
+export class Budget {
+  used = 0;
+  constructor(readonly limit: number) {}
+  get isShort(): boolean {
+    return this.used >= this.limit;
+  }
+}
+
+export interface HostStream {
+  /** `next` gave EAGAIN for want of memory: it is to be tried again when something was acknowledged. */
+  readonly wasRefused: boolean;
+  /** Reads what was not read yet into the slot: a count, 0 at the end, or an errno negated. */
+  next(slot: Slot, offset: number, length: number): number;
+  /** Reads `length` bytes again, `from` bytes after the oldest that is not acknowledged; a count, or a negated errno. */
+  again(slot: Slot, offset: number, from: number, length: number): number;
+  /** The guest has these for good. */
+  acknowledge(count: number): void;
+  /** Gives the room of what was acknowledged back to the sender; once for many acknowledgements. */
+  settle(): void;
+  dispose(): void;
+}
+
+/** @param mayPeek false to keep the data here whatever the kernel can do */
+export function openHostStream(fd: number, budget: Budget, mayPeek: boolean): HostStream {
+  return mayPeek && setOption(fd, SOL_SOCKET, SO_PEEK_OFF, 0) === 0
+    ? new PeekedStream(fd)
+    : new KeptStream(fd, budget);
+}
+
+class PeekedStream implements HostStream {
+  readonly wasRefused = false;
+  readonly #fd: number;
+  /** Bytes in the socket's buffer that were read at least once; the kernel's offset. */
+  #peeked = 0;
+  /** The first of them are acknowledged. */
+  #acknowledged = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  next(slot: Slot, offset: number, length: number): number {
+    const count = recvInto(this.#fd, slot.at(offset, length), length, MSG_PEEK | MSG_DONTWAIT);
+    if (count > 0) this.#peeked += count;
+    return count;
+  }
+
+  again(slot: Slot, offset: number, from: number, length: number): number {
+    const start = this.#acknowledged + from;
+    setOption(this.#fd, SOL_SOCKET, SO_PEEK_OFF, start);
+    const wanted = Math.min(length, this.#peeked - start);
+    const count = recvInto(this.#fd, slot.at(offset, wanted), wanted, MSG_PEEK | MSG_DONTWAIT);
+    setOption(this.#fd, SOL_SOCKET, SO_PEEK_OFF, this.#peeked);
+    return count;
+  }
+
+  acknowledge(count: number): void {
+    this.#acknowledged += count;
+  }
+
+  settle(): void {
+    while (this.#acknowledged > 0) {
+      // MSG_TRUNC: nothing is copied anywhere
+      const count = recvInto(this.#fd, null, this.#acknowledged, MSG_TRUNC | MSG_DONTWAIT);
+      if (count === -EINTR) continue;
+      if (count <= 0) return; // the connection broke, which the next read tells
+      this.#acknowledged -= count;
+      this.#peeked -= count;
+    }
+  }
+
+  dispose(): void {}
+}
+
+class KeptStream implements HostStream {
+  wasRefused = false;
+  readonly #fd: number;
+  readonly #budget: Budget;
+  #chunks: Uint8Array<ArrayBuffer>[] = [];
+  /** Acknowledged bytes at the front of the first chunk. */
+  #skip = 0;
+  #kept = 0;
+
+  constructor(fd: number, budget: Budget) {
+    this.#fd = fd;
+    this.#budget = budget;
+  }
+
+  next(slot: Slot, offset: number, length: number): number {
+    // what is kept is acknowledged some time, and then it is tried again
+    this.wasRefused = this.#budget.isShort && this.#kept > 0;
+    if (this.wasRefused) return -EAGAIN;
+    const wanted = this.#budget.isShort ? Math.min(length, 1024) : length;
+    const count = recvInto(this.#fd, slot.at(offset, wanted), wanted, MSG_DONTWAIT);
+    if (count > 0) {
+      this.#chunks.push(slot.bytes.slice(offset, offset + count));
+      this.#kept += count;
+      this.#budget.used += count;
+    }
+    return count;
+  }
+
+  again(slot: Slot, offset: number, from: number, length: number): number {
+    let start = from + this.#skip;
+    let copied = 0;
+    for (const chunk of this.#chunks) {
+      if (start >= chunk.length) {
+        start -= chunk.length;
+        continue;
+      }
+      const part = chunk.subarray(start, start + length - copied);
+      slot.bytes.set(part, offset + copied);
+      copied += part.length;
+      start = 0;
+      if (copied === length) break;
+    }
+    return copied;
+  }
+
+  acknowledge(count: number): void {
+    this.#skip += count;
+    let done = 0;
+    for (const chunk of this.#chunks) {
+      if (this.#skip < chunk.length) break;
+      this.#skip -= chunk.length;
+      this.#kept -= chunk.length;
+      this.#budget.used -= chunk.length;
+      done++;
+    }
+    if (done > 0) this.#chunks.splice(0, done);
+  }
+
+  settle(): void {}
+
+  dispose(): void {
+    this.#budget.used -= this.#kept;
+    this.#kept = 0;
+    this.#chunks = [];
+  }
+}

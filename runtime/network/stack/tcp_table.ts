@@ -1,0 +1,96 @@
+/** Connections by their two ends. The hash has a secret of the process: a hostile guest cannot choose one chain for all. */
+
+/** What is looked up: words of the guest's address and of the other end's, as the guest sees it, and both ports. */
+export interface TableEntry {
+  readonly g0: number;
+  readonly g1: number;
+  readonly g2: number;
+  readonly g3: number;
+  readonly p0: number;
+  readonly p1: number;
+  readonly p2: number;
+  readonly p3: number;
+  /** Guest's port and the other end's, as `ports()` puts them together. */
+  readonly ports: number;
+  /** The next one of its chain. */
+  chain: TableEntry | undefined;
+}
+
+export function ports(guest: number, peer: number): number {
+  return (guest << 16 | peer) | 0;
+}
+
+const FIRST_SIZE = 64;
+
+export class ConnectionTable<Entry extends TableEntry> {
+  #chains: (Entry | undefined)[] = new Array(FIRST_SIZE).fill(undefined);
+  readonly #secret = crypto.getRandomValues(new Int32Array(2));
+  size = 0;
+
+  #hash(entry: TableEntry): number {
+    return this.#hashOf(
+      entry.g0 ^ entry.g1 ^ entry.g2 ^ entry.g3,
+      Math.imul(entry.p0, 5) ^ Math.imul(entry.p1, 7) ^ Math.imul(entry.p2, 11) ^ entry.p3,
+      entry.ports,
+    );
+  }
+
+  #hashOf(guest: number, peer: number, ports: number): number {
+    let hash = Math.imul(guest ^ this.#secret[0]!, 0x9e3779b1);
+    hash = Math.imul((hash ^ (hash >>> 15)) + peer, 0x85ebca6b);
+    hash = Math.imul((hash ^ (hash >>> 13)) + (ports ^ this.#secret[1]!), 0xc2b2ae35);
+    return (hash ^ (hash >>> 16)) & (this.#chains.length - 1);
+  }
+
+  find(key: TableEntry): Entry | undefined {
+    let entry = this.#chains[this.#hash(key)];
+    while (entry !== undefined && !isSame(entry, key)) entry = entry.chain as Entry | undefined;
+    return entry;
+  }
+
+  /** Adds what is not in it. */
+  add(entry: Entry): void {
+    if (this.size >= this.#chains.length * 2) this.#grow();
+    const index = this.#hash(entry);
+    entry.chain = this.#chains[index];
+    this.#chains[index] = entry;
+    this.size++;
+  }
+
+  delete(entry: Entry): void {
+    const index = this.#hash(entry);
+    let before: Entry | undefined;
+    for (let at = this.#chains[index]; at !== undefined; at = at.chain as Entry | undefined) {
+      if (at === entry) {
+        if (before === undefined) this.#chains[index] = entry.chain as Entry | undefined;
+        else before.chain = entry.chain;
+        entry.chain = undefined;
+        this.size--;
+        return;
+      }
+      before = at;
+    }
+  }
+
+  /** All of them, in no order; they may be deleted meanwhile. */
+  list(): Entry[] {
+    const all: Entry[] = [];
+    for (const first of this.#chains) {
+      for (let entry = first; entry !== undefined; entry = entry.chain as Entry | undefined) all.push(entry);
+    }
+    return all;
+  }
+
+  #grow(): void {
+    const all = this.list();
+    this.#chains = new Array(this.#chains.length * 4).fill(undefined);
+    this.size = 0;
+    for (const entry of all) this.add(entry);
+  }
+}
+
+function isSame(one: TableEntry, other: TableEntry): boolean {
+  return one.ports === other.ports && one.g3 === other.g3 && one.p3 === other.p3 && one.p2 === other.p2 &&
+    one.g2 === other.g2 && one.p1 === other.p1 && one.p0 === other.p0 && one.g1 === other.g1 &&
+    one.g0 === other.g0;
+}
