@@ -17,8 +17,10 @@ export interface MonitorNetwork {
   /** Connections to `listener`, a bound (TCP: listening) socket of the host, reach the container's port. */
   publish(port: PublishedPort, listener: number): void;
   unpublish(port: PublishedPort): void;
-  /** The container has ended. */
+  /** The container has ended: nothing is served any more, and its ports are free. To be quick, somebody waits. */
   end(): void;
+  /** What takes longer, when nobody waits. */
+  release?(): void;
 }
 
 export interface NetworkGround {

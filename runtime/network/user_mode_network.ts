@@ -19,7 +19,7 @@ export class UserModeNetwork implements MonitorNetwork {
   readonly #plan: StackPlan;
   readonly #ground: NetworkGround;
   readonly #load = openStack();
-  /** -1: init has given none yet, or the stack has it. */
+  /** -1: init has given none yet. The stack has a copy of it. */
   #tun = -1;
   #stack: Stack | undefined;
   /** Those that the stack does not have yet. */
@@ -31,7 +31,7 @@ export class UserModeNetwork implements MonitorNetwork {
   }
 
   takeTun(tun: number): void {
-    if (this.#tun !== -1 || this.#stack) return close(tun);
+    if (this.#tun !== -1) return close(tun);
     this.#tun = tun;
     this.#ground.loop.watch(tun, () => this.#readFirst());
     for (const { fd } of this.#listeners) this.#watchListener(fd);
@@ -64,7 +64,12 @@ export class UserModeNetwork implements MonitorNetwork {
     this.#stack?.dispose();
     this.#stack = undefined;
     for (const { fd } of this.#listeners.splice(0)) this.#drop(fd);
-    if (this.#tun !== -1) this.#drop(this.#tun);
+    if (this.#tun !== -1) this.#ground.loop.unwatch(this.#tun);
+  }
+
+  /** The kernel takes 10 ms and more to remove an interface. */
+  release(): void {
+    if (this.#tun !== -1) close(this.#tun);
     this.#tun = -1;
   }
 
@@ -97,13 +102,12 @@ export class UserModeNetwork implements MonitorNetwork {
   /** Loads the stack and gives it all. A stack that cannot be loaded leaves the container without a network. */
   #wake(first?: Uint8Array<ArrayBuffer>): void {
     const { loop, onFault } = this.#ground;
-    const tun = this.#tun;
-    loop.unwatch(tun);
+    loop.unwatch(this.#tun);
     for (const { fd } of this.#listeners) loop.unwatch(fd);
     try {
       const { Stack } = this.#load();
+      const tun = fcntl(this.#tun, F_DUPFD_CLOEXEC, 3);
       const stack = new Stack({ tun, plan: this.#plan, onFault, first });
-      this.#tun = -1;
       this.#stack = stack;
       for (const { port, fd } of this.#listeners.splice(0)) stack.publish(port, fd, this.#guest);
       loop.watch(stack.fd, () => stack.work());
@@ -111,6 +115,7 @@ export class UserModeNetwork implements MonitorNetwork {
     } catch (error) {
       onFault(error);
       this.end();
+      this.release();
     }
   }
 }
