@@ -32,9 +32,16 @@ function fail(error: unknown): number {
   return exitCode;
 }
 
-function startsContainer([first, second]: readonly string[]): boolean {
-  const verb = first === "container" ? second : first;
-  return verb === "run" || verb === "start" || verb === "restart";
+const STARTING_VERBS = ["run", "start", "restart"];
+
+/** Forks a monitor before anything else is loaded, where the command will need one. */
+async function plantMonitor(words: readonly string[]): Promise<void> {
+  const verb = words[words[0] === "container" ? 1 : 0] ?? "";
+  if (STARTING_VERBS.includes(verb)) {
+    await (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);
+  } else if (verb === "exec") {
+    (await import("../runtime/engine/prepare_exec.ts")).prepareExec();
+  }
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -45,9 +52,7 @@ async function main(words: readonly string[]): Promise<number> {
       const { runInternal } = await import("./internal.ts");
       return await runInternal(words[0], words.slice(1));
     }
-    if (startsContainer(words)) {
-      await (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);
-    }
+    await plantMonitor(words);
     return await dispatch(words, (level) => verbose = level === "debug" || level === "trace");
   } catch (error) {
     return fail(error);

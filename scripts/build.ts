@@ -107,7 +107,7 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
   },
   {
     name: "run",
-    verbs: ["run", "start"],
+    verbs: ["run", "start", "restart"],
     groups: [
       { name: "seed.js", sources: ["cli/main.ts", "runtime/engine/prepare_start.ts"] },
       {
@@ -124,10 +124,9 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
   {
     name: "exec",
     verbs: ["exec"],
-    groups: [{
+    groups: [{ name: "seed.js", sources: ["cli/main.ts", "runtime/engine/prepare_exec.ts"] }, {
       name: "exec.js",
       sources: [
-        "cli/main.ts",
         "cli/commands/exec.ts",
         "runtime/container/start_exec.ts",
         "runtime/state/db.ts",

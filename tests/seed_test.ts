@@ -50,7 +50,10 @@ hostTest(
   {},
   async (host) => {
     for (
-      const words of [["run", "--pull=never", "localhost/none"], ["start", "none"], ["run"], ["run", "--bad"]]
+      const words of [
+        ...[["run", "--pull=never", "localhost/none"], ["start", "none"], ["run"], ["run", "--bad"]],
+        ...[["exec", "none", "true"], ["exec", "none"], ["exec", "--bad"]],
+      ]
     ) {
       assertEquals((await host.skiff(words)).code, 125);
     }

@@ -11,7 +11,6 @@
 import { AT_FDCWD, F_OK, O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/socket.ts";
 import { close, faccessat, pipe2, readAsync, unlinkat } from "../../ffi/file.ts";
-import { forkChild } from "../../ffi/fork.ts";
 import { listenUnix } from "../../ffi/socket.ts";
 import { SkiffError } from "../errors.ts";
 import type { ReadyMessage } from "../monitor/records.ts";
@@ -29,15 +28,6 @@ export interface ForkedMonitor {
 export interface Listener {
   listen: number;
   ready: number;
-}
-
-/** Forks who will accept; a client can connect at once. */
-export function forkListener(
-  socketPath: string,
-  inherited: number[],
-  child: (fds: Listener) => never,
-): ForkedMonitor {
-  return withListener(socketPath, inherited, (fds) => forkChild(() => child(fds)));
 }
 
 /** Binds the socket and makes the pipe for a child whose pid `give` returns; `inherited` is closed here as well. */

@@ -50,7 +50,7 @@ export async function exec(
   const isSingleId = engine.namespaces.maps.isSingle;
   const lastCapability = readLastCapability();
   const isUnconfined = config.privileged && config.security.seccomp.kind === "default";
-  const [seccomp, { forkExecMonitor }] = await Promise.all([
+  const [seccomp, { startExecMonitor }] = await Promise.all([
     isUnconfined ? undefined : seccompFilter({
       profile: config.security.seccomp,
       capabilities: execCapabilities(config, options, lastCapability),
@@ -78,7 +78,7 @@ export async function exec(
     startOnAttach: !options.detach,
   });
   if (preserveFds) plan.passedFds = preserveFds;
-  const { ready } = forkExecMonitor(plan);
+  const { ready } = startExecMonitor(plan);
   recordContainerEvent(engine.folders, row, "exec", { execID: sessionId });
   const session = { id: sessionId, containerId: row.id, socketPath: plan.socketPath };
   if (options.detach) {

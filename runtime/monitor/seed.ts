@@ -15,9 +15,8 @@
  */
 
 import { EPIPE, isErrno } from "../../ffi/errno.ts";
-import { close, closeAllExcept, read, writeAll } from "../../ffi/file.ts";
+import { close, closeAllExcept } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
-import { openFamilies } from "../../ffi/libc.ts";
 import { _exit, setProcessName, umask } from "../../ffi/process.ts";
 import { receiveWithFds, sendWithFds, socketpair } from "../../ffi/socket.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts";
@@ -35,6 +34,7 @@ import type { TunPlan } from "../network/plan.ts";
 import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
+import { openMonitorFamilies, receiveJson, sendJson } from "./handover.ts";
 import { passedFds } from "./passed_fds.ts";
 import type { MonitorPlan } from "./plan.ts";
 
@@ -67,7 +67,6 @@ export interface GrownSeed {
   entered: Promise<void>;
 }
 
-const HEADER_BYTES = 8;
 const SOIL_DESCRIPTORS = 2;
 const PLAN_DESCRIPTORS = 3;
 /** So many go in one message. @see unix(7), SCM_MAX_FD */
@@ -120,21 +119,7 @@ export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: Moni
 }
 
 function forkSeed(): Seed {
-  openFamilies(
-    "errno",
-    "fork",
-    "process",
-    "credentials",
-    "namespaces",
-    "file",
-    "xattr",
-    "mount",
-    "signal",
-    "poll",
-    "socket",
-    "memory",
-    "clock",
-  );
+  openMonitorFamilies();
   const [ours, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
   const pid = forkChild(() => waitForPlanBlocking(its));
   close(its);
@@ -168,28 +153,6 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
     close(seed.socket);
   }
   return { pid: seed.pid, entered: seed.entered! };
-}
-
-function sendJson(socket: number, value: unknown, fds: number[]): void {
-  const text = new TextEncoder().encode(JSON.stringify(value));
-  const header = new Uint8Array(HEADER_BYTES);
-  new DataView(header.buffer).setUint32(0, text.length);
-  sendWithFds(socket, header, fds);
-  writeAll(socket, text);
-}
-
-/** Waits for what `sendJson` sends; undefined where the command has ended or gone on without us. */
-function receiveJson<T>(socket: number, descriptors: number): { value: T; fds: number[] } | undefined {
-  const header = new Uint8Array(HEADER_BYTES);
-  const { length, fds } = receiveWithFds(socket, header, descriptors);
-  if (length !== HEADER_BYTES || fds.length !== descriptors) return undefined;
-  const text = new Uint8Array(new DataView(header.buffer).getUint32(0));
-  for (let offset = 0; offset < text.length;) {
-    const count = read(socket, text.subarray(offset));
-    if (count === 0) return undefined;
-    offset += count;
-  }
-  return { value: JSON.parse(new TextDecoder().decode(text)), fds };
 }
 
 /** The forked child: ends with the command, or never returns from being a monitor. */
