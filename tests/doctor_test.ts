@@ -28,7 +28,7 @@ hostTest("doctor finds a whole machine whole, in lines and in JSON", { needs: ["
   const json = JSON.parse(await host.ok("doctor", "--json")) as Line[];
   assertEquals(json.map((line) => line.Check), [
     ...["program", "user", "data folder", "runtime folder", "subordinate ids", "user namespace"],
-    ...["storage driver", "/proc", "seccomp", "cgroups", "container"],
+    ...["storage driver", "/proc", "network", "seccomp", "cgroups", "container"],
   ]);
   assertEquals(Object.keys(json[0]!), ["Check", "Status", "Detail", "Remedy"]);
 });
@@ -56,6 +56,13 @@ const CASES: Record<string, Case> = {
     check: "subordinate ids",
     detail: /^newuidmap is not installed: containers have one id, and owners of files are pretended$/,
     remedy: /^install the package uidmap /,
+  },
+  "no tun device": {
+    script: "mount -t tmpfs none /dev/net",
+    code: 1,
+    check: "network",
+    detail: /^containers have no network: \/dev\/net\/tun does not exist$/,
+    remedy: /^modprobe tun; in a container: --device \/dev\/net\/tun$/,
   },
   "no range": {
     script: "mount --bind /dev/null /etc/subuid",

@@ -17,13 +17,16 @@ export const command = defineCommand({
     "skiff unshare sh -c 'ls -ln $(skiff mount web)'",
   ],
   flags: {
-    "rootless-netns": { kind: "bool", help: "Not available: containers have no network of their own yet" },
+    "rootless-netns": {
+      kind: "bool",
+      help: "Not available: each container has a network namespace of its own",
+    },
   },
   optionsFirst: true,
   async run({ options, args, global }) {
     if (options["rootless-netns"]) {
       throw new UnsupportedError(
-        "--rootless-netns is not available yet: containers have no network of their own yet",
+        "--rootless-netns is not available: each container has a network namespace of its own",
       );
     }
     const argv = args.length > 0 ? args : [Deno.env.get("SHELL") || "/bin/sh"];

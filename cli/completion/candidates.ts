@@ -30,7 +30,7 @@ const words = (text: string): Kind["list"] => () =>
 
 /** By flag: what its choices and the name of its value do not tell. */
 const FLAG_KINDS: Record<string, Kind> = {
-  network: { list: modes("none host") },
+  network: { list: modes("slirp none host slirp4netns pasta") },
   "log-driver": { list: words("k8s-file json-file none passthrough") },
   platform: { list: words("linux/amd64 linux/arm64") },
   restart: { list: words("no on-failure always unless-stopped") },

@@ -45,7 +45,8 @@ export const CREATE_FLAGS = {
     kind: "string",
     value: "MODE",
     aliases: ["net"],
-    help: "Network: none, host, or container:NAME",
+    help:
+      "Network: slirp[:OPTIONS] (default), none, host, container:NAME, ns:PATH, pasta or slirp4netns[:OPTIONS]",
   },
   pidfile: { kind: "string", value: "FILE", help: "Write the process id of the container's program to FILE" },
   ...PLATFORM_FLAGS,

@@ -8,10 +8,13 @@
 import { argvOf, type ContainerConfig } from "../container/config.ts";
 import type { ChosenNamespace } from "../container/extras.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
+import { networkModeText } from "../container/network_choice.ts";
 import { planCapabilities } from "../container/plan.ts";
+import type { FaultRecord } from "../monitor/faults.ts";
 import type { HealthConfig } from "../container/lifecycle_options.ts";
 import type { HealthRecord } from "../monitor/health_record.ts";
 import type { ContainerSize } from "./container_size.ts";
+import { networkSettings } from "./network_view.ts";
 import type { PortDocument } from "./port_view.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
@@ -29,6 +32,8 @@ export interface DocumentFacts {
   restartCount?: number;
   size?: ContainerSize;
   ports?: PortDocument;
+  /** Of the user-mode network stack. */
+  faults?: FaultRecord;
   /** Mount points and folders of the storage driver. */
   driverData: Record<string, string>;
 }
@@ -75,7 +80,10 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     SizeRootFs: facts.size?.rootFsSize ?? 0,
     Mounts: config.mounts.filter((mount) => mount.kind !== "tmpfs").map((mount) => mountOf(mount, facts)),
     Dependencies: dependencies(config),
-    NetworkSettings: { ...NETWORK_SETTINGS, Ports: facts.ports?.ports ?? NETWORK_SETTINGS.Ports },
+    NetworkSettings: {
+      ...networkSettings(config, status, facts.faults),
+      ...(facts.ports && { Ports: facts.ports.ports }),
+    },
     Namespace: "",
     IsInfra: false,
     IsService: false,
@@ -199,7 +207,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
       Tag: "",
       Size: `${config.log.maxSize}B`,
     },
-    NetworkMode: config.network.mode === "container" ? `container:${config.network.id}` : config.network.mode,
+    NetworkMode: networkModeText(config.network),
     RestartPolicy: {
       Name: config.lifecycle?.restart?.policy ?? "",
       MaximumRetryCount: config.lifecycle?.restart?.retries ?? 0,
@@ -267,25 +275,6 @@ function bindText(mount: Exclude<ContainerMount, { kind: "tmpfs" }>): string {
   const source = sourceOf(mount, (name) => name);
   return `${source}:${mount.destination}:${[mount.readOnly ? "ro" : "rw", ...mount.options].join(",")}`;
 }
-
-const NETWORK_SETTINGS = {
-  EndpointID: "",
-  Gateway: "",
-  IPAddress: "",
-  IPPrefixLen: 0,
-  IPv6Gateway: "",
-  GlobalIPv6Address: "",
-  GlobalIPv6PrefixLen: 0,
-  MacAddress: "",
-  Bridge: "",
-  SandboxID: "",
-  HairpinMode: false,
-  LinkLocalIPv6Address: "",
-  LinkLocalIPv6PrefixLen: 0,
-  Ports: {} as PortDocument["ports"],
-  SandboxKey: "",
-  Networks: {},
-};
 
 /** Limits of cgroups, none of which is set. */
 const UNLIMITED_RESOURCES = {

@@ -7,6 +7,7 @@ import { SkiffError } from "../errors.ts";
 import { mappedIdCount } from "../namespaces/id_map.ts";
 import { outerContainer } from "../namespaces/restrictions.ts";
 import { userName } from "../namespaces/subordinate_ids.ts";
+import { findTunObstacle, TUN_DEVICE } from "../network/tun_device.ts";
 import { filesystemOf, findMaskedProc, readMountTable } from "../state/mount_table.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { UNMASK } from "./machine_notices.ts";
@@ -32,6 +33,7 @@ const CHECKS: { name: string; run(engine: Engine): Result | Promise<Result> }[] 
   { name: "user namespace", run: checkUserNamespace },
   { name: "storage driver", run: checkStorageDriver },
   { name: "/proc", run: checkProc },
+  { name: "network", run: checkNetwork },
   { name: "seccomp", run: checkSeccomp },
   { name: "cgroups", run: checkCgroups },
   { name: "container", run: checkContainer },
@@ -164,6 +166,17 @@ function checkProc({ namespaces }: Engine): Result {
   if (hidden === undefined) return ok("nothing of it is hidden");
   const detail = `${hidden} is hidden, so containers see this /proc and with it the processes of others`;
   return { status: "degraded", detail, remedy: UNMASK };
+}
+
+/** Nothing fails without: a container to which no network was given by name then has none. */
+function checkNetwork(): Result {
+  const obstacle = findTunObstacle();
+  if (!obstacle) return ok(`${TUN_DEVICE} can be opened`);
+  return {
+    status: "degraded",
+    detail: `containers have no network: ${obstacle.reason}`,
+    remedy: obstacle.remedy,
+  };
 }
 
 function checkSeccomp(): Result {

@@ -37,7 +37,12 @@ export async function info(engine: Engine) {
   const size = sizeOf(folders.data);
   return {
     host,
-    plugins: { authorization: null, log: LOG_DRIVERS, network: ["none", "host"], volume: ["local"] },
+    plugins: {
+      authorization: null,
+      log: LOG_DRIVERS,
+      network: ["none", "host", "slirp", "slirp4netns", "pasta"],
+      volume: ["local"],
+    },
     registries: await registries(),
     store: {
       configFile: "",

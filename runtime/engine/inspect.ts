@@ -4,6 +4,7 @@ import { readLastCapability } from "../container/host_facts.ts";
 import { NotFoundError } from "../errors.ts";
 import { getStoredImage } from "../image/store.ts";
 import { readHealth } from "../monitor/health_record.ts";
+import { readFaults } from "../monitor/faults.ts";
 import { readExit, readState } from "../monitor/records.ts";
 import type { Digest } from "../spec/digest.ts";
 import { listNames, listRepoDigests } from "../state/images.ts";
@@ -37,6 +38,7 @@ export async function containerInspect(
     health: config.lifecycle?.health && readHealth(containerDir),
     restartCount: records?.restartCount,
     ports: config.ports || config.exposed ? (await import("./port_view.ts")).portDocument(config) : undefined,
+    faults: readFaults(containerDir),
     size: options.size ? await sizeOf(engine, row) : undefined,
     containerDir,
     volumePath: (name) => volumePath(engine.folders, name),
