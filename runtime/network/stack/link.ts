@@ -17,6 +17,12 @@ export interface PacketHandler {
   packet(packet: IpPacket): void;
 }
 
+/** Where tests lose, repeat, reorder and change frames: each is given as a copy and goes on as what is returned. */
+export interface Seam {
+  fromGuest(frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[];
+  toGuest(frame: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>[];
+}
+
 /** Slots that stay allocated, unused: half a megabyte. */
 const SLOTS_KEPT = 8;
 
@@ -35,7 +41,7 @@ export class Link {
   /** Packets that the other end had no room for: never a TUN, which drops by itself. */
   lost = 0;
 
-  constructor(readonly fd: number, plan: StackPlan) {
+  constructor(readonly fd: number, plan: StackPlan, readonly seam?: Seam) {
     this.#guests = new Networks(plan.guests);
   }
 
@@ -50,7 +56,12 @@ export class Link {
         // EAGAIN, or a device that is gone (EBADFD) or down (EIO): nothing to read either way
         return false;
       }
-      this.#receiveOwned(slot, length);
+      if (this.seam === undefined) this.#receiveOwned(slot, length);
+      else {
+        const frame = slot.bytes.slice(0, length);
+        this.pool.give(slot);
+        for (const changed of this.seam.fromGuest(frame)) this.inject(changed);
+      }
     }
     return true;
   }
@@ -88,9 +99,20 @@ export class Link {
 
   /** Sends the first `length` bytes of the slot, which begin with a vnet header; false where it was lost. */
   write(slot: Slot, length: number): boolean {
+    if (this.seam === undefined) return this.#write(slot, length);
+    for (const changed of this.seam.toGuest(slot.bytes.slice(0, length))) {
+      const other = this.pool.take();
+      other.bytes.set(changed);
+      this.#write(other, changed.length);
+      this.pool.give(other);
+    }
+    return true;
+  }
+
+  #write(slot: Slot, length: number): boolean {
     const written = writeFrom(this.fd, slot.at(0, length), length);
     if (written >= 0) return true;
-    if (written === -EINTR) return this.write(slot, length);
+    if (written === -EINTR) return this.#write(slot, length);
     if (written === -EAGAIN) this.lost++;
     return false;
   }

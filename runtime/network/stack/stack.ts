@@ -15,7 +15,7 @@ import type { PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
 import { Destinations } from "./destinations.ts";
 import { Host } from "./host.ts";
-import { Link } from "./link.ts";
+import { Link, type Seam } from "./link.ts";
 import { Tcp } from "./tcp.ts";
 
 export interface StackOptions {
@@ -29,6 +29,7 @@ export interface StackOptions {
   /** For tests: fewer connections than descriptors allow, and data kept here as kernels before 6.9 need it. */
   connectionsMax?: number;
   mayPeek?: boolean;
+  seam?: Seam;
 }
 
 /** Packets read before other work has its turn. */
@@ -45,11 +46,11 @@ export class Stack {
   readonly #tcp: Tcp;
   #isReading = false;
 
-  constructor({ tun, plan, first, onFault, connectionsMax, mayPeek }: StackOptions) {
+  constructor({ tun, plan, first, onFault, connectionsMax, mayPeek, seam }: StackOptions) {
     const host = new Host(onFault);
     this.fd = host.fd;
     this.#tun = tun;
-    const link = new Link(tun, plan);
+    const link = new Link(tun, plan, seam);
     this.#context = { plan, link, host, destinations: new Destinations(plan), afterBatch: [] };
     this.#tcp = new Tcp(this.#context, {
       connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, descriptorsLeft()),
