@@ -50,14 +50,14 @@ const OTHER_FLAGS = new Set(
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
   ("artifact auto-update build builder buildx commit compose context farm generate init kube machine " +
-    "manifest network plugin pod push quadlet search secret service stack stats swarm trust update cleanup " +
+    "manifest network plugin pod push quadlet search secret service stack stats swarm trust cleanup " +
     "runlabel scp sign migrate renumber").split(" "),
 );
 
 /** A better error for an option that the table does not have: a known gap, or a near miss. */
 export function explainUnknownFlag(error: UnknownFlagError, path: string, flags: Flags): SkiffError {
   const { flag } = error;
-  if (/ (run|create)$/.test(path)) {
+  if (/ (run|create|update)$/.test(path)) {
     for (const [reason, names] of Object.entries(CONTAINER_FLAGS)) {
       if (names.split(" ").includes(flag)) {
         return new UnsupportedError(`${flag} is not available yet: ${reason}`, { hint: error.hint });

@@ -80,6 +80,11 @@ const pause = verb(
 );
 const port = verb("port", "List the published ports of a container", () => import("./commands/port.ts"));
 const rename = verb("rename", "Give a container another name", () => import("./commands/rename.ts"));
+const update = verb(
+  "update",
+  "Change the published ports of a container",
+  () => import("./commands/update.ts"),
+);
 const restart = verb("restart", "Restart one or more containers", () => import("./commands/restart.ts"));
 const unpause = verb(
   "unpause",
@@ -185,6 +190,7 @@ const container: VerbGroup = {
     unmount,
     top,
     unpause,
+    update,
     wait,
   ],
 };
@@ -296,6 +302,7 @@ export const VERBS: readonly Verb[] = [
   unpause,
   unmount,
   unshare,
+  update,
   version,
   wait,
   importVerb,

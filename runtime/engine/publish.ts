@@ -58,6 +58,11 @@ export function canPublish({ network }: Pick<ContainerConfig, "network">): boole
 /** Programs that bind published ports themselves. */
 const PROGRAM_MODES: ReadonlySet<string> = new Set(["pasta", "slirp4netns"]);
 
+/** Whether they can be changed while it runs. */
+export function publishesLive({ network }: Pick<ContainerConfig, "network">): boolean {
+  return !PROGRAM_MODES.has(network.mode);
+}
+
 /** @throws {UnsupportedError} for what the container's network cannot publish */
 export function checkMode(
   { network }: Pick<ContainerConfig, "network">,

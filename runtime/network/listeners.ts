@@ -72,6 +72,16 @@ export function chooseOpenPorts(mappings: readonly PortMapping[]): PortMapping[]
   return joinPorts([...mappings.filter((one) => !isOpen(one)), ...chosen].flatMap(spreadMapping));
 }
 
+/** What a port without an address is bound at here. */
+export function anyAddresses(): string[] {
+  try {
+    closePorts([bindAt({ protocol: "tcp", hostAddress: "::", hostPort: 0, containerPort: 1 })]);
+    return ["0.0.0.0", "::"];
+  } catch {
+    return ["0.0.0.0"];
+  }
+}
+
 export function closePorts(bound: readonly BoundPort[]): void {
   for (const { fd } of bound) close(fd);
 }
