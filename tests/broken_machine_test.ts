@@ -270,7 +270,8 @@ hostTest(
     chown --reference=$HOME /run/user/${uid}; ln -s /run/user/${uid} ${host.folder}/run; chmod 1777 /run/user`;
     const words = `run="$0 run -d --network none"
     one=$($run --name one host sleep 600); two=$($run --name two -u 1000 --stop-timeout 1 host sleep 600)
-    three=$($run --name three --restart always host sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done')
+    three=$($run --name three --restart always host sh -c 'trap "exit 3" TERM; echo up; while :; do sleep 0.1; done')
+    until [ "$($0 logs three)" = up ]; do :; done
     rm -rf /run/user/${uid}
     $0 ps --format '{{.Names}} {{.State}}' | sort; $0 exec two echo inside
     $0 rm -f -t 0 one; $0 stop two; $0 stop -t 5 three; $0 ps -a --format '{{.Names}} {{.State}} {{.ExitCode}}'; $0 rm two three`;

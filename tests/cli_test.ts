@@ -173,13 +173,14 @@ hostTest(
   { needs: ["registry"] },
   async (host) => {
     const image = await host.image();
-    const script = "echo one; echo two >&2; trap 'exit 5' TERM; while :; do sleep 0.1; done";
+    const script = "trap 'exit 5' TERM; echo two >&2; echo one; while :; do sleep 0.1; done";
     const id = (await host.run("-d", "--name", "web", "-l", "tier=front", image, "sh", "-c", script)).stdout
       .trim();
     assertMatch(id, /^[0-9a-f]{64}$/);
+    for (const text of ["one", "two"]) await host.untilLogged("web", text);
     assertMatch(
       await host.ok("ps"),
-      new RegExp(`\\n${id.slice(0, 12)}  \\S+  sh -c echo one; e\\.\\.\\.  .* ago +Up .* +web$`),
+      new RegExp(`\\n${id.slice(0, 12)}  \\S+  sh -c trap 'exit \\.\\.\\.  .* ago +Up .* +web$`),
     );
     assertEquals(await host.ok("ps", "-q", "--no-trunc", "--filter", "label=tier=front"), id);
     assertEquals(

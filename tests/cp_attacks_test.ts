@@ -106,9 +106,9 @@ attackTest("cp follows no name that a container changes meanwhile, either way (C
     }
     if (link !== outside) continue;
     // Control: who goes into the container by names meets the link, and reads and writes the host's file.
-    const control = await host.sh(`for i in $(seq 1 2000); do
+    const control = await host.sh(`for i in $(seq 1 100000); do
       if grep -q canary /proc/${pid}/root/data/dir/file 2>/dev/null; then echo read; break; fi; done
-      for i in $(seq 1 2000); do echo harmed 2>/dev/null >/proc/${pid}/root/data/dir/file
+      for i in $(seq 1 100000); do echo harmed 2>/dev/null >/proc/${pid}/root/data/dir/file
       if grep -q harmed outside/file; then echo written; break; fi; done; echo canary >outside/file`);
     assertEquals(control.stdout, "read\nwritten\n");
   }

@@ -24,11 +24,13 @@ driverTest("a container cannot overwrite the engine's file (CVE-2019-5736)", {
     await host.ok("exec", id, "true");
     await host.ok("exec", "-u", "1000", id, "true");
   }
-  await host.ok("exec", id, "sleep", "0.3");
+  await waitFor("the probe to open a program", async () => {
+    await host.ok("exec", id, "sleep", "0.3");
+    return (await host.ok("logs", id)).includes("open /bin/busybox");
+  });
   await host.ok("exec", id, "touch", "/stop");
   await host.ok("wait", id);
   const log = await host.ok("logs", id);
-  assertIncludes(log, "exe /bin/busybox");
   const reached = [...log.matchAll(/^exe (.*)$/gm)].map(([, link]) => link!);
   assertEquals(reached.filter((link) => !["/bin/busybox", "/memfd:skiff-exec (deleted)"].includes(link)), []);
   assertEquals([...log.matchAll(/^wrote (.*)$/gm)].map(([, link]) => link), ["/bin/busybox"]);
@@ -48,8 +50,11 @@ driverTest("a container cannot overwrite the engine's file (CVE-2019-5736)", {
     return watcher.output.stdout.includes("ready") && children;
   });
   const enter = ["-t", pid, "-U", "-m", "-p", "--preserve-credentials"];
-  const entered = await host.program([victim, ...enter, victim, "-t", "1", "-p", "sleep", "0.3"]);
-  assertEquals([entered.code, entered.stderr], [0, ""]);
+  await waitFor("the probe to open the victim", async () => {
+    const entered = await host.program([victim, ...enter, victim, "-t", "1", "-p", "sleep", "0.3"]);
+    assertEquals([entered.code, entered.stderr], [0, ""]);
+    return watcher.output.stdout.includes(`open ${victim}`);
+  });
   await Deno.writeTextFile(`${host.home}/stop`, "");
   assertIncludes((await watcher.result).stdout, `wrote ${victim}`);
   assert((await hashes([victim])).get(victim) !== before.get(victim), "the control overwrites nothing");
@@ -72,12 +77,14 @@ hostTest("neither the words nor the environment of the command are seen in the c
       await host.skiff(["exec", "-e", "TOKEN=canary-word", id, "true"], { env });
     }
     // Control: the probe sees what is there to be seen.
-    await host.ok("exec", id, "sh", "-c", "sleep 0.2; : canary-argument");
+    await waitFor("the probe to see an argument and an environment", async () => {
+      await host.ok("exec", id, "sh", "-c", "sleep 0.2; : canary-argument");
+      const seen = await host.ok("logs", id);
+      return seen.includes("canary-argument") && seen.includes("environ PATH=");
+    });
     await host.ok("exec", id, "touch", "/stop");
     await host.ok("wait", id);
     const log = await host.ok("logs", id);
-    assertIncludes(log, "canary-argument");
-    assertIncludes(log, "environ PATH=");
     const cmdlines = log.split("\n").filter((line) => line.startsWith("cmdline "));
     assertEquals(cmdlines.filter((line) => line.includes("canary-word")), []);
     assert(!log.includes("canary-of-the-caller"), log);

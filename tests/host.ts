@@ -204,6 +204,14 @@ export class Host {
     return this.#options.driver ? ["--storage-driver", this.#options.driver] : [];
   }
 
+  /** Waits until a container's programs have written that: `run -d` comes back when they have only begun. */
+  async untilLogged(name: string, text = "up"): Promise<void> {
+    const end = Date.now() + 60_000;
+    while (!(await this.skiff(["logs", name]).then(({ stdout, stderr }) => stdout + stderr)).includes(text)) {
+      if (Date.now() > end) throw new Error(`container ${name} never wrote ${JSON.stringify(text)}`);
+    }
+  }
+
   /** `skiff run`, without network. */
   run(...words: string[]): Promise<Result> {
     return this.skiff(["run", "--network", "none", ...words]);

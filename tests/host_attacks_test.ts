@@ -14,6 +14,8 @@ import {
 } from "./harness.ts";
 import { busyboxImage, pushImage } from "./images.ts";
 
+/** Seen in nobody else's words. */
+const TOKEN = `hunter2-${crypto.randomUUID()}`;
 const PASSWORD = "correct-horse-7319";
 /** bcrypt of it, as `htpasswd -B` makes it. */
 const HTPASSWD = "alice:$2b$04$2G4xptRJuzO31U4J14J//eMQt57IS/CG8fKiKvBQEzBOd8HjpgENC\n";
@@ -177,7 +179,7 @@ hostTest("a value from an env file is in nobody's arguments, and no other user c
   needs: ["registry", "busybox", "root"],
 }, async (host) => {
   const image = await host.image();
-  await host.sh("umask 077; echo TOKEN=hunter2-7319 >env");
+  await host.sh(`umask 077; echo TOKEN=${TOKEN} >env`);
   const id = await host.ok(
     "run",
     "-d",
@@ -189,17 +191,17 @@ hostTest("a value from an env file is in nobody's arguments, and no other user c
     "sleep",
     "1000",
   );
-  assertEquals(await host.ok("exec", id, "sh", "-c", "echo $TOKEN"), "hunter2-7319");
+  assertEquals(await host.ok("exec", id, "sh", "-c", "echo $TOKEN"), TOKEN);
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     let words = "";
     try {
       words = Deno.readTextFileSync(`/proc/${name}/cmdline`);
     } catch { /* it has ended */ }
-    assert(!words.includes("hunter2-7319"), `in the arguments of process ${name}`);
+    assert(!words.includes(TOKEN), `in the arguments of process ${name}`);
   }
   for (const { path, info } of walk(`${host.data}/containers`)) {
-    if (info.isFile && Deno.readTextFileSync(path).includes("hunter2-7319")) {
+    if (info.isFile && Deno.readTextFileSync(path).includes(TOKEN)) {
       assertEquals(info.mode! & 0o777, 0o600, path);
     }
   }

@@ -4,7 +4,8 @@ import { assertEquals, assertIncludes, assertMatch, hostTest, waitFor } from "./
 
 const NEEDS = { needs: ["registry", "busybox"] as ("registry" | "busybox")[] };
 
-const FOREVER = ["sh", "-c", "trap 'exit 5' TERM; trap 'exit 6' INT; while :; do sleep 0.05; done"];
+/** Writes that it is up when signals find it prepared. */
+const FOREVER = ["sh", "-c", "trap 'exit 5' TERM; trap 'exit 6' INT; echo up; while :; do sleep 0.05; done"];
 
 hostTest("a container runs again and keeps what it wrote", NEEDS, async (host) => {
   const image = await host.image();
@@ -20,9 +21,11 @@ hostTest("stop asks first and kills then; kill sends what it is told", NEEDS, as
   const image = await host.image();
   const exitCode = async () => await host.ok("inspect", "-f", "{{.State.ExitCode}} {{.State.Status}}", "c");
   await host.run("-q", "-d", "--name", "c", image, ...FOREVER);
+  await host.untilLogged("c");
   await host.ok("stop", "c");
   assertEquals(await exitCode(), "5 exited");
   await host.ok("start", "c");
+  await host.untilLogged("c", "up\nup\n");
   await host.ok("kill", "-s", "INT", "c");
   assertEquals(await host.ok("wait", "c"), "6");
   await host.ok("start", "c");
@@ -43,6 +46,7 @@ hostTest("stop asks first and kills then; kill sends what it is told", NEEDS, as
   await host.ok("stop", "deaf");
   assertEquals(await host.ok("wait", "deaf"), "137");
   await host.run("-q", "-d", "--name", "polite", "--stop-signal", "INT", image, ...FOREVER);
+  await host.untilLogged("polite");
   await host.ok("stop", "polite");
   assertEquals(await host.ok("wait", "polite"), "6");
   // what has stopped may be stopped again

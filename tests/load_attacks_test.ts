@@ -139,7 +139,7 @@ hostTest("a layout's files are its own", { needs: ["busybox"] }, async (host) =>
 
   // neither a pipe that nobody writes to nor a device holds us up
   await new Deno.Command("mkfifo", { args: [blob] }).output();
-  const pipe = await host.skiff(["load", "-q", "-i", layout], { timeoutMs: 20_000 });
+  const pipe = await host.skiff(["load", "-q", "-i", layout], { timeoutMs: 120_000 });
   assertEquals(pipe.code, 125);
   assertIncludes(pipe.stderr, "is no plain file");
   await Deno.remove(blob);
@@ -234,7 +234,7 @@ hostTest("load bounds what an archive makes it read", { needs: ["zstd"] }, async
   const refused = async (bytes: Uint8Array, message: RegExp) => {
     await Deno.writeFile(`${host.home}/a.tar`, bytes);
     for (const script of ["$SKIFF load -q -i a.tar", "zstd -qc a.tar | $SKIFF load -q"]) {
-      const { code, stdout, stderr } = await host.sh(script, { timeoutMs: 30_000 });
+      const { code, stdout, stderr } = await host.sh(script, { timeoutMs: 120_000 });
       assertEquals([code, stdout], [125, ""], stderr);
       assertMatch(stderr, message);
     }

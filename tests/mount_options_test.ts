@@ -214,8 +214,9 @@ hostTest(
       image,
       "sh",
       "-c",
-      "echo x > /anonymous/x; sleep 1000",
+      "echo x > /anonymous/x; echo up; sleep 1000",
     );
+    await host.untilLogged("source");
     const mounted =
       "for d in b n anonymous t; do grep \" /$d \" /proc/mounts | cut -d' ' -f2,4 | cut -d, -f1; done";
     assertEquals(await inside(host, ["--volumes-from", "source"], mounted), "/b ro\n/n rw\n/anonymous rw");

@@ -8,7 +8,7 @@ const SCRIPT = (driver: string, image: string) =>
   ! $S start box 2>&1; ! $S rm box 2>&1 | tail -1
   cd $m; ! $S unmount box >/dev/null 2>&1; cd /; $S unmount box; ls $m | wc -l; $S umount box; $S mount
   $S start -a box; $S run -d --name up --network none ${image} sh -c 'echo up >/up; exec sleep 600' >/dev/null
-  until cat $($S mount up)/up 2>/dev/null; do :; done; $S rm -f up >/dev/null
+  until grep up $($S mount up)/up 2>/dev/null; do :; done; $S rm -f up >/dev/null
   $S mount box >/dev/null; $S rm -f box`;
 
 function assertLines(stdout: string): void {

@@ -30,7 +30,11 @@ async function pausesAndGoesOn(host: Host, image: string): Promise<void> {
   };
   await waitFor("it counts", async () => await count() > 20);
   await host.ok("pause", "c");
-  const still = await count();
+  // what a process in the kernel (D) was about to write is still written
+  const still = await waitFor("it stands still", async () => {
+    const before = await count();
+    return before === await count() && before;
+  });
   await host.skiff(["ps"]);
   assertEquals(await count(), still);
   assertEquals(await stateOf(host, "c"), "paused");
@@ -96,7 +100,7 @@ hostTest("root pauses with the freezer", { ...NEEDS, asRoot: true }, async (host
 
 hostTest("restart stops and starts; a container of --rm stays for it", NEEDS, async (host) => {
   const image = await host.image();
-  const trap = ["sh", "-c", "echo up; trap 'echo down; exit 0' TERM; while :; do sleep 0.05; done"];
+  const trap = ["sh", "-c", "trap 'echo down; exit 0' TERM; echo up; while :; do sleep 0.05; done"];
   await host.run("-q", "-d", "--rm", "--name", "r", image, ...trap);
   await waitFor("it is up", async () => (await host.ok("logs", "r")) === "up");
   const pid = await host.ok("inspect", "-f", "{{.State.Pid}}", "r");

@@ -24,7 +24,7 @@ function judge(one: Case, found: Map<Aspect, string>): string[] {
 for (const group of GROUPS) {
   const needs = ["root", "registry", "podman", "crun", "python3"] as const;
   const name = `beside podman: ${group.name}`;
-  hostTest(name, { needs: [...needs], timeoutMs: 240_000 }, async (host) => {
+  hostTest(name, { needs: [...needs], timeoutMs: 900_000 }, async (host) => {
     await configurePodman(host);
     const image = await host.image();
     const { setUp = [], cases } = group;

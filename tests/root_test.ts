@@ -116,7 +116,11 @@ hostTest("as root, a container cannot overwrite the engine's file", {
     await host.skiff(["exec", id, "/proc/self/exe", "sleep", "1"]);
     await host.ok("exec", id, "true");
   }
-  await host.ok("exec", id, "sleep", "0.3");
+  await waitFor("the probe to open both programs", async () => {
+    await host.ok("exec", id, "sleep", "0.3");
+    const seen = await host.ok("logs", id);
+    return seen.includes("open /bin/busybox") && seen.includes("exe /memfd:skiff-exec (deleted)");
+  });
   await host.ok("exec", id, "touch", "/stop");
   await host.ok("wait", id);
   const log = await host.ok("logs", id);

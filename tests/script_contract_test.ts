@@ -120,7 +120,12 @@ hostTest("a signal ends who only looks on", REGISTRY, async (host) => {
     });
     const wanted = signal === "SIGINT" ? 130 : 143;
     for (const [words, end] of await Promise.all(ends)) {
-      assert(end === signal || end === wanted || end === 0, `${words} ended with ${end} on ${signal}`);
+      // events, like podman's, handles SIGINT where it comes late enough
+      const isOwn = words === "events" && signal === "SIGINT" && end === 1;
+      assert(
+        isOwn || end === signal || end === wanted || end === 0,
+        `${words} ended with ${end} on ${signal}`,
+      );
     }
   }
   assertEquals(await host.ok("inspect", "-f", "{{.State.Running}}", "c"), "true");

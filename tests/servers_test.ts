@@ -1,10 +1,19 @@
 /** Real servers from a real distribution: nginx and PostgreSQL of a debootstrap Debian each serve a request. */
 import { assertEquals, assertIncludes, driverTest, type Host, waitFor } from "./harness.ts";
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment ago, and that the kernel gives to nobody who asks for any. @see ip(7), ip_local_port_range */
 function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    try {
+      using listener = Deno.listen({
+        hostname: "127.0.0.1",
+        port: 10_000 + Math.floor(Math.random() * 20_000),
+      });
+      return listener.addr.port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 async function serveByNginx(host: Host, image: string): Promise<void> {
@@ -43,7 +52,7 @@ async function serveByNginx(host: Host, image: string): Promise<void> {
     "the request is in the log",
     async () => (await host.ok("logs", "web")).includes("GET /hello.html"),
   );
-  assertEquals(await host.ok("stop", "web"), "web");
+  assertEquals(await host.ok("stop", "-t", "60", "web"), "web");
   assertEquals(await host.ok("inspect", "--format", "{{.State.ExitCode}}", "web"), "0");
 }
 
@@ -65,7 +74,7 @@ async function serveByPostgres(host: Host, image: string): Promise<void> {
   assertEquals(code, 0, stderr);
   const query = (sql: string) => host.skiff(["exec", "--user", "postgres", "db", "psql", "-tAc", sql]);
   const isReady = async () => (await query("select 1")).code === 0;
-  await waitFor("PostgreSQL answers", isReady, 60_000);
+  await waitFor("PostgreSQL answers", isReady, 180_000);
   await query("create table boats (name text); insert into boats values ('skiff')");
   assertEquals((await query("select name from boats")).stdout, "skiff\n");
   assertEquals((await query("show data_directory")).stdout.includes("/var/lib/postgresql"), true);
@@ -73,7 +82,7 @@ async function serveByPostgres(host: Host, image: string): Promise<void> {
   await host.ok("kill", "--signal", "INT", "db");
   assertEquals(await host.ok("wait", "db"), "0");
   await host.ok("start", "db");
-  await waitFor("PostgreSQL answers again", isReady, 60_000);
+  await waitFor("PostgreSQL answers again", isReady, 180_000);
   assertEquals((await query("select name from boats")).stdout, "skiff\n", "the data outlives a stop");
   assertIncludes(
     (await host.ok("logs", "db")) + (await host.skiff(["logs", "db"])).stderr,

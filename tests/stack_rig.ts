@@ -76,6 +76,10 @@ export class StackRig implements Disposable {
   readonly faults: unknown[] = [];
   readonly loop = new EventLoop();
   readonly #holder: number;
+  /** Of a process in the guest, for nsenter. */
+  get holderPid(): number {
+    return this.#holder;
+  }
   readonly #control: number;
   readonly #children: Child[] = [];
 

@@ -4,7 +4,15 @@
  * out the same text as it is, so the attack is live.
  */
 import { findVerb } from "../cli/verbs.ts";
-import { assert, assertEquals, assertIncludes, assertMatch, type Host, hostTest } from "./harness.ts";
+import {
+  assert,
+  assertEquals,
+  assertIncludes,
+  assertMatch,
+  type Host,
+  hostTest,
+  waitFor,
+} from "./harness.ts";
 import { busyboxEntries, type Entry } from "./images.ts";
 
 /** A window title, a cleared screen, a colour by C1, and text that reads backwards. */
@@ -34,6 +42,8 @@ async function makeStage(host: Host): Promise<string> {
     },
   });
   await host.ok("run", "-d", "-q", "--network", "none", "--name", "c", "-l", `mine=${EVIL}`, image);
+  await host.untilLogged("c", EVIL);
+  await waitFor("its new file", async () => (await host.ok("diff", "c")).includes("/tmp/new"));
   return image;
 }
 

@@ -1,12 +1,15 @@
 /** top: podman's descriptors, and the options of ps. */
 
-import { assertEquals, assertIncludes, assertMatch, hostTest } from "./harness.ts";
+import { assertEquals, assertIncludes, assertMatch, hostTest, waitFor } from "./harness.ts";
 
 const NEEDS = { needs: ["registry", "busybox"] as ("registry" | "busybox")[] };
 
 hostTest("top shows who runs in a container, by its numbers and the host's", NEEDS, async (host) => {
   const image = await host.image();
   await host.run("-q", "-d", "--name", "c", image, "sh", "-c", "setsid sleep 601 & exec sleep 600");
+  const asleep = async () =>
+    (await host.ok("top", "c", "state", "args")).match(/^S +sleep 60[01]$/gm)?.length === 2;
+  await waitFor("both processes", asleep);
   const [heading, ...lines] = (await host.ok("top", "c")).split("\n");
   assertEquals(
     heading,

@@ -33,7 +33,8 @@ hostTest("a volume is created, listed with its users, inspected, renamed and rem
   ]);
 
   const run = ["run", "-d", "--network", "none", "-v", "data:/d"];
-  await host.ok(...run, "--name", "web", image, "sh", "-c", "echo kept >/d/file; exec sleep 600");
+  await host.ok(...run, "--name", "web", image, "sh", "-c", "echo kept >/d/file; echo up; exec sleep 600");
+  await host.untilLogged("web");
   await host.ok("create", "--name", "idle", "--network", "none", "-v", "data:/d:ro", image, "cat", "/d/file");
   assertEquals(
     await host.ok(

@@ -68,5 +68,5 @@ Deno.test("any header is read in bounded time", () => {
     parseChallenges(evil);
   }
   // milliseconds, or much more on a busy machine; what is not linear takes minutes
-  ok(performance.now() - before < 10_000);
+  ok(performance.now() - before < 60_000);
 });

@@ -128,6 +128,7 @@ export const CONTAINER_GROUPS: Group[] = [
       "E rename gone off",
       "E container exists off",
       "E top new",
+      "until E top on args | grep -q '^sleep 1000'; do :; done",
       "E top on pid args",
       "E port on",
       "E attach new",

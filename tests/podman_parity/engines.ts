@@ -42,7 +42,7 @@ function scriptOf(folder: string, lines: readonly string[]): string {
   return [
     `OUT=${folder}`,
     "umask 022; mkdir -p $OUT/work; cd $OUT/work",
-    'E() { timeout --foreground -k 1 40 $ENGINE "$@"; }',
+    'E() { timeout --foreground -k 1 150 $ENGINE "$@"; }',
     ...steps,
   ].join("\n");
 }

