@@ -1,5 +1,6 @@
 /** The text of the files that skiff writes for a container and binds over the image's own. */
 
+import { PASTA_NAMESERVER } from "../network/program_plan.ts";
 import { containerResolvConf } from "../network/resolv_conf.ts";
 import { type UserModeAddresses, userModeAddresses } from "../network/user_mode.ts";
 import type { ContainerConfig, NetworkChoice } from "./config.ts";
@@ -70,9 +71,6 @@ function addressesOf(network: NetworkChoice): UserModeAddresses | undefined {
     ? userModeAddresses(network.options ?? {})
     : undefined;
 }
-
-/** Where pasta(1) is told to forward DNS from. */
-export const PASTA_NAMESERVER = "169.254.1.1";
 
 /** Without a network there is nobody to ask. @see resolv.conf(5) */
 function resolvConf(config: ContainerConfig, host: HostFiles): string {

@@ -31,6 +31,8 @@ export interface PlanFacts extends MountFacts {
   nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
   /** The network namespace that is joined: another container's `/proc/PID/ns/net`, or `ns:PATH`. */
   networkPath?: string;
+  /** pasta(1) or slirp4netns(1), as it is to be run. */
+  networkProgram?: NetworkPlan;
   /** What is mounted besides the root; `mountRoots` has the places. */
   mountRootPlans?: RootfsPlan[];
   /** Volumes that are still empty and get the image's content. */
@@ -84,6 +86,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
         devices: facts.devices,
         loopbackUp: ownsNetwork(config.network),
         ...planInterface(config),
+        ...(facts.networkProgram && { monitorForksAgain: true, sendNetns: true }),
       },
     },
     stdio: {
@@ -102,7 +105,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     pidFile: config.pidFile,
     conmonPidFile: config.conmonPidFile,
     events: planEvents(config, facts.eventsPath),
-    network: planNetwork(config),
+    network: facts.networkProgram ?? planNetwork(config),
   };
 }
 

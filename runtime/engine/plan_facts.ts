@@ -7,7 +7,7 @@ import { generatedMounts } from "../container/folder.ts";
 import { ownsNetwork } from "../container/network_choice.ts";
 import { listDevices, readHardLimit, readLastCapability } from "../container/host_facts.ts";
 import { planCapabilities, type PlanFacts } from "../container/plan.ts";
-import { ConflictError } from "../errors.ts";
+import { ConflictError, HostError, UnsupportedError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
@@ -62,6 +62,7 @@ export async function gatherFacts(
     lastCapability,
     nestedUserns,
     networkPath,
+    networkProgram: await findNetworkProgram(engine, config.network),
     freshVolumes: findFreshVolumes(engine, config),
     devices: await findDevices(config),
     ...config.namespaces && await (await import("./joined_namespaces.ts")).findJoined(engine, config),
@@ -117,6 +118,28 @@ async function singleIdMounts(
   if (!maps.isSingle) return [];
   const { writeSingleIdFiles } = await import("../container/single_id_files.ts");
   return writeSingleIdFiles(containerDir);
+}
+
+/** The plan of a network that another program serves. */
+async function findNetworkProgram(
+  { namespaces }: Engine,
+  network: NetworkChoice,
+): Promise<PlanFacts["networkProgram"]> {
+  if (network.mode !== "pasta" && network.mode !== "slirp4netns") return undefined;
+  if (network.mode === "pasta" && !namespaces.isRootless) {
+    throw new UnsupportedError(`use network "pasta": it is only for rootless use`);
+  }
+  const [{ planPasta, planSlirp4netns }, { findProgram }] = await Promise.all([
+    import("../network/program_plan.ts"),
+    import("../namespaces/subordinate_ids.ts"),
+  ]);
+  const path = findProgram(network.mode);
+  if (!path) {
+    throw new HostError(`use network "${network.mode}": the program ${network.mode} is not installed`, {
+      hint: "--network slirp needs none",
+    });
+  }
+  return network.mode === "pasta" ? planPasta(path, network.words) : planSlirp4netns(path, network.options);
 }
 
 async function networkPathOf(engine: Engine, network: NetworkChoice): Promise<string | undefined> {

@@ -6,7 +6,8 @@
  *    U  my user namespace is made ────────▶ writes uid_map and gid_map
  *    ◀─────────────────────────── M  mapped
  *    P  pid of init, in 10 digits ────────▶ only where a namespace made an extra fork needful
- *    N  its network interface (a TUN descriptor) ▶ serves it
+ *    N  its TUN interface's descriptor, or its
+ *       network namespace's ─────────────────▶ serves it
  *    C  console (with the master) ────────▶ keeps it
  *    ◀─────────────────────────── L  the plan, in a memfd, with the standard streams; only to an init that
  *    ◀─────────────────────────── T  was forked ahead of it; and: the root filesystem is mounted
@@ -31,7 +32,7 @@ import type { InitStdio } from "./stdio.ts";
 export type InitMessage =
   | { kind: "map-ids" }
   | { kind: "forked"; pid: number }
-  | { kind: "network"; tun: number }
+  | { kind: "network"; descriptor: number }
   | { kind: "console"; master: number }
   | { kind: "ready"; mountNamespace?: string }
   | { kind: "failure"; failure: SetupFailure }
@@ -72,7 +73,7 @@ export function receiveFromInit(control: number, program: string): InitMessage {
   if (kind === "P") {
     return { kind: "forked", pid: Number(new TextDecoder().decode(buffer.subarray(1, length))) };
   }
-  if (kind === "N" && fds.length === 1) return { kind: "network", tun: fds[0]! };
+  if (kind === "N" && fds.length === 1) return { kind: "network", descriptor: fds[0]! };
   if (kind === "C" && fds.length === 1) return { kind: "console", master: fds[0]! };
   for (const fd of fds) close(fd);
   if (kind === "R") {
@@ -121,8 +122,8 @@ export class MonitorLink {
     this.#send(`P${String(pid).padStart(10, "0")}`);
   }
 
-  sendTun(tun: number): void {
-    sendWithFds(this.control, encode("N"), [tun]);
+  sendNetwork(descriptor: number): void {
+    sendWithFds(this.control, encode("N"), [descriptor]);
   }
 
   sendConsole(master: number): void {

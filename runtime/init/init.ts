@@ -135,8 +135,11 @@ function performInit(
   if (annex.tun) {
     stage("create network interface");
     const tun = done.tun ?? openTun(annex.tun);
-    link.sendTun(tun);
+    link.sendNetwork(tun);
     close(tun);
+  } else if (annex.sendNetns) {
+    using namespace = new Fd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    link.sendNetwork(namespace.number);
   }
 
   const mountNamespace = ownsPidNamespace(spec) ? undefined : Deno.readLinkSync("/proc/self/ns/mnt");

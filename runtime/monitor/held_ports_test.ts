@@ -23,7 +23,7 @@ function isOpen(fd: number): boolean {
 class FakeNetwork implements MonitorNetwork {
   readonly served = new Map<number, number>();
   constructor(readonly refused = -1) {}
-  takeTun(): void {}
+  take(): void {}
   letStart(go: () => void): void {
     go();
   }

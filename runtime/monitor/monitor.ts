@@ -286,7 +286,8 @@ class ContainerMonitor {
         throw new SkiffError("change published ports: the container has ended");
       }),
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
-      onNetwork: (tun) => this.#network ? this.#withNetwork((network) => network.takeTun(tun)) : close(tun),
+      onNetwork: (descriptor) =>
+        this.#network ? this.#withNetwork((network) => network.take(descriptor)) : close(descriptor),
       awaitNetwork: (go, fail) => this.#network ? this.#network.letStart(go, fail) : go(),
       onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
       onExited: () => {

@@ -206,6 +206,8 @@ export interface InitAnnex {
   loopbackUp: boolean;
   /** Made there; its descriptor is the monitor's. */
   tun?: TunPlan;
+  /** The monitor gets a descriptor of the network namespace. */
+  sendNetns?: boolean;
   /** The monitor has to fork more than init, and so must not bind its children to init's pid namespace. */
   monitorForksAgain?: boolean;
 }

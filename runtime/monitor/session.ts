@@ -66,8 +66,8 @@ export interface SessionOptions {
   spillFolder: string;
   /** What the answer to a client tells about the program. */
   describe(): Record<string, unknown>;
-  /** Init gives the descriptor of its network interface, owned from here on. */
-  onNetwork?(tun: number): void;
+  /** Init gives the descriptor of its network interface or namespace, owned from here on. */
+  onNetwork?(descriptor: number): void;
   /** Lets the program start when its network is there; absent: at once. */
   awaitNetwork?(go: () => void, fail: (error: unknown) => void): void;
   /** Init has set itself up and waits to be let go. */
@@ -330,8 +330,8 @@ export class Session implements Control {
       case "console":
         return this.#takeTerminal(message.master);
       case "network":
-        if (this.#options.onNetwork) this.#options.onNetwork(message.tun);
-        else close(message.tun);
+        if (this.#options.onNetwork) this.#options.onNetwork(message.descriptor);
+        else close(message.descriptor);
         return;
       case "ready":
         this.#options.onReady?.(message.mountNamespace);

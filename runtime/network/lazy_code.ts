@@ -6,6 +6,7 @@
  */
 
 type StackModule = typeof import("./stack/stack.ts");
+type ProgramModule = typeof import("./program_network.ts");
 
 /** Defined in scripts only. */
 declare const $skiffLoad: unknown;
@@ -15,16 +16,27 @@ type ScriptImport<T> = Promise<T> & { atOnce(): () => T };
 
 const areScripts = typeof $skiffLoad === "function";
 let stack: StackModule | undefined;
+let programs: ProgramModule | undefined;
 
 /** To be called before the fork of a monitor that may have to serve a network. */
 export async function prepareNetworkCode(): Promise<void> {
-  if (!areScripts) stack ??= await import("./stack/stack.ts");
+  if (areScripts) return;
+  stack ??= await import("./stack/stack.ts");
+  programs ??= await import("./program_network.ts");
 }
 
 /** Gives what loads the user-mode stack, in a forked child. */
 export function openStack(): () => StackModule {
-  const module = stack;
-  if (module) return () => module;
-  if (!areScripts) throw new Error("load the network stack: it was not prepared");
-  return (import("./stack/stack.ts") as ScriptImport<StackModule>).atOnce();
+  return openCode(stack, () => import("./stack/stack.ts"));
+}
+
+/** The same for what runs pasta and slirp4netns. */
+export function openProgramNetwork(): () => ProgramModule {
+  return openCode(programs, () => import("./program_network.ts"));
+}
+
+function openCode<T>(imported: T | undefined, load: () => Promise<T>): () => T {
+  if (imported) return () => imported;
+  if (!areScripts) throw new Error("load the network's code: it was not prepared");
+  return (load() as ScriptImport<T>).atOnce();
 }

@@ -10,8 +10,8 @@ export interface NetworkLoop {
 
 /** One run of the container. What it throws later on is caught, told to `NetworkGround.onFault`, and ends nothing else. */
 export interface MonitorNetwork {
-  /** Init has made its interface and gives the descriptor, which is the network's from here on. */
-  takeTun(tun: number): void;
+  /** Init gives what it has made, which is the network's from here on: a TUN descriptor, or its network namespace's. */
+  take(descriptor: number): void;
   /** Init is ready and waits; `go` lets it start, at once or when the network is there. `fail` ends the container. */
   letStart(go: () => void, fail: (error: unknown) => void): void;
   /** Connections to `listener`, a bound (TCP: listening) socket of the host, reach the container's port. */

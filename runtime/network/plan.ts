@@ -12,7 +12,9 @@ export interface InterfaceAddress {
 /** Who serves a container's network from outside. */
 export type NetworkPlan =
   /** Our own stack, behind a TUN interface. */
-  { kind: "user-mode"; stack: StackPlan };
+  | { kind: "user-mode"; stack: StackPlan }
+  /** Another program; what follows `args` says which network namespace it serves. */
+  | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[] };
 
 /** The interface that init makes in the container's own network namespace; its descriptor goes to the monitor. */
 export interface TunPlan {

@@ -30,7 +30,7 @@ export class UserModeNetwork implements MonitorNetwork {
     this.#ground = ground;
   }
 
-  takeTun(tun: number): void {
+  take(tun: number): void {
     if (this.#tun !== -1) return close(tun);
     this.#tun = tun;
     this.#ground.loop.watch(tun, () => this.#readFirst());

@@ -1,0 +1,142 @@
+/**
+ * A network that pasta(1) or slirp4netns(1) serves: a child of the monitor, outside of the container, which dies with it.
+ *
+ * Both tell by a pipe when they are ready: slirp4netns by `--ready-fd`, pasta by writing its pid to the file of `--pid`,
+ * which is its standard input. What goes wrong they say on stderr.
+ */
+
+import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
+import { F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
+import {
+  close,
+  closeAllExcept,
+  dup2,
+  fcntl,
+  memfd_create,
+  open,
+  pipe2,
+  pread,
+  read,
+} from "../../ffi/file.ts";
+import { forkChild } from "../../ffi/fork.ts";
+import { ownStatus } from "../../ffi/own_status.ts";
+import { execve, getpid, getppid, pidfd_open, pidfd_send_signal, prctl } from "../../ffi/process.ts";
+import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
+import { HostError, SkiffError } from "../errors.ts";
+import type { MonitorNetwork, NetworkGround } from "./monitor_network.ts";
+import type { NetworkPlan, PublishedPort } from "./plan.ts";
+
+type ProgramPlan = Extract<NetworkPlan, { kind: "program" }>;
+
+/** Of slirp4netns; pasta's is 0. */
+const READY_FD = 3;
+/** Standard output: pasta closes all descriptors but the first three. */
+const NETNS_PATH = "/proc/self/fd/1";
+
+export class ProgramNetwork implements MonitorNetwork {
+  readonly #plan: ProgramPlan;
+  readonly #ground: NetworkGround;
+  /** The container's network namespace, until the program has it. */
+  #namespace = -1;
+  /** Of the running program. */
+  #pidfd = -1;
+  /** What it says. */
+  #said = -1;
+
+  constructor(plan: ProgramPlan, ground: NetworkGround) {
+    this.#plan = plan;
+    this.#ground = ground;
+  }
+
+  take(namespace: number): void {
+    if (this.#namespace !== -1) return close(namespace);
+    this.#namespace = namespace;
+  }
+
+  letStart(go: () => void, fail: (error: unknown) => void): void {
+    const { loop, onFault } = this.#ground;
+    const [reader, writer] = pipe2(O_CLOEXEC);
+    try {
+      this.#start(writer);
+    } catch (error) {
+      close(reader);
+      return fail(error);
+    } finally {
+      close(writer);
+    }
+    loop.watch(reader, () => {
+      const count = read(reader, new Uint8Array(64));
+      loop.unwatch(reader);
+      close(reader);
+      if (count === 0) return fail(this.#failure());
+      loop.watch(this.#pidfd, () => {
+        loop.unwatch(this.#pidfd);
+        onFault(this.#failure());
+      });
+      go();
+    });
+  }
+
+  publish({ containerPort, protocol }: PublishedPort): void {
+    throw new SkiffError(`publish ${containerPort}/${protocol}: ${this.#plan.program} publishes no ports`);
+  }
+
+  unpublish(): void {}
+
+  end(): void {
+    if (this.#pidfd === -1) return;
+    this.#ground.loop.unwatch(this.#pidfd);
+    try {
+      pidfd_send_signal(this.#pidfd, SIGKILL);
+    } catch {
+      // it has ended by itself
+    }
+    close(this.#pidfd);
+    close(this.#said);
+    this.#pidfd = -1;
+  }
+
+  #start(writer: number): void {
+    const { program, path, args } = this.#plan;
+    const argv = program === "pasta"
+      ? [path, "--foreground", "--pid", "/proc/self/fd/0", ...args, "--no-netns-quit", "--netns", NETNS_PATH]
+      : [path, ...args, "-c", "-r", String(READY_FD), "--netns-type=path", NETNS_PATH, "tap0"];
+    const namespace = this.#namespace;
+    const parent = getpid();
+    const said = this.#said = memfd_create(program, MFD_CLOEXEC);
+    const pid = forkChild(() => {
+      const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+      // out of the way of the numbers below
+      const [ready, log, netns] = [writer, said, namespace].map((fd) => above(fd));
+      dup2(nothing, 0);
+      dup2(netns!, 1);
+      dup2(log!, 2);
+      const target = program === "pasta" ? 0 : READY_FD;
+      dup2(ready!, target);
+      closeAllExcept([target]);
+      setSignalMask([]);
+      resetSignalDispositions(ownStatus().ignoredSignals);
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() !== parent) return 1;
+      execve(path, argv, ["PATH=/usr/bin:/bin:/usr/sbin:/sbin"]);
+    });
+    this.#pidfd = pidfd_open(pid);
+    close(namespace);
+  }
+
+  #failure(): HostError {
+    const bytes = new Uint8Array(4096);
+    const text = new TextDecoder().decode(bytes.subarray(0, pread(this.#said, bytes, 0))).trim();
+    const first = text.split("\n").find((line) =>
+      line !== "" && !/^WARNING: |^Failed to send .* syslog$/.test(line)
+    );
+    return new HostError(`serve the network with ${this.#plan.path}: ${first ?? "it has ended"}`);
+  }
+}
+
+/** A copy with a number that no standard stream has. */
+function above(fd: number): number {
+  return fcntl(fd, F_DUPFD_CLOEXEC, 10);
+}

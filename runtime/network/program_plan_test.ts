@@ -1,0 +1,30 @@
+import { assertEquals } from "../../tests/assertions.ts";
+import { planPasta, planSlirp4netns } from "./program_plan.ts";
+
+Deno.test("slirp4netns gets podman's flags, and the options of the mode", () => {
+  assertEquals(
+    planSlirp4netns("/s").args.join(" "),
+    "--disable-host-loopback --mtu=65520 --enable-sandbox --enable-seccomp --enable-ipv6",
+  );
+  assertEquals(
+    planSlirp4netns("/s", {
+      allowHostLoopback: true,
+      mtu: 1500,
+      ipv6: false,
+      cidr: "10.9.0.0/16",
+      outbound: { ipv4: "eth0" },
+    }).args.join(" "),
+    "--mtu=1500 --enable-sandbox --enable-seccomp --cidr=10.9.0.0/16 --outbound-addr=eth0",
+  );
+});
+
+Deno.test("pasta gets podman's flags where the user says nothing else", () => {
+  assertEquals(
+    planPasta("/p").args.join(" "),
+    "--config-net -t none -u none -T none -U none --no-map-gw --dns-forward 169.254.1.1 --quiet",
+  );
+  assertEquals(
+    planPasta("/p", ["--map-gw", "-t", "auto", "--mtu=1500"]).args.join(" "),
+    "--config-net -t auto --mtu=1500 -u none -T none -U none --dns-forward 169.254.1.1 --quiet",
+  );
+});
