@@ -44,6 +44,8 @@ export interface DatagramError {
   offender?: Bytes;
 }
 
+const NOTHING = new Uint8Array(0);
+
 const CONTROL_BYTES = 256;
 const CMSG_HEADER_BYTES = 16;
 
@@ -83,9 +85,12 @@ export class DatagramMessage {
     return result === -1 ? -errno() : result;
   }
 
-  /** The next error of a socket with IP_RECVERR or IPV6_RECVERR, for what went to `peer`; undefined where there is none. */
-  receiveError(fd: number): DatagramError | undefined {
-    if (this.receive(fd, new Uint8Array(0), MSG_ERRQUEUE) < 0) return undefined;
+  /**
+   * The next error of a socket with IP_RECVERR or IPV6_RECVERR, for what went to `peer`; undefined where there is none.
+   * `sent` gets the beginning of what was sent, as far as the error quotes it.
+   */
+  receiveError(fd: number, sent = NOTHING): DatagramError | undefined {
+    if (this.receive(fd, sent, MSG_ERRQUEUE) < 0) return undefined;
     const found = this.#find(IPPROTO_IP, IP_RECVERR, 16) ?? this.#find(IPPROTO_IPV6, IPV6_RECVERR, 16);
     if (found === undefined) return undefined;
     const view = new DataView(found.buffer, found.byteOffset, found.byteLength);

@@ -1,6 +1,7 @@
 /** What the protocols of one stack share. */
 
 import type { StackPlan } from "../plan.ts";
+import type { AddressBytes } from "./addresses.ts";
 import type { Destinations } from "./destinations.ts";
 import type { Host } from "./host.ts";
 import type { Link } from "./link.ts";
@@ -19,10 +20,11 @@ export interface StackContext {
    */
   unreachable?: Unreachable;
   /**
-   * The host's resolver behind the forwarder's addresses, for DNS over TCP: connections to port 53 of a nameserver's
-   * address go there. Nothing where there is none.
+   * A connection to the DNS forwarder for the guest at that address, for connections to port 53 of a nameserver's
+   * address: one end of a socket pair, the caller's; -errno where there can be no more. Nothing where there is no
+   * forwarder.
    */
-  resolver?(): { address: Uint8Array<ArrayBuffer>; port: number } | undefined;
+  resolverStream?(asker: AddressBytes): number;
   /** Called after each batch of packets and events: for answers that can be put together. */
   readonly afterBatch: (() => void)[];
 }

@@ -13,7 +13,9 @@ import { EPOLLIN } from "../../../ffi/constants/poll.ts";
 import { getrlimit, setrlimit } from "../../../ffi/process.ts";
 import type { PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
+import { Datagrams } from "./datagrams.ts";
 import { Destinations } from "./destinations.ts";
+import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
 import { Host } from "./host.ts";
 import { Link, type Seam } from "./link.ts";
 import { Tcp } from "./tcp.ts";
@@ -26,7 +28,10 @@ export interface StackOptions {
   first?: Uint8Array<ArrayBuffer>;
   /** Told of faults that were caught. */
   onFault(error: unknown): void;
-  /** For tests: fewer connections than descriptors allow, and data kept here as kernels before 6.9 need it. */
+  /** Names that the DNS forwarder answers by itself. */
+  names?: NameSource;
+  /** For tests: where nameservers listen, fewer connections, and data kept here as kernels before 6.9 need it. */
+  dnsPort?: number;
   connectionsMax?: number;
   mayPeek?: boolean;
   seam?: Seam;
@@ -44,9 +49,10 @@ export class Stack {
   readonly #tun: number;
   readonly #context: StackContext;
   readonly #tcp: Tcp;
+  readonly #datagrams: Datagrams;
   #isReading = false;
 
-  constructor({ tun, plan, first, onFault, connectionsMax, mayPeek, seam }: StackOptions) {
+  constructor({ tun, plan, first, onFault, names, dnsPort, connectionsMax, mayPeek, seam }: StackOptions) {
     const host = new Host(onFault);
     this.fd = host.fd;
     this.#tun = tun;
@@ -56,6 +62,7 @@ export class Stack {
       connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, descriptorsLeft()),
       mayPeek: mayPeek ?? true,
     });
+    this.#datagrams = new Datagrams(this.#context, { names, dnsPort });
     host.afterRound = () => {
       for (const hook of this.#context.afterBatch) hook();
     };
@@ -68,22 +75,30 @@ export class Stack {
     this.#context.host.work();
   }
 
+  /** For questions that reach the holder by sockets of its own. */
+  get forwarder(): DnsForwarder {
+    return this.#datagrams.forwarder;
+  }
+
   /** Connections (or datagrams) of `listener`, a bound descriptor that the stack owns from now on, go to the guest. */
   publish(port: PublishedPort, listener: number, guest: { ipv4?: string; ipv6?: string }): void {
     setNonblocking(listener);
     if (port.protocol === "tcp") return this.#tcp.publish(port, listener, guest);
+    if (port.protocol === "udp") return this.#datagrams.publish(port, listener, guest);
     closeSocket(listener);
     throw new Error(`publish ${port.containerPort}/${port.protocol}: the user-mode stack has no such ports`);
   }
 
   unpublish(port: PublishedPort): void {
     if (port.protocol === "tcp") this.#tcp.unpublish(port);
+    if (port.protocol === "udp") this.#datagrams.unpublish(port);
   }
 
   /** Resets what is open and closes all descriptors, the TUN among them. */
   dispose(): void {
     const { host, link } = this.#context;
     this.#tcp.dispose();
+    this.#datagrams.dispose();
     host.unwatch(this.#tun);
     closeSocket(link.fd);
     host.dispose();

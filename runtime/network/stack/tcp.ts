@@ -152,19 +152,20 @@ export class Tcp implements PacketHandler, TcpGround {
     const fd = typeof target === "number" ? target : this.#hasRoom() ? this.#connect(target) : -EMFILE;
     const connection = new Connection(this, route, fd < 0 ? -1 : fd);
     if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
+    connection.isPair = typeof target === "number";
     this.table.add(connection);
     this.#halfOpen.add(connection);
     connection.beginConnecting(segment);
   }
 
-  /** Whom to connect to for a destination of the guest's, or a negated errno. */
+  /** Whom to connect to for a destination of the guest's; a descriptor that is connected; or a negated errno. */
   #target(packet: IpPacket, port: number): Target | number {
     const { plan, destinations } = this.context;
     const destination = destinations.of(packet.d0, packet.d1, packet.d2, packet.d3);
     if (destination === NOBODY) return -EHOSTUNREACH;
     if (destination === NAMESERVER) {
-      const resolver = port === 53 ? this.context.resolver?.() : undefined;
-      return resolver === undefined ? -ECONNREFUSED : { ...resolver, isLocal: true };
+      if (port !== 53 || this.context.resolverStream === undefined) return -ECONNREFUSED;
+      return this.#hasRoom() ? this.context.resolverStream(packet.source()) : -EMFILE;
     }
     if (destination === GATEWAY) {
       if (!plan.allowHostLoopback) return -ENETUNREACH;

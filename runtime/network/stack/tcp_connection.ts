@@ -83,6 +83,8 @@ export class Connection implements TableEntry, SegmentOutput {
   state = CONNECTING;
   /** Waits for `flush`. */
   isListed = false;
+  /** Its socket is one of a pair, where what was peeked at cannot be taken out unseen. */
+  isPair = false;
   readonly route: TcpRoute;
   readonly receiver: Receiver;
   readonly sender: Sender = new Sender(this);
@@ -287,7 +289,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (segment.flags & SYN) this.sender.windowScale = 0;
     this.sender.start((this.#iss + 1) | 0, segment);
     this.sender.windowScale = scale;
-    this.sender.stream = openHostStream(this.fd, this.#ground.budget, this.#ground.mayPeek);
+    this.sender.stream = openHostStream(this.fd, this.#ground.budget, this.#ground.mayPeek && !this.isPair);
     this.#ground.flushLater(this);
   }
 
