@@ -24,14 +24,14 @@ interface Path {
   carriers: number[];
   /** How the machine's loopback is called inside. */
   gateway: string;
-  /** The port of the machine that leads to port 5202 inside. */
+  /** The port of the machine that leads to INSIDE_PORT. */
   published: number;
   close(): Promise<void>;
 }
 
-const SERVER_PORT = 5201;
-const INSIDE_PORT = 5202;
-const ECHO_PORT = 5203;
+const SERVER_PORT = 25201;
+const INSIDE_PORT = 25202;
+const ECHO_PORT = 25203;
 const PROBE = new URL("bench_network_probe.py", import.meta.url).pathname;
 const HERTZ = 100;
 
@@ -260,7 +260,7 @@ async function slirp4netns(host: Host): Promise<Path> {
   await until(async () => (await interfaces(namespace.pid)).includes("tap0"));
   await until(() => Deno.stat(socket).then(() => true, () => false));
   const api = await Deno.connect({ transport: "unix", path: socket });
-  const request = { proto: "tcp", host_addr: "127.0.0.1", host_port: 5301, guest_port: INSIDE_PORT };
+  const request = { proto: "tcp", host_addr: "127.0.0.1", host_port: 25301, guest_port: INSIDE_PORT };
   await api.write(new TextEncoder().encode(JSON.stringify({ execute: "add_hostfwd", arguments: request })));
   await api.closeWrite();
   const answer = new Uint8Array(4096);
@@ -273,7 +273,7 @@ async function slirp4netns(host: Host): Promise<Path> {
     pid: namespace.pid,
     carriers: [program.pid],
     gateway: "10.0.2.2",
-    published: 5301,
+    published: 25301,
     close: () => ended(program, namespace.stop),
   };
 }
@@ -282,7 +282,7 @@ async function pasta(host: Host): Promise<Path> {
   const namespace = await bareNamespace(host);
   const program = host.spawnProgram([
     ...["/usr/bin/pasta", "-f", "--config-net", "-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "-4"],
-    ...["-t", `5302:${INSIDE_PORT}`, "-u", "none", "-T", "none", "-U", "none", String(namespace.pid)],
+    ...["-t", `25302:${INSIDE_PORT}`, "-u", "none", "-T", "none", "-U", "none", String(namespace.pid)],
   ]);
   await until(async () => (await routes(namespace.pid)).includes("10.0.2.2"));
   return {
@@ -290,7 +290,7 @@ async function pasta(host: Host): Promise<Path> {
     pid: namespace.pid,
     carriers: [program.pid],
     gateway: "10.0.2.2",
-    published: 5302,
+    published: 25302,
     close: () => ended(program, namespace.stop),
   };
 }
@@ -310,7 +310,7 @@ async function skiff(host: Host): Promise<Path> {
   const name = "bench";
   await host.ok(
     ...["run", "-d", "--name", name, "--network", "slirp:allow_host_loopback=true"],
-    ...["-p", `127.0.0.1:5303:${INSIDE_PORT}`, "host", "sleep", "100000"],
+    ...["-p", `127.0.0.1:25303:${INSIDE_PORT}`, "host", "sleep", "100000"],
   );
   const pid = Number(await host.ok("inspect", "--format", "{{.State.Pid}}", name));
   return {
@@ -318,7 +318,7 @@ async function skiff(host: Host): Promise<Path> {
     pid,
     carriers: [parentOf(pid)],
     gateway: "10.0.2.2",
-    published: 5303,
+    published: 25303,
     close: async () => void await host.ok("rm", "-f", "-t", "0", name),
   };
 }
