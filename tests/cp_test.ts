@@ -56,6 +56,9 @@ driverTest("cp keeps a tree through stopped and running containers, and back", {
   const own = (text: string) => text.replaceAll("0:0", `${host.ids.uid}:${host.ids.gid}`);
   // a copy out belongs to the caller
   assertEquals(await listOnHost(host, `${host.home}/back`), own(expected));
+  // what ext4 was advised for the time of the copy (T) is taken back
+  const attributes = await host.sh("lsattr -d back 2>/dev/null | cut -d' ' -f1");
+  assertEquals(attributes.stdout.includes("T"), false);
   await host.ok("cp", "box:/dev/shm/t", "t");
   assertEquals(Deno.readTextFileSync(`${host.home}/t`), "t\n");
   await host.ok("stop", "-t", "0", "box");

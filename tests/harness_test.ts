@@ -32,7 +32,7 @@ Deno.test("a process that outlives its test fails the test", async () => {
   const host = await Host.make();
   const left = host.spawnProgram(["/bin/sleep", "1000"]);
   await waitFor("sleep runs", () => Deno.readTextFileSync(`/proc/${left.pid}/comm`) === "sleep\n");
-  const message = await messageOf(() => host.close());
+  const message = await messageOf(() => host.close(100));
   assertIncludes(message, `process ${left.pid} is left: /bin/sleep 1000`);
   await left.stdin.close().catch(() => {});
   assertEquals((await left.result).signal, "SIGKILL");

@@ -291,7 +291,7 @@ export class Host {
   }
 
   /** Removes the containers and the files; fails if a process or a mount of this test is left. */
-  async close(): Promise<void> {
+  async close(patienceMs = 30_000): Promise<void> {
     const complaints: string[] = [];
     const left = this.containers();
     if (left.length > 0) {
@@ -301,7 +301,7 @@ export class Host {
       }
     }
     // a loaded machine takes its time to end what was killed
-    const end = Date.now() + 30_000;
+    const end = Date.now() + patienceMs;
     const owner: Owner = { folder: this.folder, ids: this.ids, containers: left };
     let processes = processesOf(owner);
     while (processes.length > 0 && Date.now() < end) {

@@ -26,6 +26,7 @@ import {
   symlinkat,
 } from "../../ffi/file.ts";
 import { filesystemType } from "../../ffi/mount.ts";
+import { spreadFoldersFor } from "../state/spread.ts";
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -166,8 +167,9 @@ export class EntryCopier {
 
   #folder(from: number, stat: Stat, to: number, path: Bytes[]): void {
     const name = path.at(-1)!;
-    makeRoom(to, name, true, this.#rules, () => mkdirat(to, name, 0o700));
+    const isNew = makeRoom(to, name, true, this.#rules, () => mkdirat(to, name, 0o700));
     using target = new Fd(openat(to, name, OPEN_FOLDER));
+    using _spread = isNew && path.length === 1 ? spreadFoldersFor(target.number) : null;
     if (this.#own === "") this.#own = identity(fstat(target.number));
     this.#contents(from, target.number, path);
     copyAttributes(from, target.number, stat, this.#rules.owner(stat));

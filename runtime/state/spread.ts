@@ -12,15 +12,28 @@ import { SyscallError } from "../../ffi/errno.ts";
  * @see chattr(1), T
  */
 export function spreadFolders(fd: number): void {
+  advise(fd, true);
+}
+
+/** As `spreadFolders`, of a folder that is somebody's: what is returned takes the advice back. */
+export function spreadFoldersFor(fd: number): Disposable {
+  const isNew = advise(fd, true);
+  return { [Symbol.dispose]: () => void (isNew && advise(fd, false)) };
+}
+
+/** Gives whether that was news to the file system. */
+function advise(fd: number, isTop: boolean): boolean {
   const flags = new Uint32Array(2);
   const bytes = new Uint8Array(flags.buffer);
   try {
     ioctl(fd, FS_IOC_GETFLAGS, bytes);
-    if (flags[0]! & FS_TOPDIR_FL) return;
-    flags[0]! |= FS_TOPDIR_FL;
+    if (((flags[0]! & FS_TOPDIR_FL) !== 0) === isTop) return false;
+    flags[0]! ^= FS_TOPDIR_FL;
     ioctl(fd, FS_IOC_SETFLAGS, bytes);
+    return true;
   } catch (error) {
     // It is advice, and other file systems have no use for it.
     if (!(error instanceof SyscallError)) throw error;
+    return false;
   }
 }
