@@ -12,8 +12,9 @@ chown -R owned:owned /var/lib/owned/data
 chgrp mail /var/lib/owned/data/spool
 install -o owned -g mail -m 2770 -d /var/lib/owned/mail
 su -s /bin/sh owned -c 'echo made > /var/lib/owned/made'
-mknod /var/lib/owned/null c 1 3
 `;
+/** Which no user namespace allows: a single id must pretend it. */
+const MAKE_DEVICE = "mknod /var/lib/owned/null c 1 3\n";
 
 const CONTROL = `Package: owned
 Version: 1.0
@@ -22,14 +23,19 @@ Maintainer: nobody <nobody@localhost>
 Description: a package with owners
 `;
 
-/** Makes the repository at `folder`; `deb [trusted=yes] file:/… ./` names it. Gives the folder. */
-export async function makeAptRepository(folder: string): Promise<string> {
+/**
+ * Makes the repository at `folder`; `deb [trusted=yes] file:/… ./` names it. Gives the folder. With `device` the package
+ * makes a device node as well.
+ */
+export async function makeAptRepository(folder: string, { device = true } = {}): Promise<string> {
   const tree = `${folder}/tree`;
   await Deno.mkdir(`${tree}/DEBIAN`, { recursive: true });
   await Deno.mkdir(`${tree}/var/lib/owned/data/spool`, { recursive: true });
   await Deno.mkdir(`${tree}/usr/bin`, { recursive: true });
   await Deno.writeTextFile(`${tree}/DEBIAN/control`, CONTROL);
-  await Deno.writeTextFile(`${tree}/DEBIAN/postinst`, POSTINST, { mode: 0o755 });
+  await Deno.writeTextFile(`${tree}/DEBIAN/postinst`, POSTINST + (device ? MAKE_DEVICE : ""), {
+    mode: 0o755,
+  });
   await Deno.writeTextFile(`${tree}/usr/bin/owned`, "#!/bin/sh\necho owned runs\n");
   await Deno.chown(`${tree}/usr/bin/owned`, 0, 8);
   await Deno.chmod(`${tree}/usr/bin/owned`, 0o2755);

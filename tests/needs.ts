@@ -66,6 +66,8 @@ const PROBES = {
   crun: program("crun"),
   umoci: program("umoci"),
   skopeo: program("skopeo"),
+  slirp4netns: program("slirp4netns"),
+  pasta: program("pasta"),
   strace: program("strace"),
   gcc: program("gcc"),
   openssl: program("openssl"),

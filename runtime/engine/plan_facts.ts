@@ -4,10 +4,11 @@ import { MACHINE } from "../../ffi/arch.ts";
 import { takeLaunch } from "../config/launch.ts";
 import type { ContainerConfig, NetworkChoice } from "../container/config.ts";
 import { generatedMounts } from "../container/folder.ts";
-import { ownsNetwork } from "../container/network_choice.ts";
+import { leadsOut, ownsNetwork } from "../container/network_choice.ts";
 import { listDevices, readHardLimit, readLastCapability } from "../container/host_facts.ts";
 import { planCapabilities, type PlanFacts } from "../container/plan.ts";
 import { ConflictError, HostError, UnsupportedError } from "../errors.ts";
+import { findTunObstacle } from "../network/tun_device.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
@@ -120,11 +121,16 @@ async function singleIdMounts(
   return writeSingleIdFiles(containerDir);
 }
 
-/** The plan of a network that another program serves. */
+/** The plan of a network that another program serves. Throws where this machine cannot serve it. */
 async function findNetworkProgram(
   { namespaces }: Engine,
   network: NetworkChoice,
 ): Promise<PlanFacts["networkProgram"]> {
+  const obstacle = leadsOut(network) ? findTunObstacle() : undefined;
+  if (obstacle) {
+    const hint = `${obstacle.remedy}; or --network none`;
+    throw new HostError(`use network "${network.mode}": ${obstacle.reason}`, { hint });
+  }
   if (network.mode !== "pasta" && network.mode !== "slirp4netns") return undefined;
   if (network.mode === "pasta" && !namespaces.isRootless) {
     throw new UnsupportedError(`use network "pasta": it is only for rootless use`);

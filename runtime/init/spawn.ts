@@ -37,6 +37,8 @@ export interface InitHandle {
   /** Readable when init has said something; closed by `receiveInitMessage` after its last word. */
   control: number;
   plan: InitPlan;
+  /** What it said before its pid was known; readable as long as it has more to say. */
+  heard?: InitEvent[];
 }
 
 /** An init that waits for its plan. */
@@ -63,11 +65,12 @@ export function spawnInit(plan: InitPlan, options: SpawnInitOptions): InitHandle
   const [control, initControl] = openControl();
   const monitorPid = getpid();
   const init = () => runInit({ plan, control: initControl, monitorPid, ...options });
+  const heard: InitEvent[] = [];
   const pid = plan.annex.nestedUserns || plan.annex.monitorForksAgain
-    ? forkBetween(plan, control, initControl, init)
+    ? forkBetween(plan, control, initControl, init, heard)
     : (enterPidNamespace(plan), forkChild(init));
   close(initControl);
-  return { pid, pidfd: pidfd_open(pid), control, plan };
+  return { pid, pidfd: pidfd_open(pid), control, plan, heard };
 }
 
 /**
@@ -118,7 +121,13 @@ function enterPidNamespace(plan: InitPlan): void {
  * pid namespace can fork into nothing else, not even when it is gone. So a process between makes both, forks init and
  * is gone; init becomes a child of this process as subreaper.
  */
-function forkBetween(plan: InitPlan, control: number, initControl: number, init: () => number): number {
+function forkBetween(
+  plan: InitPlan,
+  control: number,
+  initControl: number,
+  init: () => number,
+  heard: InitEvent[],
+): number {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   const link = new MonitorLink(initControl);
   let stage = "enter namespaces";
@@ -142,6 +151,9 @@ function forkBetween(plan: InitPlan, control: number, initControl: number, init:
     } else if (message.kind === "forked") {
       waitpidBlocking(between);
       return message.pid;
+    } else if (message.kind === "network") {
+      // init may be faster than the process between
+      heard.push(message);
     } else {
       waitpidBlocking(between);
       const failure = message.kind === "failure" ? message.failure.message : "the process ended early";
@@ -159,6 +171,8 @@ export type InitEvent = Exclude<InitMessage, { kind: "map-ids" | "forked" }>;
  * `executed` and `failure` are the last; the control socket is closed then.
  */
 export function receiveInitMessage(handle: InitHandle): InitEvent {
+  const early = handle.heard?.shift();
+  if (early) return early;
   const message = receiveFromInit(handle.control, handle.plan.spec.process.args[0] ?? "");
   if (message.kind === "map-ids" || message.kind === "forked") {
     throw new SkiffError(`init sent an unexpected message: ${message.kind}`);
