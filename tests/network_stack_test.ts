@@ -1,9 +1,21 @@
 /** TCP of the user-mode stack, with the kernel's own TCP as guest and as host. */
 
-import { AF_INET, AF_INET6, SOCK_STREAM } from "../ffi/constants/socket.ts";
+import { MSG_OOB } from "../ffi/constants/inet.ts";
+import { EPOLLPRI as POLLPRI } from "../ffi/constants/poll.ts";
+import { AF_INET, AF_INET6, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET } from "../ffi/constants/socket.ts";
 import { ECONNREFUSED, ECONNRESET } from "../ffi/errno.ts";
 import { close, pipe2, read, write } from "../ffi/file.ts";
-import { connectTo, Memory, openSocket, recvInto, SocketAddress } from "../ffi/inet.ts";
+import {
+  connectTo,
+  Memory,
+  openSocket,
+  recvInto,
+  resetSocket,
+  sendFrom,
+  setOption,
+  SocketAddress,
+} from "../ffi/inet.ts";
+import { pollBlocking } from "../ffi/poll.ts";
 import { formatAddress, mustParse } from "../runtime/network/stack/addresses.ts";
 import type { Seam } from "../runtime/network/stack/link.ts";
 import {
@@ -167,3 +179,171 @@ for (const version of ["ipv4", "ipv6"] as const) {
     }
   }
 }
+
+/** Reads little at a time, and not until the other side waits. */
+function readSlowly(fd: number, seed: number, count: number): void {
+  let reads = 0;
+  expectPattern(fd, seed, count, 4096, () => {
+    if (++reads % 64 === 0) pollBlocking(fd, 0, 2);
+  });
+}
+
+for (const mayPeek of [true, false]) {
+  for (const mtu of [65520, 1500]) {
+    const where = `MTU ${mtu}${mayPeek ? "" : ", no SO_PEEK_OFF"}`;
+    stackTest(`${where}: slow readers with tiny windows stop their senders, and get all`, () => {
+      using rig = new StackRig(mtu, { mayPeek });
+      const { fd, port } = listenOn("127.0.0.1");
+      setOption(fd, SOL_SOCKET, SO_RCVBUF, 4096);
+      rig.onHost("host", () => {
+        const peer = acceptOne(fd);
+        readSlowly(peer, 7, MB);
+        sendPattern(peer, 8, MB);
+        return 0;
+      });
+      rig.inGuest("guest", () => {
+        const peer = must(openSocket(AF_INET, SOCK_STREAM, 0));
+        setOption(peer, SOL_SOCKET, SO_RCVBUF, 4096);
+        must(connectTo(peer, new SocketAddress().set(mustParse(GATEWAY.ipv4), port)));
+        sendPattern(peer, 7, MB);
+        readSlowly(peer, 8, MB);
+        return 0;
+      });
+      close(fd);
+      rig.finish();
+    });
+  }
+}
+
+stackTest("each end may close its own direction first, and still gets the other's", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    const first = acceptOne(fd);
+    expectPattern(first, 9, 100_000);
+    sendPattern(first, 10, 3 * MB); // after the guest has closed
+    const second = acceptOne(fd);
+    sendPattern(second, 11, 100_000); // closes before the guest sends
+    expectPattern(second, 12, 3 * MB);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const first = connectFrom(GATEWAY.ipv4, port);
+    sendPattern(first, 9, 100_000);
+    expectPattern(first, 10, 3 * MB);
+    const second = connectFrom(GATEWAY.ipv4, port);
+    expectPattern(second, 11, 100_000);
+    sendPattern(second, 12, 3 * MB);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+});
+
+stackTest("a reset goes through, both ways", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  const wait = (peer: number) => {
+    const memory = new Memory(1);
+    return recvInto(peer, memory.pointer, 1, 0);
+  };
+  rig.onHost("host", () => {
+    const first = acceptOne(fd);
+    if (wait(first) !== 1 || wait(first) !== -ECONNRESET) return 1;
+    const second = acceptOne(fd);
+    if (wait(second) !== 1) return 2;
+    resetSocket(second);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const first = connectFrom(GATEWAY.ipv4, port);
+    must(sendFrom(first, new Memory(1).pointer, 1, 0));
+    resetSocket(first);
+    const second = connectFrom(GATEWAY.ipv4, port);
+    must(sendFrom(second, new Memory(1).pointer, 1, 0));
+    return wait(second) === -ECONNRESET ? 0 : 1;
+  });
+  close(fd);
+  rig.finish();
+});
+
+stackTest("the guest's urgent data is urgent for the host", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  const told = pipe2(0);
+  rig.onHost("host", () => {
+    const peer = acceptOne(fd);
+    pollBlocking(peer, POLLPRI, 60_000);
+    const memory = new Memory(16);
+    const isUrgent = recvInto(peer, memory.pointer, 16, MSG_OOB) === 1 && memory.bytes[0] === 7;
+    const first = recvInto(peer, memory.pointer, 16, 0);
+    write(told[1], new Uint8Array(1));
+    return isUrgent && first === 2 ? 0 : 1;
+  });
+  rig.inGuest("guest", () => {
+    const peer = connectFrom(GATEWAY.ipv4, port);
+    const memory = new Memory(3);
+    memory.bytes.set([1, 2, 7]);
+    must(sendFrom(peer, memory.pointer, 3, MSG_OOB));
+    read(told[0], new Uint8Array(1));
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  told.forEach(close);
+});
+
+stackTest("connections beyond the limit are refused, and served again when others have ended", () => {
+  using rig = new StackRig(1500, { connectionsMax: 20 });
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    for (let count = 0; count < 21; count++) acceptOne(fd);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const open = Array.from({ length: 20 }, () => connectFrom(GATEWAY.ipv4, port));
+    const more = must(openSocket(AF_INET, SOCK_STREAM, 0));
+    const result = connectTo(more, new SocketAddress().set(mustParse(GATEWAY.ipv4), port));
+    for (const peer of open) resetSocket(peer);
+    connectFrom(GATEWAY.ipv4, port);
+    return result === -ECONNREFUSED ? 0 : 1;
+  });
+  close(fd);
+  rig.finish();
+});
+
+stackTest("1,000 connections at a time are echoed", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    const memory = new Memory(4096);
+    const peers = Array.from({ length: 1000 }, () => acceptOne(fd));
+    for (let round = 0; round < 3; round++) {
+      for (const peer of peers) {
+        const length = must(recvInto(peer, memory.pointer, 4096, 0));
+        must(sendFrom(peer, memory.pointer, length, 0));
+      }
+    }
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const memory = new Memory(4096);
+    const peers = Array.from({ length: 1000 }, () => connectFrom(GATEWAY.ipv4, port));
+    for (let round = 0; round < 3; round++) {
+      peers.forEach((peer, index) => {
+        memory.view.setUint32(0, index + round);
+        must(sendFrom(peer, memory.pointer, 100, 0));
+      });
+      for (const [index, peer] of peers.entries()) {
+        for (let count = 0; count < 100;) {
+          const length = must(recvInto(peer, memory.pointer, 4096, 0));
+          if (count === 0 && memory.view.getUint32(0) !== index + round) return 1;
+          count += length;
+        }
+      }
+    }
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+});

@@ -12,7 +12,7 @@
 
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../../ffi/constants/poll.ts";
 import { SHUT_WR } from "../../../ffi/constants/socket.ts";
-import { ECONNREFUSED, ECONNRESET, ETIMEDOUT } from "../../../ffi/errno.ts";
+import { EACCES, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPERM, ETIMEDOUT } from "../../../ffi/errno.ts";
 import { closeSocket, resetSocket, socketError } from "../../../ffi/inet.ts";
 import { libc } from "../../../ffi/libc.ts";
 import type { Timer } from "./host.ts";
@@ -194,7 +194,8 @@ export class Connection implements TableEntry, SegmentOutput {
   /** The host's side could not be connected: what the guest learns of it. */
   #refuse(errno: number): void {
     const { unreachable, link } = this.#ground.context;
-    if (errno !== ECONNREFUSED && errno !== ECONNRESET && errno !== ETIMEDOUT && unreachable && this.#syn) {
+    const isForIcmp = errno === ENETUNREACH || errno === EHOSTUNREACH || errno === EACCES || errno === EPERM;
+    if (isForIcmp && unreachable && this.#syn) {
       unreachable(this.#syn, errno);
     } else {
       sendSegment(link, this.out, this.route, 0, this.receiver.next, RST | ACK, 0);
