@@ -10,6 +10,7 @@ import {
   type Need,
   waitFor,
 } from "./harness.ts";
+import { createSocket } from "node:dgram";
 import { busyboxEntries } from "./images.ts";
 
 const NEEDS = { needs: ["registry", "busybox", "uidmap"] as Need[] };
@@ -97,6 +98,62 @@ hostTest("a published port leads to the program, which sees who calls", NEEDS, a
   if (own) assertEquals(clientOf(await answer(port, own)), own.startsWith("10.0.2.") ? "10.0.2.2" : own);
   const own6 = ownAddress("IPv6");
   if (own6) assertEquals(clientOf(await answer(port, own6)), own6.startsWith("fd00::") ? "fd00::2" : own6);
+});
+
+/** Answers each datagram with its sender's address. */
+const UDP_SERVER = `
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(("::", 53))
+while True:
+    data, client = s.recvfrom(65535)
+    s.sendto(client[0].encode() + b" " + data, client)
+`;
+
+/** Sends a datagram until it is answered, from the address that it went to: others are not received. */
+async function askUdp(port: number, hostname: string, text: string): Promise<string> {
+  const client = createSocket(hostname.includes(":") ? "udp6" : "udp4");
+  let heard: string | undefined;
+  client.on("message", (data) => heard = data.toString());
+  client.on("error", () => {}); // refused, as long as nobody listens
+  try {
+    await new Promise<void>((resolve) => client.connect(port, hostname, resolve));
+    return await waitFor("a datagram is answered", async () => {
+      client.send(text);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return heard;
+    });
+  } finally {
+    client.close();
+  }
+}
+
+hostTest("a published UDP port leads to the program, which sees who sends", {
+  needs: ["uidmap", "python3"],
+}, async (host) => {
+  await host.ok("run", "-d", "--name", "dns", "-p", "53/udp", "host", "python3", "-c", UDP_SERVER);
+  const port = await published(host, "dns", "53/udp");
+  assertEquals(await askUdp(port, "127.0.0.1", "one"), "::ffff:10.0.2.2 one");
+  if (hasIpv6) assertEquals(await askUdp(port, "::1", "two"), "fd00::2 two");
+  const own = ownAddress("IPv4");
+  const seen = own?.startsWith("10.0.2.") ? "10.0.2.2" : own;
+  if (own) assertEquals(await askUdp(port, own, "three"), `::ffff:${seen} three`);
+  const large = "x".repeat(8000);
+  assertEquals(await askUdp(port, "127.0.0.1", large), `::ffff:10.0.2.2 ${large}`);
+  // live: another port of the host leads there as well, and the first no more
+  await host.ok("update", "--publish-add", "127.0.0.1::53/udp", "--publish-rm", `${port}:53/udp`, "dns");
+  const other = await published(host, "dns", "53/udp");
+  assertEquals(await askUdp(other, "127.0.0.1", "four"), "::ffff:10.0.2.2 four");
+  const { code, stderr } = await host.skiff([
+    "run",
+    "--rm",
+    "-p",
+    `127.0.0.1:${other}:1/udp`,
+    "host",
+    "true",
+  ]);
+  assertEquals(code, 125);
+  assertIncludes(stderr, `publish port 127.0.0.1:${other}/udp: address already in use by container "dns"\n`);
 });
 
 hostTest(
