@@ -61,6 +61,7 @@ export type { SaveFormat, SaveOptions } from "./runtime/engine/save.ts";
 export type { StopOptions } from "./runtime/engine/stop.ts";
 export type { DiskUsage } from "./runtime/engine/system_df.ts";
 export type { ProcessTable } from "./runtime/engine/top.ts";
+export type { PortMapping, UpdateOptions } from "./runtime/engine/update.ts";
 export type { VolumeRmOptions } from "./runtime/engine/volume_rm.ts";
 export type { VolumeCreateOptions, VolumeInfo } from "./runtime/engine/volumes.ts";
 export type { WaitOptions } from "./runtime/engine/wait.ts";

@@ -137,6 +137,34 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
   ]);
 });
 
+hostTest("a program publishes ports, and changes them", {}, async (host) => {
+  const { code, stdout, stderr } = await runProgram(
+    host,
+    `import { ConflictError, NotFoundError, Skiff } from "./mod.ts";
+     using skiff = new Skiff();
+     const show = (...values: unknown[]) => console.log(values.map((value) => JSON.stringify(value)).join(" "));
+     const asked = { image: "host", command: ["sleep", "1000"], publish: ["127.0.0.1::80"], expose: ["90"] };
+     const web = await skiff.start({ ...asked, publishAll: true });
+     const [{ hostPort, ...http }, { hostPort: _, ...other }] = await web.ports() as [any, any];
+     show(http, other);
+     const after = await web.update({ publishAdd: ["127.0.0.1::81/udp"], publishRm: ["90"] });
+     show(after.map(({ containerPort, protocol }) => \`\${containerPort}/\${protocol}\`));
+     await web.update({ publishRm: ["70"] }).catch((error) => show(error instanceof NotFoundError));
+     await skiff.start({ ...asked, publish: [\`127.0.0.1:\${hostPort}:80\`] })
+       .catch((error) => show(error instanceof ConflictError));
+     await web.remove({ force: true });`,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.split("\n"), [
+    '{"protocol":"tcp","hostAddress":"127.0.0.1","containerPort":80,"count":1} ' +
+    '{"protocol":"tcp","hostAddress":"","containerPort":90,"count":1}',
+    '["80/tcp","81/udp"]',
+    "true",
+    "true",
+    "",
+  ]);
+});
+
 hostTest("errors reach a program with their type and exit code", {}, async (host) => {
   const { stdout, stderr } = await runProgram(
     host,

@@ -25,6 +25,8 @@ import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { bindPorts, canPublish, checkMode, choosePorts, publishesLive } from "./publish.ts";
 
+export type { PortMapping } from "../network/ports.ts";
+
 export interface UpdateOptions {
   /** As `-p`: `[ADDRESS:][HOST:]CONTAINER[/PROTOCOL]`. */
   publishAdd?: string[];
@@ -73,6 +75,11 @@ export async function update(
   );
   recordContainerEvent(engine.folders, row, "update");
   return { id: row.id, ports };
+}
+
+/** Of a container that runs or not. */
+export async function publishedPorts(engine: Engine, text: string): Promise<PortMapping[]> {
+  return (await observe(engine, text)).row.ports?.published ?? [];
 }
 
 interface Change {

@@ -12,6 +12,7 @@ import { type ContainerDocument, containerInspect } from "../inspect.ts";
 import { kill } from "../kill.ts";
 import { type LogRecord, logs, type LogsOptions } from "../logs.ts";
 import type { ExecOptions } from "../options.ts";
+import type { PortMapping } from "../../network/ports.ts";
 import { pause, unpause } from "../pause.ts";
 import { rename } from "../rename.ts";
 import type { RestartOptions } from "../restart.ts";
@@ -20,6 +21,7 @@ import type { RmOptions } from "../rm.ts";
 import { stop, type StopOptions } from "../stop.ts";
 import { type ProcessTable, top } from "../top.ts";
 import { wait, type WaitOptions } from "../wait.ts";
+import { publishedPorts, update, type UpdateOptions } from "../update.ts";
 import { type Abortable, type Caller, unlessAborted } from "./caller.ts";
 import { collect, type RunResult, type Streams } from "./session.ts";
 
@@ -62,6 +64,17 @@ export class Container {
 
   async rename(name: string, { signal }: Abortable = {}): Promise<void> {
     await unlessAborted(signal, () => rename(this.#caller.engine, this.id, name));
+  }
+
+  /** Changes what is published of it, at once where it runs, and for its later runs; gives what is published then. */
+  async update(options: UpdateOptions, { signal }: Abortable = {}): Promise<PortMapping[]> {
+    const { ports } = await unlessAborted(signal, () => update(this.#caller.engine, this.id, options));
+    return ports;
+  }
+
+  /** Its published ports, running or not. */
+  ports({ signal }: Abortable = {}): Promise<PortMapping[]> {
+    return unlessAborted(signal, () => publishedPorts(this.#caller.engine, this.id));
   }
 
   /** The exit code, once it has ended. */
