@@ -81,7 +81,7 @@ export class Echo {
 
   #send(packet: IpPacket, target: Words): void {
     const ping = this.#ping(packet, target);
-    if (typeof ping === "number") return this.#report.about(packet, ERRORS.prohibited);
+    if (typeof ping === "number") return this.#report.failed(packet, -ping);
     ping.activeMs = this.#context.host.nowMs;
     const { version, hopLimit } = packet;
     const left = hopLimit === DEFAULT_HOP_LIMIT ? hopLimit : hopLimit - 1;

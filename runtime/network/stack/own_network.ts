@@ -1,0 +1,33 @@
+/** For tests: scripts that run in a network namespace of their own, which has nothing but loopback. */
+
+import { NetlinkSocket } from "../../../ffi/netlink.ts";
+import { addAddress, setLink } from "../../../ffi/rtnetlink.ts";
+import { mustParse } from "./addresses.ts";
+
+/** Runs a script there and gives what it printed as JSON. */
+export async function runInOwnNetwork<Result>(script: string, ...args: string[]): Promise<Result> {
+  const path = new URL(script, import.meta.url).pathname;
+  const flags = ["--no-check", "--v8-flags=--single-threaded,--expose-gc"];
+  const { stdout, stderr, success } = await new Deno.Command("unshare", {
+    args: ["--user", "--map-root-user", "--net", Deno.execPath(), "run", "-A", ...flags, path, ...args],
+  }).output();
+  if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr)}`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+const LOOPBACK_INDEX = 1;
+
+/** In the script: loopback, with these addresses as if they were the world. */
+export function setUpLoopback(...addresses: string[]): void {
+  using netlink = new NetlinkSocket();
+  netlink.perform([setLink("lo", { up: true })]);
+  netlink.perform(addresses.map((text) => {
+    const address = mustParse(text);
+    return addAddress({ link: LOOPBACK_INDEX, address, prefix: address.length * 8 });
+  }));
+}
+
+/** Allows ping sockets, which a new namespace does not. @see icmp(7) */
+export function allowPing(): void {
+  Deno.writeTextFileSync("/proc/sys/net/ipv4/ping_group_range", "0 0");
+}
