@@ -143,6 +143,11 @@ export function closeSocket(fd: number): void {
   libc("inet").closeSocket(fd);
 }
 
+/** @see shutdown(2) */
+export function shutdownSocket(fd: number, how: number): void {
+  libc("inet").shutdownSocket(fd, how);
+}
+
 let option: Memory | undefined;
 
 /** An option that is an int. @see setsockopt(2) */

@@ -389,6 +389,14 @@ const FAMILIES = {
       result: "i32",
       compileAfter: 64,
     },
+    // int shutdown(int, int)
+    shutdownSocket: {
+      nr: SYSCALL.shutdown,
+      name: "shutdown",
+      parameters: ["i32", "i32"],
+      result: "i32",
+      compileAfter: 256,
+    },
     getsockname: { nr: SYSCALL.getsockname, parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int, struct sockaddr *, socklen_t *)
     getpeername: { nr: SYSCALL.getpeername, parameters: ["i32", "buffer", "buffer"], result: "i32" },
   },

@@ -347,3 +347,26 @@ stackTest("1,000 connections at a time are echoed", () => {
   close(fd);
   rig.finish();
 });
+
+stackTest("a server that speaks first and closes at once is heard, again and again", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    for (let count = 0; count < 100; count++) {
+      const peer = acceptOne(fd);
+      sendPattern(peer, count, 1000);
+      close(peer);
+    }
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    for (let count = 0; count < 100; count++) {
+      const peer = connectFrom(GATEWAY.ipv4, port);
+      expectPattern(peer, count, 1000);
+      close(peer);
+    }
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+});

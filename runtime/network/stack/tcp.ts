@@ -62,6 +62,8 @@ const ACCEPTS_A_TURN = 32;
 const TURNS_A_ROUND = 32;
 /** When descriptors have run out. */
 const ACCEPT_AGAIN_MS = 100;
+/** @see RFC 9293, 3.8.6.3, which allows 500 */
+const DELAYED_ACK_MS = 10;
 /** Ports tried for a client whose own is taken. */
 const PORTS_TRIED = 64;
 
@@ -93,6 +95,7 @@ export class Tcp implements PacketHandler, TcpGround {
   readonly #late = new Set<Connection>();
   #listed: Connection[] = [];
   #turns: Connection[] = [];
+  #delayed: Connection[] = [];
   #listeners: Listener[] = [];
 
   constructor(readonly context: StackContext, limits: TcpLimits) {
@@ -299,6 +302,15 @@ export class Tcp implements PacketHandler, TcpGround {
     if (connection.isListed) return;
     connection.isListed = true;
     this.#listed.push(connection);
+  }
+
+  acknowledgeLater(connection: Connection): void {
+    if (this.#delayed.push(connection) > 1) return;
+    this.context.host.after(DELAYED_ACK_MS, () => {
+      const delayed = this.#delayed;
+      this.#delayed = [];
+      for (const one of delayed) one.acknowledgeNow();
+    });
   }
 
   turnLater(connection: Connection): void {

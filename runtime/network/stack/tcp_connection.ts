@@ -10,11 +10,10 @@
  * @see RFC 9293, 3.10
  */
 
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../../ffi/constants/poll.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "../../../ffi/constants/poll.ts";
 import { SHUT_WR } from "../../../ffi/constants/socket.ts";
 import { EACCES, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPERM, ETIMEDOUT } from "../../../ffi/errno.ts";
-import { closeSocket, resetSocket, socketError } from "../../../ffi/inet.ts";
-import { libc } from "../../../ffi/libc.ts";
+import { closeSocket, resetSocket, shutdownSocket, socketError } from "../../../ffi/inet.ts";
 import type { Timer } from "./host.ts";
 import { openHostStream } from "./tcp_host_stream.ts";
 import { Receiver } from "./tcp_receiver.ts";
@@ -65,7 +64,9 @@ export interface TcpGround {
   flushLater(connection: Connection): void;
   /** Has `flush` called in a turn of its own, after other work. */
   turnLater(connection: Connection): void;
-  /** It is in no table any more. */
+  /** Has `acknowledgeNow` called in some milliseconds. */
+  acknowledgeLater(connection: Connection): void;
+  /** It is in no table any more, or over. */
   closed(connection: Connection): void;
 }
 
@@ -98,6 +99,9 @@ export class Connection implements TableEntry, SegmentOutput {
   #isSackPermitted = false;
   #receiveScale = 0;
   #isAckDue = false;
+  /** The guest's data was answered by data lately: an acknowledgement may wait for the next answer. */
+  #isAnswered = false;
+  #isAckDelayed = false;
   #isShutDown = false;
   /** Our FIN went out before the guest's came. */
   #hasClosedFirst = false;
@@ -168,6 +172,8 @@ export class Connection implements TableEntry, SegmentOutput {
 
   #onHost(events: number): void {
     if (this.state === CLOSED || this.fd === -1) return;
+    if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.sender.isReadable = true;
+    if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.sender.readsOn = true;
     if (this.state === CONNECTING) {
       // a socket that never was connected says EPOLLHUP
       if (events & (EPOLLERR | EPOLLHUP)) return this.#refuse(socketError(this.fd) || ECONNRESET);
@@ -177,7 +183,6 @@ export class Connection implements TableEntry, SegmentOutput {
       this.#sendSyn();
       return;
     }
-    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.sender.isReadable = true;
     if (this.state !== ESTABLISHED) {
       // a client that went away before the guest answered
       if (events & EPOLLERR) this.#fail(socketError(this.fd) || ECONNRESET);
@@ -332,7 +337,10 @@ export class Connection implements TableEntry, SegmentOutput {
     if (isKept) packet.isKept = true;
     // a gap is told at once, and again for each segment behind it; also that it was filled (RFC 5681, 4.2)
     if (receiver.hasGap || hadGap) this.#sendAck();
-    else this.#isAckDue = true;
+    else if (this.#isAnswered && !this.#isAckDelayed && !this.#isAckDue && length < this.sender.mss) {
+      this.#isAckDelayed = true;
+      this.#ground.acknowledgeLater(this);
+    } else this.#isAckDue = true;
   }
 
   /** A segment for a connection that is over: its FIN again, whose acknowledgement was lost. */
@@ -365,7 +373,7 @@ export class Connection implements TableEntry, SegmentOutput {
     sender.stream?.settle();
     if (receiver.isEnded && receiver.isFlushed && !this.#isShutDown) {
       this.#isShutDown = true;
-      libc("socket").shutdown(this.fd, SHUT_WR);
+      shutdownSocket(this.fd, SHUT_WR);
     }
     if (this.#isAckDue) this.#sendAck();
     if (sender.error !== 0) return this.#fail(sender.error);
@@ -374,9 +382,17 @@ export class Connection implements TableEntry, SegmentOutput {
     this.#armTimer();
   }
 
+  /** An acknowledgement has waited long enough for data to go with. */
+  acknowledgeNow(): void {
+    if (!this.#isAckDelayed) return;
+    this.#isAnswered = false;
+    this.#isAckDue = true;
+    this.#ground.flushLater(this);
+  }
+
   #sendAck(): void {
     const { receiver, sender } = this;
-    this.#isAckDue = false;
+    this.#isAckDue = this.#isAckDelayed = false;
     const options = receiver.hasGap && this.#isSackPermitted ? sackOption(receiver.blocks()) : undefined;
     const window = receiver.advertise(this.#receiveScale);
     const { link } = this.#ground.context;
@@ -384,7 +400,8 @@ export class Connection implements TableEntry, SegmentOutput {
   }
 
   emit(sequence: number, flags: number, length: number): void {
-    this.#isAckDue = false;
+    this.#isAnswered = this.#isAckDelayed || this.#isAckDue;
+    this.#isAckDue = this.#isAckDelayed = false;
     const { receiver, sender } = this;
     const window = receiver.advertise(this.#receiveScale);
     const { link } = this.#ground.context;
@@ -496,9 +513,14 @@ export class Connection implements TableEntry, SegmentOutput {
   }
 }
 
-const random = new Int32Array(1);
+/** Random numbers ahead of their use: getting them costs as much as a system call. */
+const random = new Int32Array(64);
+let randomLeft = 0;
 
 function initialSequence(): number {
-  crypto.getRandomValues(random);
-  return random[0]!;
+  if (randomLeft === 0) {
+    crypto.getRandomValues(random);
+    randomLeft = random.length;
+  }
+  return random[--randomLeft]!;
 }

@@ -23,7 +23,7 @@ export class Budget {
 }
 
 export interface HostStream {
-  /** `next` gave EAGAIN for want of memory: it is to be tried again when something was acknowledged. */
+  /** `next` gave less than there is for want of memory: it is to be tried again when something was acknowledged. */
   readonly wasRefused: boolean;
   /** Reads what was not read yet into the slot: a count, 0 at the end, or an errno negated. */
   next(slot: Slot, offset: number, length: number): number;
@@ -104,8 +104,8 @@ class KeptStream implements HostStream {
 
   next(slot: Slot, offset: number, length: number): number {
     // what is kept is acknowledged some time, and then it is tried again
-    this.wasRefused = this.#budget.isShort && this.#kept > 0;
-    if (this.wasRefused) return -EAGAIN;
+    this.wasRefused = this.#budget.isShort;
+    if (this.wasRefused && this.#kept > 0) return -EAGAIN;
     const wanted = this.#budget.isShort ? Math.min(length, 1024) : length;
     const count = recvInto(this.#fd, slot.at(offset, wanted), wanted, MSG_DONTWAIT);
     if (count > 0) {

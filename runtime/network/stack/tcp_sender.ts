@@ -54,8 +54,10 @@ export class Sender {
   #filled = 0;
   /** What the guest has beyond `una`: begins and ends, in order. */
   #ranges: number[] = [];
-  /** The socket may have something; false after EAGAIN. */
+  /** The socket may have something; false after EAGAIN, or when it gave less than was asked for. */
   isReadable = true;
+  /** Less than was asked for does not mean that there is no more: its end may be next, or urgent data. */
+  readsOn = false;
   /** The host sends no more: FIN is sent behind the last byte. */
   isEnded = false;
   #fin: number | undefined;
@@ -345,8 +347,10 @@ export class Sender {
     // not in silly little pieces (RFC 9293, 3.8.6.2.1)
     if (room <= 0 || (room < this.mss && room < this.#windowMax >> 1 && under > 0)) return 0;
     const { out, payloadOffset } = this.#output;
-    const count = this.stream!.next(out, payloadOffset, Math.min(room, this.#payloadMax()));
+    const wanted = Math.min(room, this.#payloadMax());
+    const count = this.stream!.next(out, payloadOffset, wanted);
     if (count > 0) {
+      if (count < wanted && !this.readsOn && !this.stream!.wasRefused) this.isReadable = false;
       this.#output.emit(this.next, ACK | PSH, count);
       this.next = this.max = (this.next + count) | 0;
       if (this.#timed === undefined) {
