@@ -360,3 +360,41 @@ hostTest(
     for (const at of [port, second!]) assertEquals(clientOf(await answer(at, address)), "10.0.2.2");
   },
 );
+
+/** Without a default route pasta(1) has no addresses to copy. */
+const hasRoute = /^\S+\t00000000\t/m.test(Deno.readTextFileSync("/proc/net/route"));
+
+for (const program of ["slirp4netns", ...(hasRoute ? ["pasta"] : [])]) {
+  hostTest(`${program} publishes ports by its own means`, {
+    needs: [...NEEDS.needs, program as Need],
+  }, async (host) => {
+    const address = loopback();
+    await serve(
+      host,
+      "web",
+      ["--network", program, "-p", "80", "-p", `${address}::81`],
+      server(80),
+      server(81),
+    );
+    const port = await published(host, "web", "80");
+    await answer(port);
+    await answer(await published(host, "web", "81"), address);
+    const own = ownAddress("IPv4");
+    // pasta gives the container the same address
+    if (own && program === "slirp4netns") {
+      assertEquals(clientOf(await answer(port, own)), own.startsWith("10.0.2.") ? "10.0.2.2" : own);
+    }
+    assertIncludes(
+      await refused(host, "run", "-q", "--rm", "--network", program, "-p", `${port}:80`, await host.image()),
+      'address already in use by container "web"\n',
+    );
+    assertIncludes(
+      await refused(host, "update", "--publish-add", "82", "web"),
+      `Error: update container "web": ${program} cannot change what it publishes while it runs\n`,
+    );
+    await host.ok("stop", "-t", "0", "web");
+    await host.ok("update", "--publish-rm", "80", "--publish-add", `${address}::80`, "web");
+    await host.ok("start", "web");
+    await answer(await published(host, "web", "80"), address);
+  });
+}

@@ -13,7 +13,7 @@ import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { eventsPath } from "../state/events.ts";
-import { monitorSocketPath } from "../state/folders.ts";
+import { monitorSocketPath, programSocketPath } from "../state/folders.ts";
 import { createVolume, hasVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { observeRunning } from "./containers.ts";
@@ -63,7 +63,7 @@ export async function gatherFacts(
     lastCapability,
     nestedUserns,
     networkPath,
-    networkProgram: await findNetworkProgram(engine, config.network),
+    networkProgram: await findNetworkProgram(engine, config),
     freshVolumes: findFreshVolumes(engine, config),
     devices: await findDevices(config),
     ...config.namespaces && await (await import("./joined_namespaces.ts")).findJoined(engine, config),
@@ -123,8 +123,8 @@ async function singleIdMounts(
 
 /** The plan of a network that another program serves. Throws where this machine cannot serve it. */
 async function findNetworkProgram(
-  { namespaces }: Engine,
-  network: NetworkChoice,
+  { namespaces, folders }: Engine,
+  { id, network, ports }: ContainerConfig,
 ): Promise<PlanFacts["networkProgram"]> {
   const obstacle = leadsOut(network) ? findTunObstacle() : undefined;
   if (obstacle) {
@@ -145,7 +145,9 @@ async function findNetworkProgram(
       hint: "--network slirp needs none",
     });
   }
-  return network.mode === "pasta" ? planPasta(path, network.words) : planSlirp4netns(path, network.options);
+  if (network.mode === "pasta") return planPasta(path, network.words, ports);
+  const published = ports?.length ? { ports, socketPath: programSocketPath(folders, id) } : undefined;
+  return planSlirp4netns(path, network.options, published);
 }
 
 async function networkPathOf(engine: Engine, network: NetworkChoice): Promise<string | undefined> {

@@ -14,7 +14,23 @@ export type NetworkPlan =
   /** Our own stack, behind a TUN interface. */
   | { kind: "user-mode"; stack: StackPlan }
   /** Another program; what follows `args` says which network namespace it serves. */
-  | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[] };
+  | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[]; api?: SlirpApi };
+
+/** What slirp4netns is asked for when it is there: published ports. */
+export interface SlirpApi {
+  /** Shorter than 108 bytes. */
+  socketPath: string;
+  forwards: SlirpForward[];
+}
+
+/** The arguments of add_hostfwd. @see slirp4netns(1) */
+export interface SlirpForward {
+  proto: string;
+  host_addr: string;
+  host_port: number;
+  guest_addr: string;
+  guest_port: number;
+}
 
 /** The interface that init makes in the container's own network namespace; its descriptor goes to the monitor. */
 export interface TunPlan {

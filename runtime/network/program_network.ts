@@ -25,6 +25,7 @@ import { ownStatus } from "../../ffi/own_status.ts";
 import { execve, getpid, getppid, pidfd_open, pidfd_send_signal, prctl } from "../../ffi/process.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { HostError, SkiffError } from "../errors.ts";
+import { requestForwards } from "./slirp4netns_api.ts";
 import type { MonitorNetwork, NetworkGround } from "./monitor_network.ts";
 import type { NetworkPlan, PublishedPort } from "./plan.ts";
 
@@ -75,7 +76,9 @@ export class ProgramNetwork implements MonitorNetwork {
         loop.unwatch(this.#pidfd);
         onFault(this.#failure());
       });
-      go();
+      const { api } = this.#plan;
+      if (api) requestForwards(loop, api.socketPath, api.forwards, go, fail);
+      else go();
     });
   }
 

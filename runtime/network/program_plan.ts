@@ -1,14 +1,25 @@
 /** pasta(1) and slirp4netns(1) as podman runs them. Pure. */
 
-import type { NetworkPlan } from "./plan.ts";
-import { DEFAULT_MTU, type UserModeOptions } from "./user_mode.ts";
+import type { NetworkPlan, SlirpForward } from "./plan.ts";
+import { type PortMapping, spreadMapping } from "./ports.ts";
+import { DEFAULT_MTU, userModeAddresses, type UserModeOptions } from "./user_mode.ts";
 
 type ProgramPlan = Extract<NetworkPlan, { kind: "program" }>;
 
 /** Where pasta(1) takes DNS queries for the host's resolver. */
 export const PASTA_NAMESERVER = "169.254.1.1";
 
-export function planSlirp4netns(path: string, options: UserModeOptions = {}): ProgramPlan {
+/** What is published of a container, and where slirp4netns may listen for requests. */
+export interface PublishedBySlirp {
+  ports: readonly PortMapping[];
+  socketPath: string;
+}
+
+export function planSlirp4netns(
+  path: string,
+  options: UserModeOptions = {},
+  published?: PublishedBySlirp,
+): ProgramPlan {
   const { outbound } = options;
   return {
     kind: "program",
@@ -23,8 +34,24 @@ export function planSlirp4netns(path: string, options: UserModeOptions = {}): Pr
       ...(options.cidr ? [`--cidr=${options.cidr}`] : []),
       ...(outbound?.ipv4 ? [`--outbound-addr=${outbound.ipv4}`] : []),
       ...(outbound?.ipv6 ? [`--outbound-addr6=${outbound.ipv6}`] : []),
+      ...(published ? [`--api-socket=${published.socketPath}`] : []),
     ],
+    ...(published && {
+      api: { socketPath: published.socketPath, forwards: slirpForwards(published.ports, options) },
+    }),
   };
+}
+
+/** It forwards from IPv4 addresses, and keeps the client's. */
+function slirpForwards(ports: readonly PortMapping[], options: UserModeOptions): SlirpForward[] {
+  const { guest } = userModeAddresses(options).ipv4;
+  return ports.flatMap(spreadMapping).map(({ protocol, hostAddress, hostPort, containerPort }) => ({
+    proto: protocol,
+    host_addr: hostAddress || "0.0.0.0",
+    host_port: hostPort,
+    guest_addr: guest,
+    guest_port: containerPort,
+  }));
 }
 
 /** What podman adds where the user does not say otherwise: no port is forwarded, the gateway is not this machine. */
@@ -37,11 +64,28 @@ const PASTA_DEFAULTS: readonly (readonly [flags: string, words: string[]])[] = [
   ["--dns-forward", ["--dns-forward", PASTA_NAMESERVER]],
 ];
 
-export function planPasta(path: string, words: readonly string[] = []): ProgramPlan {
-  const names = words.map((word) => word.split("=")[0]!);
+export function planPasta(
+  path: string,
+  words: readonly string[] = [],
+  ports: readonly PortMapping[] = [],
+): ProgramPlan {
+  const published = ports.flatMap(pastaPort);
+  const names = [...words, ...published].map((word) => word.split("=")[0]!);
   const added = PASTA_DEFAULTS.filter(([flags]) => !flags.split(" ").some((flag) => names.includes(flag)))
     .flatMap(([, defaults]) => defaults);
   // --map-gw is podman's word for leaving --no-map-gw out
   const given = words.filter((word) => word !== "--map-gw");
-  return { kind: "program", program: "pasta", path, args: ["--config-net", ...given, ...added, "--quiet"] };
+  return {
+    kind: "program",
+    program: "pasta",
+    path,
+    args: ["--config-net", ...given, ...published, ...added, "--quiet"],
+  };
+}
+
+/** `-t 127.0.0.1/8080:80`; without an address it is every one of both IP versions. */
+function pastaPort({ protocol, hostAddress, hostPort, containerPort, count }: PortMapping): string[] {
+  const range = (first: number) => count === 1 ? `${first}` : `${first}-${first + count - 1}`;
+  const address = hostAddress === "" ? "" : `${hostAddress}/`;
+  return [protocol === "udp" ? "-u" : "-t", `${address}${range(hostPort)}:${range(containerPort)}`];
 }

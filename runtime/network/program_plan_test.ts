@@ -1,4 +1,5 @@
 import { assertEquals } from "../../tests/assertions.ts";
+import { parsePublish } from "./ports.ts";
 import { planPasta, planSlirp4netns } from "./program_plan.ts";
 
 Deno.test("slirp4netns gets podman's flags, and the options of the mode", () => {
@@ -27,4 +28,27 @@ Deno.test("pasta gets podman's flags where the user says nothing else", () => {
     planPasta("/p", ["--map-gw", "-t", "auto", "--mtu=1500"]).args.join(" "),
     "--config-net -t auto --mtu=1500 -u none -T none -U none --dns-forward 169.254.1.1 --quiet",
   );
+});
+
+const PORTS = ["8080:80", "127.0.0.1:8000-8002:90-92", "[::1]:53:53/udp"].map(parsePublish);
+
+Deno.test("published ports are pasta's own options, and slirp4netns's requests", () => {
+  assertEquals(
+    planPasta("/p", [], PORTS).args.join(" "),
+    "--config-net -t 8080:80 -t 127.0.0.1/8000-8002:90-92 -u ::1/53:53 -T none -U none --no-map-gw " +
+      "--dns-forward 169.254.1.1 --quiet",
+  );
+  const { args, api } = planSlirp4netns("/s", { cidr: "10.9.0.0/16" }, {
+    ports: PORTS.slice(0, 2),
+    socketPath: "/run/api",
+  });
+  assertEquals(args.at(-1), "--api-socket=/run/api");
+  assertEquals(api!.forwards.length, 4);
+  assertEquals(api!.forwards[0], {
+    proto: "tcp",
+    host_addr: "0.0.0.0",
+    host_port: 8080,
+    guest_addr: "10.9.0.100",
+    guest_port: 80,
+  });
 });

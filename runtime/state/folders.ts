@@ -92,13 +92,18 @@ export function monitorSocketPath(folders: Folders, id: string): string {
   return socketPath(`${folders.run}/c`, id);
 }
 
+/** Where the program that serves a container's network takes requests. */
+export function programSocketPath(folders: Folders, id: string): string {
+  return socketPath(`${folders.run}/c`, id, ".n");
+}
+
 /** The socket of an exec session's monitor. */
 export function execSocketPath(folders: Folders, sessionId: string): string {
   return socketPath(`${folders.run}/x`, sessionId);
 }
 
-function socketPath(folder: string, id: string): string {
-  const path = `${folder}/${id.slice(0, 32)}`;
+function socketPath(folder: string, id: string, suffix = ""): string {
+  const path = `${folder}/${id.slice(0, 32)}${suffix}`;
   if (path.length >= 108) {
     throw new SkiffError(`use runtime folder "${folder}": a socket path there is longer than 107 bytes`);
   }
