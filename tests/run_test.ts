@@ -268,13 +268,6 @@ driverTest("--network none, host and another container's", REGISTRY, async (host
   assertEquals(unknown.code, 125);
 });
 
-driverTest("containers without --network are told once that they have none", REGISTRY, async (host) => {
-  const image = await busybox(host);
-  const first = await host.skiff(["run", "--rm", image, "true"]);
-  assertMatch(first.stderr, /^Warning: containers have no network/);
-  assertEquals((await host.skiff(["run", "--rm", image, "true"])).stderr, "");
-});
-
 driverTest(
   "--userns keep-id is the caller inside, nomap hides him",
   { needs: ["registry", "uidmap"] },

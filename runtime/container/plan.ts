@@ -178,15 +178,9 @@ function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
     namespaces,
     ...(facts.nestedUserns && { uidMappings: facts.nestedUserns.uid, gidMappings: facts.nestedUserns.gid }),
     ...protection,
-    ...planSysctls(config),
+    ...(config.sysctl && { sysctl: config.sysctl }),
     rootfsPropagation: "rprivate",
   };
-}
-
-/** As podman: whoever is in the container may send pings, not only its root. */
-function planSysctls({ network, sysctl }: ContainerConfig): Pick<LinuxSpec, "sysctl"> {
-  if (!ownsNetwork(network)) return sysctl ? { sysctl } : {};
-  return { sysctl: { "net.ipv4.ping_group_range": "0 0", ...sysctl } };
 }
 
 function planInterface({ network }: ContainerConfig): Pick<InitAnnex, "tun"> {

@@ -177,7 +177,6 @@ Deno.test("a user-mode network is an interface of init's and a stack of the moni
   const plan = planContainer(config({ network: { mode: "slirp", options: { mtu: 1500 } } }), facts());
   assertEquals(plan.init.annex.tun?.mtu, 1500);
   assertEquals(plan.network?.kind, "user-mode");
-  assertEquals(plan.init.spec.linux.sysctl, { "net.ipv4.ping_group_range": "0 0" });
   assertEquals(plan.init.spec.linux.namespaces.at(-1), { type: "network" });
   const none = planContainer(config(), facts());
   assertEquals([none.init.annex.tun, none.network], [undefined, undefined]);

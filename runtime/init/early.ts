@@ -15,7 +15,7 @@ import type { MonitorPlan } from "../monitor/plan.ts";
 import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { type PreparedDevice, prepareDevices } from "./devices.ts";
-import { bringLoopbackUp } from "./loopback.ts";
+import { allowPing, bringLoopbackUp } from "./loopback.ts";
 import { type PreparedMount, prepareMounts } from "./mounts.ts";
 import { openTun } from "./tun.ts";
 
@@ -70,6 +70,7 @@ export function workEarly(
   prctl(PR_SET_DUMPABLE, 0);
   unshare(CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP);
   bringLoopbackUp();
+  allowPing();
   const [interfaceFd] = tryPrepare(() => tun ? [openTun(tun)] : []);
   const prepared = new Map<string, PreparedMount>();
   for (const spec of mounts) {

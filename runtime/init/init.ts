@@ -41,7 +41,7 @@ import { becomeInit, type EarlyWork, takeDevices, takeMounts, workEarly } from "
 import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
-import { bringLoopbackUp } from "./loopback.ts";
+import { allowPing, bringLoopbackUp } from "./loopback.ts";
 import { attachMounts, copyUpVolume, giveVolumes, openSource } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
 import { giveTree } from "./give_tree.ts";
@@ -132,6 +132,11 @@ function performInit(
     enterNamespaces(context);
   }
 
+  if (annex.loopbackUp && !early) {
+    stage("bring the loopback interface up");
+    bringLoopbackUp();
+    allowPing();
+  }
   if (annex.tun) {
     stage("create network interface");
     const tun = done.tun ?? openTun(annex.tun);
@@ -186,7 +191,6 @@ function performInit(
   if (spec.hostname) sethostname(spec.hostname);
   if (spec.domainname) setdomainname(spec.domainname);
   if (procfs) writeSysctls(procfs.fd, spec.linux.sysctl ?? {});
-  if (annex.loopbackUp && !early) bringLoopbackUp();
 
   stage("protect kernel files");
   const views = mounts.filter((one) => one.isView).map((one) => one.destination);
