@@ -100,9 +100,13 @@ function view(value: unknown, type: string, key: string): unknown {
   return struct;
 }
 
-/** Go writes the keys of a map sorted. */
+/** Go writes the keys of a map sorted. A value that is null is an empty list: a port that is exposed only. */
 function inKeyOrder(map: object): object {
-  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(
+    Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1)).map((
+      [key, value],
+    ) => [key, value ?? emptyOf("")]),
+  );
 }
 
 function emptyOf(key: string): object {

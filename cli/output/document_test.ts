@@ -54,3 +54,15 @@ Deno.test("info is addressed by Go's names and written with its own", () => {
   assertEquals(render("{{.Host.Arch}} {{.Host.OCIRuntime.Name}} {{.Images}}", info), "amd64 skiff 2");
   assertEquals(render("{{json .Host}}", info), '{"arch":"amd64","ociRuntime":{"name":"skiff"}}');
 });
+
+Deno.test("an exposed port that is not published is an empty list, and null for json", () => {
+  const view = containerView({
+    NetworkSettings: { Ports: { "80/tcp": [{ HostPort: "8080" }], "443/tcp": null } },
+  });
+  const bindings = "{{range $port, $b := .NetworkSettings.Ports}}{{$port}} {{len $b}} {{end}}";
+  assertEquals(render(bindings, view), "443/tcp 0 80/tcp 1 ");
+  assertEquals(
+    render("{{json .NetworkSettings.Ports}}", view),
+    '{"443/tcp":null,"80/tcp":[{"HostPort":"8080"}]}',
+  );
+});

@@ -1,6 +1,6 @@
 /** Published ports of a container: which they are, and the sockets that `run` and `start` bind ahead of it. */
 
-import { EACCES, EADDRINUSE, EADDRNOTAVAIL, errnoText } from "../../ffi/errno.ts";
+import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EMFILE, errnoText } from "../../ffi/errno.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import { isLive, observeContainers } from "../container/state.ts";
 import { ConflictError, HostError, InvalidArgumentError, SkiffError, UnsupportedError } from "../errors.ts";
@@ -136,7 +136,8 @@ async function explained(engine: Engine, error: unknown): Promise<unknown> {
   if (errno === EADDRNOTAVAIL) {
     return new InvalidArgumentError(`${subject}: this machine has no address ${port.hostAddress}`);
   }
-  return new SkiffError(`${subject}: ${errnoText(errno).toLowerCase()}`);
+  const hint = errno === EMFILE ? "raise the limit of open files: ulimit -Hn" : undefined;
+  return new SkiffError(`${subject}: ${errnoText(errno).toLowerCase()}`, { hint });
 }
 
 function firstFreePort(): number {

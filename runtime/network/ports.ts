@@ -101,11 +101,17 @@ export function parseExpose(text: string): ExposedPorts | undefined {
   return { protocol: parseProtocol(protocol), port: start, count };
 }
 
-/** Those of an image's EXPOSE; what is no port there is passed over, as an image may say anything. */
+/** Of all protocols together. */
+const EXPOSED_MAX = 3 * 65535;
+
+/** Those of an image's EXPOSE; what is no port there is passed over, as an image may say anything, and any number of times. */
 export function parseExposedKeys(keys: readonly string[]): ExposedPorts[] {
-  return keys.flatMap((key) => {
+  let left = EXPOSED_MAX;
+  return [...new Set(keys)].flatMap((key) => {
     try {
-      return parseExpose(key) ?? [];
+      const ports = parseExpose(key);
+      if (ports === undefined || (left -= ports.count) < 0) return [];
+      return [ports];
     } catch {
       return [];
     }

@@ -191,3 +191,8 @@ Deno.test("any text is a mapping or a refusal", () => {
 function throws(action: () => unknown, message: string): void {
   throwsMatching(action, { name: "InvalidArgumentError", message });
 }
+
+Deno.test("an image that exposes everything a thousand times costs no more than once", () => {
+  const keys = Array.from({ length: 1000 }, (_, at) => `${at + 1}-65535/tcp`);
+  equal(parseExposedKeys(keys).reduce((sum, { count }) => sum + count, 0) <= 3 * 65535, true);
+});

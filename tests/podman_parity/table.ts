@@ -4,6 +4,7 @@ import type { Aspect } from "./compare.ts";
 import { CONTAINER_GROUPS } from "./containers.ts";
 import { IMAGE_GROUPS } from "./images.ts";
 import { MISTAKES } from "./mistakes.ts";
+import { PORTS } from "./ports.ts";
 import { RUN_GROUPS } from "./run.ts";
 import { SYSTEM_GROUPS } from "./system.ts";
 
@@ -23,4 +24,5 @@ export const GROUPS: readonly Group[] = [
   ...CONTAINER_GROUPS,
   ...IMAGE_GROUPS,
   ...SYSTEM_GROUPS,
+  PORTS,
 ];
