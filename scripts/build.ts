@@ -109,7 +109,11 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
     name: "run",
     verbs: ["run", "start", "restart"],
     groups: [
-      { name: "seed.js", sources: ["cli/main.ts", "runtime/engine/prepare_start.ts"] },
+      {
+        name: "seed.js",
+        sources: ["cli/main.ts", "runtime/engine/prepare_start.ts"],
+        before: ["runtime/network/stack/stack.ts", "runtime/network/program_network.ts"],
+      },
       {
         name: "run.js",
         sources: [

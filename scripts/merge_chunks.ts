@@ -11,6 +11,11 @@ import * as esbuild from "esbuild";
 export interface Group {
   name: string;
   sources: string[];
+  /**
+   * Sources that a process loads which has loaded this file and none of the following ones: what they share with those is
+   * taken in here.
+   */
+  before?: string[];
 }
 
 /** An output of esbuild by its file name: `chunk-ABC.js`. */
@@ -63,8 +68,10 @@ function readChunks(metafile: esbuild.Metafile): Map<string, Chunk> {
 /** main.js itself stays a file of its own: a group that waited for it would wait for the whole program. */
 function assignGroups(chunks: Map<string, Chunk>, groups: readonly Group[]): Map<string, string> {
   const groupOf = new Map<string, string>();
-  for (const { name, sources } of groups) {
-    for (const chunk of closure(chunks, sources)) {
+  for (const [index, { name, sources, before = [] }] of groups.entries()) {
+    const later = closure(chunks, groups.slice(index + 1).flatMap((group) => group.sources));
+    const shared = [...closure(chunks, before)].filter((chunk) => later.has(chunk));
+    for (const chunk of [...closure(chunks, sources), ...shared]) {
       if (chunk === "main.js" || groupOf.has(chunk)) continue;
       groupOf.set(chunk, name);
     }
