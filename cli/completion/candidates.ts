@@ -83,7 +83,7 @@ const STATES: Record<string, RegExp> = {
   start: /^(created|exited|stopped|configured)$/,
   unpause: /^paused$/,
   ...Object.fromEntries(
-    ["attach", "exec", "kill", "pause", "stop", "top"].map((verb) => [verb, /^(running|stopping)$/]),
+    ["attach", "exec", "kill", "pause", "port", "stop", "top"].map((verb) => [verb, /^(running|stopping)$/]),
   ),
 };
 
