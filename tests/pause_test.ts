@@ -126,13 +126,14 @@ hostTest("rename, port, prune and what cannot be had", NEEDS, async (host) => {
   await host.ok("create", "--name", "c", image, "true");
   await host.ok("rename", "a", "web");
   assertEquals(await host.ok("inspect", "-f", "{{.Name}}", "web"), "web");
+  assertEquals(await host.ok("rename", "web", "web"), "");
   assertIncludes(await refusal(host, "rename", "web", "b"), 'the container name "b" is already in use');
   assertIncludes(await refusal(host, "rename", "web", "a b"), "a b");
   assertIncludes(await refusal(host, "rename", "gone", "d"), 'no container with name or ID "gone" found');
   assertEquals(await host.ok("port", "web"), "");
   assertEquals(await host.ok("port", "-a"), "");
   assertEquals(await refusal(host, "port"), "Error: you must supply a running container name or id");
-  assertIncludes(await refusal(host, "port", "web", "80/foo"), 'invalid port "80/foo"');
+  assertIncludes(await refusal(host, "port", "web", "80/foo"), 'failed to find published port "80/foo"');
   assertIncludes(await refusal(host, "container", "checkpoint", "web"), "it needs CRIU");
   assertIncludes(await refusal(host, "container", "restore", "web"), "it needs CRIU");
   const asked = await host.skiff(["container", "prune"], { stdin: "n\n" });
@@ -148,4 +149,7 @@ hostTest("rename, port, prune and what cannot be had", NEEDS, async (host) => {
     "foo is an invalid filter",
   );
   assertEquals(await host.ok("ps", "-a", "--format", "{{.Names}}"), "b\nweb");
+  // its monitor tells the new name, too
+  await host.ok("stop", "-t", "0", "web");
+  assertEquals(await host.ok("events", "--stream=false", "-f", "event=died", "--format", "{{.Name}}"), "web");
 });

@@ -78,6 +78,13 @@ hostTest("a restart policy starts a container again, until somebody stops it", N
   }, 180_000);
   await host.ok("stop", "often");
   assertEquals(await inspect(host, "often", "{{.State.Status}} {{.State.ExitCode}}"), "exited 1");
+  // with the log driver passthrough each run has the caller's streams
+  const passed = await host.sh(
+    `$SKIFF run -q -d --name passed --network none --restart on-failure:2 --log-driver passthrough ${image} \
+      sh -c 'echo run; exit 1' > passed; until [ "$($SKIFF inspect -f '{{.State.Status}} {{.RestartCount}}' passed)" = 'exited 2' ]
+    do :; done; grep -c run passed`,
+  );
+  assertEquals(passed.stdout, "3\n", passed.stderr);
   // what cannot be set up is not tried again
   const bad = await host.run("-q", "-d", "--restart", "always", "--name", "bad", image, "/nowhere");
   assertEquals(bad.code, 127);

@@ -2,6 +2,7 @@
 
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { findContainerByName, setContainerName } from "../state/containers.ts";
+import { NAME_FILE } from "../monitor/records.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { checkName } from "../state/ids.ts";
 import { loadConfig, observe } from "./containers.ts";
@@ -25,6 +26,9 @@ export async function rename(engine: Engine, text: string, name: string): Promis
   const config = loadConfig(engine, row.id);
   Deno.writeTextFileSync(`${dir}/config.json.tmp`, JSON.stringify({ ...config, name }), { mode: 0o600 });
   Deno.renameSync(`${dir}/config.json.tmp`, `${dir}/config.json`);
+  // a monitor that runs knows the old one
+  Deno.writeTextFileSync(`${dir}/${NAME_FILE}.tmp`, name, { mode: 0o600 });
+  Deno.renameSync(`${dir}/${NAME_FILE}.tmp`, `${dir}/${NAME_FILE}`);
   recordContainerEvent(engine.folders, { ...row, name }, "rename");
   return row.id;
 }

@@ -1,7 +1,7 @@
 /** `stop`: asks a container to end, and kills it after a while. */
 
 import { ConflictError, NotFoundError } from "../errors.ts";
-import { isLive } from "../container/state.ts";
+import { isLive, type Status } from "../container/state.ts";
 import { stopAndWait } from "../monitor/client.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
@@ -33,25 +33,41 @@ export async function stop(
   }
   const { row, status: { status } } = observed;
   if (!isLive(status)) return row.id;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (await stopOnce(engine, row.id, status, options)) break;
+  }
+  recordContainerEvent(engine.folders, row, "stop");
+  return row.id;
+}
+
+/** A monitor that is about to run its container again sends away who has not said yet what he wants. */
+const ATTEMPTS = 20;
+
+/** Whether it has ended; else the monitor that was asked did not hear it. */
+async function stopOnce(engine: Engine, id: string, status: Status, options: StopOptions): Promise<boolean> {
   const { timeoutSeconds, keep } = options;
   const ended = stopAndWait(
-    monitorSocketPath(engine.folders, row.id),
+    monitorSocketPath(engine.folders, id),
     { timeoutSeconds, keep },
     options.signal,
   );
   ended.catch(() => {}); // heard below
+  let isHeard = false;
   try {
     // it can obey only when it runs
-    if (status === "paused") (await import("./pause.ts")).letRun(engine, row.id);
+    if (status === "paused") (await import("./pause.ts")).letRun(engine, id);
     await ended;
+    isHeard = true;
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error; // it has ended meanwhile, or its socket has gone
     const { endUnreachable, isUnreachable } = await import("./unreachable.ts");
-    if (isUnreachable(engine, row.id)) await endUnreachable(engine, row.id, timeoutSeconds);
+    if (isUnreachable(engine, id)) await endUnreachable(engine, id, timeoutSeconds);
   }
-  await observe(engine, row.id).catch((error) => {
-    if (!(error instanceof NotFoundError)) throw error; // gone, with --rm
-  });
-  recordContainerEvent(engine.folders, row, "stop");
-  return row.id;
+  try {
+    const { status } = await observe(engine, id);
+    return isHeard || !isLive(status.status);
+  } catch (error) {
+    if (error instanceof NotFoundError) return true; // gone, with --rm
+    throw error;
+  }
 }

@@ -23,13 +23,27 @@ import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
-import { bootId, processStartTime, removeRecord, removeRecords, writeExit, writeState } from "./records.ts";
+import {
+  bootId,
+  processStartTime,
+  readName,
+  removeRecord,
+  removeRecords,
+  writeExit,
+  writeState,
+} from "./records.ts";
 import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents, type NewEvent } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
 import type { Supervisor } from "./supervision.ts";
-import { closeChildEnds, detachStandardStreams, makePipes, type Pipes } from "./stdio.ts";
+import {
+  closeChildEnds,
+  detachStandardStreams,
+  keepStandardStreams,
+  makePipes,
+  type Pipes,
+} from "./stdio.ts";
 
 /** Clients of a run that is over must not keep the next one waiting. */
 const RESTART_LINGER_MS = 5_000;
@@ -164,9 +178,15 @@ class ContainerMonitor {
   #supervisor: Supervisor | undefined;
   /** How it has ended, where it is to run again. */
   #restartsAfter: ExitRecord | undefined;
+  /** The same, as it is recorded where somebody stops it before it runs again. */
+  #lastEnded: ExitRecord | undefined;
 
   /** Of a container without a pid namespace of its own. */
   #mountNamespace: string | undefined;
+  /** As the last event told it. */
+  #name: string | undefined;
+  /** The caller's standard streams, for the runs after the first where they are the log (passthrough). */
+  #callerStreams: Exclude<InitStreams, "terminal"> | undefined;
 
   constructor(plan: MonitorPlan, fds: Pick<MonitorFds, "listen" | "lock" | "ready" | "ports">) {
     this.#plan = plan;
@@ -192,10 +212,8 @@ class ContainerMonitor {
       if (ended === undefined) return;
       this.#restartsAfter = undefined;
       this.#fds.ready = -1;
-      const give = () => {
-        this.#finish(ended);
-        return ended;
-      };
+      this.#lastEnded = { ...ended, stoppedByHand: true };
+      const give = () => this.#endBetween();
       if (!this.#supervisor!.waitBlocking(this.#fds.listen, () => this.#describe(), give)) return;
       this.#recordEvents({ action: "restart" });
     }
@@ -207,7 +225,7 @@ class ContainerMonitor {
     let session: Session;
     try {
       const pipes = plan.stdio.tty || plan.log.driver === "passthrough" ? undefined : makePipes(plan.stdio);
-      this.#process = begin(plan, streams(plan, pipes));
+      this.#process = begin(plan, this.#callerStreams ?? streams(plan, pipes));
       if (pipes !== undefined) {
         closeChildEnds(pipes);
         this.#process.pipes = pipes;
@@ -215,6 +233,9 @@ class ContainerMonitor {
       // From here on init works beside us.
       session = this.#makeSession(true);
       this.#openNetwork(session);
+      if (plan.log.driver === "passthrough" && this.#supervisor) {
+        this.#callerStreams ??= keepStandardStreams();
+      }
       detachStandardStreams();
       forbidCoreDump();
       setProcessTitle(`skiff: ${plan.name}`);
@@ -344,7 +365,15 @@ class ContainerMonitor {
     writeState(this.#plan.containerDir, this.#state);
   }
 
-  #end(ended: ExitRecord): void {
+  /** A stop between two runs: the last one was the last. */
+  #endBetween(): ExitRecord {
+    this.#finish(this.#lastEnded!);
+    return this.#lastEnded!;
+  }
+
+  #end(ended: ExitRecord): ExitRecord | void {
+    // so it is, too, where the next was being set up
+    if (this.#lastEnded && this.#isStoppedByHand && ended.startedAt === "") return this.#endBetween();
     const { restartCount } = this.#supervisor ?? {};
     const record: ExitRecord = {
       ...ended,
@@ -379,7 +408,10 @@ class ContainerMonitor {
 
   #recordEvents(...events: Partial<NewEvent>[]): void {
     const { path, subject } = this.#plan.events;
-    appendEvents(path, ...events.map((event) => ({ action: "", ...subject, ...event })));
+    // it may have been renamed since its first event
+    if (this.#name !== undefined) this.#name = readName(this.#plan.containerDir) ?? this.#name;
+    const name = this.#name ??= subject.name;
+    appendEvents(path, ...events.map((event) => ({ action: "", ...subject, name, ...event })));
   }
 
   #unmountRootfs(): void {

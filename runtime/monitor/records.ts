@@ -9,6 +9,8 @@ import type { ExitRecord, SetupFailure, StateRecord } from "./plan.ts";
 
 export const STATE_FILE = "state.json";
 export const EXIT_FILE = "exit.json";
+/** The name that `rename` gave a container last; written by the command. */
+export const NAME_FILE = "name";
 
 /** What goes through the pipe to the parent, once: whether the program runs. */
 export type ReadyMessage = { ok: true; initPid: number } | { ok: false; failure: SetupFailure };
@@ -37,6 +39,15 @@ export function removeRecord(path: string): void {
 /** undefined where there is none, or none that can be read. */
 export function readState(folder: string): StateRecord | undefined {
   return readRecord(`${folder}/${STATE_FILE}`, isState);
+}
+
+/** undefined where it was never renamed, or its folder has gone. */
+export function readName(folder: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(`${folder}/${NAME_FILE}`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** undefined where there is none, or none that can be read. */

@@ -87,7 +87,8 @@ export interface SessionOptions {
   /** It was asked to stop. */
   onStopping(): void;
   /** It is over and all output is logged; clients are told after this. */
-  onEnd(record: ExitRecord): void;
+  /** May give what clients are told in the place of `record`, where its run was never to be. */
+  onEnd(record: ExitRecord): ExitRecord | void;
   /** Clients have still to read: let go of all that the container held. Gives how long they may take, in ms. */
   onLinger(): number;
 }
@@ -423,11 +424,11 @@ export class Session implements Control {
       finishedAt: nowText(),
       oomKilled: false,
     };
-    this.#options.onEnd(record);
+    const instead = this.#options.onEnd(record);
     const initPid = this.#process?.pid ?? 0;
     this.#answerParent(failure === undefined ? { ok: true, initPid } : { ok: false, failure });
-    const last = failure === undefined
-      ? encodeJsonFrame(FRAME.EXIT, record)
+    const last = instead || failure === undefined
+      ? encodeJsonFrame(FRAME.EXIT, instead ?? record)
       : encodeJsonFrame(FRAME.ERROR, { message: failure.message, failure });
     this.#server.end(last, () => this.loop.stop());
     if (this.#server.isEmpty) return;

@@ -8,7 +8,7 @@
  * ```
  */
 
-import { F_SETPIPE_SZ, O_CLOEXEC, O_NOFOLLOW, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { F_DUPFD_CLOEXEC, F_SETPIPE_SZ, O_CLOEXEC, O_NOFOLLOW, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { EPOLLOUT } from "../../ffi/constants/poll.ts";
 import { EAGAIN, EINTR, EIO, errno, isErrno, SyscallError } from "../../ffi/errno.ts";
 import { close, fcntl, open, pipe2, setNonblocking, write } from "../../ffi/file.ts";
@@ -58,13 +58,19 @@ export function closeChildEnds(pipes: Pipes): void {
 }
 
 /**
- * Points 0, 1 and 2 of this process to /dev/null: a monitor keeps nothing of its parent's open. The log
- * driver passthrough needs them, and keeps them.
+ * Points 0, 1 and 2 of this process to /dev/null: a monitor keeps nothing of its parent's open but, with the log
+ * driver passthrough and a restart policy, what `keepStandardStreams` gave it.
  */
 export function detachStandardStreams(): void {
   const nothing = open("/dev/null", O_RDWR);
   for (const fd of [0, 1, 2]) if (fd !== nothing) libc("file").dup2(nothing, fd);
   if (nothing > 2) close(nothing);
+}
+
+/** The same streams under other numbers. */
+export function keepStandardStreams(): { stdin: number; stdout: number; stderr: number } {
+  const [stdin, stdout, stderr] = [0, 1, 2].map((fd) => fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  return { stdin: stdin!, stdout: stdout!, stderr: stderr! };
 }
 
 /** Room for one read, and before it for the frame header, so that clients get what was read as it lies. */
