@@ -46,6 +46,8 @@ async function plantMonitor(words: readonly string[]): Promise<void> {
 
 async function main(words: readonly string[]): Promise<number> {
   try {
+    // What we make must be open to ourselves: with a umask of 0777 it would be to nobody, and stop each later command.
+    Deno.umask(Deno.umask(0o077) & 0o077);
     // The packed form is started with the flag by its own header.
     if (takeLaunch().form !== "packed") checkV8Flag();
     if (words[0]?.startsWith("__")) {

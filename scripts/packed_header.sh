@@ -72,8 +72,12 @@ unpack() {
   (umask 077 && mkdir -p "$top") 2>/dev/null || return 1
   why='not a folder that only this user can change'
   are_mine "$top" || return 1
+  # a redirection of its own, not exec: --preserve-fds passes on what the caller has open as 9
+  unpack_locked 9<"$top"
+}
+
+unpack_locked() {
   # One start unpacks and the others wait; where flock(1) is not there, or the one hangs, each unpacks for itself.
-  exec 9<"$top"
   ! flock -w 60 9 2>/dev/null || ! is_whole "$dir" || return 0
   # what a killed start left, and versions unpacked a month ago (who still has one unpacks it again)
   find "$top" -maxdepth 1 -name '.new-*' -mmin +60 -exec rm -rf {} + 2>/dev/null
@@ -175,10 +179,7 @@ for base in "$first" "$second" "$third" "$fourth" $set_of; do
   [ "$base" = "$fourth" ] ||
     base=$(umask 077 && mkdir -p "$base" 2>/dev/null && cd -P "$base" 2>/dev/null && pwd -P || printf %s "$base")
   top=$base/skiff dir=$base/skiff/$id
-  if is_whole "$dir" || unpack; then
-    exec 9<&- # the lock
-    start "$@"
-  fi
+  ! { is_whole "$dir" || unpack; } || start "$@"
   reasons="$reasons
   $top: $why"
 done

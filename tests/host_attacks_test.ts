@@ -75,6 +75,18 @@ hostTest("other local users see nothing of the data folder, whatever the caller'
   }
 });
 
+hostTest(
+  "what is made under a umask that closes it to ourselves is open to us all the same",
+  {},
+  async (host) => {
+    const { code, stdout, stderr } = await host.sh(
+      "umask 0777; $SKIFF create -q --name shut --network none host true && $SKIFF start -a shut && $SKIFF ps -aq | wc -l",
+    );
+    assertEquals([code, stdout.split("\n").slice(1), stderr], [0, ["1", ""], ""]);
+    assertEquals(openFiles(host), []);
+  },
+);
+
 hostTest("a data folder that others may enter is refused or closed", {}, async (host) => {
   await host.sh("umask 022; mkdir -p .local/share/skiff; chmod 755 .local/share/skiff");
   const { code, stderr } = await host.skiff(["ps"]);

@@ -382,6 +382,15 @@ hostTest("root refuses a folder that is not root's", { needs: ["root"] }, async 
   assertIncludes(stderr, "\n  /var/lib/skiff: not a folder that only this user can change\n");
 });
 
+hostTest("the first start passes on every descriptor of the caller's, too", {}, async (host) => {
+  const { code, stdout, stderr } = await host.sh(
+    `for n in 3 4 5 6 7 8 9; do echo $n >file$n; done; export XDG_CACHE_HOME=$HOME/fresh
+    $SKIFF run -q --rm --network none --preserve-fds 7 host sh -c 'cat <&3; cat <&9; test -e /proc/self/fd/10 || echo no more' \
+      3<file3 4<file4 5<file5 6<file6 7<file7 8<file8 9<file9`,
+  );
+  assertEquals([code, stdout, stderr], [0, "3\n9\nno more\n", ""]);
+});
+
 hostTest("two builds of the program give the same bytes", {}, async (host) => {
   const files = [`${host.folder}/one`, `${host.folder}/another`];
   for (const file of files) await build(file, "cli/main.ts");

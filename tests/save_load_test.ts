@@ -361,6 +361,10 @@ hostTest(
     const id = await host.ok("import", "-q", "rootfs.tar");
     assertMatch(id, /^sha256:[0-9a-f]{64}$/);
     assertEquals(await layersOf(id), [diffId]);
+    assertEquals(
+      await host.ok("history", "--no-trunc", "--format", "{{.CreatedBy}}|{{.Comment}}", id),
+      `/bin/sh -c #(nop) ADD file:${hex(diffId)} in /|imported from tarball`,
+    );
     assertEquals((await host.run("--rm", id, "echo", "plain")).stdout, "plain\n");
     for (
       const script of [
@@ -420,6 +424,10 @@ hostTest(
     };
     await refused([], "accepts between 1 and 2 arg(s), received 0");
     await refused(["nope"], 'import "nope": No such file or directory');
+    await refused(
+      ["--platform", "bogus", "rootfs.tar"],
+      'parse platform "bogus": it is neither an operating system nor an architecture',
+    );
     await refused(["-c", "FOO x", "rootfs.tar"], 'invalid change "FOO x" - invalid instruction FOO');
     await refused(["rootfs.tar", "A:b"], 'parse image reference "A:b": the name must be lower case');
     await Deno.writeTextFile(`${host.home}/text`, "this is no tar at all\n".repeat(100));

@@ -27,14 +27,20 @@ export const command = defineCommand({
     if (args.length === 0 && !options.latest) {
       throw new InvalidArgumentError('"skiff diff" requires a name, id, or the "--latest" flag');
     }
-    const [name] = await selectContainers(engine, { latest: options.latest, args });
+    const [name] = options.latest ? await selectContainers(engine, { latest: true, args }) : args;
     const changes = await diff(engine, name!).catch(async (error) => {
       if (!(error instanceof NotFoundError) || options.latest) throw error;
       const [{ imageExists }, { imageDiff }] = await Promise.all([
         import("../../runtime/engine/image_exists.ts"),
         import("../../runtime/engine/image_diff.ts"),
       ]);
-      if (!await imageExists(engine, name!)) throw error;
+      if (!await imageExists(engine, name!)) {
+        // podman's words: it asks its storage
+        throw new NotFoundError("container", name!, {
+          message: `${name} not found: layer not known`,
+          cause: error,
+        });
+      }
       return await imageDiff(engine, name!);
     });
     print(renderChanges(changes, format));

@@ -66,6 +66,8 @@ export const command = defineCommand({
       return print(steps.map((step) => `${rows.fields.ID!.value(step)}\n`).join(""));
     }
     const columns = ["ID", "Created", "CreatedBy", "Size", "Comment"];
-    print(await renderList(steps, rows, { format: options.format, columns, jsonIndent: 0 }));
+    // podman takes them for the same
+    const format = /^\s*\{\{\s*json\s*\.?\s*\}\}\s*$/.test(options.format ?? "") ? "json" : options.format;
+    print(await renderList(steps, rows, { format, columns, jsonIndent: 0 }));
   },
 });

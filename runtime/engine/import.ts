@@ -81,7 +81,11 @@ export async function importImage(
     os: platform.os,
     config: run,
     rootfs: { type: "layers", diff_ids: [layer.diffId] },
-    history: [{ created, comment: options.message ?? "imported from tarball" }],
+    history: [{
+      created,
+      created_by: `/bin/sh -c #(nop) ADD file:${layer.diffId.replace(/^.*:/, "")} in /`,
+      comment: options.message ?? "imported from tarball",
+    }],
   };
   const configBytes = encode(config);
   const configDigest = await writeBlob(folders, configBytes);

@@ -29,6 +29,11 @@ const ALIASES: Readonly<Record<string, [architecture: string, variant?: string]>
   armv8l: ["arm64", "v8"],
 };
 
+/** Of Linux, as Go names them: what a word alone may be. */
+const ARCHITECTURES = new Set(
+  "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x".split(" "),
+);
+
 /** The variant an image means when it names none. */
 const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm: "v7", arm64: "v8", amd64: "v1" };
 
@@ -52,7 +57,16 @@ export function parsePlatform(text: string, host: Platform = hostPlatform()): Pl
       `parse platform "${printable(text, 60)}": it is not os/architecture[/variant]`,
     );
   }
-  if (parts.length === 1) return parts[0] === "linux" ? host : normalise("linux", parts[0]!, undefined);
+  if (parts.length === 1) {
+    const [part] = parts as [string];
+    if (part === "linux") return host;
+    if (!(part in ALIASES) && !ARCHITECTURES.has(part)) {
+      throw new InvalidArgumentError(
+        `parse platform "${printable(text, 60)}": it is neither an operating system nor an architecture`,
+      );
+    }
+    return normalise("linux", part, undefined);
+  }
   return normalise(parts[0]!, parts[1]!, parts[2]);
 }
 

@@ -35,6 +35,10 @@ Deno.test("platforms are read in docker's spellings", () => {
   for (const [text, full] of Object.entries(cases)) {
     assertEquals(formatPlatform(parsePlatform(text, AMD64)), full);
   }
+  throws(
+    () => parsePlatform("bogus"),
+    new InvalidArgumentError('parse platform "bogus": it is neither an operating system nor an architecture'),
+  );
   for (const text of ["", "a/b/c/d", "linux/", "linux/a b"]) {
     throws(
       () => parsePlatform(text),
