@@ -1,14 +1,14 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import { GATEWAY, GATEWAY6 } from "./guest_rig.ts";
-import { MAX_PINGS } from "./icmp_echo.ts";
-import type { EchoReport, Told } from "./icmp_echo_run.ts";
+import { GATEWAY, GATEWAY6 } from "../runtime/network/stack/guest_rig.ts";
+import { MAX_PINGS } from "../runtime/network/stack/icmp_echo.ts";
+import type { EchoReport, Told } from "./stack_echo_run.ts";
 import { runInOwnNetwork } from "./own_network.ts";
 
 const DATA = [0x12, 0x34, 0, 7, 1, 2, 3, 4];
 
 Deno.test("echo requests to the world leave by ping sockets, where these are allowed, and else are told prohibited", async () => {
   const { allowed, traced, unreachable, refused, descriptors } = await runInOwnNetwork<EchoReport>(
-    "icmp_echo_run.ts",
+    "stack_echo_run.ts",
   );
   equal(allowed, [["192.0.2.1", 0, 0, DATA, true], ["2001:db8::1", 129, 0, DATA, true]]);
   equal(traced, ["192.0.2.1", 0, 0, DATA, true]);

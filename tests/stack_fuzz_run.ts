@@ -1,8 +1,8 @@
 /**
  * Mutated frames of a hostile guest, mutated answers of hostile servers and clients, through a whole stack, in a network
- * namespace that has nothing but loopback. Prints what happened as JSON. Run by fuzz_test.ts:
+ * namespace that has nothing but loopback. Prints what happened as JSON. Run by stack_fuzz_test.ts:
  *
- *     unshare --user --map-root-user --net deno run -A --v8-flags=--expose-gc fuzz_run.ts SEED FRAMES [control]
+ *     unshare --user --map-root-user --net deno run -A --v8-flags=--expose-gc tests/stack_fuzz_run.ts SEED FRAMES [control]
  *
  * The same seed gives the same frames. Every packet's memory is filled with a pattern behind the packet, and the pattern
  * is looked for in all that leaves the stack: reading past a packet's end would bring it along.
@@ -15,22 +15,15 @@ import {
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
-} from "../../../ffi/constants/socket.ts";
-import { receiveFrom } from "../../../ffi/datagram.ts";
-import {
-  acceptFrom,
-  bindTo,
-  closeSocket,
-  getsockname,
-  openSocket,
-  SocketAddress,
-} from "../../../ffi/inet.ts";
-import { listen, socketpair } from "../../../ffi/socket.ts";
-import { mustParse } from "./addresses.ts";
-import type { StackContext } from "./context.ts";
-import { Datagrams } from "./datagrams.ts";
-import { Destinations } from "./destinations.ts";
-import { dnsAnswer, dnsQuery } from "./dns_rig.ts";
+} from "../ffi/constants/socket.ts";
+import { receiveFrom } from "../ffi/datagram.ts";
+import { acceptFrom, bindTo, closeSocket, getsockname, openSocket, SocketAddress } from "../ffi/inet.ts";
+import { listen, socketpair } from "../ffi/socket.ts";
+import { mustParse } from "../runtime/network/stack/addresses.ts";
+import type { StackContext } from "../runtime/network/stack/context.ts";
+import { Datagrams } from "../runtime/network/stack/datagrams.ts";
+import { Destinations } from "../runtime/network/stack/destinations.ts";
+import { dnsAnswer, dnsQuery } from "../runtime/network/stack/dns_rig.ts";
 import {
   type Bytes,
   GATEWAY,
@@ -45,13 +38,13 @@ import {
   PLAN,
   udpFrame,
   withChecksum,
-} from "./guest_rig.ts";
-import { Host } from "./host.ts";
-import { Link } from "./link.ts";
+} from "../runtime/network/stack/guest_rig.ts";
+import { Host } from "../runtime/network/stack/host.ts";
+import { Link } from "../runtime/network/stack/link.ts";
 import { allowPing, setUpLoopback } from "./own_network.ts";
-import { sum, VNET_BYTES } from "./packet.ts";
-import { SLOT_BYTES } from "./slots.ts";
-import { Tcp } from "./tcp.ts";
+import { sum, VNET_BYTES } from "../runtime/network/stack/packet.ts";
+import { SLOT_BYTES } from "../runtime/network/stack/slots.ts";
+import { Tcp } from "../runtime/network/stack/tcp.ts";
 
 export interface FuzzReport {
   frames: number;
@@ -421,7 +414,8 @@ function fuzz(seed: number, frames: number, isControl: boolean): FuzzReport {
     const length = Math.min(SLOT_BYTES, mutate(random, original, frame));
     // the slot that the link takes next is the one that was given back last
     const slot = link.pool.take();
-    slot.bytes.set(poison);
+    if (count % 64 === 0) slot.bytes.set(poison);
+    else slot.bytes.set(poison.subarray(0, 4096), Math.min(length + 7 & ~7, SLOT_BYTES - 4096));
     link.pool.give(slot);
     try {
       link.inject(frame.subarray(0, length));

@@ -1,8 +1,11 @@
 /** For tests: scripts that run in a network namespace of their own, which has nothing but loopback. */
 
-import { NetlinkSocket } from "../../../ffi/netlink.ts";
-import { addAddress, setLink } from "../../../ffi/rtnetlink.ts";
-import { mustParse } from "./addresses.ts";
+import { NetlinkSocket } from "../ffi/netlink.ts";
+import { addAddress, setLink } from "../ffi/rtnetlink.ts";
+import { mustParse } from "../runtime/network/stack/addresses.ts";
+
+/** What hangs ends. */
+const TIMEOUT_MS = 10 * 60_000;
 
 /** Runs a script there and gives what it printed as JSON. */
 export async function runInOwnNetwork<Result>(script: string, ...args: string[]): Promise<Result> {
@@ -10,6 +13,7 @@ export async function runInOwnNetwork<Result>(script: string, ...args: string[])
   const flags = ["--no-check", "--v8-flags=--single-threaded,--expose-gc"];
   const { stdout, stderr, success } = await new Deno.Command("unshare", {
     args: ["--user", "--map-root-user", "--net", Deno.execPath(), "run", "-A", ...flags, path, ...args],
+    signal: AbortSignal.timeout(TIMEOUT_MS),
   }).output();
   if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr)}`);
   return JSON.parse(new TextDecoder().decode(stdout));

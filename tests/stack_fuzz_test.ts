@@ -1,13 +1,13 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import type { FuzzReport } from "./fuzz_run.ts";
+import type { FuzzReport } from "./stack_fuzz_run.ts";
 import { runInOwnNetwork } from "./own_network.ts";
 
 /** SKIFF_FUZZ_FRAMES=1000000 for the whole of it; SKIFF_FUZZ_SEED for another one. */
-const FRAMES = Number(Deno.env.get("SKIFF_FUZZ_FRAMES") ?? 200_000);
+const FRAMES = Number(Deno.env.get("SKIFF_FUZZ_FRAMES") ?? 100_000);
 const SEED = Number(Deno.env.get("SKIFF_FUZZ_SEED") ?? 20261121);
 
 const fuzz = (frames: number, ...more: string[]) =>
-  runInOwnNetwork<FuzzReport>("fuzz_run.ts", `${SEED}`, `${frames}`, ...more);
+  runInOwnNetwork<FuzzReport>("stack_fuzz_run.ts", `${SEED}`, `${frames}`, ...more);
 
 Deno.test(`${FRAMES} hostile frames: no fault, nothing read outside of a packet, bounded memory`, async () => {
   const report = await fuzz(FRAMES);
