@@ -17,7 +17,7 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops " +
     "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --oom-kill-disable " +
     "--oom-score-adj --cgroup-conf --cgroup-parent --device-cgroup-rule --rdt-class",
-  "containers have no network of their own yet":
+  "there are no networks that containers share yet":
     "--ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
   "devices are passed in by --device only": "--gpus",
