@@ -26,7 +26,8 @@ export function dnsQuery(name: string, fields: QueryFields = {}): Message {
 /** What a server answers: so many A records of 192.0.2.x, of which each takes 16 bytes. */
 export function dnsAnswer(query: Message, records: number, flags = 0x8180): Message {
   let end = HEADER_BYTES;
-  while (query[end] !== 0) end += query[end]! + 1;
+  while (end < query.length && query[end] !== 0) end += query[end]! + 1;
+  if (end + 5 > query.length) throw new RangeError("no question");
   end += 5;
   const answer = new Uint8Array(end + 16 * records);
   answer.set(query.subarray(0, end));
