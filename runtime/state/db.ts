@@ -8,6 +8,7 @@
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { HostError, SkiffError } from "../errors.ts";
+import { FOLD_LOG, isLogLong } from "./long_log.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 export type SqlValue = string | number | bigint | null;
@@ -16,8 +17,6 @@ export type Row = Record<string, SqlValue>;
 /** How long SQLite itself may wait inside one statement. */
 const BUSY_TIMEOUT_MS = 40;
 const GIVE_UP_MS = 20_000;
-/** A write-ahead log of this size is worth a sync at a command's end: 15 containers or so are in it. */
-const LOG_LIMIT_BYTES = 256 * 1024;
 
 /** Open, and written to by this process. */
 const written = new Set<Database>();
@@ -78,8 +77,7 @@ export class Database implements Disposable {
   /** Folds the write-ahead log into the database where it is long and nobody is in it. Never throws. */
   foldLongLog(): void {
     try {
-      if (Deno.statSync(`${this.#path}-wal`).size <= LOG_LIMIT_BYTES) return;
-      this.exec("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE)");
+      if (isLogLong(this.#path)) this.exec(`PRAGMA busy_timeout = 0; ${FOLD_LOG}`);
     } catch {
       // Another command is in it, or the disk is full: everything is in the log as well.
     }
