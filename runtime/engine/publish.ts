@@ -71,7 +71,7 @@ export function checkMode(
   const sctp = ports.find(({ protocol }) => protocol === "sctp");
   if (sctp) {
     throw new UnsupportedError(
-      `publish port ${publishedText(sctp)}: network "${network.mode}" passes on TCP and UDP, not SCTP`,
+      `publish port ${sctp.containerPort}/sctp: network "${network.mode}" passes on TCP and UDP, not SCTP`,
     );
   }
   const ipv6 = ports.find(({ hostAddress }) => hostAddress.includes(":"));
