@@ -49,7 +49,7 @@ const TASKS_A_ROUND = 32;
 export class Host {
   /** To be watched for EPOLLIN, level-triggered. */
   readonly fd = epoll_create1(EPOLL_CLOEXEC);
-  /** Milliseconds of a monotonic clock, as of the beginning of this round. */
+  /** Milliseconds of a monotonic clock, as of the beginning of this work. */
   nowMs = performance.now();
   readonly #timerFd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   /** Keeps `fd` readable while tasks wait. */
@@ -78,6 +78,11 @@ export class Host {
     events: number = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP,
   ): void {
     this.#add(fd, handler, events | EPOLLET);
+  }
+
+  /** As `watch`, but calls `handler` again while the descriptor can be read. */
+  watchLevel(fd: number, handler: EventHandler): void {
+    this.#add(fd, handler, EPOLLIN);
   }
 
   #add(fd: number, handler: EventHandler, events: number): void {
@@ -157,8 +162,8 @@ export class Host {
 
   /** A bounded piece of work. Never throws: faults are reported, and the work goes on with the next event. */
   work(): void {
+    this.nowMs = performance.now();
     for (let round = 0; round < ROUNDS; round++) {
-      this.nowMs = performance.now();
       const count = pendingEvents(this.fd, this.#events.pointer, EVENTS_A_ROUND);
       const { view } = this.#events;
       for (let index = 0; index < count; index++) {

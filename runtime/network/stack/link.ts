@@ -28,6 +28,9 @@ const SLOTS_KEPT = 8;
 
 const ICMPV6 = 58;
 
+/** Packets read before other work has its turn. */
+const BURST_MAX = 64;
+
 export class Link {
   readonly pool = new SlotPool(SLOTS_KEPT);
   /** The one for what is built and written at once: every sender's. */
@@ -45,16 +48,20 @@ export class Link {
     this.#guests = new Networks(plan.guests);
   }
 
-  /** Reads up to `count` packets; false when there are no more. */
-  read(count: number): boolean {
-    for (; count > 0; count--) {
+  /** Packets that are read at once: as many as there were the last time, since asking for one more costs a call. */
+  #burst = 1;
+
+  /** Reads what is there, up to a bounded count. */
+  read(): void {
+    for (let count = 0; count < this.#burst; count++) {
       const slot = this.pool.take();
       const length = readInto(this.fd, slot.pointer, SLOT_BYTES);
       if (length <= 0) {
         this.pool.give(slot);
         if (length === -EINTR) continue;
         // EAGAIN, or a device that is gone (EBADFD) or down (EIO): nothing to read either way
-        return false;
+        this.#burst = Math.max(1, count);
+        return;
       }
       if (this.seam === undefined) this.#receiveOwned(slot, length);
       else {
@@ -63,7 +70,7 @@ export class Link {
         for (const changed of this.seam.fromGuest(frame)) this.inject(changed);
       }
     }
-    return true;
+    this.#burst = Math.min(BURST_MAX, this.#burst * 2);
   }
 
   /** Handles a frame that was read by somebody else, or put together from fragments: vnet header and IP packet. */

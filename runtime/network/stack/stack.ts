@@ -9,7 +9,6 @@
 import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import { setNonblocking } from "../../../ffi/file.ts";
 import { closeSocket } from "../../../ffi/inet.ts";
-import { EPOLLIN } from "../../../ffi/constants/poll.ts";
 import { getrlimit, setrlimit } from "../../../ffi/process.ts";
 import type { PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
@@ -37,8 +36,6 @@ export interface StackOptions {
   seam?: Seam;
 }
 
-/** Packets read before other work has its turn. */
-const PACKETS_A_TURN = 64;
 const CONNECTIONS_MAX = 16_384;
 /** For the holder itself. */
 const DESCRIPTORS_RESERVED = 256;
@@ -50,7 +47,6 @@ export class Stack {
   readonly #context: StackContext;
   readonly #tcp: Tcp;
   readonly #datagrams: Datagrams;
-  #isReading = false;
 
   constructor({ tun, plan, first, onFault, names, dnsPort, connectionsMax, mayPeek, seam }: StackOptions) {
     const host = new Host(onFault);
@@ -67,7 +63,7 @@ export class Stack {
       for (const hook of this.#context.afterBatch) hook();
     };
     setNonblocking(tun);
-    host.watch(tun, () => this.#read(), EPOLLIN);
+    host.watchLevel(tun, () => link.read());
     if (first !== undefined) host.defer(() => this.#inject(first));
   }
 
@@ -107,24 +103,6 @@ export class Stack {
   #inject(frame: Uint8Array<ArrayBuffer>): void {
     const { link } = this.#context;
     link.inject(frame);
-  }
-
-  #read(): void {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    this.#readOn();
-  }
-
-  #readOn(): void {
-    const { link, host } = this.#context;
-    let isMore = true;
-    try {
-      isMore = link.read(PACKETS_A_TURN);
-    } finally {
-      // a packet that made a handler throw was one of many
-      this.#isReading = isMore;
-      if (isMore) host.defer(() => this.#readOn());
-    }
   }
 }
 

@@ -304,12 +304,12 @@ export class Tcp implements PacketHandler, TcpGround {
     this.#listed.push(connection);
   }
 
-  acknowledgeLater(connection: Connection): void {
+  catchUpLater(connection: Connection): void {
     if (this.#delayed.push(connection) > 1) return;
     this.context.host.after(DELAYED_ACK_MS, () => {
       const delayed = this.#delayed;
       this.#delayed = [];
-      for (const one of delayed) one.acknowledgeNow();
+      for (const one of delayed) one.catchUp();
     });
   }
 

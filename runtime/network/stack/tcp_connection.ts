@@ -64,8 +64,8 @@ export interface TcpGround {
   flushLater(connection: Connection): void;
   /** Has `flush` called in a turn of its own, after other work. */
   turnLater(connection: Connection): void;
-  /** Has `acknowledgeNow` called in some milliseconds. */
-  acknowledgeLater(connection: Connection): void;
+  /** Has `catchUp` called in some milliseconds. */
+  catchUpLater(connection: Connection): void;
   /** It is in no table any more, or over. */
   closed(connection: Connection): void;
 }
@@ -102,6 +102,10 @@ export class Connection implements TableEntry, SegmentOutput {
   /** The guest's data was answered by data lately: an acknowledgement may wait for the next answer. */
   #isAnswered = false;
   #isAckDelayed = false;
+  /** Waits for `catchUp`. */
+  #isLate = false;
+  /** Data of the guest came since the last that it got. */
+  #isAsked = false;
   #isShutDown = false;
   /** Our FIN went out before the guest's came. */
   #hasClosedFirst = false;
@@ -333,13 +337,14 @@ export class Connection implements TableEntry, SegmentOutput {
     const { packet, sequence, length } = segment;
     const urgent = segment.flags & URG ? segment.urgent : 0;
     const hadGap = receiver.hasGap;
+    this.#isAsked = true;
     const isKept = receiver.take(this.fd, packet.slot, sequence, segment.offset, length, urgent);
     if (isKept) packet.isKept = true;
     // a gap is told at once, and again for each segment behind it; also that it was filled (RFC 5681, 4.2)
     if (receiver.hasGap || hadGap) this.#sendAck();
     else if (this.#isAnswered && !this.#isAckDelayed && !this.#isAckDue && length < this.sender.mss) {
       this.#isAckDelayed = true;
-      this.#ground.acknowledgeLater(this);
+      this.#beLateWith();
     } else this.#isAckDue = true;
   }
 
@@ -370,7 +375,7 @@ export class Connection implements TableEntry, SegmentOutput {
     const { nowMs } = this.#ground.context.host;
     const isMore = sender.pump(turnBytes, nowMs);
     if (sender.isEnded && !receiver.isEnded) this.#hasClosedFirst = true;
-    sender.stream?.settle();
+    if (sender.stream?.settle(false) === false) this.#beLateWith();
     if (receiver.isEnded && receiver.isFlushed && !this.#isShutDown) {
       this.#isShutDown = true;
       shutdownSocket(this.fd, SHUT_WR);
@@ -382,8 +387,16 @@ export class Connection implements TableEntry, SegmentOutput {
     this.#armTimer();
   }
 
-  /** An acknowledgement has waited long enough for data to go with. */
-  acknowledgeNow(): void {
+  #beLateWith(): void {
+    if (this.#isLate) return;
+    this.#isLate = true;
+    this.#ground.catchUpLater(this);
+  }
+
+  /** An acknowledgement has waited long enough for data to go with, and what was acknowledged to be given back. */
+  catchUp(): void {
+    this.#isLate = false;
+    this.sender.stream?.settle(true);
     if (!this.#isAckDelayed) return;
     this.#isAnswered = false;
     this.#isAckDue = true;
@@ -400,7 +413,10 @@ export class Connection implements TableEntry, SegmentOutput {
   }
 
   emit(sequence: number, flags: number, length: number): void {
-    this.#isAnswered = this.#isAckDelayed || this.#isAckDue;
+    if (length > 0) {
+      this.#isAnswered = this.#isAsked;
+      this.#isAsked = false;
+    }
     this.#isAckDue = this.#isAckDelayed = false;
     const { receiver, sender } = this;
     const window = receiver.advertise(this.#receiveScale);

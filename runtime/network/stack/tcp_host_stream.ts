@@ -22,6 +22,11 @@ export class Budget {
   }
 }
 
+/** Acknowledged bytes that stay in the kernel's buffer for a while, and acknowledgements: small ones cost a call each. */
+const SETTLE_BYTES = 16 << 10;
+const SETTLE_TIMES = 16;
+const SETTLE_ALL_BYTES = 1024;
+
 export interface HostStream {
   /** `next` gave less than there is for want of memory: it is to be tried again when something was acknowledged. */
   readonly wasRefused: boolean;
@@ -31,8 +36,11 @@ export interface HostStream {
   again(slot: Slot, offset: number, from: number, length: number): number;
   /** The guest has these for good. */
   acknowledge(count: number): void;
-  /** Gives the room of what was acknowledged back to the sender; once for many acknowledgements. */
-  settle(): void;
+  /**
+   * Gives the room of what was acknowledged back to the host's sender, once for many acknowledgements unless it
+   * is told to do it now. False where something is left, which holds its sender up: to be settled soon.
+   */
+  settle(isNow: boolean): boolean;
   dispose(): void;
 }
 
@@ -50,6 +58,8 @@ class PeekedStream implements HostStream {
   #peeked = 0;
   /** The first of them are acknowledged. */
   #acknowledged = 0;
+  /** How often, since they were taken out of the socket. */
+  #times = 0;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -72,20 +82,31 @@ class PeekedStream implements HostStream {
 
   acknowledge(count: number): void {
     this.#acknowledged += count;
+    this.#times++;
   }
 
-  settle(): void {
+  settle(isNow: boolean): boolean {
+    const acknowledged = this.#acknowledged;
+    if (acknowledged === 0) return true;
+    // a buffer may be full of what is not taken out, however little that is
+    const isAll = acknowledged === this.#peeked && acknowledged >= SETTLE_ALL_BYTES;
+    if (!isNow && !isAll && acknowledged < SETTLE_BYTES && this.#times < SETTLE_TIMES) return false;
+    this.#times = 0;
     while (this.#acknowledged > 0) {
       // MSG_TRUNC: nothing is copied anywhere
       const count = recvInto(this.#fd, null, this.#acknowledged, MSG_TRUNC | MSG_DONTWAIT);
       if (count === -EINTR) continue;
-      if (count <= 0) return; // the connection broke, which the next read tells
+      if (count <= 0) return true; // the connection broke, which the next read tells
       this.#acknowledged -= count;
       this.#peeked -= count;
     }
+    return true;
   }
 
-  dispose(): void {}
+  /** What would be left in the socket makes close(2) a reset. */
+  dispose(): void {
+    this.settle(true);
+  }
 }
 
 class KeptStream implements HostStream {
@@ -146,7 +167,9 @@ class KeptStream implements HostStream {
     if (done > 0) this.#chunks.splice(0, done);
   }
 
-  settle(): void {}
+  settle(): boolean {
+    return true;
+  }
 
   dispose(): void {
     this.#budget.used -= this.#kept;
