@@ -88,7 +88,8 @@ async function refused(host: Host, ...words: string[]): Promise<string> {
 }
 
 hostTest("a published port leads to the program, which sees who calls", NEEDS, async (host) => {
-  await serve(host, "web", ["-p", "80"], server(80));
+  const options = ["-p", "80", "-p", "0.0.0.0::82", "--expose", "81", "-P"];
+  await serve(host, "web", options, server(80), server(81, "exposed"), server(82));
   const port = await published(host, "web", "80/tcp");
   // this machine itself is the gateway inside: a program that trusts 127.0.0.1 must not trust all (CVE-2021-20199)
   assertEquals(clientOf(await answer(port)), "10.0.2.2");
@@ -98,6 +99,8 @@ hostTest("a published port leads to the program, which sees who calls", NEEDS, a
   if (own) assertEquals(clientOf(await answer(port, own)), own.startsWith("10.0.2.") ? "10.0.2.2" : own);
   const own6 = ownAddress("IPv6");
   if (own6) assertEquals(clientOf(await answer(port, own6)), own6.startsWith("fd00::") ? "fd00::2" : own6);
+  assertMatch(await answer(await published(host, "web", "81")), /exposed$/);
+  await answer(await published(host, "web", "82"));
 });
 
 /** Answers each datagram with its sender's address. */

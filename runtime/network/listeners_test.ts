@@ -36,6 +36,14 @@ Deno.test("a port without an address is bound for both IP versions, under one nu
   }
 });
 
+Deno.test("an address of one IP version is bound for that one", () => {
+  for (const hostAddress of ["0.0.0.0", "127.0.0.1"]) {
+    const bound = bindPort({ ...loopback(), hostAddress });
+    closePorts(bound);
+    equal(bound.map(({ port }) => port.hostAddress), [hostAddress]);
+  }
+});
+
 Deno.test("what is bound is listening, and its holder is named by its process", async () => {
   const [bound] = bindPort(loopback());
   try {
