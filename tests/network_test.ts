@@ -1,4 +1,6 @@
 /** Containers and the world outside: the user-mode network, its options, and the other modes of `--network`. */
+import { createSocket } from "node:dgram";
+import { dnsAnswer } from "../runtime/network/stack/dns_rig.ts";
 import { makeAptRepository } from "./apt_repository.ts";
 import { onBroken } from "./broken_machine.ts";
 import {
@@ -332,3 +334,79 @@ hostTest("a Debian container updates and installs a package through the stack", 
   assertEquals(stdout.trimEnd().split("\n").at(-1), "owned runs");
   assert(requests.includes("owned.deb"), requests.join(" "));
 });
+
+/** A nameserver at an address of 127/8 that nobody else has, which knows one name. */
+async function serveNames(): Promise<Disposable & { address: string; asked: string[] }> {
+  const asked: string[] = [];
+  for (let attempt = 0;; attempt++) {
+    const numbers = crypto.getRandomValues(new Uint8Array(2));
+    const address = `127.77.${numbers[0]}.${numbers[1]! % 250 + 1}`;
+    const socket = createSocket("udp4");
+    socket.on("message", (query, client) => {
+      asked.push(client.address);
+      socket.send(dnsAnswer(new Uint8Array(query), 1), client.port, client.address);
+    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once("error", reject);
+        socket.bind(53, address, resolve);
+      });
+      return { address, asked, [Symbol.dispose]: () => socket.close() };
+    } catch (error) {
+      socket.close();
+      if (attempt === 20) throw error;
+    }
+  }
+}
+
+hostTest("names are asked of this machine's nameserver, as it is set now, and datagrams go out", {
+  needs: ["uidmap", "root", "bash", "busybox"],
+}, async (host) => {
+  using first = await serveNames();
+  using second = await serveNames();
+  const resolvConf = `${host.folder}/resolv.conf`;
+  await Deno.writeTextFile(resolvConf, `search example.org\nnameserver ${first.address}\n`);
+  const udp = createSocket("udp4");
+  udp.on("message", (text, client) => udp.send(`HELLO ${text}`, client.port, client.address));
+  await new Promise<void>((resolve) => udp.bind(0, "127.0.0.1", resolve));
+  using _ = { [Symbol.dispose]: () => udp.close() };
+  const { port } = udp.address();
+  // a resolver that waited for too long on a loaded machine asks again
+  const script = `grep search /etc/resolv.conf
+    until busybox nslookup -type=a one.test | grep -q '^Address: 192.0.2.0$'; do sleep 0.1; done
+    exec 3<>/dev/udp/10.0.2.2/${port}; echo datagram >&3; head -n 1 <&3
+    touch /tmp/shared/asked
+    until [ -e /tmp/shared/changed ]; do busybox nslookup -type=a two.test >/dev/null; sleep 0.1; done`;
+  const shared = `${host.home}/shared`;
+  await Deno.mkdir(shared);
+  await host.own(shared);
+  const change = async () => {
+    await waitFor("the first nameserver was asked", () => exists(`${shared}/asked`));
+    await Deno.writeTextFile(resolvConf, `nameserver ${second.address}\n`);
+    await waitFor("the second nameserver is asked", () => second.asked.length > 0);
+    await Deno.writeTextFile(`${shared}/changed`, "");
+  };
+  const run = ["run", "--rm", "--network", "slirp:allow_host_loopback=true", "-v", `${shared}:/tmp/shared`];
+  const [{ code, stdout, stderr }] = await Promise.all([
+    onBroken(
+      host,
+      { script: `mount --bind ${resolvConf} /etc/resolv.conf` },
+      ...run,
+      "host",
+      "bash",
+      "-c",
+      script,
+    ),
+    change(),
+  ]);
+  assertEquals([code, stdout], [0, "search example.org\nHELLO datagram\n"], stderr);
+  assertEquals(first.asked[0], "127.0.0.1");
+});
+
+function exists(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
