@@ -36,7 +36,7 @@ export function parseSysctls(
     if ((!isIpc && !isNet) || !hasOwnPath) throw new InvalidArgumentError(`sysctl '${name}' is not allowed`);
     const ipc = namespaces?.ipc?.mode;
     const foreign = isNet
-      ? network === "host" || network?.startsWith("container:") ? ["Network", network] : undefined
+      ? network === "host" || /^(container|ns):/.test(network ?? "") ? ["Network", network] : undefined
       : ipc === "host" || ipc === "container" || ipc === "path"
       ? ["IPC", ipc]
       : undefined;

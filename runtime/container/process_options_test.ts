@@ -31,6 +31,7 @@ Deno.test("only parameters of a namespace of the container's own can be set", ()
   throws(() => parse("net.a=1", {}, "host"), {
     message: "sysctl net.a=1 can't be set since Network Namespace set to host: invalid argument",
   });
+  throws(() => parse("net.a=1", {}, "ns:/proc/7/ns/net"), /Network Namespace set to ns:/);
   throws(() => parse("kernel.sem=1", { ipc: { mode: "host" } }), /IPC Namespace set to host/);
 });
 
