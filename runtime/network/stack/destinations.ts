@@ -1,8 +1,8 @@
 /** Where a packet of the guest may go: who answers for its destination. */
 
 import type { StackPlan } from "../plan.ts";
-import { isGroup, isLinkLocal, isLoopback, mustParse } from "./addresses.ts";
-import { IPV4_PREFIX, Networks, toBytes, toWords, type Words } from "./packet.ts";
+import { mustParse } from "./addresses.ts";
+import { IPV4_PREFIX, Networks, toWords, type Words } from "./packet.ts";
 
 /** A host of the outside world, reached by a socket of the holder. */
 export const OUTSIDE = 0;
@@ -39,9 +39,15 @@ export class Destinations {
   isForeign(a: number, b: number, c: number, d: number): boolean {
     if (this.#inside.has(a, b, c, d)) return false;
     if (isAmong(this.#gateways, a, b, c, d) || isAmong(this.#nameservers, a, b, c, d)) return false;
-    const bytes = toBytes(a, b, c, d);
-    // the cloud's metadata service has a link-local IPv4 address; IPv6 would need an interface of the host
-    return !isLoopback(bytes) && !isGroup(bytes) && !(bytes.length === 16 && isLinkLocal(bytes));
+    if (a === 0 && b === 0 && c === IPV4_PREFIX) {
+      // the cloud's metadata service has a link-local address: those may be asked for
+      const first = d >>> 24;
+      return first !== 0 && first !== 127 && first < 224;
+    }
+    const group = a >>> 24;
+    const isLinkLocal = a >>> 22 === 0xfe80 >> 6;
+    const isLoopback = a === 0 && b === 0 && c === 0 && (d === 0 || d === 1);
+    return group !== 0xff && !isLinkLocal && !isLoopback;
   }
 
   /** The address that stands for the host, of that IP version; there need not be one. */

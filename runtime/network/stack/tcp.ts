@@ -37,7 +37,7 @@ import {
   SocketAddress,
 } from "../../../ffi/inet.ts";
 import type { PublishedPort } from "../plan.ts";
-import { isGroup, mustParse, parseAddress, unmapped } from "./addresses.ts";
+import { isGroup, parseAddress, unmapped } from "./addresses.ts";
 import type { StackContext } from "./context.ts";
 import { GATEWAY, NAMESERVER, NOBODY } from "./destinations.ts";
 import type { PacketHandler } from "./link.ts";
@@ -66,6 +66,9 @@ const ACCEPT_AGAIN_MS = 100;
 const DELAYED_ACK_MS = 10;
 /** Ports tried for a client whose own is taken. */
 const PORTS_TRIED = 64;
+
+const LOOPBACK_IPV4 = [127, 0, 0, 1];
+const LOOPBACK_IPV6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 interface Listener {
   port: PublishedPort;
@@ -172,7 +175,7 @@ export class Tcp implements PacketHandler, TcpGround {
     }
     if (destination === GATEWAY) {
       if (!plan.allowHostLoopback) return -ENETUNREACH;
-      const address = mustParse(packet.version === 4 ? "127.0.0.1" : "::1");
+      const address = packet.version === 4 ? LOOPBACK_IPV4 : LOOPBACK_IPV6;
       return { address, port, isLocal: true };
     }
     return { address: toBytes(packet.d0, packet.d1, packet.d2, packet.d3), port, isLocal: false };
@@ -364,7 +367,7 @@ export class Tcp implements PacketHandler, TcpGround {
 }
 
 interface Target {
-  address: Uint8Array<ArrayBuffer>;
+  address: ArrayLike<number>;
   port: number;
   /** Of the host itself: the source that was asked for is not for it. */
   isLocal: boolean;

@@ -16,6 +16,7 @@ import { EACCES, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPERM, ETIMEDOUT } from 
 import { closeSocket, resetSocket, shutdownSocket, socketError } from "../../../ffi/inet.ts";
 import type { Timer } from "./host.ts";
 import { openHostStream } from "./tcp_host_stream.ts";
+import { VNET_BYTES, writeHeaders } from "./packet.ts";
 import { Receiver } from "./tcp_receiver.ts";
 import {
   ACK,
@@ -112,8 +113,6 @@ export class Connection implements TableEntry, SegmentOutput {
   #retries = 0;
   #heardMs: number;
   #timer: Timer | undefined;
-  /** IP header and eight bytes of the guest's SYN, while it may have to be refused by ICMP. */
-  #syn: Uint8Array<ArrayBuffer> | undefined;
 
   /** @param route its source is the other end, as the guest sees it */
   constructor(ground: TcpGround, route: TcpRoute, fd: number) {
@@ -121,8 +120,15 @@ export class Connection implements TableEntry, SegmentOutput {
     const { link, plan, host } = ground.context;
     this.route = route;
     this.fd = fd;
-    [this.g0, this.g1, this.g2, this.g3] = route.destination;
-    [this.p0, this.p1, this.p2, this.p3] = route.source;
+    const { source, destination } = route;
+    this.g0 = destination[0];
+    this.g1 = destination[1];
+    this.g2 = destination[2];
+    this.g3 = destination[3];
+    this.p0 = source[0];
+    this.p1 = source[1];
+    this.p2 = source[2];
+    this.p3 = source[3];
     this.ports = ports(route.destinationPort, route.sourcePort);
     this.receiver = new Receiver(ground.budget, link.pool);
     this.out = link.out;
@@ -134,9 +140,7 @@ export class Connection implements TableEntry, SegmentOutput {
 
   /** The guest has asked for this connection; connect(2) is under way. */
   beginConnecting(segment: Segment): void {
-    const { packet } = segment;
     this.#takeSyn(segment);
-    this.#syn = packet.bytes.slice(packet.start, Math.min(packet.end, packet.transport + 8));
     this.#watch();
   }
 
@@ -182,7 +186,6 @@ export class Connection implements TableEntry, SegmentOutput {
       // a socket that never was connected says EPOLLHUP
       if (events & (EPOLLERR | EPOLLHUP)) return this.#refuse(socketError(this.fd) || ECONNRESET);
       if (!(events & EPOLLOUT)) return;
-      this.#syn = undefined;
       this.state = SYN_RECEIVED;
       this.#sendSyn();
       return;
@@ -204,19 +207,27 @@ export class Connection implements TableEntry, SegmentOutput {
   #refuse(errno: number): void {
     const { unreachable, link } = this.#ground.context;
     const isForIcmp = errno === ENETUNREACH || errno === EHOSTUNREACH || errno === EACCES || errno === EPERM;
-    if (isForIcmp && unreachable && this.#syn) {
-      unreachable(this.#syn, errno);
-    } else {
+    if (isForIcmp && unreachable) unreachable(this.#copySyn(), errno);
+    else {
       sendSegment(link, this.out, this.route, 0, this.receiver.next, RST | ACK, 0);
     }
     this.#close(false);
   }
 
+  /** IP header and eight bytes of the guest's SYN, as an ICMP error quotes them. */
+  #copySyn(): Uint8Array<ArrayBuffer> {
+    const { route, out } = this;
+    const { version, protocol, source, destination } = route;
+    const at = writeHeaders(out, { version, protocol, source: destination, destination: source }, 20);
+    out.view.setUint16(at, route.destinationPort);
+    out.view.setUint16(at + 2, route.sourcePort);
+    out.view.setInt32(at + 4, (this.receiver.next - 1) | 0);
+    return out.bytes.slice(VNET_BYTES, at + 8);
+  }
+
   /** Refuses at once, before there is a socket. */
   refuseWith(errno: number, segment: Segment): void {
-    const { packet } = segment;
     this.receiver.start((segment.sequence + 1) | 0);
-    this.#syn = packet.bytes.slice(packet.start, Math.min(packet.end, packet.transport + 8));
     this.#refuse(errno);
   }
 
