@@ -70,7 +70,7 @@ const SERVER = "192.0.2.1";
 const PATTERN = Uint8Array.from([0xa7, 0x3c, 0xd1, 0x5e, 0x99, 0x0b, 0xe6, 0x42]);
 
 /** xorshift32 */
-class Random {
+export class Random {
   #state: number;
   constructor(seed: number) {
     this.#state = seed | 0 || 1;
@@ -138,7 +138,7 @@ function tcpFrame(
 }
 
 /** Well-formed frames of all kinds, from which the others are made. */
-function corpus(random: Random, udpPort: number, tcpPort: number): Bytes[] {
+export function corpus(random: Random, udpPort: number, tcpPort: number): Bytes[] {
   const synOptions = [2, 4, 5, 0xb4, 4, 2, 1, 3, 3, 7, 0, 0];
   const solicited = (target: string) => [0, 0, 0, 0, ...mustParse(target), 1, 1, 2, 0, 0, 0, 0, 1];
   const all: Bytes[] = [];
@@ -196,7 +196,7 @@ function corpus(random: Random, udpPort: number, tcpPort: number): Bytes[] {
 }
 
 /** Makes a frame hostile in a few places; most keep a header that leads them on. */
-function mutate(random: Random, original: Bytes, target: Bytes): number {
+export function mutate(random: Random, original: Bytes, target: Bytes): number {
   let length = original.length;
   target.set(original);
   if (random.below(2)) {
