@@ -35,13 +35,17 @@ export async function stop(
   if (!isLive(status)) return row.id;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     if (await stopOnce(engine, row.id, status, options)) break;
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   recordContainerEvent(engine.folders, row, "stop");
   return row.id;
 }
 
-/** A monitor that is about to run its container again sends away who has not said yet what he wants. */
-const ATTEMPTS = 20;
+/**
+ * A monitor that is about to run its container again sends away who has not said yet what he wants, or tells him of the
+ * run that has just ended: for as long as its other clients take to read that, at most five seconds.
+ */
+const [ATTEMPTS, PAUSE_MS] = [200, 50];
 
 /** Whether it has ended; else the monitor that was asked did not hear it. */
 async function stopOnce(engine: Engine, id: string, status: Status, options: StopOptions): Promise<boolean> {
@@ -56,8 +60,7 @@ async function stopOnce(engine: Engine, id: string, status: Status, options: Sto
   try {
     // it can obey only when it runs
     if (status === "paused") (await import("./pause.ts")).letRun(engine, id);
-    await ended;
-    isHeard = true;
+    isHeard = (await ended).stoppedByHand ?? false;
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error; // it has ended meanwhile, or its socket has gone
     const { endUnreachable, isUnreachable } = await import("./unreachable.ts");

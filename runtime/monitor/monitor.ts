@@ -381,9 +381,12 @@ class ContainerMonitor {
       ...(this.#isStoppedByHand && { stoppedByHand: true }),
     };
     if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
-    if (!this.#supervisor?.ended(record)) return this.#finish(record);
-    this.#restartsAfter = record;
-    this.#writeState("restarting", record.startedAt);
+    if (this.#supervisor?.ended(record)) {
+      this.#restartsAfter = record;
+      this.#writeState("restarting", record.startedAt);
+    } else this.#finish(record);
+    // who asked for the end is told that it is by him; why it never began is told as that
+    return record.startedAt === "" ? undefined : record;
   }
 
   /** The container does not run any more. */

@@ -86,8 +86,7 @@ export interface SessionOptions {
   onPortsAsked?(change: PortChange, fds: readonly number[]): void;
   /** It was asked to stop. */
   onStopping(): void;
-  /** It is over and all output is logged; clients are told after this. */
-  /** May give what clients are told in the place of `record`, where its run was never to be. */
+  /** It is over and all output is logged; clients are told after this, and that which it gives where it gives one. */
   onEnd(record: ExitRecord): ExitRecord | void;
   /** Clients have still to read: let go of all that the container held. Gives how long they may take, in ms. */
   onLinger(): number;
