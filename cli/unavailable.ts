@@ -40,7 +40,7 @@ const CONTAINER_FLAGS: Record<string, string> = {
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
   ("--domainname --preserve-fd --retry --retry-delay --runtime --runtime-flag --tls-details " +
-    "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --history --tree --debug --root " +
+    "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --tree --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
     "--network-cmd-path --network-config-dir --noout --ssh --syslog --tmpdir --volumepath " +

@@ -97,6 +97,12 @@ hostTest("history, untag, image tree and image prune", { needs: ["busybox"] }, a
     "localhost/two\nlocalhost/web",
   );
   await host.ok("image", "untag", web);
+  // what it was called is still known
+  const history = await host.ok("images", "--history", "--filter", `id=${web}`);
+  assertMatch(
+    history,
+    /^REPOSITORY .* HISTORY\nlocalhost\/latest +<none> .* docker\.io\/library\/three:3, localhost\/two:2, localhost\/web:1, localhost\/latest:latest$/,
+  );
   assertEquals((await host.skiff(["untag", "nope"])).code, 125);
 
   // dangling by now; the label keeps it once, a container twice

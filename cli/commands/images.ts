@@ -16,6 +16,7 @@ const FLAGS = {
   digests: { kind: "bool", help: "Show digests" },
   filter: { kind: "list", short: "f", value: "KEY=VALUE", help: "Show only images that match" },
   format: { kind: "string", value: "FORMAT", help: "json, table, or a Go template for each image" },
+  history: { kind: "bool", help: "Show the names that images have had, too" },
   "no-trunc": { kind: "bool", aliases: ["notruncate"], help: "Show ids in full" },
   noheading: { kind: "bool", short: "n", help: "Print no headings" },
   quiet: { kind: "bool", short: "q", help: "Print ids only" },
@@ -61,6 +62,7 @@ function fieldsOf(noTrunc: boolean, now: number): Record<string, Field<Row>> {
     Containers: { heading: "CONTAINERS", value: ({ image }) => image.Containers },
     Dangling: { heading: "DANGLING", value: ({ image }) => image.Dangling },
     Names: { heading: "NAMES", value: ({ image }) => image.Names },
+    History: { heading: "HISTORY", value: ({ image }) => image.History.join(", ") },
     RepoTags: { heading: "REPO TAGS", value: ({ image }) => image.RepoTags ?? [] },
     RepoDigests: { heading: "REPO DIGESTS", value: ({ image }) => image.RepoDigests },
     Arch: { heading: "ARCH", value: ({ image }) => image.Arch },
@@ -121,7 +123,10 @@ export const command = defineCommand({
       );
       return print([...ids].map((id) => id + "\n").join(""));
     }
-    const columns = ["Repository", "Tag", ...(digests ? ["Digest"] : []), "ID", "CreatedSince", "Size"];
+    const columns = [
+      ...["Repository", "Tag", ...(digests ? ["Digest"] : []), "ID", "CreatedSince", "Size"],
+      ...(options.history ? ["History"] : []),
+    ];
     print(await renderList(rows, view(options["no-trunc"]), { format, columns, noHeading: noheading }));
   },
 });

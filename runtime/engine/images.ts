@@ -1,7 +1,7 @@
 /** The images of the store, as `podman images --format json` lists them. */
 
 import { countContainersByImage } from "../state/containers.ts";
-import { listImages, listNames, listRepoDigests } from "../state/images.ts";
+import { listImages, listNameHistory, listNames, listRepoDigests } from "../state/images.ts";
 import { unixSeconds } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 
@@ -12,6 +12,8 @@ export interface ImageListEntry {
   RepoTags: string[] | null;
   RepoDigests: string[];
   Names: string[];
+  /** Names that it has or had, the latest first. */
+  History: string[];
   Digest: string;
   Size: number;
   SharedSize: number;
@@ -39,6 +41,7 @@ export async function images(engine: Engine): Promise<ImageListEntry[]> {
       RepoTags: names.length > 0 ? names : null,
       RepoDigests: listRepoDigests(db, image.id),
       Names: names,
+      History: listNameHistory(db, image.id),
       Digest: image.digest,
       Size: image.size,
       SharedSize: 0,

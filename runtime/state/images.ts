@@ -148,6 +148,12 @@ export function listAllLayers(db: Database): { imageId: string; diffId: string; 
   }));
 }
 
+/** Every name that it has or had, the latest first. */
+export function listNameHistory(db: Database, imageId: string): string[] {
+  return db.all("SELECT name FROM image_name_history WHERE image_id = ? ORDER BY rowid DESC", imageId)
+    .map((row) => String(row.name));
+}
+
 export function listNames(db: Database, imageId: string): string[] {
   return db.all("SELECT name FROM image_names WHERE image_id = ? ORDER BY name", imageId)
     .map((row) => String(row.name));

@@ -79,4 +79,23 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE containers ADD COLUMN restart_policy TEXT NOT NULL DEFAULT '';`,
   // published and exposed ports, as JSON; empty for none
   `ALTER TABLE containers ADD COLUMN ports TEXT NOT NULL DEFAULT '';`,
+  // every name that an image ever had, in the order of their coming: `images --history`
+  `
+  CREATE TABLE image_name_history (
+    image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+    name     TEXT NOT NULL,
+    PRIMARY KEY (image_id, name)
+  ) STRICT;
+  INSERT INTO image_name_history SELECT image_id, name FROM image_names;
+  CREATE TRIGGER image_name_given AFTER INSERT ON image_names BEGIN
+    INSERT INTO image_name_history SELECT new.image_id, new.name WHERE NOT EXISTS (
+      SELECT 1 FROM image_name_history WHERE image_id = new.image_id AND name = new.name
+    ); -- not OR IGNORE: in a trigger the outer statement's rule for conflicts goes before it
+  END;
+  CREATE TRIGGER image_name_moved AFTER UPDATE ON image_names BEGIN
+    INSERT INTO image_name_history SELECT new.image_id, new.name WHERE NOT EXISTS (
+      SELECT 1 FROM image_name_history WHERE image_id = new.image_id AND name = new.name
+    ); -- not OR IGNORE: in a trigger the outer statement's rule for conflicts goes before it
+  END;
+  `,
 ];

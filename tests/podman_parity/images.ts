@@ -27,6 +27,7 @@ export const IMAGE_GROUPS: Group[] = [
       "E tag $I mine:1",
       "E tag $I mine:1 mine:2 other",
       "E tag $I 'BAD NAME'",
+      "E images --history --sort tag",
       "E image ls --sort tag --format '{{.Repository}}:{{.Tag}}'",
       "E image inspect -f '{{len .RepoTags}} {{.Os}} {{.Architecture}} {{.Config.Cmd}} {{.Config.Env}}' mine:1",
       "E inspect -f '{{len .ID}} {{len .RootFS.Layers}}' mine:1",
