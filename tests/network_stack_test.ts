@@ -1,9 +1,16 @@
 /** TCP of the user-mode stack, with the kernel's own TCP as guest and as host. */
 
 import { MSG_OOB } from "../ffi/constants/inet.ts";
-import { EPOLLPRI as POLLPRI } from "../ffi/constants/poll.ts";
-import { AF_INET, AF_INET6, SO_RCVBUF, SOCK_STREAM, SOL_SOCKET } from "../ffi/constants/socket.ts";
-import { ECONNREFUSED, ECONNRESET } from "../ffi/errno.ts";
+import { EPOLLIN, EPOLLPRI as POLLPRI } from "../ffi/constants/poll.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  MSG_DONTWAIT,
+  SO_RCVBUF,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../ffi/constants/socket.ts";
+import { EAGAIN, ECONNREFUSED, ECONNRESET } from "../ffi/errno.ts";
 import { close, pipe2, read, write } from "../ffi/file.ts";
 import {
   connectTo,
@@ -15,6 +22,8 @@ import {
   setOption,
   SocketAddress,
 } from "../ffi/inet.ts";
+import { NetlinkSocket } from "../ffi/netlink.ts";
+import { deleteLink } from "../ffi/rtnetlink.ts";
 import { pollBlocking } from "../ffi/poll.ts";
 import { formatAddress, mustParse } from "../runtime/network/stack/addresses.ts";
 import type { Seam } from "../runtime/network/stack/link.ts";
@@ -368,5 +377,36 @@ stackTest("a server that speaks first and closes at once is heard, again and aga
     return 0;
   });
   close(fd);
+  rig.finish();
+});
+
+stackTest("an interface that the guest deletes leaves no work behind", () => {
+  using rig = new StackRig(1500);
+  const isIdle = () => pollBlocking(rig.stack.fd, EPOLLIN, 0) === 0;
+  rig.inGuest("guest", () => {
+    using netlink = new NetlinkSocket();
+    netlink.perform([deleteLink(netlink.indexOf("eth0")!)]);
+    return 0;
+  });
+  rig.finish();
+  for (let turn = 0; turn < 100 && !isIdle(); turn++) rig.stack.work();
+  if (!isIdle()) throw new Error("the stack is busy with an interface that is gone");
+});
+
+stackTest("clients whom the guest does not answer make room for later ones", () => {
+  const half = 1024;
+  using rig = new StackRig(1500);
+  const { fd, port: hostPort } = listenOn("127.0.0.1");
+  const port = { protocol: "tcp", hostAddress: "", hostPort, containerPort: 80 } as const;
+  // an address in the guest's network that nobody has
+  rig.stack.publish(port, fd, { ipv4: "10.0.2.77" });
+  rig.onHost("clients", () => {
+    const memory = new Memory(1);
+    const clients = Array.from({ length: half + 10 }, () => connectFrom("127.0.0.1", hostPort));
+    for (const client of clients.slice(0, 10)) {
+      if (recvInto(client, memory.pointer, 1, 0) !== -ECONNRESET) return 1;
+    }
+    return recvInto(clients.at(-1)!, memory.pointer, 1, MSG_DONTWAIT) === -EAGAIN ? 0 : 2;
+  });
   rig.finish();
 });

@@ -51,17 +51,17 @@ export class Link {
   /** Packets that are read at once: as many as there were the last time, since asking for one more costs a call. */
   #burst = 1;
 
-  /** Reads what is there, up to a bounded count. */
-  read(): void {
+  /** Reads what is there, up to a bounded count; false where the interface is gone for good. */
+  read(): boolean {
     for (let count = 0; count < this.#burst; count++) {
       const slot = this.pool.take();
       const length = readInto(this.fd, slot.pointer, SLOT_BYTES);
       if (length <= 0) {
         this.pool.give(slot);
         if (length === -EINTR) continue;
-        // EAGAIN, or a device that is gone (EBADFD) or down (EIO): nothing to read either way
         this.#burst = Math.max(1, count);
-        return;
+        // else EBADFD or EFAULT: the guest has deleted it, or its namespace is gone
+        return length === -EAGAIN;
       }
       if (this.seam === undefined) this.#receiveOwned(slot, length);
       else {
@@ -71,6 +71,7 @@ export class Link {
       }
     }
     this.#burst = Math.min(BURST_MAX, this.#burst * 2);
+    return true;
   }
 
   /** Handles a frame that was read by somebody else, or put together from fragments: vnet header and IP packet. */

@@ -63,7 +63,10 @@ export class Stack {
       for (const hook of this.#context.afterBatch) hook();
     };
     setNonblocking(tun);
-    host.watchLevel(tun, () => link.read());
+    host.watchLevel(tun, () => {
+      // it would be readable (EPOLLERR) for ever
+      if (!link.read()) host.unwatch(tun);
+    });
     if (first !== undefined) host.defer(() => this.#inject(first));
   }
 
