@@ -143,7 +143,7 @@ export class DnsForwarder {
   }
 
   #plan(asker: Asker): Question["steps"] {
-    const { servers, timeoutMs, useTcp } = this.#servers.list(this.#ground.host.nowMs);
+    const { servers, timeoutMs, useTcp } = this.#servers.list(performance.now());
     const byTcp = asker.isTcp || useTcp;
     const steps = [];
     for (let round = 0; round < (byTcp ? 1 : ROUNDS); round++) {
@@ -174,8 +174,7 @@ export class DnsForwarder {
     timeoutMs: number,
     answer: Message | undefined,
   ): void {
-    const { host } = this.#ground;
-    if (answer === undefined) this.#servers.failed(server, host.nowMs);
+    if (answer === undefined) this.#servers.failed(server, performance.now());
     else this.#servers.answered(server);
     if (answer && UNHELPFUL.includes(rcode(answer))) {
       question.fallback ??= answer;

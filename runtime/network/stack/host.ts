@@ -106,7 +106,8 @@ export class Host {
   }
 
   after(ms: number, callback: () => void): Timer {
-    const timer = { atMs: this.nowMs + ms, callback, index: -1 };
+    // `nowMs` is old where the holder asks for something outside of `work`
+    const timer = { atMs: performance.now() + ms, callback, index: -1 };
     this.arm(timer);
     return timer;
   }
