@@ -1,6 +1,7 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { SocketAddress } from "../../../ffi/inet.ts";
 import { formatAddress, mustParse } from "./addresses.ts";
+import { EXPIRY_MS } from "./udp.ts";
 import {
   GATEWAY,
   GATEWAY6,
@@ -273,4 +274,36 @@ Deno.test("two clients that look alike inside are kept apart by another port", (
   equal(text(rig.until(() => other.receive())), "to other");
   equal(formatAddress(other.from.address), "127.0.0.3", "the answer comes from the address that was asked");
   equal(text(rig.until(() => one.receive())), "to one");
+});
+
+Deno.test("what is silent for long is closed: sooner where nobody ever answered, last of all after an answer", () => {
+  using rig = new GuestRig({ allowHostLoopback: true });
+  using answering = new HostUdp("127.0.0.1");
+  using silent = new HostUdp("127.0.0.1");
+  const sockets = () => {
+    rig.work();
+    return [...Deno.readDirSync("/proc/self/fd")].length;
+  };
+  const none = sockets();
+  const { now } = performance;
+  let aheadMs = 0;
+  performance.now = () => now.call(performance) + aheadMs;
+  try {
+    rig.send(udpFrame(4000, [GATEWAY, answering.port], data("x")));
+    rig.until(() => answering.receive());
+    answering.send(data("y"));
+    rig.next(UDP);
+    rig.send(udpFrame(4001, [GATEWAY, silent.port], data("x")));
+    equal(sockets() - none, 2);
+    aheadMs = EXPIRY_MS.unanswered + 10_000;
+    equal(sockets() - none, 1);
+    // what is said keeps it open
+    rig.send(udpFrame(4000, [GATEWAY, answering.port], data("x")));
+    aheadMs += EXPIRY_MS.unanswered + 10_000;
+    equal(sockets() - none, 1);
+    aheadMs += EXPIRY_MS.answered;
+    equal(sockets() - none, 0);
+  } finally {
+    performance.now = now;
+  }
 });
