@@ -17,8 +17,12 @@ export const WINDOW = 1 << 20;
 const SMALL_WINDOW = 16 << 10;
 /** Less is copied, so that its slot is free. */
 const KEEP_SLOT_FROM = 16 << 10;
+/** Small pieces share memory of this size: each of its own would cost far more than its bytes, which the budget counts. */
+const COPY_BYTES = 4 << 10;
 /** Gaps that are remembered. */
 const EARLY_MAX = 64;
+/** What an array costs beside its bytes. */
+const EARLY_OVERHEAD_BYTES = 256;
 
 /** Bytes that the socket did not take yet. */
 interface Chunk {
@@ -126,9 +130,16 @@ export class Receiver {
       this.#queue.push({ memory: slot, slot, at: offset + sent, end: offset + length });
       return true;
     }
-    const memory = new Memory(rest);
-    memory.bytes.set(slot.bytes.subarray(offset + sent, offset + length));
-    this.#budget.used += rest;
+    const bytes = slot.bytes.subarray(offset + sent, offset + length);
+    const last = this.#queue.at(-1);
+    if (last !== undefined && last.slot === undefined && last.memory.bytes.length - last.end >= rest) {
+      last.memory.bytes.set(bytes, last.end);
+      last.end += rest;
+      return false;
+    }
+    const memory = new Memory(Math.max(rest, COPY_BYTES));
+    memory.bytes.set(bytes);
+    this.#budget.used += memory.bytes.length;
     this.#queue.push({ memory, slot: undefined, at: 0, end: rest });
     return false;
   }
@@ -177,7 +188,7 @@ export class Receiver {
         const count = Math.min(left, (otherBegin - from) | 0);
         if (this.#budget.isShort || this.#early.length >= EARLY_MAX) return;
         this.#early.splice(index, 0, { begin: from, bytes: slot.bytes.slice(at, at + count) });
-        this.#budget.used += count;
+        this.#budget.used += count + EARLY_OVERHEAD_BYTES;
         from = (from + count) | 0;
         at += count;
         left -= count;
@@ -207,7 +218,7 @@ export class Receiver {
         if (((this.next - before) | 0) < bytes.length - skip) return;
       }
       this.#early.shift();
-      this.#budget.used -= bytes.length;
+      this.#budget.used -= bytes.length + EARLY_OVERHEAD_BYTES;
     }
   }
 
@@ -246,7 +257,7 @@ export class Receiver {
 
   dispose(): void {
     for (const chunk of this.#queue) this.#free(chunk);
-    for (const { bytes } of this.#early) this.#budget.used -= bytes.length;
+    for (const { bytes } of this.#early) this.#budget.used -= bytes.length + EARLY_OVERHEAD_BYTES;
     this.#queue = [];
     this.#early = [];
     this.queuedBytes = 0;
