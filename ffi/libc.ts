@@ -16,8 +16,6 @@ import { SYSCALL } from "./arch.ts";
 /** A C function; `nr` is its system call, where the function is no more than that. */
 interface Definition extends Deno.ForeignFunction {
   nr?: number;
-  /** Calls after which it gets a compiled function of its own, where that is not COMPILE_AFTER_CALLS. */
-  compileAfter?: number;
 }
 
 const FAMILIES = {
@@ -305,28 +303,24 @@ const FAMILIES = {
       name: "read",
       parameters: ["i32", "pointer", "u32"],
       result: "i32",
-      compileAfter: 64,
     }, // ssize_t read(int, void *, size_t)
     writeFrom: {
       nr: SYSCALL.write,
       name: "write",
       parameters: ["i32", "pointer", "u32"],
       result: "i32",
-      compileAfter: 64,
     }, // ssize_t write(int, const void *, size_t)
     recvInto: {
       nr: SYSCALL.recvfrom,
       name: "recv",
       parameters: ["i32", "pointer", "u32", "i32"],
       result: "i32",
-      compileAfter: 64,
     }, // ssize_t recv(int, void *, size_t, int)
     sendFrom: {
       nr: SYSCALL.sendto,
       name: "send",
       parameters: ["i32", "pointer", "u32", "i32"],
       result: "i32",
-      compileAfter: 64,
     }, // ssize_t send(int, const void *, size_t, int)
     // int epoll_wait(int, struct epoll_event *, int, int)
     waitEvents: {
@@ -334,7 +328,6 @@ const FAMILIES = {
       name: "epoll_wait",
       parameters: ["i32", "pointer", "i32", "i32"],
       result: "i32",
-      compileAfter: 64,
     },
     // int epoll_ctl(int, int, int, struct epoll_event *)
     controlEvents: {
@@ -342,7 +335,6 @@ const FAMILIES = {
       name: "epoll_ctl",
       parameters: ["i32", "i32", "i32", "pointer"],
       result: "i32",
-      compileAfter: 256,
     },
     // int accept4(int, struct sockaddr *, socklen_t *, int)
     acceptFrom: {
@@ -350,21 +342,18 @@ const FAMILIES = {
       name: "accept4",
       parameters: ["i32", "pointer", "pointer", "i32"],
       result: "i32",
-      compileAfter: 256,
     },
     openSocket: {
       nr: SYSCALL.socket,
       name: "socket",
       parameters: ["i32", "i32", "i32"],
       result: "i32",
-      compileAfter: 256,
     }, // int socket(int, int, int)
     connectTo: {
       nr: SYSCALL.connect,
       name: "connect",
       parameters: ["i32", "pointer", "u32"],
       result: "i32",
-      compileAfter: 256,
     }, // int connect(int, const struct sockaddr *, socklen_t)
     // int setsockopt(int, int, int, const void *, socklen_t)
     setOption: {
@@ -372,22 +361,19 @@ const FAMILIES = {
       name: "setsockopt",
       parameters: ["i32", "i32", "i32", "pointer", "u32"],
       result: "i32",
-      compileAfter: 256,
     },
-    closeSocket: { nr: SYSCALL.close, name: "close", parameters: ["i32"], result: "i32", compileAfter: 256 }, // int close(int)
+    closeSocket: { nr: SYSCALL.close, name: "close", parameters: ["i32"], result: "i32" }, // int close(int)
     // ssize_t sendto(int, const void *, size_t, int, const struct sockaddr *, socklen_t)
     sendto: {
       nr: SYSCALL.sendto,
       parameters: ["i32", "buffer", "u32", "i32", "buffer", "u32"],
       result: "i32",
-      compileAfter: 64,
     },
     // ssize_t recvfrom(int, void *, size_t, int, struct sockaddr *, socklen_t *)
     recvfrom: {
       nr: SYSCALL.recvfrom,
       parameters: ["i32", "buffer", "u32", "i32", "buffer", "buffer"],
       result: "i32",
-      compileAfter: 64,
     },
     // int shutdown(int, int)
     shutdownSocket: {
@@ -395,7 +381,6 @@ const FAMILIES = {
       name: "shutdown",
       parameters: ["i32", "i32"],
       result: "i32",
-      compileAfter: 256,
     },
     getsockname: { nr: SYSCALL.getsockname, parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int, struct sockaddr *, socklen_t *)
     getpeername: { nr: SYSCALL.getpeername, parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -463,7 +448,7 @@ function openSystemCall(): SystemCall {
 
 function callBySyscall(name: string, definition: Definition): Call {
   const { nr } = definition;
-  const after = definition.compileAfter ?? (OWN_FUNCTION.has(name) ? COMPILE_AFTER_CALLS : Infinity);
+  const after = OWN_FUNCTION.has(name) ? COMPILE_AFTER_CALLS : Infinity;
   let calls = 0;
   let compiled: Call | undefined;
   return (...args) => {
@@ -529,8 +514,22 @@ function callByAddress(name: string, definition: Definition, address: Deno.Point
   };
 }
 
+/**
+ * The functions of a family, each compiled for itself: 0.1 ms a function, once. Called from one place each, they cost what
+ * the system call costs; those of `libc` go through a closure that V8 cannot see through.
+ */
+export function compileFamily<F extends Family>(family: F): Symbols<F> {
+  const table: Record<string, Definition> = FAMILIES[family];
+  const plain: Record<string, Deno.ForeignFunction> = {};
+  for (const name in table) {
+    const { nr: _nr, ...definition } = table[name]!;
+    plain[name] = definition;
+  }
+  return Deno.dlopen("libc.so.6", plain).symbols as Symbols<F>;
+}
+
 function compile(name: string, definition: Definition): Call {
-  const { nr: _nr, compileAfter: _after, ...plain } = definition;
+  const { nr: _nr, ...plain } = definition;
   return Deno.dlopen("libc.so.6", { [name]: plain }).symbols[name] as Call;
 }
 
