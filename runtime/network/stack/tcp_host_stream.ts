@@ -109,6 +109,9 @@ class PeekedStream implements HostStream {
   }
 }
 
+/** What an array costs beside its bytes: a host that sends single bytes must not have them for the price of bytes. */
+const CHUNK_OVERHEAD_BYTES = 256;
+
 class KeptStream implements HostStream {
   wasRefused = false;
   readonly #fd: number;
@@ -132,7 +135,7 @@ class KeptStream implements HostStream {
     if (count > 0) {
       this.#chunks.push(slot.bytes.slice(offset, offset + count));
       this.#kept += count;
-      this.#budget.used += count;
+      this.#budget.used += count + CHUNK_OVERHEAD_BYTES;
     }
     return count;
   }
@@ -161,7 +164,7 @@ class KeptStream implements HostStream {
       if (this.#skip < chunk.length) break;
       this.#skip -= chunk.length;
       this.#kept -= chunk.length;
-      this.#budget.used -= chunk.length;
+      this.#budget.used -= chunk.length + CHUNK_OVERHEAD_BYTES;
       done++;
     }
     if (done > 0) this.#chunks.splice(0, done);
@@ -172,7 +175,7 @@ class KeptStream implements HostStream {
   }
 
   dispose(): void {
-    this.#budget.used -= this.#kept;
+    this.#budget.used -= this.#kept + this.#chunks.length * CHUNK_OVERHEAD_BYTES;
     this.#kept = 0;
     this.#chunks = [];
   }
