@@ -410,3 +410,31 @@ function exists(path: string): boolean {
     return false;
   }
 }
+
+hostTest("a nested user namespace has the same network", { needs }, async (host) => {
+  const image = await host.image();
+  using server = serve("127.0.0.1");
+  const script = `ls /sys/class/net; ${ask("10.0.2.2", server.port, "nested")}`;
+  for (const userns of ["keep-id", "nomap", "auto"]) {
+    const { code, stdout, stderr } = await host.skiff([
+      ...["run", "-q", "--rm", "--userns", userns, "--network", "slirp:allow_host_loopback=true"],
+      ...[image, "sh", "-c", script],
+    ]);
+    assertEquals([code, stdout], [0, "eth0\nlo\nHELLO nested\n"], `${userns}: ${stderr}`);
+  }
+});
+
+hostTest(
+  "as root the default network is the same",
+  { asRoot: true, needs: ["root", "busybox", "registry"] },
+  async (host) => {
+    const image = await host.image();
+    using server = serve("127.0.0.1");
+    const script = `ls /sys/class/net; ${ask("10.0.2.2", server.port, "root")}`;
+    const refused = await host.skiff(["run", "-q", "--rm", image, "sh", "-c", script]);
+    assertEquals([refused.code, refused.stdout], [0, "eth0\nlo\nrefused root\n"], refused.stderr);
+    const network = "slirp:allow_host_loopback=true";
+    const allowed = await host.skiff(["run", "-q", "--rm", "--network", network, image, "sh", "-c", script]);
+    assertEquals([allowed.code, allowed.stdout], [0, "eth0\nlo\nHELLO root\n"], allowed.stderr);
+  },
+);
