@@ -20,8 +20,8 @@ const RETRIES_MAX = 10;
 const DUPLICATES = 3;
 /** Ranges of the guest's SACK that are remembered. */
 const RANGES_MAX = 64;
-/** The largest payload whose IP packet has no more than 65,535 bytes, options and an IPv6 header included. */
-const PAYLOAD_MAX = 65_475;
+/** The largest payload whose packet fits into a slot, behind an IPv6 header; the MSS of an MTU of 65,520 among them. */
+const PAYLOAD_MAX = 65_480;
 /** The guest's kernel cuts what is longer than the MSS: a hostile one must not make it many. */
 const SEGMENTS_MAX = 64;
 
