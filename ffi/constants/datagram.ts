@@ -1,4 +1,4 @@
-/** @see ip(7), ipv6(7), udp(7), icmp(7); netinet/in.h, linux/errqueue.h, linux/udp.h */
+/** @see ip(7), ipv6(7), icmp(7); netinet/in.h, linux/errqueue.h */
 export const IP_TOS = 1;
 export const IP_TTL = 2;
 export const IP_PKTINFO = 8;
@@ -9,8 +9,5 @@ export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_TCLASS = 67;
 export const MSG_ERRQUEUE = 0x2000;
-export const SO_EE_ORIGIN_LOCAL = 1;
 export const SO_EE_ORIGIN_ICMP = 2;
 export const SO_EE_ORIGIN_ICMP6 = 3;
-export const UDP_SEGMENT = 103;
-export const UDP_GRO = 104;
