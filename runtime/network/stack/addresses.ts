@@ -1,7 +1,5 @@
 /** Internet addresses as bytes (4 or 16, network order) and as text; the library for it is too large for a monitor. */
 
-import type { InterfaceAddress } from "../plan.ts";
-
 export type AddressBytes = Uint8Array<ArrayBuffer>;
 
 /** Dotted IPv4 or IPv6 text, without zone; undefined for anything else (`010.0.0.1` and `1.2.3` among it). */
@@ -79,23 +77,11 @@ export function inPrefix(address: ArrayLike<number>, network: ArrayLike<number>,
   return rest === 0 || ((address[whole]! ^ network[whole]!) & (0xff00 >> rest) & 0xff) === 0;
 }
 
-/** A predicate for addresses inside one of the prefixes. Throws TypeError where one is no address. */
-export function prefixMatcher(list: readonly InterfaceAddress[]): (address: ArrayLike<number>) => boolean {
-  const networks = list.map(({ address, prefix }) => ({ bytes: mustParse(address), prefix }));
-  return (address) => networks.some(({ bytes, prefix }) => inPrefix(address, bytes, prefix));
-}
-
 /** Throws TypeError: for addresses that were checked when the plan was made. */
 export function mustParse(text: string): AddressBytes {
   const bytes = parseAddress(text);
   if (bytes === undefined) throw new TypeError(`not an address: ${text}`);
   return bytes;
-}
-
-export function sameAddress(one: ArrayLike<number>, other: ArrayLike<number>): boolean {
-  if (one.length !== other.length) return false;
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
-  return true;
 }
 
 /** `::ffff:a.b.c.d` as its IPv4 address, as dual-stack sockets name their clients; others as they are. */

@@ -11,7 +11,7 @@ export type Message = Uint8Array<ArrayBuffer>;
 
 export const HEADER_BYTES = 12;
 /** What every resolver takes over UDP. */
-export const PLAIN_UDP_BYTES = 512;
+const PLAIN_UDP_BYTES = 512;
 export const MESSAGE_LIMIT_BYTES = 65535;
 
 export const TYPE = { A: 1, PTR: 12, AAAA: 28, OPT: 41, ANY: 255 } as const;

@@ -13,7 +13,7 @@ import { withLength } from "./dns_upstream.ts";
 import type { Host, Timer } from "./host.ts";
 
 /** Connections at once; more are refused. */
-export const MAX_STREAMS = 64;
+const MAX_STREAMS = 64;
 /** Of a connection that asks nothing. */
 const IDLE_MS = 20_000;
 /** Questions of one connection that wait, and bytes of answers that it does not take: then it is closed. */

@@ -28,7 +28,7 @@ import { sourceWords } from "./udp.ts";
 
 export const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
 /** Type, code, checksum, id, sequence number. */
-export const ECHO_BYTES = 8;
+const ECHO_BYTES = 8;
 
 export const MAX_PINGS = 128;
 const SILENCE_MS = 30_000;

@@ -22,7 +22,7 @@ import { dataOffset, sendDatagram, UDP_BYTES, type UdpEnd } from "./udp_packet.t
 import { openDatagramSocket, setSocketWords, socketWords } from "./udp_socket.ts";
 
 /** Ports of guests that are served at once; the one that was silent longest makes room. */
-export const MAX_ENDPOINTS = 1024;
+const MAX_ENDPOINTS = 1024;
 const MAX_PEERS = 8192;
 const MAX_PEERS_AN_ENDPOINT = 1024;
 const DATAGRAMS_A_TURN = 64;

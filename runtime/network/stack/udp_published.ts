@@ -20,7 +20,7 @@ import { peerKey, sourceWords } from "./udp.ts";
 import { dataOffset, sendDatagram, type UdpEnd } from "./udp_packet.ts";
 import { socketWords } from "./udp_socket.ts";
 
-export const MAX_CLIENTS = 2048;
+const MAX_CLIENTS = 2048;
 const DATAGRAMS_A_TURN = 64;
 const SILENCE_MS = 180_000;
 const SWEEP_MS = 5000;
