@@ -84,6 +84,12 @@ export function mustParse(text: string): AddressBytes {
   return bytes;
 }
 
+export function sameAddress(one: ArrayLike<number>, other: ArrayLike<number>): boolean {
+  if (one.length !== other.length) return false;
+  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
+  return true;
+}
+
 /** `::ffff:a.b.c.d` as its IPv4 address, as dual-stack sockets name their clients; others as they are. */
 export function unmapped(address: AddressBytes): AddressBytes {
   if (address.length !== 16 || address[10] !== 255 || address[11] !== 255) return address;
