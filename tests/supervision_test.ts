@@ -78,7 +78,10 @@ hostTest("a restart policy starts a container again, until somebody stops it", N
   }, 180_000);
   await host.ok("stop", "often");
   // between two runs it has the last one's code; a run that had just begun is killed
-  assertMatch(await inspect(host, "often", "{{.State.Status}} {{.State.ExitCode}}"), /^exited (1|137)$/);
+  assertMatch(
+    await inspect(host, "often", "{{.State.Status}} {{.State.ExitCode}} [{{.State.Error}}]"),
+    /^exited (1|137) \[\]$/,
+  );
   // with the log driver passthrough each run has the caller's streams
   const passed = await host.sh(
     `$SKIFF run -q -d --name passed --network none --restart on-failure:2 --log-driver passthrough ${image} \

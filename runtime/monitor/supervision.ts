@@ -98,8 +98,11 @@ export class Supervisor {
   /** Waits until it is time, serving clients meanwhile. False where somebody stops it; they are told `record`. */
   waitBlocking(listen: number, describe: () => Record<string, unknown>, give: () => ExitRecord): boolean {
     const loop = new EventLoop();
+    let isEnding = false;
     const room = new WaitingRoom(describe, () => {
       this.#isStopped = true;
+      if (isEnding) return; // two may ask at once
+      isEnding = true;
       // after the answer to who asks for it
       loop.after(0, () => server.end(encodeJsonFrame(FRAME.EXIT, give()), () => loop.stop()));
     });
