@@ -486,7 +486,6 @@ const OWN_FUNCTION: ReadonlySet<string> = new Set([
   "statx",
   "fsetxattr",
   "copy_file_range",
-  "epoll_pwait",
 ]);
 
 /** An argument as the register's value. A buffer must outlive the call, which it does as its argument. */
@@ -526,6 +525,14 @@ export function compileFamily<F extends Family>(family: F): Symbols<F> {
     plain[name] = definition;
   }
   return Deno.dlopen("libc.so.6", plain).symbols as Symbols<F>;
+}
+
+/** One function of a family, compiled: as `compileFamily`. */
+export function compileFunction<F extends Family, N extends keyof Symbols<F> & string>(
+  family: F,
+  name: N,
+): Symbols<F>[N] {
+  return compile(name, (FAMILIES[family] as Record<string, Definition>)[name]!) as Symbols<F>[N];
 }
 
 function compile(name: string, definition: Definition): Call {
