@@ -3,6 +3,7 @@
  * published port; until then a container's network costs a watched descriptor.
  */
 
+import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close, fcntl, read } from "../../ffi/file.ts";
 import { F_DUPFD_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { openStack } from "./lazy_code.ts";
@@ -93,8 +94,10 @@ export class UserModeNetwork implements MonitorNetwork {
     let length = 0;
     try {
       length = read(this.#tun, frame);
-    } catch {
-      return; // EAGAIN, or the interface is down
+    } catch (error) {
+      // else the guest has deleted the interface: it would be readable (EPOLLERR) for ever
+      if (!isErrno(error, EAGAIN)) this.#ground.loop.unwatch(this.#tun);
+      return;
     }
     if (!isHousekeeping(frame, length)) this.#wake(frame.subarray(0, length));
   }

@@ -1,5 +1,6 @@
 import { AF_UNIX, SOCK_SEQPACKET } from "../../ffi/constants/socket.ts";
-import { close, write } from "../../ffi/file.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "../../ffi/constants/fcntl.ts";
+import { close, dup3, pipe2, write } from "../../ffi/file.ts";
 import { socketpair } from "../../ffi/socket.ts";
 import { assertEquals, assertMatch } from "../../tests/assertions.ts";
 import { prepareNetworkCode } from "./lazy_code.ts";
@@ -64,6 +65,19 @@ Deno.test("what the kernel says of itself loads no stack, the first packet of a 
   network.release();
   assertEquals(loop.handlers.size, 0);
   close(guest);
+});
+
+Deno.test("an interface that the guest has deleted is watched no more", () => {
+  const { network, loop, faults, guest } = makeNetwork();
+  const [tun] = loop.handlers.keys();
+  // as the kernel does for what is deleted, a pipe's writing end refuses every read
+  const [reader, writer] = pipe2(O_CLOEXEC | O_NONBLOCK);
+  dup3(writer, tun!, O_CLOEXEC);
+  loop.handlers.get(tun!)!(0);
+  assertEquals([loop.handlers.size, faults], [0, []]);
+  network.end();
+  network.release();
+  for (const fd of [reader, writer, guest]) close(fd);
 });
 
 Deno.test("a stack that cannot be made is a fault that is told, and nothing is watched any more", () => {
