@@ -163,8 +163,16 @@ hostTest(
         "cannot find specified network namespace path: stat /no/such: no such file or directory",
       ],
     ];
-    for (const [network, message] of cases) {
-      const { code, stderr } = await host.skiff(["run", "--network", network, "host", "true"]);
+    // what only the kernel can tell: nothing of the container is left of that, either
+    const unjoinable: typeof cases = [
+      ["ns:/etc/passwd", "join network namespace /etc/passwd: it is no network namespace"],
+      [
+        "ns:/proc/self/ns/net",
+        "join network namespace /proc/self/ns/net: it belongs to another user namespace, where this user has no rights",
+      ],
+    ];
+    for (const [network, message] of [...cases, ...unjoinable]) {
+      const { code, stderr } = await host.skiff(["run", "--rm", "--network", network, "host", "true"]);
       assertEquals([code, stderr.split("\n")[0]], [125, `Error: ${message}`]);
     }
     assertEquals(host.containers(), []);
@@ -245,6 +253,10 @@ hostTest("without a TUN device a container has no network, which is told, unless
   assertIncludes(asked.stderr, 'use network "slirp": /dev/net/tun does not exist');
   const none = await onBroken(host, { script }, ...run, "none", "host", "true");
   assertEquals([none.code, none.stderr], [0, ""]);
+  const masked = { script: "mount --bind /dev/null /dev/net/tun" };
+  const other = await onBroken(host, masked, ...run, "slirp", "host", "true");
+  assertEquals(other.code, 125);
+  assertIncludes(other.stderr, 'use network "slirp": /dev/net/tun is another device');
 });
 
 /** The processes of pasta or slirp4netns that serve this test's containers. */

@@ -10,6 +10,7 @@
 import { emitPidOneStub } from "../../ffi/pid_one_stub.ts";
 import { close, closeAllExcept, fchownat, Fd, open } from "../../ffi/file.ts";
 import { mount, mount_setattr, pivot_root, umount2 } from "../../ffi/mount.ts";
+import { EINVAL, EPERM, isErrno } from "../../ffi/errno.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
 import { chdir, fchdir, prctl, setdomainname, sethostname, setresgid, setresuid } from "../../ffi/process.ts";
 import { ALL_SIGNALS, setSignalMask } from "../../ffi/signal.ts";
@@ -34,6 +35,7 @@ import {
 import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
 import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec, NamespaceType } from "../spec/runtime.ts";
+import { SkiffError } from "../errors.ts";
 import { listAccounts } from "./accounts.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
 import { forbidOtherDevices, openNullMask, placeConsole, placeDevices } from "./devices.ts";
@@ -278,14 +280,25 @@ function enterNamespaces({ plan }: InitContext): void {
 export function openJoinedNamespaces({ annex }: InitPlan): () => void {
   const joined = annex.join.filter((one) => one.type !== "pid").map((one) => ({
     fd: open(one.path, O_RDONLY | O_CLOEXEC),
-    type: one.type,
+    ...one,
   }));
   return () => {
-    for (const { fd, type } of joined) {
-      setns(fd, NAMESPACE_FLAGS[type]!);
+    for (const { fd, type, path } of joined) {
+      try {
+        setns(fd, NAMESPACE_FLAGS[type]!);
+      } catch (cause) {
+        throw new SkiffError(`join ${type} namespace ${path}: ${whyNotJoined(type, cause as Error)}`, {
+          cause,
+        });
+      }
       close(fd);
     }
   };
+}
+
+function whyNotJoined(type: string, error: Error): string {
+  if (isErrno(error, EPERM)) return "it belongs to another user namespace, where this user has no rights";
+  return isErrno(error, EINVAL) ? `it is no ${type} namespace` : error.message;
 }
 
 /** A folder of the user's at /dev, such as the host's own, is left as it is. */
