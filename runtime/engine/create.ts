@@ -97,16 +97,18 @@ export async function prepareCreate(
 ): Promise<PreparedContainer> {
   if (options.name !== undefined) checkName("container", options.name);
   const cidfile = options.cidfile === undefined ? undefined : reserveCidfile(options.cidfile);
+  let ports: BoundPort[] = [];
   try {
     const db = await engine.database();
     const { config, release, warning } = await resolve(engine, db, options, hooks, attempt);
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
-    const ports = config.ports ? await takePorts(engine, config, hooks) : [];
+    if (config.ports) ports = await takePorts(engine, config, hooks);
     const prepared = prepareResolved(engine, db, config, cidfile, release);
     const warnings = await warningsFor(engine, options, config);
     return { ...prepared, ports, warnings: warning === undefined ? warnings : [warning, ...warnings] };
   } catch (error) {
     cidfile?.discard();
+    for (const { fd } of ports) close(fd);
     throw error;
   }
 }
