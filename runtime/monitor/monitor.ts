@@ -14,7 +14,7 @@ import { setProcessTitle } from "../../ffi/process_title.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
 import { adoptEarlyInit, type EarlyInit, openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
 import { openNetwork } from "../network/open_network.ts";
-import type { MonitorNetwork } from "../network/monitor_network.ts";
+import type { MonitorNetwork, NetworkLoop } from "../network/monitor_network.ts";
 import { leaveUserNamespace, type Membership } from "../namespaces/user_namespace.ts";
 import { performRootfs } from "../rootfs/perform.ts";
 import { FaultLog, FAULTS_FILE } from "./faults.ts";
@@ -328,8 +328,22 @@ class ContainerMonitor {
   #openNetwork(session: Session): void {
     const { network } = this.#plan;
     if (!network) return;
+    const { loop } = session;
+    const guarded: NetworkLoop = {
+      watch: (fd, handler, events) => {
+        const guard = (ready: number) => {
+          try {
+            handler(ready);
+          } catch (error) {
+            this.#faults.record(error);
+          }
+        };
+        loop.watch(fd, guard, events);
+      },
+      unwatch: (fd) => loop.unwatch(fd),
+    };
     this.#network = openNetwork(network, {
-      loop: session.loop,
+      loop: guarded,
       initPid: this.#process!.pid,
       onFault: (error) => this.#faults.record(error),
     });

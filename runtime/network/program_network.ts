@@ -5,8 +5,8 @@
  * which is its standard input. What goes wrong they say on stderr.
  */
 
-import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
-import { F_DUPFD_CLOEXEC, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
+import { F_ADD_SEALS, F_DUPFD_CLOEXEC, F_SEAL_GROW, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import {
@@ -14,6 +14,7 @@ import {
   closeAllExcept,
   dup2,
   fcntl,
+  ftruncate,
   memfd_create,
   open,
   pipe2,
@@ -33,6 +34,7 @@ type ProgramPlan = Extract<NetworkPlan, { kind: "program" }>;
 
 /** Of slirp4netns; pasta's is 0. */
 const READY_FD = 3;
+const LOG_BYTES = 4096;
 /** Standard output: pasta closes all descriptors but the first three. */
 const NETNS_PATH = "/proc/self/fd/1";
 
@@ -45,6 +47,9 @@ export class ProgramNetwork implements MonitorNetwork {
   #pidfd = -1;
   /** What it says. */
   #said = -1;
+  /** Readable when it is ready, or has ended before. */
+  #ready = -1;
+  #isOver = false;
 
   constructor(plan: ProgramPlan, ground: NetworkGround) {
     this.#plan = plan;
@@ -59,26 +64,31 @@ export class ProgramNetwork implements MonitorNetwork {
   letStart(go: () => void, fail: (error: unknown) => void): void {
     const { loop, onFault } = this.#ground;
     const [reader, writer] = pipe2(O_CLOEXEC);
+    this.#ready = reader;
     try {
       this.#start(writer);
     } catch (error) {
-      close(reader);
       return fail(error);
     } finally {
       close(writer);
     }
     loop.watch(reader, () => {
       const count = read(reader, new Uint8Array(64));
-      loop.unwatch(reader);
-      close(reader);
+      this.#forgetReady();
       if (count === 0) return fail(this.#failure());
       loop.watch(this.#pidfd, () => {
         loop.unwatch(this.#pidfd);
         onFault(this.#failure());
       });
       const { api } = this.#plan;
-      if (api) requestForwards(loop, api.socketPath, api.forwards, go, fail);
-      else go();
+      if (!api) return go();
+      // the container may end before it has answered
+      const unlessOver = (error?: unknown) => {
+        if (this.#isOver) return;
+        if (error === undefined) go();
+        else fail(error);
+      };
+      requestForwards(loop, api.socketPath, api.forwards, unlessOver);
     });
   }
 
@@ -89,16 +99,27 @@ export class ProgramNetwork implements MonitorNetwork {
   unpublish(): void {}
 
   end(): void {
-    if (this.#pidfd === -1) return;
-    this.#ground.loop.unwatch(this.#pidfd);
-    try {
-      pidfd_send_signal(this.#pidfd, SIGKILL);
-    } catch {
-      // it has ended by itself
+    this.#isOver = true;
+    this.#forgetReady();
+    if (this.#pidfd !== -1) {
+      this.#ground.loop.unwatch(this.#pidfd);
+      try {
+        pidfd_send_signal(this.#pidfd, SIGKILL);
+      } catch {
+        // it has ended by itself
+      }
     }
-    close(this.#pidfd);
-    close(this.#said);
-    this.#pidfd = -1;
+    this.#pidfd = dropped(this.#pidfd);
+    this.#said = dropped(this.#said);
+  }
+
+  release(): void {
+    this.#namespace = dropped(this.#namespace);
+  }
+
+  #forgetReady(): void {
+    if (this.#ready !== -1) this.#ground.loop.unwatch(this.#ready);
+    this.#ready = dropped(this.#ready);
   }
 
   #start(writer: number): void {
@@ -108,7 +129,7 @@ export class ProgramNetwork implements MonitorNetwork {
       : [path, ...args, "-c", "-r", String(READY_FD), "--netns-type=path", NETNS_PATH, "tap0"];
     const namespace = this.#namespace;
     const parent = getpid();
-    const said = this.#said = memfd_create(program, MFD_CLOEXEC);
+    const said = this.#said = openLog(program);
     const pid = forkChild(() => {
       const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
       // out of the way of the numbers below
@@ -126,17 +147,30 @@ export class ProgramNetwork implements MonitorNetwork {
       execve(path, argv, ["PATH=/usr/bin:/bin:/usr/sbin:/sbin"]);
     });
     this.#pidfd = pidfd_open(pid);
-    close(namespace);
+    this.release();
   }
 
   #failure(): HostError {
-    const bytes = new Uint8Array(4096);
-    const text = new TextDecoder().decode(bytes.subarray(0, pread(this.#said, bytes, 0))).trim();
-    const first = text.split("\n").find((line) =>
+    const bytes = new Uint8Array(LOG_BYTES);
+    const text = new TextDecoder().decode(bytes.subarray(0, pread(this.#said, bytes, 0)));
+    const first = text.split(/[\n\0]/).find((line) =>
       line !== "" && !/^WARNING: |^Failed to send .* syslog$/.test(line)
     );
     return new HostError(`serve the network with ${this.#plan.path}: ${first ?? "it has ended"}`);
   }
+}
+
+/** Takes no more than is read of it: what a guest makes a program say must not fill the machine's memory. */
+function openLog(name: string): number {
+  const log = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  ftruncate(log, LOG_BYTES);
+  fcntl(log, F_ADD_SEALS, F_SEAL_GROW);
+  return log;
+}
+
+function dropped(fd: number): -1 {
+  if (fd !== -1) close(fd);
+  return -1;
 }
 
 /** A copy with a number that no standard stream has. */

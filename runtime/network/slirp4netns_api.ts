@@ -12,19 +12,23 @@ import { HostError } from "../errors.ts";
 import type { NetworkLoop } from "./monitor_network.ts";
 import type { SlirpForward } from "./plan.ts";
 
-/** Has all forwarded, one after the other, then removes the socket's file; `done` or `fail` is called once. */
+/** Has all forwarded, one after the other; then the socket's file is removed, and `done` called once. */
 export function requestForwards(
   loop: NetworkLoop,
   socketPath: string,
   forwards: readonly SlirpForward[],
-  done: () => void,
-  fail: (error: unknown) => void,
+  done: (error?: unknown) => void,
 ): void {
+  const finish = (error?: unknown) => {
+    try {
+      unlinkat(AT_FDCWD, socketPath, 0);
+    } catch {
+      // it never made it
+    }
+    done(error);
+  };
   const [next, ...rest] = forwards;
-  if (next === undefined) {
-    unlinkat(AT_FDCWD, socketPath, 0);
-    return done();
-  }
+  if (next === undefined) return finish();
   const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
   try {
     connectUnix(fd, socketPath);
@@ -33,24 +37,33 @@ export function requestForwards(
     shutdown(fd, SHUT_WR);
   } catch (error) {
     close(fd);
-    return fail(error);
+    return finish(error);
   }
   let answer = "";
   loop.watch(fd, () => {
     const bytes = new Uint8Array(4096);
-    const count = read(fd, bytes);
+    const count = readOrEnd(fd, bytes);
     answer += new TextDecoder().decode(bytes.subarray(0, count));
     if (count > 0) return;
     loop.unwatch(fd);
     close(fd);
     const refusal = refusalIn(answer);
-    if (refusal === undefined) return requestForwards(loop, socketPath, rest, done, fail);
-    fail(
+    if (refusal === undefined) return requestForwards(loop, socketPath, rest, done);
+    finish(
       new HostError(
         `publish port ${next.host_addr}:${next.host_port}/${next.proto}: slirp4netns: ${refusal}`,
       ),
     );
   });
+}
+
+/** 0 where slirp4netns has ended, too. */
+function readOrEnd(fd: number, bytes: Uint8Array<ArrayBuffer>): number {
+  try {
+    return read(fd, bytes);
+  } catch {
+    return 0;
+  }
 }
 
 function refusalIn(answer: string): string | undefined {
