@@ -78,3 +78,89 @@ export interface PublishedPort {
   hostPort: number;
   containerPort: number;
 }
+
+/**
+ * A container's place in the networks of `network create`: what its monitor asks the holder of the bridges for. The
+ * addresses are leased before the start, so that nobody else has them.
+ */
+export interface BridgePlan {
+  /** The container's. */
+  id: string;
+  name: string;
+  /** In the order asked for; the first that is not internal has the default routes. */
+  attachments: NetworkAttachment[];
+}
+
+/** One container on one network: one interface. */
+export interface NetworkAttachment {
+  network: NetworkPlan;
+  /** In the container: `eth0`. */
+  interface: string;
+  /** The other end; chosen by who makes it unless the user has. */
+  hostInterface?: string;
+  /** One a subnet, with the subnet's own prefix length. */
+  addresses: InterfaceAddress[];
+  mac: string;
+  /** Of the default routes; empty where another network has them or the network is internal. */
+  gateways: string[];
+  /** What resolves to the container on this network besides its name: aliases, the first 12 digits of its id. */
+  aliases: string[];
+}
+
+/** A network of the user's, as those who perform it see it. */
+export interface NetworkPlan {
+  /** 64 hex digits. */
+  id: string;
+  name: string;
+  driver: "bridge" | "macvlan" | "ipvlan";
+  /** Of the bridge (`podman1`, `--interface-name`); with macvlan and ipvlan the parent on the host. */
+  interface: string;
+  subnets: SubnetPlan[];
+  /** No way out: neither default route nor names of the world. */
+  internal: boolean;
+  /** 0 is the kernel's (bridge, veth: 1500; behind the user-mode stack: the uplink's). */
+  mtu: number;
+  /** Containers' names are resolved. Without it, and on no internal network, the nameserver only forwards. */
+  dns: boolean;
+  /** `--dns`: where other names are asked instead of at the host's servers. */
+  nameservers: string[];
+  /** `--route`. */
+  routes: RoutePlan[];
+  /** `--opt isolate`: true keeps other networks with the option out, `strict` all others. */
+  isolate: "" | "true" | "strict";
+  /** `--opt vlan`: the bridge filters by VLAN and its ports are in this one; 0 is none. */
+  vlan: number;
+  /** `--opt mode` of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s). */
+  mode?: string;
+  /** `--opt metric` of the default routes. */
+  metric?: number;
+  /** `--opt no_default_route`. */
+  noDefaultRoute: boolean;
+  /** `--opt com.docker.network.bridge.host_binding_ipv4`: where ports without an address are bound. */
+  hostBinding?: string;
+}
+
+export interface SubnetPlan {
+  /** `10.89.0.0/24`. */
+  subnet: string;
+  /** The bridge's own address; none with `--internal` networks without one, ipvlan l3. */
+  gateway?: string;
+}
+
+export interface RoutePlan {
+  destination: string;
+  gateway: string;
+  metric?: number;
+}
+
+/**
+ * What a command asks the holder of the bridges to change while containers run. The names are those of the container
+ * on the network; the answer is empty, or says what failed.
+ */
+export type BridgeChange =
+  | { kind: "connect"; containerId: string; containerName: string; attachment: NetworkAttachment }
+  | { kind: "disconnect"; containerId: string; networkId: string }
+  /** `network update --dns-add`: the servers that other names are asked at from now on. */
+  | { kind: "nameservers"; networkId: string; nameservers: string[] }
+  /** `network reload`: everything of the container is made again as it is to be. */
+  | { kind: "reload"; plan: BridgePlan };
