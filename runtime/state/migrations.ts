@@ -98,4 +98,30 @@ export const MIGRATIONS: readonly string[] = [
     ); -- not OR IGNORE: in a trigger the outer statement's rule for conflicts goes before it
   END;
   `,
+  // networks, who is on them, and the addresses that these have
+  `
+  CREATE TABLE networks (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    interface  TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    document   TEXT NOT NULL,               -- JSON
+    cursors    TEXT NOT NULL DEFAULT '{}'   -- JSON, subnet to the address handed out last
+  ) STRICT;
+  CREATE TABLE container_networks (
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    network_id   TEXT NOT NULL REFERENCES networks (id),
+    position     INTEGER NOT NULL,          -- of the interface
+    request      TEXT NOT NULL,             -- JSON
+    PRIMARY KEY (container_id, network_id)
+  ) STRICT;
+  CREATE INDEX container_networks_by_network ON container_networks (network_id);
+  CREATE TABLE network_leases (
+    network_id   TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+    address      TEXT NOT NULL,
+    container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+    PRIMARY KEY (network_id, address)
+  ) STRICT;
+  CREATE INDEX network_leases_by_container ON network_leases (container_id);
+  `,
 ];
