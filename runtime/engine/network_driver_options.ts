@@ -1,0 +1,141 @@
+/** `network create --opt`: what each driver knows. @see podman-network-create(1), docker network create */
+
+import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { parseAddress } from "../network/ip.ts";
+import type { NetworkDriver } from "../state/networks.ts";
+
+/** Docker's names for what Podman calls otherwise. */
+const DOCKER_OPTIONS: Record<string, string> = {
+  "com.docker.network.driver.mtu": "mtu",
+  "com.docker.network.bridge.name": "com.docker.network.bridge.name",
+  "com.docker.network.bridge.host_binding_ipv4": "host_binding_ipv4",
+  "com.docker.network.bridge.enable_icc": "com.docker.network.bridge.enable_icc",
+  "com.docker.network.bridge.enable_ip_masquerade": "com.docker.network.bridge.enable_ip_masquerade",
+  "com.docker.network.internal": "internal",
+  macvlan_mode: "mode",
+  ipvlan_mode: "mode",
+};
+
+const BOOLEAN = /^(1|t|true|0|f|false)$/i;
+const isTrue = (text: string) => /^(1|t|true)$/i.test(text);
+
+type Check = (value: string, driver: NetworkDriver) => string;
+
+const boolean = (name: string): Check => (value) => {
+  if (BOOLEAN.test(value)) return isTrue(value) ? "true" : "false";
+  throw new InvalidArgumentError(`failed to parse ${name} option: "${value}" is neither true nor false`);
+};
+
+const CHECKS: Record<string, { drivers: readonly NetworkDriver[]; check: Check }> = {
+  mtu: {
+    drivers: ["bridge", "macvlan", "ipvlan"],
+    check: (value) => {
+      const mtu = /^-?\d+$/.test(value) ? Number(value) : NaN;
+      if (Number.isNaN(mtu)) throw new InvalidArgumentError(`invalid mtu "${value}": it is not a number`);
+      if (mtu < 0) throw new InvalidArgumentError(`mtu ${value} is less than zero`);
+      // what IPv4 needs at least, and what fits into the length of a packet
+      if (mtu !== 0 && (mtu < 68 || mtu > 65535)) {
+        throw new InvalidArgumentError(`mtu ${value} must be between 68 and 65535`);
+      }
+      return String(mtu);
+    },
+  },
+  metric: {
+    drivers: ["bridge", "macvlan", "ipvlan"],
+    check: (value) => {
+      if (/^\d{1,10}$/.test(value) && Number(value) <= 0xffffffff) return value;
+      throw new InvalidArgumentError(`invalid metric "${value}": it is not a number of 32 bits`);
+    },
+  },
+  no_default_route: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("no_default_route") },
+  vlan: {
+    drivers: ["bridge"],
+    check: (value) => {
+      if (!/^-?\d+$/.test(value)) {
+        throw new InvalidArgumentError(`invalid vlan "${value}": it is not a number`);
+      }
+      if (Number(value) >= 0 && Number(value) <= 4094) return value;
+      throw new InvalidArgumentError(`vlan ID ${value} must be between 0 and 4094`);
+    },
+  },
+  isolate: {
+    drivers: ["bridge"],
+    check: (value, driver) => value === "strict" ? value : boolean("isolate")(value, driver),
+  },
+  parent: { drivers: ["macvlan", "ipvlan"], check: (value) => value },
+  mode: {
+    drivers: ["bridge", "macvlan", "ipvlan"],
+    check: (value, driver) => {
+      const known = {
+        bridge: ["managed"],
+        macvlan: ["bridge", "private", "vepa", "passthru"],
+        ipvlan: ["l2", "l3", "l3s"],
+      }[driver];
+      if (driver === "bridge" && value === "unmanaged") {
+        throw new UnsupportedError("set bridge mode unmanaged: skiff makes and removes bridges itself");
+      }
+      if (known.includes(value)) return value;
+      throw new InvalidArgumentError(`unknown ${driver} mode "${value}": known are ${known.join(", ")}`);
+    },
+  },
+  bclim: { drivers: ["macvlan"], check: (value) => decimal("bclim", value) },
+  host_binding_ipv4: {
+    drivers: ["bridge"],
+    check: (value) => {
+      if (parseAddress(value)?.version === 4) return value;
+      throw new InvalidArgumentError(`host_binding_ipv4 "${value}" is not an IPv4 address`);
+    },
+  },
+  internal: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("internal") },
+  "com.docker.network.bridge.name": { drivers: ["bridge"], check: (value) => checkInterfaceName(value) },
+  "com.docker.network.bridge.enable_icc": {
+    drivers: ["bridge"],
+    check: (value, driver) => {
+      if (boolean("enable_icc")(value, driver) === "true") return "true";
+      throw new UnsupportedError(
+        "set com.docker.network.bridge.enable_icc=false: containers of one network reach each other",
+        { hint: "give each a network of its own" },
+      );
+    },
+  },
+  "com.docker.network.bridge.enable_ip_masquerade": {
+    drivers: ["bridge"],
+    check: (value, driver) => {
+      if (boolean("enable_ip_masquerade")(value, driver) === "true") return "true";
+      throw new UnsupportedError(
+        "set com.docker.network.bridge.enable_ip_masquerade=false: connections leave with this machine's address",
+        { hint: "--internal keeps them in" },
+      );
+    },
+  },
+};
+
+function decimal(name: string, value: string): string {
+  if (/^-?\d{1,9}$/.test(value)) return value;
+  throw new InvalidArgumentError(`invalid ${name} "${value}": it is not a number`);
+}
+
+/** Under Podman's names, checked. @throws {InvalidArgumentError} */
+export function canonicalOptions(
+  driver: NetworkDriver,
+  given: Record<string, string>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).map(([key, value]) => {
+      const name = DOCKER_OPTIONS[key] ?? key;
+      const known = Object.hasOwn(CHECKS, name) ? CHECKS[name] : undefined;
+      if (known === undefined || !known.drivers.includes(driver)) {
+        throw new InvalidArgumentError(`unsupported ${driver} network option ${key}`);
+      }
+      return [name, known.check(value, driver)];
+    }),
+  );
+}
+
+/** @see dev_valid_name() of Linux: 15 bytes, no slash, colon or blank */
+export function checkInterfaceName(name: string): string {
+  if (/^[!-.0-9;-~]{1,15}$/.test(name) && name !== "." && name !== "..") return name;
+  throw new InvalidArgumentError(
+    `interface name "${name}": at most 15 characters, without blank, slash or colon`,
+  );
+}
