@@ -167,7 +167,7 @@ Deno.test("forty processes at once, some killed amidst, never give an address to
     await db.transaction(() => {
       for (const part of parts) for (let n = 0; n < 4; n++) addContainer(db, `c${part}-${n}`, "created");
     });
-    const probe = new URL("network_leases_probe.ts", import.meta.url).pathname;
+    const probe = new URL("../../tests/network_leases_probe.ts", import.meta.url).pathname;
     const outputs = await Promise.all(parts.map(async (part) => {
       const dies = part % 5 === 0 ? "5" : "";
       const { stdout, stderr, signal } = await new Deno.Command(Deno.execPath(), {

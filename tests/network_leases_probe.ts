@@ -1,9 +1,9 @@
-/** For network_leases_test.ts: starts and ends containers in a database, and may be killed in the midst of it. */
+/** For runtime/engine/network_leases_test.ts: starts and ends containers in a database, and may be killed in the midst of it. */
 
-import { setContainerExited, setContainerState } from "../state/containers.ts";
-import { openDatabase } from "../state/db.ts";
-import { findNetworkByName } from "../state/networks.ts";
-import { leaseAddresses } from "./network_leases.ts";
+import { setContainerExited, setContainerState } from "../runtime/state/containers.ts";
+import { openDatabase } from "../runtime/state/db.ts";
+import { findNetworkByName } from "../runtime/state/networks.ts";
+import { leaseAddresses } from "../runtime/engine/network_leases.ts";
 
 const [path = "", part = "", rounds = "0", dies = ""] = Deno.args;
 using db = await openDatabase(path);
