@@ -4,6 +4,7 @@ import { volumeCreate } from "../../runtime/engine/volumes.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
+import { pairs } from "../flags/pairs.ts";
 import { print } from "../output/print.ts";
 
 export const command = defineCommand({
@@ -42,10 +43,3 @@ export const command = defineCommand({
     print(`${name}\n`);
   },
 });
-
-function pairs(words: readonly string[]): Record<string, string> {
-  return Object.fromEntries(words.map((word) => {
-    const at = word.indexOf("=");
-    return at < 0 ? [word, ""] : [word.slice(0, at), word.slice(at + 1)];
-  }));
-}

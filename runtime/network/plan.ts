@@ -14,7 +14,9 @@ export type NetworkPlan =
   /** Our own stack, behind a TUN interface. */
   | { kind: "user-mode"; stack: StackPlan }
   /** Another program; what follows `args` says which network namespace it serves. */
-  | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[]; api?: SlirpApi };
+  | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[]; api?: SlirpApi }
+  /** Bridges, of the holder that all containers of the user share. */
+  | { kind: "bridge"; bridge: BridgePlan };
 
 /** What slirp4netns is asked for when it is there: published ports. */
 export interface SlirpApi {
@@ -87,13 +89,15 @@ export interface BridgePlan {
   /** The container's. */
   id: string;
   name: string;
+  /** `--dns`: where names of the world are asked for this container. */
+  nameservers?: string[];
   /** In the order asked for; the first that is not internal has the default routes. */
   attachments: NetworkAttachment[];
 }
 
 /** One container on one network: one interface. */
 export interface NetworkAttachment {
-  network: NetworkPlan;
+  network: BridgeNetwork;
   /** In the container: `eth0`. */
   interface: string;
   /** The other end; chosen by who makes it unless the user has. */
@@ -108,7 +112,7 @@ export interface NetworkAttachment {
 }
 
 /** A network of the user's, as those who perform it see it. */
-export interface NetworkPlan {
+export interface BridgeNetwork {
   /** 64 hex digits. */
   id: string;
   name: string;
