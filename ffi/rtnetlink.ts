@@ -9,6 +9,7 @@ import {
   FR_ACT_UNREACHABLE,
   FRA_IIFNAME,
   FRA_PRIORITY,
+  FRA_SRC,
   FRA_TABLE,
   IFA_ADDRESS,
   IFA_BROADCAST,
@@ -219,6 +220,8 @@ export interface Rule {
   family: "ipv4" | "ipv6";
   /** The link that the packet came in by. */
   incoming?: string;
+  /** Where it comes from. */
+  from?: { address: Uint8Array; prefix: number };
   /** Absent: unreachable. */
   table?: number;
   priority: number;
@@ -236,9 +239,11 @@ function ruleRequest(verb: string, type: number, flags: number, rule: Rule): Net
   const { table = 0 } = rule;
   // struct fib_rule_hdr
   const struct = new Uint8Array(12);
-  struct.set([rule.family === "ipv4" ? AF_INET : AF_INET6, 0, 0, 0, table < 256 ? table : 0]);
+  const family = rule.family === "ipv4" ? AF_INET : AF_INET6;
+  struct.set([family, 0, rule.from?.prefix ?? 0, 0, table < 256 ? table : 0]);
   struct[7] = rule.table === undefined ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL;
   return request(`${verb} rule ${rule.priority}`, type, struct, [
+    [FRA_SRC, rule.from?.address],
     [FRA_IIFNAME, rule.incoming],
     [FRA_PRIORITY, rule.priority],
     [FRA_TABLE, rule.table],

@@ -1,0 +1,202 @@
+/**
+ * The bridges in their network namespace, and the containers' interfaces on them: rtnetlink requests, no rules of a
+ * packet filter.
+ *
+ * Networks are kept apart by where the namespace looks for routes, which is by where a packet comes from:
+ *
+ * ```
+ *  1000  from the uplink, or made here   table main        every bridge's subnet
+ *  2000  else, from a bridge             table APART       every bridge's subnet is unreachable
+ *  3000  from a subnet with a way out    table OUT         default: the uplink
+ *  4000  else                            unreachable
+ * ```
+ *
+ * Within a subnet packets are not routed. The stack behind the uplink, which sees what leaves, takes it from there.
+ *
+ * @see ip-rule(8)
+ */
+
+import { EEXIST, ENODEV, ENOENT, ESRCH, isErrno } from "../../../ffi/errno.ts";
+import { addBridge, addVeth } from "../../../ffi/link_kinds.ts";
+import { type NetlinkRequest, NetlinkSocket } from "../../../ffi/netlink.ts";
+import {
+  addAddress,
+  addRoute,
+  addRule,
+  deleteLink,
+  deleteRoute,
+  deleteRule,
+  LIST_LINKS,
+  parseLink,
+  type Route,
+  setLink,
+} from "../../../ffi/rtnetlink.ts";
+import { mustParse } from "../stack/addresses.ts";
+import type { NetworkAttachment, NetworkPlan } from "../plan.ts";
+import { familyOf, parseMac, parsePrefix } from "./prefix.ts";
+
+export const UPLINK = "uplink";
+/** Of the uplink, and of bridges unless the user says otherwise: nothing behind it is smaller. */
+export const UPLINK_MTU = 65520;
+
+const TABLE_APART = 1001, TABLE_OUT = 1002;
+const FROM_HERE = 1000, APART = 2000, OUT = 3000, NOWHERE = 4000;
+/** As netavark's. */
+const DEFAULT_METRIC = 100;
+const FAMILIES = ["ipv4", "ipv6"] as const;
+
+/** The rules of a namespace that has no bridges yet. */
+export function namespaceRules(family: typeof FAMILIES[number], uplink: number): NetlinkRequest[] {
+  return [
+    addRule({ family, incoming: UPLINK, table: 254, priority: FROM_HERE }),
+    addRule({ family, incoming: "lo", table: 254, priority: FROM_HERE }),
+    addRule({ family, table: TABLE_APART, priority: APART }),
+    addRule({ family, priority: NOWHERE }),
+    addRoute({ family, link: uplink, table: TABLE_OUT }),
+  ];
+}
+
+/** What a network's subnets need beside its bridge's addresses. */
+function subnetRequests(network: NetworkPlan, add: boolean): NetlinkRequest[] {
+  const [route, rule] = add ? [addRoute, addRule] : [deleteRoute, deleteRule];
+  return network.subnets.flatMap(({ subnet }) => {
+    const from = parsePrefix(subnet);
+    const family = familyOf(from.address);
+    return [
+      route({ family, destination: from, unreachable: true, table: TABLE_APART }),
+      ...(network.internal ? [] : [rule({ family, from, table: TABLE_OUT, priority: OUT })]),
+    ];
+  });
+}
+
+/** One container's end of a network is named after both: the first digits of their ids. */
+export function vethName(containerId: string, networkId: string): string {
+  return `v${containerId.slice(0, 7)}${networkId.slice(0, 7)}`;
+}
+
+export class BridgeLinks {
+  readonly #netlink: NetlinkSocket;
+
+  /** @param netlink a socket of the bridges' namespace */
+  constructor(netlink: NetlinkSocket) {
+    this.#netlink = netlink;
+  }
+
+  /** Makes the bridge where it is missing, with the gateways' addresses and the subnets' rules; gives its index. */
+  openBridge(network: NetworkPlan): number {
+    const found = this.#netlink.indexOf(network.interface);
+    if (found !== undefined) return found;
+    const mac = Uint8Array.of(0x02, ...bytesOfId(network.id));
+    const { interface: name, vlan } = network;
+    this.#netlink.perform([addBridge({ name, vlan, mac, up: true, mtu: network.mtu || UPLINK_MTU })]);
+    const link = this.#netlink.indexOf(name)!;
+    try {
+      this.#netlink.perform([
+        ...network.subnets.flatMap(({ subnet, gateway }) =>
+          gateway
+            ? [addAddress({ link, address: mustParse(gateway), prefix: parsePrefix(subnet).prefix })]
+            : []
+        ),
+        ...subnetRequests(network, true),
+      ]);
+    } catch (error) {
+      this.closeBridge(network);
+      throw error;
+    }
+    return link;
+  }
+
+  /** Takes the bridge away with all that belongs to it; what is not there is no fault. */
+  closeBridge(network: NetworkPlan): void {
+    for (const request of [deleteLink(network.interface), ...subnetRequests(network, false)]) {
+      this.#attempt(request);
+    }
+  }
+
+  /**
+   * Puts a container on a network: a pair of interfaces, one a port of the bridge, the other with its addresses and
+   * routes in the container's namespace. Where it is there already nothing changes.
+   */
+  connect(containerId: string, place: NetworkAttachment, container: ContainerSide): void {
+    const { network } = place;
+    const bridge = this.openBridge(network);
+    const mtu = network.mtu || UPLINK_MTU;
+    const name = place.hostInterface ?? vethName(containerId, network.id);
+    const mac = parseMac(place.mac);
+    const pair = addVeth(
+      { name, master: bridge, mtu, up: true },
+      { name: place.interface, netns: container.netns, mac, mtu },
+    );
+    try {
+      this.#netlink.perform([pair]);
+    } catch (error) {
+      // it outlived who made it
+      if (isErrno(error, EEXIST) && this.#netlink.indexOf(name) !== undefined) return;
+      throw error;
+    }
+    try {
+      configureInterface(container.netlink, place);
+    } catch (error) {
+      this.#attempt(deleteLink(name));
+      throw error;
+    }
+  }
+
+  disconnect(containerId: string, place: NetworkAttachment): void {
+    this.#attempt(deleteLink(place.hostInterface ?? vethName(containerId, place.network.id)));
+  }
+
+  /** The names of the bridges' ports and of all else there. */
+  names(): { index: number; name: string; kind: string }[] {
+    return this.#netlink.dump(LIST_LINKS).map(parseLink);
+  }
+
+  #attempt(request: NetlinkRequest): void {
+    try {
+      this.#netlink.perform([request]);
+    } catch (error) {
+      if (![ENODEV, ENOENT, ESRCH].some((code) => isErrno(error, code))) throw error;
+    }
+  }
+}
+
+/** A container's network namespace, from outside. */
+export interface ContainerSide {
+  netns: number;
+  /** A socket of that namespace. */
+  netlink: NetlinkSocket;
+}
+
+function configureInterface(netlink: NetlinkSocket, place: NetworkAttachment): void {
+  const link = netlink.indexOf(place.interface)!;
+  netlink.perform([
+    setLink(link, { up: true }),
+    ...place.addresses.map(({ address, prefix }) =>
+      addAddress({ link, address: mustParse(address), prefix })
+    ),
+    ...defaultRoutes(place, link).map(addRoute),
+    ...place.network.routes.map(({ destination, gateway, metric = DEFAULT_METRIC }) => {
+      const to = parsePrefix(destination);
+      const via = mustParse(gateway);
+      return addRoute({ family: familyOf(via), destination: to, gateway: via, link, metric });
+    }),
+  ]);
+}
+
+function defaultRoutes(place: NetworkAttachment, link: number): Route[] {
+  return place.gateways.map((text) => {
+    const gateway = mustParse(text);
+    return { family: familyOf(gateway), gateway, link, metric: place.network.metric ?? DEFAULT_METRIC };
+  });
+}
+
+/** Default routes of a container that has lost those of another network. */
+export function takeOverDefault(container: ContainerSide, place: NetworkAttachment): void {
+  const link = container.netlink.indexOf(place.interface);
+  if (link !== undefined) container.netlink.perform(defaultRoutes(place, link).map(addRoute));
+}
+
+/** Five bytes that are the network's, for an address that does not change with the ports. */
+function bytesOfId(id: string): number[] {
+  return Array.from({ length: 5 }, (_, index) => parseInt(id.slice(2 * index, 2 * index + 2), 16));
+}
