@@ -10,7 +10,7 @@ export interface InterfaceAddress {
 }
 
 /** Who serves a container's network from outside. */
-export type NetworkPlan =
+export type BridgeNetwork =
   /** Our own stack, behind a TUN interface. */
   | { kind: "user-mode"; stack: StackPlan }
   /** Another program; what follows `args` says which network namespace it serves. */
@@ -111,7 +111,7 @@ export interface NetworkAttachment {
   aliases: string[];
 }
 
-/** A network of the user's, as those who perform it see it. */
+/** A network of the user's, as those who perform it see it: a bridge, macvlan or ipvlan. */
 export interface BridgeNetwork {
   /** 64 hex digits. */
   id: string;

@@ -32,7 +32,7 @@ import {
   setLink,
 } from "../../../ffi/rtnetlink.ts";
 import { mustParse } from "../stack/addresses.ts";
-import type { NetworkAttachment, NetworkPlan } from "../plan.ts";
+import type { NetworkAttachment, BridgeNetwork } from "../plan.ts";
 import { familyOf, parseMac, parsePrefix } from "./prefix.ts";
 
 export const UPLINK = "uplink";
@@ -57,7 +57,7 @@ export function namespaceRules(family: typeof FAMILIES[number], uplink: number):
 }
 
 /** What a network's subnets need beside its bridge's addresses. */
-function subnetRequests(network: NetworkPlan, add: boolean): NetlinkRequest[] {
+function subnetRequests(network: BridgeNetwork, add: boolean): NetlinkRequest[] {
   const [route, rule] = add ? [addRoute, addRule] : [deleteRoute, deleteRule];
   return network.subnets.flatMap(({ subnet }) => {
     const from = parsePrefix(subnet);
@@ -83,7 +83,7 @@ export class BridgeLinks {
   }
 
   /** Makes the bridge where it is missing, with the gateways' addresses and the subnets' rules; gives its index. */
-  openBridge(network: NetworkPlan): number {
+  openBridge(network: BridgeNetwork): number {
     const found = this.#netlink.indexOf(network.interface);
     if (found !== undefined) return found;
     const mac = Uint8Array.of(0x02, ...bytesOfId(network.id));
@@ -107,7 +107,7 @@ export class BridgeLinks {
   }
 
   /** Takes the bridge away with all that belongs to it; what is not there is no fault. */
-  closeBridge(network: NetworkPlan): void {
+  closeBridge(network: BridgeNetwork): void {
     for (const request of [deleteLink(network.interface), ...subnetRequests(network, false)]) {
       this.#attempt(request);
     }

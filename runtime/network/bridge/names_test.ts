@@ -1,10 +1,10 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
-import type { BridgePlan, NetworkAttachment, NetworkPlan } from "../plan.ts";
+import type { BridgePlan, NetworkAttachment, BridgeNetwork } from "../plan.ts";
 import { formatAddress, mustParse } from "../stack/addresses.ts";
 import { TYPE } from "../stack/dns_message.ts";
 import { NameTable } from "./names.ts";
 
-function network(id: string, subnet: string, changes: Partial<NetworkPlan> = {}): NetworkPlan {
+function network(id: string, subnet: string, changes: Partial<BridgeNetwork> = {}): BridgeNetwork {
   return {
     id,
     name: id,
@@ -23,7 +23,7 @@ function network(id: string, subnet: string, changes: Partial<NetworkPlan> = {})
   };
 }
 
-function place(on: NetworkPlan, address: string, aliases: string[] = []): NetworkAttachment {
+function place(on: BridgeNetwork, address: string, aliases: string[] = []): NetworkAttachment {
   return {
     network: on,
     interface: "eth0",
