@@ -31,6 +31,7 @@
 
 export { Skiff } from "./runtime/engine/program/skiff.ts";
 export { Container } from "./runtime/engine/program/container.ts";
+export { Networks } from "./runtime/engine/program/networks.ts";
 export { Volumes } from "./runtime/engine/program/volumes.ts";
 export type { Abortable, SkiffOptions } from "./runtime/engine/program/caller.ts";
 export type { RunResult, Streams } from "./runtime/engine/program/session.ts";
@@ -49,6 +50,10 @@ export type { ImportOptions } from "./runtime/engine/import.ts";
 export type { ContainerDocument, ImageDocument } from "./runtime/engine/inspect.ts";
 export type { LoadedImage } from "./runtime/engine/load.ts";
 export type { LogRecord, LogsOptions } from "./runtime/engine/logs.ts";
+export type { NetworkConnectOptions } from "./runtime/engine/network_connect.ts";
+export type { NetworkRmOptions } from "./runtime/engine/network_rm.ts";
+export type { NetworkUpdateOptions } from "./runtime/engine/network_update.ts";
+export type { NetworkCreateOptions, NetworkInfo } from "./runtime/engine/networks.ts";
 export type { CreateOptions, ExecOptions } from "./runtime/engine/options.ts";
 export type { ContainerListEntry, PsOptions } from "./runtime/engine/ps.ts";
 export type { Pruned, PruneOptions } from "./runtime/engine/prune.ts";

@@ -50,8 +50,11 @@ export const TOPICS: readonly Topic[] = [
       "run, exec, start --attach and attach exit with the program's own code; 128 + N where signal N ended it.",
       [
         ["0", "Done"],
-        ["1", "exists: there is none; rm, rmi, volume rm: one does not exist; healthcheck run: not healthy"],
-        ["2", "rm: one is running; rmi, volume rm: one is in use"],
+        [
+          "1",
+          "exists: there is none; rm, rmi, network rm, volume rm: one does not exist; healthcheck run: not healthy",
+        ],
+        ["2", "rm: one is running; rmi, network rm, volume rm: one is in use"],
         ["125", "skiff itself failed, or the command line is wrong"],
         ["126", "The program exists in the container but cannot be executed"],
         ["127", "The program is not in the container"],
@@ -74,6 +77,48 @@ export const TOPICS: readonly Topic[] = [
           "skiff run --rm -v .:/src -w /src host make",
           "Build with the machine's compilers, apart from its files",
         ],
+      ],
+    ],
+  },
+  {
+    name: "networks",
+    summary: "Networks of containers: names, addresses, what reaches what",
+    body: [
+      "Containers on a network of `network create` reach each other by name, by their aliases, and by the first " +
+      "twelve digits of their ids. A container may be on several; those of two networks reach each other only where " +
+      "one is on both. Other names, and other addresses, go out by way of this machine.",
+      [
+        ["skiff network create web", "A network with a free subnet; --ipv6 for addresses of both versions"],
+        ["skiff run -d --network web --name db IMAGE", "`db` can be looked up by all on web"],
+        [
+          "skiff run --network web:ip=10.89.0.9,alias=cache --network back IMAGE",
+          "Two networks, eth0 and eth1",
+        ],
+        ["skiff network connect back db", "One more, of a container that runs as well"],
+        ["skiff network create --internal back", "Nothing but the containers that are on it"],
+      ],
+      "There are from the start:",
+      [
+        ["bridge", "A network without names, as Docker's; podman is another name of it"],
+        ["none", "No network but the loopback"],
+        ["host", "This machine's own"],
+      ],
+      "An address is a container's for as long as it runs, and is given to another one only when all others are used " +
+      "or the container is gone. --ip and --network NAME:ip= keep an address for one container. --ip-range bounds what " +
+      "is given away by itself. Options of the driver (--opt):",
+      [
+        ["mtu=BYTES", "Of the interfaces"],
+        [
+          "isolate=true|strict",
+          "Nothing reaches other networks with isolate; strict: no other network at all",
+        ],
+        ["metric=NUMBER, no_default_route=true", "Of the default route, or without one"],
+        ["vlan=ID", "The bridge keeps its containers in this VLAN"],
+        [
+          "parent=INTERFACE, mode=MODE",
+          "macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s), as root",
+        ],
+        ["com.docker.network.driver.mtu, com.docker.network.bridge.name, …", "Docker's names of these"],
       ],
     ],
   },
@@ -108,7 +153,7 @@ export const TOPICS: readonly Topic[] = [
         ],
         ["--force", "rm: a running container is killed, and none is no error"],
         ["--replace", "run, create: a container of that name is removed first"],
-        ["container, image, volume exists", "0 or 1, and no output"],
+        ["container, image, network, volume exists", "0 or 1, and no output"],
         ["--cidfile FILE", "Where run and create leave the id, and stop, kill and rm find it"],
       ],
       "Ctrl-C and SIGTERM go on to the program in run, exec, start --attach and attach (--sig-proxy=false: not). They " +

@@ -17,8 +17,9 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops " +
     "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --oom-kill-disable " +
     "--oom-score-adj --cgroup-conf --cgroup-parent --device-cgroup-rule --rdt-class",
-  "there are no networks that containers share yet":
-    "--ip --ip6 --mac-address --network-alias --net-alias --link --link-local-ip",
+  "containers on a network find each other by name: --network NAME, and --network-alias for another one":
+    "--link",
+  "an address of a network is chosen by --ip and --ip6": "--link-local-ip",
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
   "devices are passed in by --device only": "--gpus",
   "there are no secrets yet": "--secret",
@@ -50,7 +51,7 @@ const OTHER_FLAGS = new Set(
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
   ("artifact auto-update build builder buildx commit compose context farm generate init kube machine " +
-    "manifest network plugin pod push quadlet search secret service stack stats swarm trust cleanup " +
+    "manifest plugin pod push quadlet search secret service stack stats swarm trust cleanup " +
     "runlabel scp sign migrate renumber").split(" "),
 );
 

@@ -70,6 +70,7 @@ Deno.test("a command is pointed to where it is", () => {
   assertEquals(meant("prune").filter((line) => line.includes(" ")), [
     "skiff container prune",
     "skiff image prune",
+    "skiff network prune",
     "skiff system prune",
     "skiff volume prune",
   ]);

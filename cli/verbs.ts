@@ -256,6 +256,26 @@ const volume: VerbGroup = {
   ],
 };
 
+const network: VerbGroup = {
+  name: "network",
+  summary: "Manage networks",
+  verbs: [
+    verb("connect", "Put a container on a network", () => import("./commands/network_connect.ts")),
+    verb("create", "Create a network", () => import("./commands/network_create.ts")),
+    verb("disconnect", "Take a container from a network", () => import("./commands/network_disconnect.ts")),
+    verb("exists", "Check if a network exists", () => import("./commands/network_exists.ts")),
+    verb("inspect", "Display the details of networks", () => import("./commands/network_inspect.ts")),
+    { ...verb("list", "List networks", () => import("./commands/network_ls.ts")), aliases: ["ls"] },
+    verb("prune", "Remove all networks that no container is on", () => import("./commands/network_prune.ts")),
+    verb("reload", "Make the networks of containers again", () => import("./commands/network_reload.ts")),
+    {
+      ...verb("rm", "Remove one or more networks", () => import("./commands/network_rm.ts")),
+      aliases: ["remove"],
+    },
+    verb("update", "Change a network's name servers", () => import("./commands/network_update.ts")),
+  ],
+};
+
 const healthcheck: VerbGroup = {
   name: "healthcheck",
   summary: "Check the health of containers",
@@ -312,7 +332,7 @@ export const VERBS: readonly Verb[] = [
   logout,
 ];
 
-export const GROUPS: readonly VerbGroup[] = [container, image, healthcheck, system, volume];
+export const GROUPS: readonly VerbGroup[] = [container, image, healthcheck, network, system, volume];
 
 export interface FoundVerb {
   kind: "verb";

@@ -1,10 +1,10 @@
 /** @see podman-network-prune(1) */
 
-import { removeUnusedNetworks } from "../../runtime/engine/network_rm.ts";
+import { removeUnusedNetworks, unusedNetworks } from "../../runtime/engine/network_rm.ts";
 import { networks } from "../../runtime/engine/networks.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
-import { filterNetworks, PRUNE_KEYS, unusedNetworks } from "../filters/networks.ts";
+import { filterNetworks, PRUNE_KEYS } from "../filters/networks.ts";
 import { print } from "../output/print.ts";
 import { confirmed } from "../terminal/confirm.ts";
 

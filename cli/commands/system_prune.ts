@@ -2,6 +2,8 @@
 
 import { pruneContainers } from "../../runtime/engine/container_prune.ts";
 import { images } from "../../runtime/engine/images.ts";
+import { removeUnusedNetworks, unusedNetworks } from "../../runtime/engine/network_rm.ts";
+import { networks } from "../../runtime/engine/networks.ts";
 import { ps } from "../../runtime/engine/ps.ts";
 import { totalUsage } from "../../runtime/engine/system_df.ts";
 import { removeUnusedImages, removeUnusedVolumes } from "../../runtime/engine/system_prune.ts";
@@ -11,6 +13,7 @@ import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { filterContainers, hasLabel } from "../filters/containers.ts";
 import { filterImages } from "../filters/images.ts";
+import { filterNetworks, PRUNE_KEYS } from "../filters/networks.ts";
 import { humanSize } from "../output/humanize.ts";
 import { parseFilters } from "../output/list.ts";
 import { parseTime } from "../output/time_argument.ts";
@@ -22,8 +25,9 @@ const KEYS = ["until", "label", "label!"];
 export const command = defineCommand({
   usage: "[options]",
   description:
-    "Removes the containers that do not run, and the images without a name that no container uses;\n" +
-    "with --all every image that no container uses, with --volumes the volumes that no container uses.",
+    "Removes the containers that do not run, the networks that none is on, and the images without a name\n" +
+    "that no container uses; with --all every image that no container uses, with --volumes the volumes\n" +
+    "that no container uses.",
   examples: [
     "skiff system prune",
     "skiff system prune --all --force",
@@ -43,6 +47,8 @@ export const command = defineCommand({
     const before = await totalUsage(engine);
     const containers = filterContainers(await ps(engine, { all: true }), filter);
     printDeleted("Containers", await Array.fromAsync(pruneContainers(engine, containers)));
+    const idle = unusedNetworks(filterNetworks(await networks(engine), filter, PRUNE_KEYS));
+    printDeleted("Networks", await removeUnusedNetworks(engine, idle.map(({ Name }) => Name)));
     if (volumes) {
       printDeleted("Volumes", await removeUnusedVolumes(engine, await unusedVolumes(engine, filter)));
     }

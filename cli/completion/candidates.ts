@@ -30,7 +30,7 @@ const words = (text: string): Kind["list"] => () =>
 
 /** By flag: what its choices and the name of its value do not tell. */
 const FLAG_KINDS: Record<string, Kind> = {
-  network: { list: modes("slirp none host slirp4netns pasta") },
+  network: { list: networkWords },
   "log-driver": { list: words("k8s-file json-file none passthrough") },
   platform: { list: words("linux/amd64 linux/arm64") },
   restart: { list: words("no on-failure always unless-stopped") },
@@ -59,6 +59,7 @@ const WORD_KINDS: [RegExp, Kind][] = [
   [/^CONTAINER/, { list: containers }],
   [/^IMAGE/, { list: images }],
   [/^VOLUME/, { list: volumes }],
+  [/^NETWORK/, { list: networks }],
   [/^(TOPIC|PAGE)$/, { list: topics }],
   [/^(FILE|PATH|COMMAND|ARG|SRC|DEST|TARBALL|ARCHIVE)/, { paths: "files" }],
   [/^(FOLDER|DIR)/, { paths: "folders" }],
@@ -160,6 +161,8 @@ async function filterKeys(path: string): Promise<Kind["list"]> {
     ? await import("../filters/images.ts")
     : /volume/.test(path)
     ? await import("../filters/volumes.ts")
+    : / network /.test(path)
+    ? await import("../filters/networks.ts")
     : /events/.test(path)
     ? await import("../filters/events.ts")
     : await import("../filters/containers.ts");
@@ -175,7 +178,7 @@ const FILTER_VALUES: Record<string, Kind["list"]> = {
   intermediate: words("true false"),
   readonly: words("true false"),
   anonymous: words("true false"),
-  driver: words("local"),
+  driver: words("local bridge macvlan ipvlan"),
   type: words("container image volume system"),
   ancestor: images,
   before: containers,
@@ -183,6 +186,7 @@ const FILTER_VALUES: Record<string, Kind["list"]> = {
   image: images,
   name: containers,
   volume: volumes,
+  network: networks,
 };
 
 function filterValues(typed: string): Kind["list"] {
@@ -230,6 +234,20 @@ async function images(engine: Engine, path = ""): Promise<Candidate[]> {
 function endings(name: string): string[] {
   const parts = name.split("/");
   return parts.map((_, index) => parts.slice(index).join("/"));
+}
+
+/** The modes, and the user's networks. */
+async function networkWords(engine: Engine, path: string): Promise<Candidate[]> {
+  const named = (await networks(engine)).filter(({ text }) => text !== "host" && text !== "none");
+  return [...await modes("slirp none host slirp4netns pasta")(engine, path), ...named];
+}
+
+async function networks(engine: Engine): Promise<Candidate[]> {
+  const list = await (await import("../../runtime/engine/networks.ts")).networks(engine);
+  return list.map(({ Name, Driver, Subnets }) => ({
+    text: Name,
+    description: [Driver, ...Subnets.map(({ Subnet }) => Subnet)].join(" "),
+  }));
 }
 
 async function volumes(engine: Engine): Promise<Candidate[]> {

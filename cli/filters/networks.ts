@@ -1,13 +1,11 @@
 /** `--filter` of `network ls` and `network prune`. @see podman-network-ls(1), docker network ls */
 
-import type { NetworkInfo } from "../../runtime/engine/networks.ts";
+import { BUILT_IN, type NetworkInfo } from "../../runtime/engine/networks.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { parseTime } from "../output/time_argument.ts";
 import { hasLabel } from "./containers.ts";
 
 type Test = (network: NetworkInfo) => boolean;
-
-const FIXED = ["bridge", "host", "none"];
 
 const FILTERS: Record<string, (value: string) => Test> = {
   name: (value) => {
@@ -25,11 +23,11 @@ const FILTERS: Record<string, (value: string) => Test> = {
     if (value !== "custom" && value !== "builtin") {
       throw new InvalidArgumentError(`invalid type filter value "${value}"`);
     }
-    return ({ Name }) => FIXED.includes(Name) === (value === "builtin");
+    return ({ Name }) => BUILT_IN.includes(Name) === (value === "builtin");
   },
   dangling: (value) => {
     const wanted = bool(value);
-    return ({ Users, Name }) => (Users.length === 0 && !FIXED.includes(Name)) === wanted;
+    return ({ Users, Name }) => (Users.length === 0 && !BUILT_IN.includes(Name)) === wanted;
   },
   until: (value) => {
     const time = parseTime(value, "filter until", Date.now());
@@ -62,11 +60,6 @@ export function filterNetworks(
     must.every((test) => test(network)) &&
     [...any.values()].every((tests) => tests.some((test) => test(network)))
   );
-}
-
-/** Networks that nobody is on, and that the user has made. */
-export function unusedNetworks(networks: NetworkInfo[]): NetworkInfo[] {
-  return networks.filter(({ Name, Users }) => Users.length === 0 && !FIXED.includes(Name));
 }
 
 /** A regular expression, as in podman; what is none stands for itself. */

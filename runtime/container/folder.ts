@@ -70,14 +70,18 @@ function hasLiveMonitor(dir: string): boolean {
   return state !== undefined && readExit(dir) === undefined && processStartTime(state.monitorPid) !== "";
 }
 
+/** Of this machine, as far as its files are a container's. */
+export function readHostFiles(network: NetworkChoice): HostFiles {
+  return {
+    hosts: network.mode === "host" ? readText("/etc/hosts") : "",
+    resolvConf: network.mode === "none" ? "" : readText("/etc/resolv.conf"),
+    gateway: hostAddress(network),
+  };
+}
+
 /** Writes config.json and the files that are bound into the container. */
 export function writeContainerFiles(dir: string, config: ContainerConfig, rootless: boolean): void {
-  const { mode } = config.network;
-  const host: HostFiles = {
-    hosts: mode === "host" ? readText("/etc/hosts") : "",
-    resolvConf: mode === "none" ? "" : readText("/etc/resolv.conf"),
-    gateway: hostAddress(config.network),
-  };
+  const host = readHostFiles(config.network);
   if (host.gateway === undefined && config.hosts?.added.some(({ address }) => address === HOST_GATEWAY)) {
     throw new UnsupportedError("add host: host-gateway needs a network that leads to this machine");
   }
@@ -127,8 +131,8 @@ export function removeRecords(dir: string): void {
 
 /** Where a container of this network reaches this machine, as podman tells it: the gateway stands for the loopback. */
 function hostAddress(network: NetworkChoice): string | undefined {
-  if (!leadsOut(network)) return undefined;
-  if (network.mode !== "pasta" && network.options?.allowHostLoopback) {
+  if (network.mode !== "bridge" && !leadsOut(network)) return undefined;
+  if (network.mode !== "pasta" && network.mode !== "bridge" && network.options?.allowHostLoopback) {
     return userModeAddresses(network.options).ipv4.gateway;
   }
   return Deno.networkInterfaces().find(({ family, address }) =>

@@ -1,5 +1,6 @@
 /** The text of the files that skiff writes for a container and binds over the image's own. */
 
+import type { NetworkAttachment } from "../network/plan.ts";
 import { PASTA_NAMESERVER } from "../network/program_plan.ts";
 import { containerResolvConf } from "../network/resolv_conf.ts";
 import { type UserModeAddresses, userModeAddresses } from "../network/user_mode.ts";
@@ -12,6 +13,8 @@ export interface HostFiles {
   resolvConf: string;
   /** Where a container reaches this machine, if its network leads there. */
   gateway?: string;
+  /** The networks that it is on, once it has addresses there. */
+  attachments?: readonly NetworkAttachment[];
 }
 
 export interface GeneratedFile {
@@ -55,11 +58,13 @@ function hostsFile(config: ContainerConfig, host: HostFiles): string {
   return [...lines, own].filter((text) => text !== "").join("\n");
 }
 
-function ownHosts(config: ContainerConfig, { gateway }: HostFiles): string {
+function ownHosts(config: ContainerConfig, { gateway, attachments = [] }: HostFiles): string {
+  const addresses = attachments.flatMap((one) => one.addresses).map(({ address }) => address);
+  if (addresses.length === 0) addresses.push(addressesOf(config.network)?.ipv4.guest ?? "127.0.0.1");
   return [
     "127.0.0.1\tlocalhost localhost.localdomain localhost4 localhost4.localdomain4",
     "::1\tlocalhost localhost.localdomain localhost6 localhost6.localdomain6",
-    `${addressesOf(config.network)?.ipv4.guest ?? "127.0.0.1"}\t${config.hostname} ${config.name}`,
+    ...addresses.map((address) => `${address}\t${config.hostname} ${config.name}`),
     ...(gateway ? [`${gateway}\thost.containers.internal host.docker.internal`] : []),
     "",
   ].join("\n");
@@ -80,6 +85,7 @@ function resolvConf(config: ContainerConfig, host: HostFiles): string {
     const nameservers = servers ?? [nameserver];
     return containerResolvConf({ nameservers, host: host.resolvConf, search, options });
   }
+  if (config.network.mode === "bridge") return bridgeResolvConf(config, host);
   const machine = config.network.mode === "none" ? "" : host.resolvConf;
   if (!servers && !search && !options) return machine;
   const wordsOf = (key: string) =>
@@ -93,6 +99,28 @@ function resolvConf(config: ContainerConfig, host: HostFiles): string {
     ...(settings.length > 0 ? [`options ${settings.join(" ")}`] : []),
     "",
   ].join("\n");
+}
+
+/** Nobody reads more. */
+const MAX_NAMESERVERS = 3;
+/** Names of containers are found behind it at once, before any name server of the world hears of them; podman's. */
+export const CONTAINER_DOMAIN = "dns.podman";
+
+/** The gateways of its networks answer, and go on to the servers of `--dns`. */
+function bridgeResolvConf(
+  { resolver }: ContainerConfig,
+  { attachments = [], resolvConf: host }: HostFiles,
+): string {
+  const { servers, search, options } = resolver ?? {};
+  const hasNames = attachments.some(({ network }) => network.dns);
+  const gateways = [...attachments].sort((a, b) => Number(b.network.dns) - Number(a.network.dns))
+    .flatMap(({ network }) => network.subnets.flatMap(({ gateway }) => gateway ?? []));
+  const nameservers = [...new Set(hasNames ? gateways : servers ?? gateways)].slice(0, MAX_NAMESERVERS);
+  const text = containerResolvConf({ nameservers, host, search, options });
+  if (!hasNames || search !== undefined) return text;
+  return text.startsWith("search ")
+    ? text.replace("search ", `search ${CONTAINER_DOMAIN} `)
+    : `search ${CONTAINER_DOMAIN}\n${text}`;
 }
 
 /** As podman fills it: programs test that it exists; only a privileged container is told more. */

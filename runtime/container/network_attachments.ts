@@ -3,23 +3,7 @@
 import { InvalidArgumentError } from "../errors.ts";
 import { formatAddress, parseAddress, parseMac } from "../network/ip.ts";
 import type { NetworkRequest } from "../state/networks.ts";
-
-/** What stands beside `--network`. */
-export interface AttachmentOptions {
-  ip?: string;
-  ip6?: string;
-  macAddress?: string;
-  networkAliases?: string[];
-}
-
-/** Words of `--network` that are no names of networks; with options behind a colon or without. */
-const MODES = /^(|none|host|default|private|container|ns|pod|slirp|slirp4netns|pasta)$/;
-
-/** Whether the words and options ask for networks by name, or for what only these have. */
-export function asksForNetworks(words: readonly string[], options: AttachmentOptions): boolean {
-  return words.some((word) => !MODES.test(modeOf(word))) || words.length > 1 ||
-    givenOptions(options).length > 0;
-}
+import { type AttachmentOptions, NETWORK_MODES } from "./network_choice.ts";
 
 /**
  * The networks that the words ask for, by name; several words of one network are one.
@@ -28,7 +12,7 @@ export function asksForNetworks(words: readonly string[], options: AttachmentOpt
  */
 export function parseAttachments(words: readonly string[], options: AttachmentOptions): NetworkRequest[] {
   const [given] = givenOptions(options);
-  const mode = words.find((word) => MODES.test(modeOf(word)) && word !== "");
+  const mode = words.find((word) => NETWORK_MODES.test(modeOf(word)) && word !== "");
   if (mode !== undefined && words.length > 1) {
     throw new InvalidArgumentError(
       `cannot set multiple networks without bridge network mode, selected mode ${

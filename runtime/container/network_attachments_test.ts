@@ -1,5 +1,6 @@
 import { assertEquals, messageOf } from "../../tests/assertions.ts";
-import { asksForNetworks, type AttachmentOptions, parseAttachments } from "./network_attachments.ts";
+import { parseAttachments } from "./network_attachments.ts";
+import { asksForNetworks, type AttachmentOptions } from "./network_choice.ts";
 
 const parse = (words: string[], options: AttachmentOptions = {}) => parseAttachments(words, options);
 const error = (words: string[], options: AttachmentOptions = {}) => messageOf(() => parse(words, options));

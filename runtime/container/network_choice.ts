@@ -1,6 +1,7 @@
 /** Which network a container has, as its config keeps it. */
 
 import type { UserModeOptions } from "../network/user_mode.ts";
+import type { NetworkRequest } from "../state/networks.ts";
 
 export type NetworkChoice =
   | { mode: "none" }
@@ -8,6 +9,8 @@ export type NetworkChoice =
   | { mode: "container"; id: string }
   /** A network namespace that somebody else has made. */
   | { mode: "ns"; path: string }
+  /** Networks of `network create`, as they were asked for; which they are now, the database knows. */
+  | { mode: "bridge"; networks: (NetworkRequest & { interface: string })[] }
   /** The user-mode stack. */
   | { mode: "slirp"; options?: UserModeOptions }
   /** slirp4netns(1), as the user has installed it. */
@@ -20,7 +23,7 @@ export const HOST_GATEWAY = "host-gateway";
 
 /** Whether a network namespace is made for it. */
 export function ownsNetwork(choice: NetworkChoice): boolean {
-  return choice.mode === "none" || leadsOut(choice);
+  return choice.mode === "none" || choice.mode === "bridge" || leadsOut(choice);
 }
 
 /** Whether something serves a network of the container's own. */
@@ -35,6 +38,24 @@ export function leadsOut(
 export function networkModeText(choice: NetworkChoice): string {
   if (choice.mode === "container") return `container:${choice.id}`;
   return choice.mode === "ns" ? `ns:${choice.path}` : choice.mode;
+}
+
+/** What stands beside `--network`, of networks only. */
+export interface AttachmentOptions {
+  ip?: string;
+  ip6?: string;
+  macAddress?: string;
+  networkAliases?: string[];
+}
+
+/** Words of `--network` that are no names of networks. */
+export const NETWORK_MODES = /^(|none|host|default|private|container|ns|pod|slirp|slirp4netns|pasta)$/;
+
+/** Whether words and options ask for networks by name, or for what only these have. */
+export function asksForNetworks(words: readonly string[], options: AttachmentOptions): boolean {
+  const { ip, ip6, macAddress, networkAliases } = options;
+  return words.some((word) => !NETWORK_MODES.test(word.split(":")[0]!)) || words.length > 1 ||
+    (ip ?? ip6 ?? macAddress) !== undefined || (networkAliases?.length ?? 0) > 0;
 }
 
 /** The words that need nothing looked up; undefined for all others. */

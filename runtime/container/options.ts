@@ -62,6 +62,14 @@ export interface CreateOptions {
   expose?: string[];
   /** `none`, `host`, `container:ID`. */
   network?: string;
+  /** Several networks, each as `network` has it: `web`, `back:ip=10.5.0.9,alias=db`. */
+  networks?: string[];
+  /** Of the only network. */
+  ip?: string;
+  ip6?: string;
+  macAddress?: string;
+  /** Of all its networks. */
+  networkAliases?: string[];
   /** `host`, `keep-id[:uid=U,gid=G]`, `nomap`, `auto[:size=N]`. */
   userns?: string;
   /** `CONTAINER:OWN:COUNT`, OWN counted in the user's own ids: 0 is the user, 1… the subordinate ones. */

@@ -42,6 +42,11 @@ export async function clone(
   const db = await engine.database();
   const original = loadConfig(engine, row.id);
   const config = { ...original, ...renewed(engine, original, options.name ?? freeName(db, row.name)) };
+  if (original.network.mode === "bridge") {
+    // those that it is on now
+    const { currentRequests } = await import("./network_memberships.ts");
+    config.network = { mode: "bridge", networks: currentRequests(db, row.id) };
+  }
   if (options.image !== undefined) {
     const source = await resolveRoot(engine, db, { image: options.image, command: [] }, hooks);
     Object.assign(config, { root: source.root, imageName: source.imageName });

@@ -15,6 +15,7 @@ import type { HealthConfig } from "../container/lifecycle_options.ts";
 import type { HealthRecord } from "../monitor/health_record.ts";
 import type { ContainerSize } from "./container_size.ts";
 import { networkSettings } from "./network_view.ts";
+import type { NetworkDocument } from "./network_endpoints.ts";
 import type { PortDocument } from "./port_view.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
@@ -34,6 +35,7 @@ export interface DocumentFacts {
   ports?: PortDocument;
   /** Of the user-mode network stack. */
   faults?: FaultRecord;
+  networks?: NetworkDocument;
   /** Mount points and folders of the storage driver. */
   driverData: Record<string, string>;
 }
@@ -82,7 +84,9 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     Dependencies: dependencies(config),
     NetworkSettings: {
       ...networkSettings(config, status, facts.faults),
+      ...facts.networks?.only,
       ...(facts.ports && { Ports: facts.ports.ports }),
+      ...(facts.networks && { Networks: facts.networks.networks }),
     },
     Namespace: "",
     IsInfra: false,

@@ -11,7 +11,7 @@ import {
 } from "../container/config.ts";
 import { makeContainerFolder, syncContainerFiles, writeContainerFiles } from "../container/folder.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
-import { plainNetwork } from "../container/network_choice.ts";
+import { asksForNetworks, plainNetwork } from "../container/network_choice.ts";
 import { findTunObstacle } from "../network/tun_device.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import type { BoundPort } from "../network/listeners.ts";
@@ -174,7 +174,7 @@ async function resolve(
     image,
     containerDir: engine.containerDir(id),
     storageDriver: await driverFor(engine, options, root),
-    ...await resolveNetwork(engine, options.network),
+    ...await resolveNetwork(engine, options),
     lifecycle: options.lifecycle || image?.config?.Healthcheck
       ? await (await import("./lifecycle.ts")).lifecycleOf(engine, options, image)
       : undefined,
@@ -280,6 +280,7 @@ async function insertRows(
   config: ContainerConfig,
   state: "created" | "starting",
 ): Promise<string[]> {
+  const memberships = config.network.mode === "bridge" ? await import("./network_memberships.ts") : undefined;
   return await db.transaction(() => {
     const newVolumes: string[] = [];
     if (config.root.kind === "image" && !findImage(db, config.root.id)) {
@@ -294,6 +295,7 @@ async function insertRows(
     }
     insertContainer(db, rowOf(config, state));
     for (const required of config.lifecycle?.requires ?? []) putRequirement(db, config.id, required);
+    memberships?.insertMemberships(db, config);
     for (const mount of config.mounts) {
       if (mount.kind !== "volume") continue;
       const { name, anonymous } = mount;
@@ -350,8 +352,14 @@ async function driverFor(
 
 async function resolveNetwork(
   engine: Engine,
-  text: string | undefined,
+  options: CreateOptions,
 ): Promise<Pick<ConfigFacts, "network" | "networkContainer">> {
+  const text = options.network;
+  const words = [...text === undefined ? [] : [text], ...options.networks ?? []];
+  if (asksForNetworks(words, options)) {
+    const { resolveMemberships } = await import("./network_memberships.ts");
+    return { network: { mode: "bridge", networks: await resolveMemberships(engine, words, options) } };
+  }
   const container = networkContainerOf(text);
   if (container !== undefined) {
     const { row } = await observe(engine, container);

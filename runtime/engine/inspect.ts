@@ -39,6 +39,9 @@ export async function containerInspect(
     restartCount: records?.restartCount,
     ports: config.ports || config.exposed ? (await import("./port_view.ts")).portDocument(config) : undefined,
     faults: readFaults(containerDir),
+    networks: row.network === "bridge"
+      ? (await import("./network_endpoints.ts")).networkDocument(await engine.database(), row, status)
+      : undefined,
     size: options.size ? await sizeOf(engine, row) : undefined,
     containerDir,
     volumePath: (name) => volumePath(engine.folders, name),

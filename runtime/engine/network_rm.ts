@@ -3,7 +3,14 @@
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import { deleteUnusedNetwork, listMembers } from "../state/networks.ts";
 import type { Engine } from "./engine.ts";
-import { DEFAULT_NETWORK, findNetworkRow, recordNetworkEvent } from "./networks.ts";
+import {
+  BUILT_IN,
+  DEFAULT_NETWORK,
+  findNetworkRow,
+  type NetworkInfo,
+  networks,
+  recordNetworkEvent,
+} from "./networks.ts";
 
 export interface NetworkRmOptions {
   /** Remove the containers that are on it before, running or not; no error where there is none. */
@@ -64,6 +71,16 @@ export async function removeUnusedNetworks(engine: Engine, names: readonly strin
     }
   }
   return removed;
+}
+
+/** Removes the networks of the user's that no container is on. Gives their names. */
+export async function networkPrune(engine: Engine): Promise<string[]> {
+  return await removeUnusedNetworks(engine, unusedNetworks(await networks(engine)).map(({ Name }) => Name));
+}
+
+/** Those that nobody is on, and that somebody has made. */
+export function unusedNetworks(all: readonly NetworkInfo[]): NetworkInfo[] {
+  return all.filter(({ Name, Users }) => Users.length === 0 && !BUILT_IN.includes(Name));
 }
 
 /** A container of `--rm` whose monitor has removed it still has a row. */

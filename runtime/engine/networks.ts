@@ -63,6 +63,8 @@ export interface NetworkMember {
 
 /** What every user has from the start: Podman calls it podman, Docker bridge. */
 export const DEFAULT_NETWORK = "bridge";
+/** What nobody has made, and nobody removes. */
+export const BUILT_IN: readonly string[] = [DEFAULT_NETWORK, "host", "none"];
 /** Podman's: the same on every machine. */
 const DEFAULT_ID = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a1bb9";
 const DEFAULT_SUBNET = "10.88.0.0/16";

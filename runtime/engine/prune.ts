@@ -14,13 +14,16 @@ export interface PruneOptions {
   images?: boolean | "all";
   /** Those that no container uses. */
   volumes?: boolean;
+  /** Those that no container is on. */
+  networks?: boolean;
 }
 
-/** Ids of what is gone; of volumes their names. */
+/** Ids of what is gone; of volumes and networks their names. */
 export interface Pruned {
   containers: string[];
   images: string[];
   volumes: string[];
+  networks: string[];
 }
 
 export async function prune(engine: Engine, options: PruneOptions): Promise<Pruned> {
@@ -35,6 +38,7 @@ export async function prune(engine: Engine, options: PruneOptions): Promise<Prun
   );
   return {
     containers: stopped,
+    networks: options.networks ? await (await import("./network_rm.ts")).networkPrune(engine) : [],
     images: unusedImages.length > 0 ? await removeUnusedImages(engine, unusedImages.map(({ Id }) => Id)) : [],
     volumes: unusedVolumes.length > 0
       ? await removeUnusedVolumes(engine, unusedVolumes.map(({ Name }) => Name))

@@ -69,6 +69,11 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
     const { listPorts } = await import("./port_view.ts");
     shown.forEach(({ row }, index) => row.ports && Object.assign(entries[index]!, listPorts(row.ports)));
   }
+  if (shown.some(({ row }) => row.network === "bridge")) {
+    const { networkNamesByContainer } = await import("../state/networks.ts");
+    const names = networkNamesByContainer(db);
+    for (const entry of entries) entry.Networks = names.get(entry.Id) ?? [];
+  }
   if (options.size) {
     const sizes = await (await import("./container_size.ts")).containerSizes(engine, entries);
     entries.forEach((entry, index) => entry.Size = sizes[index]!);

@@ -11,7 +11,7 @@ import type { Engine } from "./engine.ts";
 /** Returns the id. The name is the row's; the config follows, so that the next start tells it to the monitor. */
 export async function rename(engine: Engine, text: string, name: string): Promise<string> {
   checkName("container", name);
-  const { row } = await observe(engine, text);
+  const { row, status } = await observe(engine, text);
   const db = await engine.database();
   await db.transaction(() => {
     const taken = findContainerByName(db, name);
@@ -29,6 +29,11 @@ export async function rename(engine: Engine, text: string, name: string): Promis
   // a monitor that runs knows the old one
   Deno.writeTextFileSync(`${dir}/${NAME_FILE}.tmp`, name, { mode: 0o600 });
   Deno.renameSync(`${dir}/${NAME_FILE}.tmp`, `${dir}/${NAME_FILE}`);
+  if (row.network === "bridge" && status.pid > 0) {
+    // its name is looked up by others
+    const { networkReload } = await import("./network_connect.ts");
+    await networkReload(engine, row.id);
+  }
   recordContainerEvent(engine.folders, { ...row, name }, "rename");
   return row.id;
 }

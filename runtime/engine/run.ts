@@ -57,8 +57,9 @@ async function runPrepared(
     isRecorded = true;
   };
   // The program of a foreground run waits for its client, so the row is written while the monitor sets up;
-  // volumes have rows first.
-  const overlaps = how.foreground && !config.mounts.some((mount) => mount.kind === "volume");
+  // volumes and leases of addresses have rows first.
+  const overlaps = how.foreground && !config.mounts.some((mount) => mount.kind === "volume") &&
+    config.network.mode !== "bridge";
   if (!overlaps) {
     try {
       await record();

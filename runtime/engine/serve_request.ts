@@ -5,6 +5,7 @@ import { InvalidArgumentError } from "../errors.ts";
 import type { CpOptions } from "./cp.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import type { ImportOptions } from "./import.ts";
+import type { NetworkRmOptions } from "./network_rm.ts";
 import type { CreateOptions, ExecOptions } from "./options.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { PullOptions } from "./pull.ts";
@@ -79,6 +80,8 @@ const VERBS: Record<RemoteVerb, Perform> = {
     ),
   volumeRm: async (engine, [name, options]) =>
     (await import("./volume_rm.ts")).volumeRm(engine, name as string, options as VolumeRmOptions),
+  networkRm: async (engine, [name, options]) =>
+    (await import("./network_rm.ts")).networkRm(engine, name as string, options as NetworkRmOptions),
   clone: async (engine, [text, options], hooks) =>
     (await import("./clone.ts")).clone(engine, text as string, options as CloneOptions, hooks),
   prune: async (engine, [options]) => (await import("./prune.ts")).prune(engine, options as PruneOptions),

@@ -117,6 +117,11 @@ async function makePlan(
 ): Promise<MonitorPlan> {
   const facts = await gatherFacts(engine, config, startOnAttach);
   const plan = planContainer(config, facts);
+  if (config.network.mode === "bridge") {
+    const { leaseBridges } = await import("./network_memberships.ts");
+    const { planBridges } = await import("../container/bridge_plan.ts");
+    planBridges(plan, await leaseBridges(engine, config), engine.namespaces);
+  }
   const notifySocket = Deno.env.get("NOTIFY_SOCKET");
   if (!config.lifecycle && !notifySocket) return plan;
   const { planNotify, planSupervision } = await import("../container/supervision_plan.ts");

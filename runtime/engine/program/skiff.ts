@@ -24,15 +24,18 @@ import { tag } from "../tag.ts";
 import { untag } from "../untag.ts";
 import { type Abortable, Caller, type SkiffOptions, unlessAborted } from "./caller.ts";
 import { Container } from "./container.ts";
+import { Networks } from "./networks.ts";
 import { collect, type RunResult, type Streams } from "./session.ts";
 import { Volumes } from "./volumes.ts";
 
 export class Skiff implements Disposable {
   readonly #caller: Caller;
+  readonly networks: Networks;
   readonly volumes: Volumes;
 
   constructor(options: SkiffOptions = {}) {
     this.#caller = new Caller(options);
+    this.networks = new Networks(this.#caller);
     this.volumes = new Volumes(this.#caller);
   }
 
@@ -155,7 +158,7 @@ export class Skiff implements Disposable {
     options.signal?.throwIfAborted();
   }
 
-  /** Removes containers that do not run, images that no container uses, volumes likewise; tells what is gone. */
+  /** Removes containers that do not run, images that no container uses, volumes and networks likewise; tells what is gone. */
   prune({ signal, ...what }: PruneOptions & Abortable): Promise<Pruned> {
     return this.#caller.call<Pruned>("prune", [what], { signal });
   }

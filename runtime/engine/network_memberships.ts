@@ -1,0 +1,149 @@
+/**
+ * A container's networks, from `create` on: what was asked for becomes rows, and at each start a plan with the
+ * addresses that it has this time. Loaded where a container has networks.
+ */
+
+import { parseAttachments } from "../container/network_attachments.ts";
+import type { ContainerConfig } from "../container/config.ts";
+import type { AttachmentOptions } from "../container/network_choice.ts";
+import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import type { BridgeNetwork, BridgePlan, NetworkAttachment } from "../network/plan.ts";
+import type { Database } from "../state/db.ts";
+import {
+  findNetwork,
+  findNetworkByName,
+  listMemberships,
+  type Membership,
+  type NetworkRequest,
+  type NetworkRow,
+  putMembership,
+} from "../state/networks.ts";
+import type { Engine } from "./engine.ts";
+import { checkRequest, leaseAddresses, settleHolders } from "./network_leases.ts";
+import { writeNetworkFiles } from "./network_files.ts";
+import { findNetworkRow, macFor, nameInterfaces } from "./networks.ts";
+
+/** With the name of its interface. */
+type ResolvedRequest = NetworkRequest & { interface: string };
+
+/** The networks that the words of `--network` mean, each with the interface that it will be. @throws {NotFoundError} */
+export async function resolveMemberships(
+  engine: Engine,
+  words: readonly string[],
+  options: AttachmentOptions,
+): Promise<ResolvedRequest[]> {
+  const db = await engine.database();
+  const requests: NetworkRequest[] = [];
+  for (const request of parseAttachments(words, options)) {
+    const row = await findNetworkRow(db, request.network);
+    if (requests.some(({ network }) => network === row.name)) {
+      throw new InvalidArgumentError(`network ${row.name} is named twice`);
+    }
+    checkRequest(row, request);
+    requests.push({ ...request, network: row.name });
+  }
+  const named = nameInterfaces(requests);
+  const twice = named.find((one, index) =>
+    named.some((other, at) => at < index && other.interface === one.interface)
+  );
+  if (twice !== undefined) {
+    throw new InvalidArgumentError(`interface ${twice.interface} is asked for by two networks`);
+  }
+  return named;
+}
+
+/** Records that a new container is on its networks. To be called in the transaction that inserts its row. */
+export function insertMemberships(db: Database, config: Pick<ContainerConfig, "id" | "network">): void {
+  if (config.network.mode !== "bridge") return;
+  config.network.networks.forEach((request, position) => {
+    const row = findNetworkByName(db, request.network);
+    if (row === undefined) throw networkGone(request.network);
+    putMembership(db, { containerId: config.id, networkId: row.id, position, request });
+  });
+}
+
+/** What a container asks of the networks that it is on now. */
+export function currentRequests(db: Database, containerId: string): ResolvedRequest[] {
+  return nameInterfaces(listMemberships(db, containerId).map(({ request }) => request));
+}
+
+/** The plan of a container that starts: its networks as they are now, with addresses leased for this run. */
+export async function leaseBridges(engine: Engine, config: ContainerConfig): Promise<BridgePlan> {
+  const db = await engine.database();
+  for (const { networkId } of listMemberships(db, config.id)) await settleHolders(engine, db, networkId);
+  const attachments = await db.transaction(() => {
+    const rows = listMemberships(db, config.id).map((member) => {
+      const network = findNetwork(db, member.networkId)!;
+      const leased = leaseAddresses(db, network, config.id, member.request);
+      return attach(config, network, member, leased);
+    });
+    return withDefaultRoutes(rows);
+  });
+  writeNetworkFiles(engine, config, attachments);
+  const nameservers = config.resolver?.servers;
+  return { id: config.id, name: config.name, ...(nameservers && { nameservers }), attachments };
+}
+
+/** One network of a container, without default routes. */
+export function attach(
+  config: Pick<ContainerConfig, "id">,
+  network: NetworkRow,
+  { request }: Membership,
+  addresses: NetworkAttachment["addresses"],
+): NetworkAttachment {
+  return {
+    network: describeBridge(network),
+    interface: request.interface ?? "eth0",
+    ...(request.hostInterface !== undefined && { hostInterface: request.hostInterface }),
+    addresses,
+    mac: macFor({ request }, addresses.map(({ address }) => address)),
+    gateways: [],
+    aliases: [...new Set([...request.aliases ?? [], config.id.slice(0, 12)])],
+  };
+}
+
+/** Of each IP version the first network that leads out has the default route. */
+export function withDefaultRoutes(attachments: readonly NetworkAttachment[]): NetworkAttachment[] {
+  const missing = new Set([4, 6]);
+  return attachments.map((attachment) => {
+    const { network } = attachment;
+    if (network.internal || network.noDefaultRoute) return attachment;
+    const gateways = network.subnets.flatMap(({ gateway }) => {
+      const version = gateway?.includes(":") ? 6 : 4;
+      return gateway !== undefined && missing.delete(version) ? [gateway] : [];
+    });
+    return { ...attachment, gateways };
+  });
+}
+
+/** The network as those who perform it see it. */
+export function describeBridge(row: NetworkRow): BridgeNetwork {
+  const { options } = row;
+  return {
+    id: row.id,
+    name: row.name,
+    driver: row.driver,
+    interface: row.interface,
+    subnets: row.subnets.map(({ subnet, gateway }) => ({
+      subnet,
+      ...(gateway !== undefined && { gateway }),
+    })),
+    internal: row.internal,
+    mtu: Number(options.mtu ?? 0),
+    dns: row.dns,
+    nameservers: row.nameservers,
+    routes: row.routes,
+    isolate: options.isolate === "strict" ? "strict" : options.isolate === "true" ? "true" : "",
+    vlan: Number(options.vlan ?? 0),
+    ...(options.mode !== undefined && row.driver !== "bridge" && { mode: options.mode }),
+    ...(options.metric !== undefined && { metric: Number(options.metric) }),
+    noDefaultRoute: options.no_default_route === "true",
+    ...(options.host_binding_ipv4 !== undefined && { hostBinding: options.host_binding_ipv4 }),
+  };
+}
+
+function networkGone(name: string): NotFoundError {
+  return new NotFoundError("network", name, {
+    message: `unable to find network with name or ID ${name}: network not found`,
+  });
+}
