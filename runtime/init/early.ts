@@ -17,7 +17,7 @@ import type { MountSpec } from "../spec/runtime.ts";
 import { type PreparedDevice, prepareDevices } from "./devices.ts";
 import { allowPing, bringLoopbackUp } from "./loopback.ts";
 import { type PreparedMount, prepareMounts } from "./mounts.ts";
-import { openTun } from "./tun.ts";
+import { openTun } from "../network/tun.ts";
 
 /** What is ready when the plan comes. */
 export interface EarlyWork {

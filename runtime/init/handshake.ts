@@ -8,6 +8,7 @@
  *    P  pid of init, in 10 digits ────────▶ only where a namespace made an extra fork needful
  *    N  its TUN interface's descriptor, or its
  *       network namespace's ─────────────────▶ serves it
+ *    W  its network namespace and a netlink socket of it ▶ for who puts interfaces there
  *    C  console (with the master) ────────▶ keeps it
  *    ◀─────────────────────────── L  the plan, in a memfd, with the standard streams; only to an init that
  *    ◀─────────────────────────── T  was forked ahead of it; and: the root filesystem is mounted
@@ -33,6 +34,7 @@ export type InitMessage =
   | { kind: "map-ids" }
   | { kind: "forked"; pid: number }
   | { kind: "network"; descriptor: number }
+  | { kind: "namespace"; netns: number; netlink: number }
   | { kind: "console"; master: number }
   | { kind: "ready"; mountNamespace?: string }
   | { kind: "failure"; failure: SetupFailure }
@@ -58,7 +60,7 @@ export interface SentPlan {
 /** Waits for a packet of init. `program` names what was to be executed, for the failure's text. */
 export function receiveFromInit(control: number, program: string): InitMessage {
   const buffer = new Uint8Array(PACKET_BYTES);
-  const { length, fds } = receiveWithFds(control, buffer, 1);
+  const { length, fds } = receiveWithFds(control, buffer, 2);
   if (length === 0) return { kind: "executed" };
   const kind = String.fromCharCode(buffer[0]!);
   if (length === 4) {
@@ -74,6 +76,7 @@ export function receiveFromInit(control: number, program: string): InitMessage {
     return { kind: "forked", pid: Number(new TextDecoder().decode(buffer.subarray(1, length))) };
   }
   if (kind === "N" && fds.length === 1) return { kind: "network", descriptor: fds[0]! };
+  if (kind === "W" && fds.length === 2) return { kind: "namespace", netns: fds[0]!, netlink: fds[1]! };
   if (kind === "C" && fds.length === 1) return { kind: "console", master: fds[0]! };
   for (const fd of fds) close(fd);
   if (kind === "R") {
@@ -124,6 +127,10 @@ export class MonitorLink {
 
   sendNetwork(descriptor: number): void {
     sendWithFds(this.control, encode("N"), [descriptor]);
+  }
+
+  sendNamespace(netns: number, netlink: number): void {
+    sendWithFds(this.control, encode("W"), [netns, netlink]);
   }
 
   sendConsole(master: number): void {

@@ -12,6 +12,7 @@ import { close, closeAllExcept, fchownat, Fd, open } from "../../ffi/file.ts";
 import { mount, mount_setattr, pivot_root, umount2 } from "../../ffi/mount.ts";
 import { EINVAL, EPERM, isErrno } from "../../ffi/errno.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
+import { openNetlink } from "../../ffi/netlink.ts";
 import { chdir, fchdir, prctl, setdomainname, sethostname, setresgid, setresuid } from "../../ffi/process.ts";
 import { ALL_SIGNALS, setSignalMask } from "../../ffi/signal.ts";
 import { openTerminal, openTerminalPeer, setWindowSize } from "../../ffi/tty.ts";
@@ -50,7 +51,7 @@ import { giveTree } from "./give_tree.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { cloneSharedMemory, shareMemory } from "./shared_memory.ts";
 import { writeSysctls } from "./sysctl.ts";
-import { openTun } from "./tun.ts";
+import { openTun } from "../network/tun.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { createWorkdir, enterWorkdir } from "./workdir.ts";
 
@@ -147,6 +148,13 @@ function performInit(
   } else if (annex.sendNetns) {
     using namespace = new Fd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
     link.sendNetwork(namespace.number);
+  }
+
+  if (annex.handsOverNetwork) {
+    stage("hand over network namespace");
+    using netns = new Fd(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    using netlink = new Fd(openNetlink());
+    link.sendNamespace(netns.number, netlink.number);
   }
 
   const mountNamespace = ownsPidNamespace(spec) ? undefined : Deno.readLinkSync("/proc/self/ns/mnt");

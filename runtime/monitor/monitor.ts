@@ -22,6 +22,7 @@ import { HeldPorts } from "./held_ports.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
+import { EventLoop } from "./loop.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
 import {
   bootId,
@@ -309,6 +310,7 @@ class ContainerMonitor {
       onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
       onNetwork: (descriptor) =>
         this.#network ? this.#withNetwork((network) => network.take(descriptor)) : close(descriptor),
+      onNamespace: (netns, netlink) => this.#withNetwork((served) => served.takeNamespace?.(netns, netlink)),
       awaitNetwork: (go, fail) => this.#network ? this.#network.letStart(go, fail) : go(),
       onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
       onExited: () => {
@@ -344,6 +346,7 @@ class ContainerMonitor {
     };
     this.#network = openNetwork(network, {
       loop: guarded,
+      makeLoop: () => new EventLoop(),
       initPid: this.#process!.pid,
       onFault: (error) => this.#faults.record(error),
     });

@@ -208,6 +208,8 @@ export interface InitAnnex {
   tun?: TunPlan;
   /** The monitor gets a descriptor of the network namespace. */
   sendNetns?: boolean;
+  /** The monitor gets the network namespace and a netlink socket of it. */
+  handsOverNetwork?: boolean;
   /** The monitor has to fork more than init, and so must not bind its children to init's pid namespace. */
   monitorForksAgain?: boolean;
 }

@@ -68,6 +68,8 @@ export interface SessionOptions {
   describe(): Record<string, unknown>;
   /** Init gives the descriptor of its network interface or namespace, owned from here on. */
   onNetwork?(descriptor: number): void;
+  /** Init gives its network namespace and a netlink socket of it, owned from here on. */
+  onNamespace?(netns: number, netlink: number): void;
   /** Lets the program start when its network is there; absent: at once. */
   awaitNetwork?(go: () => void, fail: (error: unknown) => void): void;
   /** Init has set itself up and waits to be let go. */
@@ -333,6 +335,8 @@ export class Session implements Control {
         if (this.#options.onNetwork) this.#options.onNetwork(message.descriptor);
         else close(message.descriptor);
         return;
+      case "namespace":
+        return this.#options.onNamespace?.(message.netns, message.netlink);
       case "ready":
         this.#options.onReady?.(message.mountNamespace);
         return this.#awaitNetwork();

@@ -86,7 +86,7 @@ export function enterUserNamespaceBlocking(
       return undefined;
     }
     if (context.isInside) {
-      const member = register(context.membersDir);
+      const member = registerMember(context.membersDir);
       tell(channel, "J");
       return member;
     }
@@ -144,7 +144,7 @@ export async function serveIdMaps(
 function joinAny(context: NamespaceContext, channel: IdMapChannel["child"]): Membership | undefined {
   for (const name of memberNames(context.membersDir)) {
     if (!joinMember(`${context.membersDir}/${name}`, Number(name.split(".")[0]))) continue;
-    const membership = register(context.membersDir);
+    const membership = registerMember(context.membersDir);
     tell(channel, "J");
     return membership;
   }
@@ -201,7 +201,7 @@ function createFirst(context: NamespaceContext, channel: IdMapChannel["child"]):
     tell(channel, "M");
     if (read(channel.reply, new Uint8Array(1)) !== 1) throw new Error("ids were not mapped");
   }
-  const membership = register(context.membersDir);
+  const membership = registerMember(context.membersDir);
   tell(channel, "J");
   return membership;
 }
@@ -217,7 +217,8 @@ function memberNames(dir: string): string[] {
   }
 }
 
-function register(dir: string): Membership {
+/** Makes this process, which is inside, a member: it keeps the namespace alive, and others join it by that. */
+export function registerMember(dir: string): Membership {
   const name = `${getpid()}.${Math.floor(Math.random() * 2 ** 48).toString(16)}`;
   const lockFd = open(`${dir}/.${name}`, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
   flock(lockFd, LOCK_EX | LOCK_NB);

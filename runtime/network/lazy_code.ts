@@ -7,6 +7,8 @@
 
 type StackModule = typeof import("./stack/stack.ts");
 type ProgramModule = typeof import("./program_network.ts");
+type MemberModule = typeof import("./bridge/member.ts");
+type HolderModule = typeof import("./bridge/holder.ts");
 
 /** Defined in scripts only. */
 declare const $skiffLoad: unknown;
@@ -17,12 +19,16 @@ type ScriptImport<T> = Promise<T> & { atOnce(): () => T };
 const areScripts = typeof $skiffLoad === "function";
 let stack: StackModule | undefined;
 let programs: ProgramModule | undefined;
+let member: MemberModule | undefined;
+let holder: HolderModule | undefined;
 
 /** To be called before the fork of a monitor that may have to serve a network. */
 export async function prepareNetworkCode(): Promise<void> {
   if (areScripts) return;
   stack ??= await import("./stack/stack.ts");
   programs ??= await import("./program_network.ts");
+  member ??= await import("./bridge/member.ts");
+  holder ??= await import("./bridge/holder.ts");
 }
 
 /** Gives what loads the user-mode stack, in a forked child. */
@@ -33,6 +39,16 @@ export function openStack(): () => StackModule {
 /** The same for what runs pasta and slirp4netns. */
 export function openProgramNetwork(): () => ProgramModule {
   return openCode(programs, () => import("./program_network.ts"));
+}
+
+/** The same for a container's place on the user's bridges. */
+export function openBridgeMember(): () => MemberModule {
+  return openCode(member, () => import("./bridge/member.ts"));
+}
+
+/** The same for the holder of the bridges. */
+export function openBridgeHolder(): () => HolderModule {
+  return openCode(holder, () => import("./bridge/holder.ts"));
 }
 
 function openCode<T>(imported: T | undefined, load: () => Promise<T>): () => T {

@@ -12,6 +12,8 @@ export interface NetworkLoop {
 export interface MonitorNetwork {
   /** Init gives what it has made, which is the network's from here on: a TUN descriptor, or its network namespace's. */
   take(descriptor: number): void;
+  /** Init gives its network namespace and a netlink socket of it; both are the network's from here on. */
+  takeNamespace?(netns: number, netlink: number): void;
   /** Init is ready and waits; `go` lets it start, at once or when the network is there. `fail` ends the container. */
   letStart(go: () => void, fail: (error: unknown) => void): void;
   /** Connections to `listener`, a bound (TCP: listening) socket of the host, reach the container's port. */
@@ -23,8 +25,16 @@ export interface MonitorNetwork {
   release?(): void;
 }
 
+/** The loop of a process that the network forks. */
+export interface ProcessLoop extends NetworkLoop {
+  after(ms: number, callback: () => void): unknown;
+  cancel(timer: unknown): void;
+  runBlocking(): void;
+}
+
 export interface NetworkGround {
   loop: NetworkLoop;
+  makeLoop(): ProcessLoop;
   initPid: number;
   onFault(error: unknown): void;
 }

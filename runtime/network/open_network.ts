@@ -1,12 +1,16 @@
 /** From the plan of a network to who serves it in the monitor. */
 
-import { openProgramNetwork } from "./lazy_code.ts";
+import { openBridgeMember, openProgramNetwork } from "./lazy_code.ts";
 import type { MonitorNetwork, NetworkGround } from "./monitor_network.ts";
 import type { NetworkPlan } from "./plan.ts";
 import { UserModeNetwork } from "./user_mode_network.ts";
 
 export function openNetwork(plan: NetworkPlan, ground: NetworkGround): MonitorNetwork {
   if (plan.kind === "user-mode") return new UserModeNetwork(plan.stack, ground);
+  if (plan.kind === "bridge") {
+    const { BridgeMember } = openBridgeMember()();
+    return new BridgeMember(plan, ground);
+  }
   const { ProgramNetwork } = openProgramNetwork()();
   return new ProgramNetwork(plan, ground);
 }

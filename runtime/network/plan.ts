@@ -10,13 +10,23 @@ export interface InterfaceAddress {
 }
 
 /** Who serves a container's network from outside. */
-export type BridgeNetwork =
+export type NetworkPlan =
   /** Our own stack, behind a TUN interface. */
   | { kind: "user-mode"; stack: StackPlan }
   /** Another program; what follows `args` says which network namespace it serves. */
   | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[]; api?: SlirpApi }
   /** Bridges, of the holder that all containers of the user share. */
-  | { kind: "bridge"; bridge: BridgePlan };
+  | { kind: "bridge"; bridge: BridgePlan; holder: HolderPlan };
+
+/** What a monitor needs to know to find the holder of the bridges, or to become its parent. */
+export interface HolderPlan {
+  /** The runtime folder. */
+  run: string;
+  /** Where members of the user's namespace register; "" as root. */
+  members: string;
+  /** What is mounted in it is the monitors' alone. */
+  containers: string;
+}
 
 /** What slirp4netns is asked for when it is there: published ports. */
 export interface SlirpApi {

@@ -26,13 +26,14 @@ import {
   deleteLink,
   deleteRoute,
   deleteRule,
+  type FoundLink,
   LIST_LINKS,
   parseLink,
   type Route,
   setLink,
 } from "../../../ffi/rtnetlink.ts";
 import { mustParse } from "../stack/addresses.ts";
-import type { NetworkAttachment, BridgeNetwork } from "../plan.ts";
+import type { BridgeNetwork, NetworkAttachment } from "../plan.ts";
 import { familyOf, parseMac, parsePrefix } from "./prefix.ts";
 
 export const UPLINK = "uplink";
@@ -146,16 +147,21 @@ export class BridgeLinks {
     this.#attempt(deleteLink(place.hostInterface ?? vethName(containerId, place.network.id)));
   }
 
-  /** The names of the bridges' ports and of all else there. */
-  names(): { index: number; name: string; kind: string }[] {
+  removeLink(name: string): void {
+    this.#attempt(deleteLink(name));
+  }
+
+  /** All links of the namespace. */
+  links(): FoundLink[] {
     return this.#netlink.dump(LIST_LINKS).map(parseLink);
   }
 
-  #attempt(request: NetlinkRequest): void {
+  /** That it is so already is no fault. */
+  #attempt(request: NetlinkRequest, ...passed: number[]): void {
     try {
       this.#netlink.perform([request]);
     } catch (error) {
-      if (![ENODEV, ENOENT, ESRCH].some((code) => isErrno(error, code))) throw error;
+      if (![ENODEV, ENOENT, ESRCH, ...passed].some((code) => isErrno(error, code))) throw error;
     }
   }
 }

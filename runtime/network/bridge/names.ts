@@ -46,23 +46,25 @@ export class NameTable {
     this.#containers.delete(id);
   }
 
-  /** For a question for `name` (lower case) of `type`, which came from `source` by the bridge of `networkId`. */
-  resolve(networkId: string, source: AddressBytes, name: string, type: number): Resolution {
-    const asker = this.#placesOf(networkId, source);
+  /**
+   * For a question for `name` (lower case) of `type`, which came from `source`: an address tells whose it is, as no two
+   * networks share any, and who lies about it gets no answer.
+   */
+  resolve(source: AddressBytes, name: string, type: number): Resolution {
+    const asker = this.#placesOf(source);
     const networks = asker.map(({ attachment }) => attachment.network);
     const named = networks.filter(({ dns }) => dns).map(({ id }) => id);
     const found = type === TYPE.PTR ? this.#names(named, name) : this.#addresses(named, name);
     if (found !== undefined) return { kind: "records", records: found };
+    if (name.endsWith(DOMAIN)) return { kind: "unknown" };
     const way = networks.find(({ internal }) => !internal);
     return way ? { kind: "forward", servers: way.nameservers } : { kind: "unknown" };
   }
 
-  /** All places of the container that has this address on the network, that one first. */
-  #placesOf(networkId: string, source: AddressBytes): Place[] {
+  /** All places of the container that has this address, that one first. */
+  #placesOf(source: AddressBytes): Place[] {
     for (const places of this.#containers.values()) {
-      const at = places.find(({ attachment, addresses }) =>
-        attachment.network.id === networkId && addresses.some((one) => sameAddress(one, source))
-      );
+      const at = places.find(({ addresses }) => addresses.some((one) => sameAddress(one, source)));
       if (at) return [at, ...places.filter((one) => one !== at)];
     }
     return [];

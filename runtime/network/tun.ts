@@ -15,9 +15,9 @@ import {
   TUNSETIFF,
   TUNSETOFFLOAD,
 } from "../../ffi/constants/if_tun.ts";
-import { mustParse } from "../network/stack/addresses.ts";
-import { TUN_DEVICE } from "../network/tun_device.ts";
-import type { TunPlan } from "../network/plan.ts";
+import { mustParse } from "./stack/addresses.ts";
+import { TUN_DEVICE } from "./tun_device.ts";
+import type { TunPlan } from "./plan.ts";
 
 /**
  * Makes it, with its addresses and routes, and gives its descriptor, whose packets bear a virtio_net_hdr. It is gone when

@@ -1,0 +1,22 @@
+/** The part of a monitor's plan that puts its container on the user's networks. */
+
+import type { BridgePlan } from "../network/plan.ts";
+import type { NamespaceContext } from "../namespaces/context.ts";
+import type { MonitorPlan } from "../monitor/plan.ts";
+
+/** Completes the plan of a container that has a network namespace of its own and nobody else to serve it. */
+export function planBridges(
+  plan: MonitorPlan,
+  bridge: BridgePlan,
+  { membersDir }: Pick<NamespaceContext, "membersDir">,
+): void {
+  const containers = plan.containerDir.slice(0, plan.containerDir.lastIndexOf("/"));
+  plan.network = {
+    kind: "bridge",
+    bridge,
+    holder: { run: plan.runtimeDir, members: membersDir, containers },
+  };
+  plan.init.annex.handsOverNetwork = true;
+  // whoever is first forks the holder, which must not be born among the container's processes
+  plan.init.annex.monitorForksAgain = true;
+}

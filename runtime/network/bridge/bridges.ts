@@ -1,0 +1,174 @@
+/** All bridges of a user and the containers on them: interfaces, names and published ports, kept in step. */
+
+import { close } from "../../../ffi/file.ts";
+import { NetlinkSocket } from "../../../ffi/netlink.ts";
+import type { ProcessLoop } from "../monitor_network.ts";
+import type { BridgeChange, BridgeNetwork, BridgePlan, NetworkAttachment, PublishedPort } from "../plan.ts";
+import { BridgeLinks, type ContainerSide, takeOverDefault, UPLINK, vethName } from "./links.ts";
+import { NameTable } from "./names.ts";
+import type { BridgeNamespace } from "./namespace.ts";
+import { NameServer } from "./name_server.ts";
+import type { Guest, Uplink } from "./uplink.ts";
+
+export interface Container {
+  plan: BridgePlan;
+  netns: number;
+  netlink: number;
+  ports: { port: PublishedPort; listener: number }[];
+}
+
+export class Bridges {
+  readonly #links: BridgeLinks;
+  readonly #names = new NameTable();
+  readonly #uplink: Uplink;
+  /** In the order they came. */
+  readonly #containers = new Map<Container, ContainerSide>();
+
+  constructor(namespace: BridgeNamespace, loop: ProcessLoop, uplink: Uplink) {
+    const netlink = new NetlinkSocket(namespace.netlink);
+    this.#links = new BridgeLinks(netlink);
+    this.#uplink = uplink;
+    new NameServer(loop, namespace.nameservers, this.#names);
+  }
+
+  /** Owns the container's descriptors from here on. Throws what could not be made, having made nothing. */
+  add(container: Container): void {
+    const side = { netns: container.netns, netlink: new NetlinkSocket(container.netlink) };
+    this.#containers.set(container, side);
+    try {
+      for (const place of container.plan.attachments) {
+        this.#links.connect(container.plan.id, place, side);
+      }
+    } catch (error) {
+      this.remove(container);
+      throw error;
+    }
+    this.#names.set(container.plan);
+    for (const { port } of container.ports) this.publish(container, port);
+  }
+
+  /** The container has ended, or its monitor. */
+  remove(container: Container): void {
+    if (!this.#containers.delete(container)) return;
+    this.#names.delete(container.plan.id);
+    for (const { port, listener } of container.ports.splice(0)) {
+      this.#uplink.unpublish(port);
+      close(listener);
+    }
+    for (const place of container.plan.attachments) this.#disconnect(container, place);
+    close(container.netns);
+    close(container.netlink);
+  }
+
+  publish(container: Container, port: PublishedPort): void {
+    const held = container.ports.find((one) => samePort(one.port, port));
+    const guest = guestOf(container.plan);
+    if (held && guest) this.#uplink.publish(port, held.listener, guest);
+  }
+
+  unpublish(container: Container, port: PublishedPort): void {
+    const at = container.ports.findIndex((one) => samePort(one.port, port));
+    if (at === -1) return;
+    this.#uplink.unpublish(port);
+    close(container.ports.splice(at, 1)[0]!.listener);
+  }
+
+  /** Whether it concerns this container, whose plan is another then. Throws what could not be changed. */
+  change(container: Container, change: BridgeChange): boolean {
+    const { plan } = container;
+    switch (change.kind) {
+      case "connect":
+        if (change.containerId !== plan.id) return false;
+        this.#connect(container, change.attachment);
+        break;
+      case "disconnect": {
+        const place = plan.attachments.find(({ network }) => network.id === change.networkId);
+        if (change.containerId !== plan.id || !place) return false;
+        this.#leave(container, place);
+        break;
+      }
+      case "nameservers": {
+        const places = plan.attachments.filter(({ network }) => network.id === change.networkId);
+        for (const { network } of places) network.nameservers = change.nameservers;
+        return places.length > 0;
+      }
+      case "reload":
+        if (change.plan.id !== plan.id) return false;
+        for (const place of plan.attachments.splice(0)) this.#disconnect(container, place);
+        plan.name = change.plan.name;
+        for (const place of change.plan.attachments) this.#connect(container, place);
+    }
+    this.#names.set(plan);
+    this.#publishAgain(container);
+    return true;
+  }
+
+  /** Bridges and ports that no container has: of those that ended while nobody held the bridges. */
+  removeStrangers(): void {
+    const networks = new Map(this.#networks().map((network) => [network.interface, network]));
+    const ports = new Set<string>();
+    for (const { plan } of this.#containers.keys()) {
+      for (const place of plan.attachments) {
+        ports.add(place.hostInterface ?? vethName(plan.id, place.network.id));
+      }
+    }
+    for (const { name, kind } of this.#links.links()) {
+      if (name === UPLINK || ports.has(name) || networks.has(name)) continue;
+      if (kind === "veth" || kind === "bridge") this.#links.removeLink(name);
+    }
+  }
+
+  #connect(container: Container, place: NetworkAttachment): void {
+    const { plan } = container;
+    const former = plan.attachments.find(({ network }) => network.id === place.network.id);
+    if (former) this.#leave(container, former);
+    this.#links.connect(plan.id, place, this.#containers.get(container)!);
+    plan.attachments.push(place);
+  }
+
+  /** Where the default routes go with the network, another takes them over. */
+  #leave(container: Container, place: NetworkAttachment): void {
+    const { plan } = container;
+    plan.attachments = plan.attachments.filter((one) => one !== place);
+    this.#disconnect(container, place);
+    if (place.gateways.length === 0 || plan.attachments.some(({ gateways }) => gateways.length > 0)) return;
+    const heir = plan.attachments.find(({ network }) =>
+      !network.internal && !network.noDefaultRoute && network.subnets.some(({ gateway }) => gateway)
+    );
+    if (!heir) return;
+    heir.gateways = heir.network.subnets.flatMap(({ gateway }) => gateway ? [gateway] : []);
+    takeOverDefault(this.#containers.get(container)!, heir);
+  }
+
+  #disconnect({ plan }: Container, place: NetworkAttachment): void {
+    this.#links.disconnect(plan.id, place);
+    const isUsed = this.#networks().some(({ id }) => id === place.network.id);
+    if (!isUsed) this.#links.closeBridge(place.network);
+  }
+
+  /** Its ports lead to its address on the network with the default routes, which may be another now. */
+  #publishAgain(container: Container): void {
+    for (const { port } of container.ports) {
+      this.#uplink.unpublish(port);
+      this.publish(container, port);
+    }
+  }
+
+  #networks(): BridgeNetwork[] {
+    return [...this.#containers.keys()].flatMap(({ plan }) => plan.attachments.map(({ network }) => network));
+  }
+}
+
+/** Answers have to leave by the network that the question came by. */
+function guestOf({ attachments }: BridgePlan): Guest | undefined {
+  const place = attachments.find(({ gateways }) => gateways.length > 0) ??
+    attachments.find(({ network }) => !network.internal);
+  const find = (isIpv6: boolean) =>
+    place?.addresses.find(({ address }) => address.includes(":") === isIpv6)?.address;
+  return place && { ipv4: find(false), ipv6: find(true) };
+}
+
+function samePort(one: PublishedPort, other: PublishedPort): boolean {
+  return one.protocol === other.protocol && one.hostAddress === other.hostAddress &&
+    one.hostPort === other.hostPort && one.containerPort === other.containerPort;
+}

@@ -1,0 +1,59 @@
+/** Where the holder of the bridges listens, and the locks beside it; all in the user's runtime folder. */
+
+import { SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from "../../../ffi/constants/socket.ts";
+import { ENOENT, isErrno } from "../../../ffi/errno.ts";
+import { close } from "../../../ffi/file.ts";
+import { listenUnix } from "../../../ffi/socket.ts";
+import { bridgeSocketPath } from "./client.ts";
+
+export interface HolderPaths {
+  /** Of commands, see client.ts. */
+  requests: string;
+  /** Of monitors, see messages.ts. */
+  members: string;
+  /** Held while the holder comes or goes. */
+  lock: string;
+  /** Held, by a descriptor that monitors keep, while the bridges' namespace lives. */
+  alive: string;
+}
+
+export function holderPaths(run: string): HolderPaths {
+  const requests = bridgeSocketPath(run);
+  return {
+    requests,
+    members: `${requests}.members`,
+    lock: `${requests}.lock`,
+    alive: `${requests}.alive`,
+  };
+}
+
+export interface HolderListeners {
+  requests: number;
+  members: number;
+}
+
+const BACKLOG = 512;
+
+/** Binds both sockets, in place of those that a killed holder has left. To be called with the lock. */
+export function listenForHolder(run: string): HolderListeners {
+  const paths = holderPaths(run);
+  removeHolderSockets(run);
+  const members = listenUnix(paths.members, BACKLOG, SOCK_SEQPACKET | SOCK_NONBLOCK);
+  try {
+    return { members, requests: listenUnix(paths.requests, BACKLOG, SOCK_STREAM | SOCK_NONBLOCK) };
+  } catch (error) {
+    close(members);
+    throw error;
+  }
+}
+
+export function removeHolderSockets(run: string): void {
+  const { requests, members } = holderPaths(run);
+  for (const path of [requests, members]) {
+    try {
+      Deno.removeSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) && !isErrno(error, ENOENT)) throw error;
+    }
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * A container's place on the user's bridges, in its monitor: finds their holder, or forks it, and keeps what a later
+ * holder needs to go on where the last one ended.
+ *
+ * ```
+ *  monitors of containers ── SOCK_SEQPACKET <run>/networks.members ──▶ holder
+ *    each keeps the descriptors of the bridges' namespace, of its container's namespace, of its ports
+ *    the connection ends: the first to have the lock forks another holder, all tell it what they keep
+ * ```
+ */
+
+import {
+  F_DUPFD_CLOEXEC,
+  LOCK_EX,
+  LOCK_SH,
+  O_CLOEXEC,
+  O_CREAT,
+  O_RDWR,
+} from "../../../ffi/constants/fcntl.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../../../ffi/constants/socket.ts";
+import { ECONNREFUSED, ENOENT, isErrno } from "../../../ffi/errno.ts";
+import { close, fcntl, Fd, flockBlocking, open, setNonblocking } from "../../../ffi/file.ts";
+import { forkChild } from "../../../ffi/fork.ts";
+import { connectUnix, socket } from "../../../ffi/socket.ts";
+import { SkiffError } from "../../errors.ts";
+import { openBridgeHolder } from "../lazy_code.ts";
+import type { MonitorNetwork, NetworkGround } from "../monitor_network.ts";
+import type { NetworkPlan, PublishedPort } from "../plan.ts";
+import { holderPaths, listenForHolder } from "./holder_paths.ts";
+import { type HolderMessage, receiveMessage, sendMessage } from "./messages.ts";
+
+/** A holder that ends at once each time is not made again and again for ever. */
+const ATTEMPTS = 5;
+
+export class BridgeMember implements MonitorNetwork {
+  /** Changed in place, so that a later run of the container has it as well. */
+  readonly #plan: Extract<NetworkPlan, { kind: "bridge" }>;
+  readonly #ground: NetworkGround;
+  readonly #loadHolder = openBridgeHolder();
+  #connection = -1;
+  /** The container's namespace and a netlink socket of it. */
+  #own: number[] = [];
+  /** Those of the bridges' namespace, and of the lock that says it lives. */
+  #kept: number[] = [];
+  readonly #ports: { port: PublishedPort; fd: number }[] = [];
+  #whenAttached: { go: () => void; fail: (error: unknown) => void } | undefined;
+  /** undefined: not known yet. */
+  #outcome: { error?: SkiffError } | undefined;
+  #lostInARow = 0;
+
+  constructor(plan: Extract<NetworkPlan, { kind: "bridge" }>, ground: NetworkGround) {
+    this.#plan = plan;
+    this.#ground = ground;
+    // while init sets itself up
+    this.#attempt(() => this.#connect());
+  }
+
+  take(descriptor: number): void {
+    close(descriptor);
+  }
+
+  takeNamespace(netns: number, netlink: number): void {
+    this.#own = [netns, netlink];
+    this.#attempt(() => this.#attach());
+  }
+
+  letStart(go: () => void, fail: (error: unknown) => void): void {
+    this.#whenAttached = { go, fail };
+    this.#settle();
+  }
+
+  publish(port: PublishedPort, listener: number): void {
+    const fd = fcntl(listener, F_DUPFD_CLOEXEC, 3);
+    this.#ports.push({ port, fd });
+    if (this.#own.length > 0) sendMessage(this.#connection, { op: "publish", port }, [fd]);
+  }
+
+  unpublish(port: PublishedPort): void {
+    const at = this.#ports.findIndex((one) => JSON.stringify(one.port) === JSON.stringify(port));
+    if (at !== -1) close(this.#ports.splice(at, 1)[0]!.fd);
+    sendMessage(this.#connection, { op: "unpublish", port });
+  }
+
+  end(): void {
+    this.#hangUp();
+    for (const fd of [...this.#own, ...this.#kept, ...this.#ports.map(({ fd }) => fd)]) close(fd);
+    this.#own = [];
+    this.#kept = [];
+    this.#ports.length = 0;
+  }
+
+  /** What goes wrong while the container starts is its failure; later it is a fault. */
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (this.#outcome) return this.#ground.onFault(error);
+      this.#outcome = { error: error instanceof SkiffError ? error : new SkiffError(String(error)) };
+      this.#settle();
+    }
+  }
+
+  #settle(): void {
+    if (!this.#outcome || !this.#whenAttached) return;
+    const { go, fail } = this.#whenAttached;
+    this.#whenAttached = undefined;
+    if (this.#outcome.error) fail(this.#outcome.error);
+    else go();
+  }
+
+  #connect(): void {
+    this.#connection = this.#reachHolder();
+    setNonblocking(this.#connection);
+    this.#ground.loop.watch(this.#connection, () => this.#hear());
+    if (this.#kept.length > 0) sendMessage(this.#connection, { op: "keep" }, this.#kept);
+  }
+
+  #attach(): void {
+    if (this.#own.length === 0) return;
+    sendMessage(this.#connection, { op: "attach", plan: this.#plan.bridge }, this.#own);
+    for (const { port, fd } of this.#ports) sendMessage(this.#connection, { op: "publish", port }, [fd]);
+  }
+
+  #hangUp(): void {
+    if (this.#connection === -1) return;
+    this.#ground.loop.unwatch(this.#connection);
+    close(this.#connection);
+    this.#connection = -1;
+  }
+
+  #hear(): void {
+    for (;;) {
+      const received = receiveMessage<HolderMessage>(this.#connection);
+      if (received === "nothing") return;
+      if (received === "gone") return this.#reconnect();
+      this.#lostInARow = 0;
+      this.#take(received.message, received.fds);
+    }
+  }
+
+  #take(message: HolderMessage, fds: number[]): void {
+    switch (message.op) {
+      case "keep":
+        this.#kept.forEach(close);
+        this.#kept = fds;
+        return;
+      case "plan":
+        this.#plan.bridge = message.plan;
+        break;
+      case "attached":
+        this.#outcome ??= {};
+        this.#settle();
+        break;
+      case "failed":
+        this.#attempt(() => {
+          throw new SkiffError(message.message);
+        });
+        break;
+      case "fault":
+        this.#ground.onFault(new SkiffError(message.message));
+    }
+    fds.forEach(close);
+  }
+
+  /** The holder was killed: traffic, names and ports work again when another has been told all. */
+  #reconnect(): void {
+    this.#hangUp();
+    this.#attempt(() => {
+      if (++this.#lostInARow > ATTEMPTS) throw new SkiffError("hold networks: the process ends at once");
+      this.#connect();
+      this.#attach();
+    });
+  }
+
+  /** A connection to the holder, who is forked where there is none. Waits for a lock that is held for a moment only. */
+  #reachHolder(): number {
+    const { run } = this.#plan.holder;
+    const paths = holderPaths(run);
+    using lock = new Fd(open(paths.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
+    // whoever has it shared is not ended under: the holder ends with the lock to itself
+    flockBlocking(lock.number, LOCK_SH);
+    const found = tryConnect(paths.members);
+    if (found !== undefined) return found;
+    flockBlocking(lock.number, LOCK_EX);
+    const made = tryConnect(paths.members);
+    if (made !== undefined) return made;
+    const listeners = listenForHolder(run);
+    try {
+      const load = this.#loadHolder;
+      const { holder } = this.#plan;
+      forkChild(() => load().runHolder({ ...holder, listeners, makeLoop: this.#ground.makeLoop }));
+    } finally {
+      close(listeners.members);
+      close(listeners.requests);
+    }
+    const own = tryConnect(paths.members);
+    if (own === undefined) throw new SkiffError("hold networks: the process that was forked does not listen");
+    return own;
+  }
+}
+
+function tryConnect(path: string): number | undefined {
+  const fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
+  try {
+    connectUnix(fd, path);
+    return fd;
+  } catch (error) {
+    close(fd);
+    if (isErrno(error, ECONNREFUSED) || isErrno(error, ENOENT)) return undefined;
+    throw error;
+  }
+}
