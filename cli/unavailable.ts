@@ -45,7 +45,8 @@ const OTHER_FLAGS = new Set(
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
     "--network-cmd-path --network-config-dir --noout --ssh --syslog --tmpdir --volumepath " +
-    "--transient-store --imagestore --link").split(" "),
+    "--transient-store --imagestore --aux-address --config-from --config-only --ingress --ipam-opt --link")
+    .split(" "),
 );
 
 /** Commands of docker and podman. */

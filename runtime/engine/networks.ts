@@ -70,10 +70,14 @@ const DEFAULT_ID = "2f259bab93aaaaa2542ba43ef33eb990d0999ee1b9924b557b7be53c0b7a
 const DEFAULT_SUBNET = "10.88.0.0/16";
 
 /** Modes that are no networks of anybody's, and are listed with them, as by Docker. */
-const FIXED: readonly NetworkInfo[] = [["host", "host"], ["none", "null"]].map(([name, driver], index) => ({
-  Name: name!,
-  ID: String(index + 1).padStart(64, "0"),
-  Driver: driver!,
+const FIXED: readonly NetworkInfo[] = ([
+  // the SHA-256 of the names, as podman's
+  ["host", "host", "4740ae6347b0172c01254ff55bae5aff5199f4446e7f6d643d40185b3f475145"],
+  ["none", "null", "140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe"],
+] as const).map(([name, driver, id]) => ({
+  Name: name,
+  ID: id,
+  Driver: driver,
   NetworkInterface: "",
   Created: ZERO_TIME,
   Subnets: [],

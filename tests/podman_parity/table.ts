@@ -4,6 +4,7 @@ import type { Aspect } from "./compare.ts";
 import { CONTAINER_GROUPS } from "./containers.ts";
 import { IMAGE_GROUPS } from "./images.ts";
 import { MISTAKES } from "./mistakes.ts";
+import { NETWORK_GROUPS } from "./networks.ts";
 import { PORTS } from "./ports.ts";
 import { RUN_GROUPS } from "./run.ts";
 import { SYSTEM_GROUPS } from "./system.ts";
@@ -23,6 +24,7 @@ export const GROUPS: readonly Group[] = [
   ...RUN_GROUPS,
   ...CONTAINER_GROUPS,
   ...IMAGE_GROUPS,
+  ...NETWORK_GROUPS,
   ...SYSTEM_GROUPS,
   PORTS,
 ];
