@@ -9,12 +9,12 @@ export function planBridges(
   plan: MonitorPlan,
   bridge: BridgePlan,
   { membersDir }: Pick<NamespaceContext, "membersDir">,
+  data: string,
 ): void {
-  const containers = plan.containerDir.slice(0, plan.containerDir.lastIndexOf("/"));
   plan.network = {
     kind: "bridge",
     bridge,
-    holder: { run: plan.runtimeDir, members: membersDir, containers },
+    holder: { run: plan.runtimeDir, members: membersDir, data },
   };
   plan.init.annex.handsOverNetwork = true;
   // whoever is first forks the holder, which must not be born among the container's processes

@@ -6,5 +6,5 @@ import type { Engine } from "./engine.ts";
 /** Returns when it is done; where no container is on a bridge nobody has to be asked. */
 export async function changeBridge(engine: Engine, change: BridgeChange): Promise<void> {
   const { requestBridgeChange } = await import("../network/bridge/client.ts");
-  await requestBridgeChange(engine.folders.run, change);
+  await requestBridgeChange(engine.folders, change);
 }

@@ -120,7 +120,7 @@ async function makePlan(
   if (config.network.mode === "bridge") {
     const { leaseBridges } = await import("./network_memberships.ts");
     const { planBridges } = await import("../container/bridge_plan.ts");
-    planBridges(plan, await leaseBridges(engine, config), engine.namespaces);
+    planBridges(plan, await leaseBridges(engine, config), engine.namespaces, engine.folders.data);
   }
   const notifySocket = Deno.env.get("NOTIFY_SOCKET");
   if (!config.lifecycle && !notifySocket) return plan;

@@ -6,7 +6,7 @@
  */
 
 import { EPIPE, isErrno } from "../../ffi/errno.ts";
-import { close, open, writeAll } from "../../ffi/file.ts";
+import { close, open, pipe2, read, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
 import { getpid, pidfd_open, prctl, waitpidBlocking } from "../../ffi/process.ts";
@@ -140,7 +140,7 @@ function forkBetween(
     }
     stage = "create pid namespace";
     enterPidNamespace(plan);
-    link.reportPid(forkChild(init));
+    link.reportPid(forkHeld(init));
     return 0;
   }, (error) => link.reportFailure(describeSetupFailure(stage, error)));
   for (;;) {
@@ -160,6 +160,17 @@ function forkBetween(
       throw new SkiffError(`create pid namespace: ${failure}`);
     }
   }
+}
+
+/** Forks `child`, which begins when this process has ended: nothing that it says comes before what this one says. */
+function forkHeld(child: () => number): number {
+  const [end, held] = pipe2(O_CLOEXEC);
+  return forkChild(() => {
+    close(held);
+    read(end, new Uint8Array(1));
+    close(end);
+    return child();
+  });
 }
 
 /** What init says after its pid is known. */

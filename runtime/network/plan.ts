@@ -24,8 +24,8 @@ export interface HolderPlan {
   run: string;
   /** Where members of the user's namespace register; "" as root. */
   members: string;
-  /** What is mounted in it is the monitors' alone. */
-  containers: string;
+  /** The data folder. What is mounted in it is the monitors' alone. */
+  data: string;
 }
 
 /** What slirp4netns is asked for when it is there: published ports. */

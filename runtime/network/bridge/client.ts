@@ -12,9 +12,19 @@ import type { BridgeChange } from "../plan.ts";
 
 export const BRIDGE_PROTOCOL = 1;
 
-/** Where the holder listens, in the runtime folder. */
-export function bridgeSocketPath(runFolder: string): string {
-  return `${runFolder}/networks`;
+/**
+ * Where the holder listens, in the runtime folder. Networks are those of a data folder, of which a user may have more
+ * than one.
+ */
+export function bridgeSocketPath({ run, data }: { run: string; data: string }): string {
+  return `${run}/n-${shortHash(data)}`;
+}
+
+/** FNV-1a: enough to tell apart the few data folders that a user ever has. */
+function shortHash(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash.toString(16).padStart(8, "0");
 }
 
 /** What a request says. */
@@ -33,10 +43,13 @@ const ANSWER_LIMIT_BYTES = 64 * 1024;
  *
  * @throws {SkiffError} with the holder's reason
  */
-export async function requestBridgeChange(runFolder: string, change: BridgeChange): Promise<void> {
+export async function requestBridgeChange(
+  folders: { run: string; data: string },
+  change: BridgeChange,
+): Promise<void> {
   let connection: Deno.UnixConn;
   try {
-    connection = await Deno.connect({ transport: "unix", path: bridgeSocketPath(runFolder) });
+    connection = await Deno.connect({ transport: "unix", path: bridgeSocketPath(folders) });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.ConnectionRefused) return;
     throw error;

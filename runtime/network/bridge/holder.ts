@@ -46,7 +46,7 @@ export function runHolder(options: HolderOptions): never {
   detachStandardStreams();
   setProcessTitle("skiff: networks");
   chdir("/");
-  leaveContainerMounts(options.containers);
+  leaveContainerMounts(options.data);
   if (members !== "") registerMember(members);
   new Holder(options, options.makeLoop(), makeUplink).runBlocking();
   _exit(0);
@@ -175,7 +175,7 @@ class Holder {
 
   /** Makes it, unless monitors have one of a holder before: theirs is waited for. */
   #openNamespace(member: Member): boolean {
-    const alive = open(holderPaths(this.#options.run).alive, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
+    const alive = open(holderPaths(this.#options).alive, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
     try {
       flock(alive, LOCK_EX | LOCK_NB);
     } catch (error) {
@@ -229,8 +229,7 @@ class Holder {
   /** Whoever comes meanwhile has the lock: it is tried again then. */
   #endIfAlone(): void {
     if (this.#members.size > 0) return;
-    const { run } = this.#options;
-    const lock = open(holderPaths(run).lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
+    const lock = open(holderPaths(this.#options).lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
     try {
       flock(lock, LOCK_EX | LOCK_NB);
     } catch {
@@ -240,7 +239,7 @@ class Holder {
     }
     this.#guard(() => this.#accept());
     if (this.#members.size > 0) return close(lock);
-    removeHolderSockets(run);
+    removeHolderSockets(this.#options);
     _exit(0);
   }
 
@@ -263,12 +262,12 @@ function detachStandardStreams(): void {
 }
 
 /** The monitor's root filesystems would stay mounted as long as this process lives. */
-function leaveContainerMounts(containers: string): void {
+function leaveContainerMounts(data: string): void {
   unshare(CLONE_NEWNS);
   mount(null, "/", null, MS_REC | MS_SLAVE);
   const targets = Deno.readTextFileSync("/proc/self/mountinfo").split("\n")
     .map((line) => unescapePath(line.split(" ")[4] ?? ""))
-    .filter((target) => target.startsWith(`${containers}/`));
+    .filter((target) => target.startsWith(`${data}/`));
   for (const target of targets.reverse()) {
     try {
       umount2(target, MNT_DETACH);

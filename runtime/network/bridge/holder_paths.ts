@@ -4,7 +4,10 @@ import { SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from "../../../ffi/constan
 import { ENOENT, isErrno } from "../../../ffi/errno.ts";
 import { close } from "../../../ffi/file.ts";
 import { listenUnix } from "../../../ffi/socket.ts";
+import type { HolderPlan } from "../plan.ts";
 import { bridgeSocketPath } from "./client.ts";
+
+type Folders = Pick<HolderPlan, "run" | "data">;
 
 export interface HolderPaths {
   /** Of commands, see client.ts. */
@@ -17,8 +20,8 @@ export interface HolderPaths {
   alive: string;
 }
 
-export function holderPaths(run: string): HolderPaths {
-  const requests = bridgeSocketPath(run);
+export function holderPaths(folders: Folders): HolderPaths {
+  const requests = bridgeSocketPath(folders);
   return {
     requests,
     members: `${requests}.members`,
@@ -35,9 +38,9 @@ export interface HolderListeners {
 const BACKLOG = 512;
 
 /** Binds both sockets, in place of those that a killed holder has left. To be called with the lock. */
-export function listenForHolder(run: string): HolderListeners {
-  const paths = holderPaths(run);
-  removeHolderSockets(run);
+export function listenForHolder(folders: Folders): HolderListeners {
+  const paths = holderPaths(folders);
+  removeHolderSockets(folders);
   const members = listenUnix(paths.members, BACKLOG, SOCK_SEQPACKET | SOCK_NONBLOCK);
   try {
     return { members, requests: listenUnix(paths.requests, BACKLOG, SOCK_STREAM | SOCK_NONBLOCK) };
@@ -47,8 +50,8 @@ export function listenForHolder(run: string): HolderListeners {
   }
 }
 
-export function removeHolderSockets(run: string): void {
-  const { requests, members } = holderPaths(run);
+export function removeHolderSockets(folders: Folders): void {
+  const { requests, members } = holderPaths(folders);
   for (const path of [requests, members]) {
     try {
       Deno.removeSync(path);

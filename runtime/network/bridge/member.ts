@@ -174,8 +174,7 @@ export class BridgeMember implements MonitorNetwork {
 
   /** A connection to the holder, who is forked where there is none. Waits for a lock that is held for a moment only. */
   #reachHolder(): number {
-    const { run } = this.#plan.holder;
-    const paths = holderPaths(run);
+    const paths = holderPaths(this.#plan.holder);
     using lock = new Fd(open(paths.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
     // whoever has it shared is not ended under: the holder ends with the lock to itself
     flockBlocking(lock.number, LOCK_SH);
@@ -184,7 +183,7 @@ export class BridgeMember implements MonitorNetwork {
     flockBlocking(lock.number, LOCK_EX);
     const made = tryConnect(paths.members);
     if (made !== undefined) return made;
-    const listeners = listenForHolder(run);
+    const listeners = listenForHolder(this.#plan.holder);
     try {
       const load = this.#loadHolder;
       const { holder } = this.#plan;
