@@ -35,7 +35,7 @@ export const command = defineCommand({
       throw new InvalidArgumentError("--force option must be specified to use the --time option");
     }
     const engine = engineFor(global);
-    return await forEach(args, async (name) => {
+    const remove = async (name: string) => {
       try {
         await networkRm(engine, name, { force, timeoutSeconds: time });
       } catch (error) {
@@ -43,6 +43,10 @@ export const command = defineCommand({
         throw error;
       }
       print(`${name}\n`);
-    }, exitCodeFor);
+    };
+    let code = 0;
+    // one after another: a container may be on several of them
+    for (const name of args) code = Math.max(code, await forEach([name], remove, exitCodeFor));
+    return code;
   },
 });

@@ -16,6 +16,10 @@ export const NETWORK_GROUPS: Group[] = [
       "E network ls -q --filter name=alpha --filter name=beta",
       "E network ls --filter label=a --format '{{.Name}} {{.Driver}} {{.Labels}}'",
       "E network ls --noheading --filter name=gamma",
+      {
+        line: "E network list -q --filter name=gamma",
+        differs: { code: "podman 4.3 knows it as ls only", stdout: "likewise", stderr: "likewise" },
+      },
       "E network ls --no-trunc --filter name=alpha",
       "E network ls --filter nosuch=1",
       "E network ls --filter dangling=maybe",

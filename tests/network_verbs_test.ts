@@ -1,0 +1,274 @@
+/** Networks as things of their own, and what containers say of those that they are on. */
+
+import { assert, assertEquals, assertMatch, hostTest } from "./harness.ts";
+import type { Host } from "./host.ts";
+
+const BRIDGES = { needs: ["registry", "busybox"] as ("registry" | "busybox")[] };
+
+/** The names, and nothing that others of the user's have. */
+const inspected = async (host: Host, name: string) =>
+  JSON.parse(await host.ok("network", "inspect", name))[0];
+
+hostTest("a network is made, shown, listed, updated and removed", {}, async (host) => {
+  assertEquals(await host.ok("network", "create"), "skiff1");
+  const options = [
+    "--subnet",
+    "10.201.7.5/24",
+    "--ip-range",
+    "10.201.7.64/26",
+    "--label",
+    "team=web",
+    "--ipv6",
+  ];
+  await host.ok(
+    "network",
+    "create",
+    ...options,
+    "-o",
+    "mtu=1400",
+    "-o",
+    "isolate=1",
+    "--dns",
+    "192.0.2.53",
+    "web",
+  );
+  const network = await inspected(host, "web");
+  const [first, second] = network.subnets;
+  assertEquals(first, {
+    subnet: "10.201.7.0/24",
+    gateway: "10.201.7.1",
+    lease_range: { start_ip: "10.201.7.65", end_ip: "10.201.7.127" },
+  });
+  assertMatch(second.subnet, /^fd[0-9a-f:]+::\/64$/);
+  const { name, driver, network_interface, ipv6_enabled, internal, dns_enabled, labels } = network;
+  assertEquals({ name, driver, network_interface, ipv6_enabled, internal, dns_enabled, labels }, {
+    name: "web",
+    driver: "bridge",
+    network_interface: "skiff2",
+    ipv6_enabled: true,
+    internal: false,
+    dns_enabled: true,
+    labels: { team: "web" },
+  });
+  assertEquals([network.options, network.network_dns_servers, network.containers], [
+    { mtu: "1400", isolate: "true" },
+    ["192.0.2.53"],
+    {},
+  ]);
+  // docker's words for the same
+  assertEquals(network.IPAM.Config[0], {
+    Subnet: "10.201.7.0/24",
+    IPRange: "10.201.7.65-10.201.7.127",
+    Gateway: "10.201.7.1",
+  });
+  assertEquals(
+    await host.ok("network", "inspect", "-f", "{{.Id}} {{.Scope}} {{.EnableIPv6}} {{.ID}}", "web"),
+    `${network.id} local true ${network.id}`,
+  );
+  await host.ok("network", "update", "--dns-add", "192.0.2.54", "--dns-drop", "192.0.2.53", "web");
+  assertEquals((await inspected(host, "web")).network_dns_servers, ["192.0.2.54"]);
+  assertEquals(await host.ok("network", "ls", "-q"), "bridge\nhost\nnone\nskiff1\nweb");
+  assertEquals(
+    await host.ok("network", "ls", "-q", "--filter", "type=custom", "--filter", "label!=team"),
+    "skiff1",
+  );
+  assertEquals(await host.ok("network", "inspect", "-f", "{{.Name}}", network.id.slice(0, 8)), "web");
+  assertEquals(await host.ok("network", "inspect", "-f", "{{.Name}}", "podman"), "bridge");
+  assertEquals(
+    (await host.skiff(["network", "create", "web"])).stderr,
+    "Error: network name web already used: network already exists\n",
+  );
+  assertEquals(await host.ok("network", "create", "--ignore", "web"), "web");
+  for (const fixed of ["bridge", "podman", "host", "none"]) {
+    const { code, stderr } = await host.skiff(["network", "rm", "-f", fixed]);
+    assertEquals([code, stderr], [125, `Error: default network ${fixed} cannot be removed\n`]);
+  }
+  const events = await host.ok(
+    "events",
+    "--stream=false",
+    "--since",
+    "1h",
+    "--filter",
+    "type=network",
+    "--format",
+    "{{.Status}} {{.Name}}",
+  );
+  assertEquals(events, "create skiff1\ncreate web\nupdate web");
+  assertEquals(await host.ok("network", "prune", "-f", "--filter", "label=team"), "web");
+  assertEquals(await host.ok("system", "prune", "-f"), "Deleted Networks\nskiff1\nTotal reclaimed space: 0B");
+});
+
+hostTest("networks that are made at once have subnets and interfaces of their own", {}, async (host) => {
+  const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
+  await Promise.all(names.map((name) => host.ok("network", "create", name)));
+  const all = JSON.parse(await host.ok("network", "ls", "--format", "json", "--filter", "driver=bridge"));
+  assertEquals(all.length, 13);
+  for (const key of ["id", "network_interface"]) {
+    assertEquals(new Set(all.map((one: Record<string, string>) => one[key])).size, 13, key);
+  }
+  assertEquals(
+    new Set(all.map(({ subnets }: { subnets: { subnet: string }[] }) => subnets[0]!.subnet)).size,
+    13,
+  );
+});
+
+hostTest("a container's networks are kept, changed and told before it ever runs", {}, async (host) => {
+  await host.ok("network", "create", "--subnet", "10.202.1.0/24", "web");
+  await host.ok("network", "create", "back");
+  const create = (...words: string[]) => host.skiff(["create", ...words, "host", "true"]);
+  await host.ok(
+    "create",
+    "--name",
+    "c",
+    "--network",
+    "web:ip=10.202.1.9,alias=db",
+    "--net",
+    "back",
+    "--network-alias",
+    "x",
+    "host",
+    "true",
+  );
+  const id = await host.ok("inspect", "-f", "{{.Id}}", "c");
+  const endpoints = async () =>
+    JSON.parse(await host.ok("inspect", "-f", "{{json .NetworkSettings.Networks}}", "c"));
+  const { web, back } = await endpoints();
+  assertEquals([web.IPAddress, web.IPAMConfig, web.Aliases], ["", { IPv4Address: "10.202.1.9" }, [
+    "db",
+    "x",
+    id.slice(0, 12),
+  ]]);
+  assertEquals(back.Aliases, ["x", id.slice(0, 12)]);
+  assertEquals(await host.ok("ps", "-a", "--format", "{{.Networks}}"), "web,back");
+  assertEquals(await host.ok("ps", "-aq", "--no-trunc", "--filter", "network=back"), id);
+
+  const inUse = await host.skiff(["network", "rm", "back"]);
+  assertEquals([inUse.code, inUse.stderr], [
+    2,
+    'Error: "back" has associated containers with it. Use -f to forcibly delete containers and pods: network is being used\n',
+  ]);
+  assertEquals(await host.ok("network", "prune", "-f"), "");
+  await host.ok("network", "disconnect", "web", "c");
+  assertEquals(Object.keys(await endpoints()), ["back"]);
+  await host.ok(
+    "network",
+    "connect",
+    "--ip",
+    "10.202.1.10",
+    "--alias",
+    "cache",
+    "--mac-address",
+    "02:00:00:00:00:0a",
+    "web",
+    "c",
+  );
+  assertEquals((await endpoints()).web.Aliases, ["cache", id.slice(0, 12)]);
+  assertEquals(
+    await host.ok("container", "clone", "c", "copy").then(() =>
+      host.ok("ps", "-a", "--filter", "name=copy", "--format", "{{.Networks}}")
+    ),
+    "back,web",
+  );
+
+  const mistakes: [string[], string][] = [
+    [["--network", "nosuch"], "unable to find network with name or ID nosuch: network not found"],
+    [["--network", "web:ip=10.203.0.1"], "requested static ip 10.203.0.1 not in any subnet on network web"],
+    [
+      ["--network", "web", "--ip", "10.202.1.1"],
+      "requested static ip 10.202.1.1 on network web: it is the gateway",
+    ],
+    [
+      ["--network", "web", "--ip6", "fd00::1"],
+      "requested static ip fd00::1 not in any subnet on network web",
+    ],
+    [
+      ["--network", "web:interface_name=x", "--network", "back:interface_name=x"],
+      "interface x is asked for by two networks",
+    ],
+    [["--network", "bridge", "--network", "podman"], "network bridge is named twice"],
+  ];
+  for (const [words, message] of mistakes) {
+    const { code, stderr } = await create(...words);
+    assertEquals([code, stderr], [125, `Error: ${message}\n`]);
+  }
+  assertEquals(
+    (await host.skiff(["network", "connect", "web", "c"])).stderr,
+    `Error: container ${id} is already connected to network "web": network is already connected\n`,
+  );
+  assertEquals(await host.ok("network", "rm", "-f", "web"), "web");
+  assertEquals(await host.ok("ps", "-aq"), "");
+});
+
+hostTest(
+  "containers that run have addresses of their own, names in /etc/hosts, and networks come and go",
+  BRIDGES,
+  async (host) => {
+    const image = await host.image();
+    await host.ok("network", "create", "web");
+    await host.ok("network", "create", "--ipv6", "back");
+    await host.ok("run", "-q", "-d", "--name", "one", "--network", "web", image, "sleep", "600");
+    await host.ok(
+      "run",
+      "-q",
+      "-d",
+      "--name",
+      "two",
+      "--network",
+      "web:mac=02:00:00:00:00:22",
+      "--network",
+      "back",
+      image,
+      "sleep",
+      "600",
+    );
+    const addressOf = (name: string, network: string) =>
+      host.ok("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, name);
+    const [one, two] = [await addressOf("one", "web"), await addressOf("two", "web")];
+    assert(one !== two && one !== "" && two !== "", `${one} ${two}`);
+    assertMatch(
+      await host.ok("exec", "one", "cat", "/etc/hosts"),
+      new RegExp(`^${one}\t[0-9a-f]{12} one$`, "m"),
+    );
+    assertMatch(await host.ok("exec", "two", "ip", "link", "show", "eth0"), /02:00:00:00:00:22/);
+    const { containers } = await inspected(host, "web");
+    const members = Object.values(containers) as {
+      name: string;
+      interfaces: Record<string, { mac_address: string }>;
+    }[];
+    assertEquals(members.map(({ name }) => name).sort(), ["one", "two"]);
+    assertEquals(
+      members.find(({ name }) => name === "two")!.interfaces.eth0!.mac_address,
+      "02:00:00:00:00:22",
+    );
+
+    await host.ok("network", "connect", "--alias", "extra", "back", "one");
+    const back = await addressOf("one", "back");
+    assertMatch(await host.ok("exec", "one", "ip", "addr", "show", "eth1"), new RegExp(`inet ${back}/24`));
+    assertMatch(
+      await host.ok("exec", "one", "cat", "/etc/hosts"),
+      new RegExp(`^${back}\t[0-9a-f]{12} one$`, "m"),
+    );
+    assertMatch(
+      await host.ok("exec", "two", "nslookup", "extra.dns.podman"),
+      new RegExp(`Address.*: ${back}$`, "m"),
+    );
+    await host.ok("network", "disconnect", "back", "one");
+    assertEquals((await host.ok("exec", "one", "ls", "/sys/class/net")).split("\n"), ["eth0", "lo"]);
+    assertEquals((await host.ok("exec", "one", "cat", "/etc/hosts")).includes(back), false);
+    assertEquals(await host.ok("ps", "--format", "{{.Networks}}", "--filter", "name=one"), "web");
+
+    // an address that somebody has is nobody else's; a stopped container's own comes back to it
+    const taken = await host.skiff(["run", "--rm", "--network", `web:ip=${one}`, image, "true"]);
+    assertEquals(taken.code, 125);
+    assertMatch(
+      taken.stderr,
+      /^Error: IPAM error: requested ip address \S+ is already allocated to container ID [0-9a-f]{64}\n$/,
+    );
+    await host.ok("restart", "-t", "0", "one");
+    assertEquals(await addressOf("one", "web"), one);
+    await host.ok("stop", "-t", "0", "one");
+    assertEquals(await addressOf("one", "web"), "");
+    await host.ok("run", "--rm", "-q", "--network", `web:ip=${one}`, image, "true");
+    assertEquals(await host.ok("network", "rm", "-f", "web", "back"), "web\nback");
+  },
+);
