@@ -26,6 +26,7 @@ async function stage(host: Host): Promise<string> {
     "sleep",
     "1000",
   );
+  await host.ok("network", "create", "inner-net");
   await Deno.writeTextFile(`${host.home}/some-file`, "");
   await host.ok("create", "-q", "--network=none", "-v", "web-data:/data", "--name", "web-off", image, "true");
   return image;
@@ -40,6 +41,10 @@ const COMPLETED: [typed: string, shown: string][] = [
   ["skiff start web", "skiff start web-off "],
   ["skiff rm -f web-of", "skiff rm -f web-off "],
   ["skiff run --rm --network=no", "skiff run --rm --network=none "],
+  ["skiff run --rm --network inn", "skiff run --rm --network inner-net "],
+  ["skiff network rm inn", "skiff network rm inner-net "],
+  ["skiff network connect inner-net web-of", "skiff network connect inner-net web-off "],
+  ["skiff network ls --filter dang", "skiff network ls --filter dangling="],
   ["skiff run --rm --network container:web", "skiff run --rm --network container:web-on "],
   ["skiff run --rm ho", "skiff run --rm host "],
   ["skiff run --pull=nev", "skiff run --pull=never "],

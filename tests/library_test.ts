@@ -137,6 +137,46 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
   ]);
 });
 
+hostTest("a program makes networks, and puts containers on them", {}, async (host) => {
+  const { code, stdout, stderr } = await runProgram(
+    host,
+    `import { ConflictError, NotFoundError, Skiff } from "./mod.ts";
+     using skiff = new Skiff();
+     const show = (...values: unknown[]) => console.log(values.map((value) => JSON.stringify(value)).join(" "));
+     const { networks } = skiff;
+     show(await networks.create("web", { subnets: ["10.203.1.0/24"], labels: { a: "b" } }), await networks.create());
+     show((await networks.inspect("web")).Subnets, await networks.exists("nosuch"));
+     await networks.create("web").catch((error) => show(error instanceof ConflictError));
+     const one = await skiff.create({ image: "host", command: ["true"], networks: ["web:ip=10.203.1.9", "skiff2"], networkAliases: ["x"] });
+     show(Object.keys((await one.inspect()).NetworkSettings.Networks));
+     await networks.disconnect("web", one.id);
+     await networks.connect("web", one.id, { ip: "10.203.1.8", aliases: ["y"] });
+     show((await one.inspect()).NetworkSettings.Networks.web?.IPAMConfig, (await skiff.list({ all: true }))[0]?.Networks);
+     await networks.update("web", { dnsAdd: ["192.0.2.1"] });
+     show((await networks.list()).map(({ Name, NetworkDNSServers }) => [Name, ...NetworkDNSServers].join(" ")));
+     await networks.remove("web").catch((error) => show(error instanceof ConflictError));
+     await networks.reload(one.id).catch((error) => show(error instanceof ConflictError));
+     show(await networks.prune());
+     await networks.remove("web", { force: true });
+     await networks.inspect("web").catch((error) => show(error instanceof NotFoundError));
+     show((await skiff.prune({ networks: true })).networks);`,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.trim().split("\n"), [
+    '"web" "skiff2"',
+    '[{"Subnet":"10.203.1.0/24","Gateway":"10.203.1.1"}] false',
+    "true",
+    '["web","skiff2"]',
+    '{"IPv4Address":"10.203.1.8"} ["skiff2","web"]',
+    '["bridge","host","none","skiff2","web 192.0.2.1"]',
+    "true",
+    "true",
+    "[]",
+    "true",
+    '["skiff2"]',
+  ]);
+});
+
 hostTest("a program publishes ports, and changes them", {}, async (host) => {
   const { code, stdout, stderr } = await runProgram(
     host,

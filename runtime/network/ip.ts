@@ -1,6 +1,6 @@
 /** Addresses and subnets as numbers, for what hands them out. Loaded where networks are made or addresses leased. */
 
-import ipaddr from "ipaddr.js";
+import { formatAddress as formatBytes, parseAddress as parseBytes } from "./stack/addresses.ts";
 
 export interface Address {
   version: 4 | 6;
@@ -18,18 +18,13 @@ export interface Subnet {
 
 /** undefined where `text` is none: leading zeros, which some read as octal, zones and missing parts are refused. */
 export function parseAddress(text: string): Address | undefined {
-  const version = text.includes(":") ? 6 : 4;
-  if (version === 4 ? !ipaddr.IPv4.isValidFourPartDecimal(text) : !ipaddr.IPv6.isValid(text)) {
-    return undefined;
-  }
-  if (text.includes("%") || (version === 4 && /(^|\.)0\d/.test(text))) return undefined;
-  return { version, value: valueOf(ipaddr.parse(text).toByteArray()) };
+  const bytes = parseBytes(text);
+  return bytes && { version: bytes.length === 4 ? 4 : 6, value: valueOf(bytes) };
 }
 
 /** The shortest spelling. @see RFC 5952 */
-export function formatAddress({ version, value }: Address): string {
-  const address = ipaddr.fromByteArray(bytesOf({ version, value }));
-  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
+export function formatAddress(address: Address): string {
+  return formatBytes(bytesOf(address));
 }
 
 /** `10.89.0.0/24`; bits of the host part are dropped. undefined where it is none. */
@@ -86,6 +81,8 @@ function widthOf(version: 4 | 6): number {
   return version === 4 ? 32 : 128;
 }
 
-function valueOf(bytes: number[]): bigint {
-  return bytes.reduce((value, byte) => value << 8n | BigInt(byte), 0n);
+function valueOf(bytes: Iterable<number>): bigint {
+  let value = 0n;
+  for (const byte of bytes) value = value << 8n | BigInt(byte);
+  return value;
 }
