@@ -2,12 +2,9 @@
 
 import { close } from "../../../ffi/file.ts";
 import { NetlinkSocket } from "../../../ffi/netlink.ts";
-import type { ProcessLoop } from "../monitor_network.ts";
 import type { BridgeChange, BridgeNetwork, BridgePlan, NetworkAttachment, PublishedPort } from "../plan.ts";
 import { BridgeLinks, type ContainerSide, takeOverDefault, UPLINK, vethName } from "./links.ts";
 import { NameTable } from "./names.ts";
-import type { BridgeNamespace } from "./namespace.ts";
-import { NameServer } from "./name_server.ts";
 import type { Guest, Uplink } from "./uplink.ts";
 
 export interface Container {
@@ -21,14 +18,14 @@ export class Bridges {
   readonly #links: BridgeLinks;
   readonly #names = new NameTable();
   readonly #uplink: Uplink;
+  /** Of those that lead out, the subnets. */
+  #subnets = "";
   /** In the order they came. */
   readonly #containers = new Map<Container, ContainerSide>();
 
-  constructor(namespace: BridgeNamespace, loop: ProcessLoop, uplink: Uplink) {
-    const netlink = new NetlinkSocket(namespace.netlink);
-    this.#links = new BridgeLinks(netlink);
-    this.#uplink = uplink;
-    new NameServer(loop, namespace.nameservers, this.#names);
+  constructor(netlink: number, makeUplink: (names: NameTable) => Uplink) {
+    this.#links = new BridgeLinks(new NetlinkSocket(netlink));
+    this.#uplink = makeUplink(this.#names);
   }
 
   /** Owns the container's descriptors from here on. Throws what could not be made, having made nothing. */
@@ -44,6 +41,7 @@ export class Bridges {
       throw error;
     }
     this.#names.set(container.plan);
+    this.#updateSubnets();
     for (const { port } of container.ports) this.publish(container, port);
   }
 
@@ -56,6 +54,7 @@ export class Bridges {
       close(listener);
     }
     for (const place of container.plan.attachments) this.#disconnect(container, place);
+    this.#updateSubnets();
     close(container.netns);
     close(container.netlink);
   }
@@ -99,6 +98,7 @@ export class Bridges {
         for (const place of change.plan.attachments) this.#connect(container, place);
     }
     this.#names.set(plan);
+    this.#updateSubnets();
     this.#publishAgain(container);
     return true;
   }
@@ -131,13 +131,18 @@ export class Bridges {
     const { plan } = container;
     plan.attachments = plan.attachments.filter((one) => one !== place);
     this.#disconnect(container, place);
-    if (place.gateways.length === 0 || plan.attachments.some(({ gateways }) => gateways.length > 0)) return;
-    const heir = plan.attachments.find(({ network }) =>
-      !network.internal && !network.noDefaultRoute && network.subnets.some(({ gateway }) => gateway)
-    );
-    if (!heir) return;
-    heir.gateways = heir.network.subnets.flatMap(({ gateway }) => gateway ? [gateway] : []);
-    takeOverDefault(this.#containers.get(container)!, heir);
+    // of each IP version by itself: one network may lead out by IPv4, another by IPv6
+    for (const lost of place.gateways) {
+      const isSame = (gateway: string | undefined) => gateway?.includes(":") === lost.includes(":");
+      if (plan.attachments.some(({ gateways }) => gateways.some(isSame))) continue;
+      const heir = plan.attachments.find(({ network }) =>
+        !network.internal && !network.noDefaultRoute && network.subnets.some(({ gateway }) => isSame(gateway))
+      );
+      if (!heir) continue;
+      const gateways = heir.network.subnets.flatMap(({ gateway }) => isSame(gateway) ? [gateway!] : []).slice(0, 1);
+      heir.gateways = [...heir.gateways, ...gateways];
+      takeOverDefault(this.#containers.get(container)!, { ...heir, gateways });
+    }
   }
 
   #disconnect({ plan }: Container, place: NetworkAttachment): void {
@@ -152,6 +157,15 @@ export class Bridges {
       this.#uplink.unpublish(port);
       this.publish(container, port);
     }
+  }
+
+  #updateSubnets(): void {
+    const subnets = this.#networks().filter(({ internal }) => !internal)
+      .flatMap((network) => network.subnets.map(({ subnet }) => subnet));
+    const key = [...new Set(subnets)].sort().join();
+    if (key === this.#subnets) return;
+    this.#subnets = key;
+    this.#uplink.setSubnets(key === "" ? [] : key.split(","));
   }
 
   #networks(): BridgeNetwork[] {

@@ -207,11 +207,10 @@ class Holder {
     const namespace = fromDescriptors(fds.slice(0, -1));
     if (!namespace) return fds.forEach(close);
     this.#kept = fds;
-    const report = (error: unknown) => this.#recordFault(error);
+    const onFault = (error: unknown) => this.#recordFault(error);
     this.#bridges = new Bridges(
-      namespace,
-      this.#loop,
-      this.#makeUplink(namespace.uplink, this.#loop, report),
+      namespace.netlink,
+      (names) => this.#makeUplink({ namespace, loop: this.#loop, names, onFault }),
     );
     for (const member of this.#members) if (member.isWaiting && member !== founder) this.#attach(member);
     // what belongs to nobody after a while belonged to who has ended meanwhile

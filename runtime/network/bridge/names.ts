@@ -5,17 +5,9 @@
  * either for the names of both.
  */
 
-import { type AddressBytes, mustParse, parseAddress, sameAddress } from "../stack/addresses.ts";
-import { type LocalRecords, reverseAddress, TYPE } from "../stack/dns_message.ts";
+import { type AddressBytes, mustParse, sameAddress } from "../stack/addresses.ts";
+import type { NameSource } from "../stack/dns_forwarder.ts";
 import type { BridgePlan, NetworkAttachment } from "../plan.ts";
-
-/** What is to be done with a question. */
-export type Resolution =
-  | { kind: "records"; records: LocalRecords }
-  /** Nobody of that name here, and the asker has no way out. */
-  | { kind: "unknown" }
-  /** `servers` of the network; none: the host's. */
-  | { kind: "forward"; servers: string[] };
 
 /** A search domain that podman gives its containers. */
 const DOMAIN = ".dns.podman";
@@ -27,7 +19,7 @@ interface Place {
   addresses: AddressBytes[];
 }
 
-export class NameTable {
+export class NameTable implements NameSource {
   readonly #containers = new Map<string, Place[]>();
 
   /** Takes the place of what was known of the container. */
@@ -46,19 +38,38 @@ export class NameTable {
     this.#containers.delete(id);
   }
 
-  /**
-   * For a question for `name` (lower case) of `type`, which came from `source`: an address tells whose it is, as no two
-   * networks share any, and who lies about it gets no answer.
-   */
-  resolve(source: AddressBytes, name: string, type: number): Resolution {
-    const asker = this.#placesOf(source);
-    const networks = asker.map(({ attachment }) => attachment.network);
-    const named = networks.filter(({ dns }) => dns).map(({ id }) => id);
-    const found = type === TYPE.PTR ? this.#names(named, name) : this.#addresses(named, name);
-    if (found !== undefined) return { kind: "records", records: found };
-    if (name.endsWith(DOMAIN)) return { kind: "unknown" };
-    const way = networks.find(({ internal }) => !internal);
-    return way ? { kind: "forward", servers: way.nameservers } : { kind: "unknown" };
+  addresses(asked: string, asker: AddressBytes): readonly string[] | undefined {
+    const name = asked.endsWith(DOMAIN) ? asked.slice(0, -DOMAIN.length) : asked;
+    const places = [...this.#seenBy(asker)].filter(({ names }) => names.includes(name));
+    // a name in a domain that is ours is known nowhere else
+    if (places.length === 0 && name === asked) return undefined;
+    return places.flatMap(({ attachment }) => attachment.addresses.map(({ address }) => address));
+  }
+
+  names(asked: string, asker: AddressBytes): readonly string[] | undefined {
+    const address = mustParse(asked);
+    for (const place of this.#seenBy(asker)) {
+      if (place.addresses.some((one) => sameAddress(one, address))) return place.names;
+    }
+    return undefined;
+  }
+
+  /** Nobody's questions go nowhere: an address tells whose it is, as no two networks share any. */
+  mayAskOutside(asker: AddressBytes): boolean {
+    return this.#placesOf(asker).some(({ attachment }) => !attachment.network.internal);
+  }
+
+  servers(asker: AddressBytes): readonly string[] | undefined {
+    const way = this.#placesOf(asker).find(({ attachment }) => !attachment.network.internal);
+    const { nameservers = [] } = way?.attachment.network ?? {};
+    return nameservers.length > 0 ? nameservers : undefined;
+  }
+
+  /** Who shares a network of names with the asker, the one that it asks by first. */
+  *#seenBy(asker: AddressBytes): Iterable<Place> {
+    for (const { attachment: { network } } of this.#placesOf(asker)) {
+      if (network.dns) yield* this.#placesOn(network.id);
+    }
   }
 
   /** All places of the container that has this address, that one first. */
@@ -68,33 +79,6 @@ export class NameTable {
       if (at) return [at, ...places.filter((one) => one !== at)];
     }
     return [];
-  }
-
-  #addresses(networks: readonly string[], asked: string): LocalRecords | undefined {
-    const name = asked.endsWith(DOMAIN) ? asked.slice(0, -DOMAIN.length) : asked;
-    const addresses: AddressBytes[] = [];
-    let isKnown = false;
-    for (const network of networks) {
-      for (const place of this.#placesOn(network)) {
-        if (!place.names.includes(name)) continue;
-        isKnown = true;
-        addresses.push(...place.addresses);
-      }
-    }
-    return isKnown ? { addresses } : undefined;
-  }
-
-  /** Of the subnets of the asker's networks nobody outside knows anything. */
-  #names(networks: readonly string[], asked: string): LocalRecords | undefined {
-    const text = reverseAddress(asked);
-    const address = text === undefined ? undefined : parseAddress(text);
-    if (address === undefined) return undefined;
-    for (const network of networks) {
-      for (const place of this.#placesOn(network)) {
-        if (place.addresses.some((one) => sameAddress(one, address))) return { names: place.names };
-      }
-    }
-    return undefined;
   }
 
   *#placesOn(networkId: string): Iterable<Place> {

@@ -5,8 +5,19 @@ import { fcntl } from "../../../ffi/file.ts";
 import { openStack } from "../lazy_code.ts";
 import type { NetworkLoop } from "../monitor_network.ts";
 import type { PublishedPort, StackPlan } from "../plan.ts";
+import type { NameSource } from "../stack/dns_forwarder.ts";
 import type { Stack } from "../stack/stack.ts";
 import { UPLINK_MTU } from "./links.ts";
+import { serveNames } from "./name_server.ts";
+import type { BridgeNamespace } from "./namespace.ts";
+
+export interface UplinkOptions {
+  namespace: BridgeNamespace;
+  loop: NetworkLoop;
+  /** Of the containers, for who asks the nameserver of a bridge. */
+  names: NameSource;
+  onFault(error: unknown): void;
+}
 
 /** Where a container is on a network that leads out. */
 export interface Guest {
@@ -15,12 +26,12 @@ export interface Guest {
 }
 
 /**
- * The rules of the namespace let each bridge send from its own subnets only, so that all is taken here. The gateways are
- * what a container sees of a client whose address it cannot answer to; no subnet of anybody's is there.
+ * Of bridges that are still to come. The gateways are what a container sees of a client whose address it cannot answer to;
+ * no subnet of anybody's is there.
  */
 const PLAN: StackPlan = {
   mtu: UPLINK_MTU,
-  guests: [{ address: "0.0.0.0", prefix: 0 }, { address: "::", prefix: 0 }],
+  guests: [],
   gateways: ["169.254.1.2", "fd73:6b69:6666::2"],
   nameservers: [],
   allowHostLoopback: false,
@@ -35,18 +46,33 @@ export class Uplink {
   }
 
   /** Loads the stack; gives what puts it behind the TUN interface, whose descriptor stays the caller's. */
-  static prepare(): (tun: number, loop: NetworkLoop, onFault: (error: unknown) => void) => Uplink {
+  static prepare(): (options: UplinkOptions) => Uplink {
     const { Stack } = openStack()();
-    return (tun, loop, onFault) => {
-      const stack = new Stack({ tun: fcntl(tun, F_DUPFD_CLOEXEC, 3), plan: PLAN, onFault });
+    return ({ namespace, loop, names, onFault }) => {
+      const stack = new Stack({
+        tun: fcntl(namespace.uplink, F_DUPFD_CLOEXEC, 3),
+        plan: PLAN,
+        names,
+        onFault,
+      });
       loop.watch(stack.fd, () => stack.work());
+      serveNames(loop, namespace.nameservers, stack);
       return new Uplink(stack);
     };
+  }
+
+  /** Only these lead out, and what is addressed to them never does. */
+  setSubnets(subnets: readonly string[]): void {
+    this.#stack.setGuests(subnets.map((text) => {
+      const [address, prefix] = text.split("/");
+      return { address: address!, prefix: Number(prefix) };
+    }));
   }
 
   /** `listener` stays the caller's. */
   publish(port: PublishedPort, listener: number, guest: Guest): void {
     this.#stack.publish(port, fcntl(listener, F_DUPFD_CLOEXEC, 3), guest);
+    this.#stack.work();
   }
 
   unpublish(port: PublishedPort): void {

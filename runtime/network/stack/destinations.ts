@@ -1,6 +1,6 @@
 /** Where a packet of the guest may go: who answers for its destination. */
 
-import type { StackPlan } from "../plan.ts";
+import type { InterfaceAddress, StackPlan } from "../plan.ts";
 import { mustParse } from "./addresses.ts";
 import { IPV4_PREFIX, Networks, toWords, type Words } from "./packet.ts";
 
@@ -24,6 +24,11 @@ export class Destinations {
     this.#gateways = plan.gateways.map((text) => toWords(mustParse(text)));
     this.#nameservers = plan.nameservers.map((text) => toWords(mustParse(text)));
     this.#inside = new Networks([...plan.guests, ...plan.networks ?? []]);
+  }
+
+  /** In place of those of the plan. */
+  setGuests(guests: readonly InterfaceAddress[]): void {
+    this.#inside.set(guests);
   }
 
   of(a: number, b: number, c: number, d: number): Destination {

@@ -42,6 +42,8 @@ export interface NameSource {
   names(address: string, asker: AddressBytes): readonly string[] | undefined;
   /** Whether the asker's questions may go outside (not from an internal network). */
   mayAskOutside?(asker: AddressBytes): boolean;
+  /** Whom the asker's questions go to instead of to the servers of the plan; undefined where it is to those. */
+  servers?(asker: AddressBytes): readonly string[] | undefined;
 }
 
 export interface Asker {
@@ -143,7 +145,10 @@ export class DnsForwarder {
   }
 
   #plan(asker: Asker): Question["steps"] {
-    const { servers, timeoutMs, useTcp } = this.#servers.list(performance.now());
+    const { servers, timeoutMs, useTcp } = this.#servers.list(
+      performance.now(),
+      this.#names?.servers?.(asker.address),
+    );
     const byTcp = asker.isTcp || useTcp;
     const steps = [];
     for (let round = 0; round < (byTcp ? 1 : ROUNDS); round++) {

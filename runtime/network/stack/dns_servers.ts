@@ -34,11 +34,14 @@ export class DnsServers {
     if (plan.servers && plan.servers.length > 0) this.#given = plan.servers.flatMap(parseServer);
   }
 
-  /** Those that are to be asked now, the best first, and how. */
-  list(nowMs: number): { servers: DnsServer[]; timeoutMs: number; useTcp: boolean } {
+  /** Those that are to be asked now, the best first, and how; of `asked` where it is not to be the plan's. */
+  list(
+    nowMs: number,
+    asked?: readonly string[],
+  ): { servers: DnsServer[]; timeoutMs: number; useTcp: boolean } {
     this.#refresh(nowMs);
     const { timeoutMs, useTcp, rotate } = this.#options;
-    const all = this.#given ?? this.#found;
+    const all = asked?.flatMap(parseServer) ?? this.#given ?? this.#found;
     const from = rotate ? this.#turn++ % Math.max(1, all.length) : 0;
     const turned = [...all.slice(from), ...all.slice(0, from)];
     const isAvoided = ({ name }: DnsServer) => (this.#avoided.get(name) ?? 0) > nowMs;

@@ -42,13 +42,19 @@ export class DnsStreams {
     } catch {
       return -EMFILE;
     }
+    this.serve(ends[0], asker);
+    return ends[1];
+  }
+
+  /** Serves a connection, whose descriptor is its own from here on; where there are too many it ends at once. */
+  serve(fd: number, asker: AddressBytes): void {
+    if (this.#streams.size >= MAX_STREAMS) return closeSocket(fd);
     const stream = new DnsStream(
-      ...[this.#host, this.#forwarder, ends[0], asker] as const,
+      ...[this.#host, this.#forwarder, fd, asker] as const,
       `stream ${this.#count++}`,
       () => this.#streams.delete(stream),
     );
     this.#streams.add(stream);
-    return ends[1];
   }
 
   get size(): number {

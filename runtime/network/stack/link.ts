@@ -7,7 +7,7 @@
 
 import { readInto, writeFrom } from "../../../ffi/inet.ts";
 import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
-import type { StackPlan } from "../plan.ts";
+import type { InterfaceAddress, StackPlan } from "../plan.ts";
 import { IpPacket, Networks } from "./packet.ts";
 import { type Slot, SLOT_BYTES, SlotPool } from "./slots.ts";
 
@@ -46,6 +46,11 @@ export class Link {
 
   constructor(readonly fd: number, plan: StackPlan, readonly seam?: Seam) {
     this.#guests = new Networks(plan.guests);
+  }
+
+  /** In place of those of the plan. */
+  setGuests(guests: readonly InterfaceAddress[]): void {
+    this.#guests.set(guests);
   }
 
   /** Packets that are read at once: as many as there were the last time, since asking for one more costs a call. */

@@ -215,8 +215,11 @@ export function toBytes(a: number, b: number, c: number, d: number): AddressByte
 
 /** A set of networks, asked for each packet. */
 export class Networks {
-  readonly #list: { address: Words; mask: Words }[];
+  #list: { address: Words; mask: Words }[] = [];
   constructor(networks: readonly InterfaceAddress[]) {
+    this.set(networks);
+  }
+  set(networks: readonly InterfaceAddress[]): void {
     this.#list = networks.map(({ address, prefix }) => {
       const bytes = mustParse(address);
       const bits = prefix + (bytes.length === 4 ? 96 : 0);

@@ -10,11 +10,12 @@ import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import { setNonblocking } from "../../../ffi/file.ts";
 import { closeSocket } from "../../../ffi/inet.ts";
 import { getrlimit, setrlimit } from "../../../ffi/process.ts";
-import type { PublishedPort, StackPlan } from "../plan.ts";
+import type { InterfaceAddress, PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
 import { Datagrams } from "./datagrams.ts";
 import { Destinations } from "./destinations.ts";
 import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
+import type { DnsStreams } from "./dns_stream.ts";
 import { Host } from "./host.ts";
 import { Link, type Seam } from "./link.ts";
 import { Tcp } from "./tcp.ts";
@@ -74,9 +75,20 @@ export class Stack {
     this.#context.host.work();
   }
 
-  /** For questions that reach the holder by sockets of its own. */
+  /** Where the packets of guests may come from now: the subnets of the bridges that there are. */
+  setGuests(guests: readonly InterfaceAddress[]): void {
+    this.#context.link.setGuests(guests);
+    this.#context.destinations.setGuests(guests);
+  }
+
+  /** For questions that reach the holder by sockets of its own; `work` is to be called then. */
   get forwarder(): DnsForwarder {
     return this.#datagrams.forwarder;
+  }
+
+  /** The same for connections. */
+  get dnsStreams(): DnsStreams {
+    return this.#datagrams.streams;
   }
 
   /** Connections (or datagrams) of `listener`, a bound descriptor that the stack owns from now on, go to the guest. */
