@@ -14,7 +14,11 @@ export const SIZE = {
   size: { kind: "bool", short: "s", help: "Of a container also what it has written, and with its image" },
 } as const satisfies Flags;
 
-export type Found = { type: "container"; document: object } | { type: "image"; document: { Config: object } };
+export type Found =
+  | { type: "container"; document: object }
+  | { type: "image"; document: { Config: object } }
+  /** `fields` are what a template sees. */
+  | { type: "volume" | "network"; document: object; fields: Record<string, unknown> };
 
 /** Prints what was found and tells of what was not; gives the exit code. */
 export async function printInspection(
@@ -44,12 +48,17 @@ export async function printInspection(
 }
 
 async function printTemplate(found: Found[], format: string): Promise<void> {
-  const [{ compileFormat }, { containerView, imageView }] = await Promise.all([
+  const [{ compileFormat, row }, { containerView, imageView }] = await Promise.all([
     import("./output/format.ts"),
     import("./output/document.ts"),
   ]);
   const template = compileFormat("inspect", format);
   for (const one of found) {
-    print(template.execute(one.type === "container" ? containerView(one.document) : imageView(one.document)));
+    const data = one.type === "container"
+      ? containerView(one.document)
+      : one.type === "image"
+      ? imageView(one.document)
+      : row(one.type === "volume" ? "*entities.VolumeInspectReport" : "types.Network", one.fields);
+    print(template.execute(data));
   }
 }

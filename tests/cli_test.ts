@@ -59,7 +59,11 @@ const REFUSED: [words: string, code: number, stderr: string][] = [
   ["wait", 125, 'Error: "skiff wait" requires a name, id, or the "--latest" flag\n'],
   ["wait nosuch", 125, 'Error: no container with name or ID "nosuch" found: no such container\n'],
   ["inspect", 125, "Error: no names or ids specified\n"],
-  ["inspect --type foo x", 125, 'Error: invalid type "foo": must be "image", "container", or "all"\n'],
+  [
+    "inspect --type foo x",
+    125,
+    'Error: invalid type "foo": must be "image", "container", "network", "volume", or "all"\n',
+  ],
   ["tag a", 125, "Error: requires at least 2 arg(s), only received 1\n"],
   ["tag a b", 125, "Error: a: image not known\n"],
   ["image exists a b", 125, "Error: accepts 1 arg(s), received 2\n"],

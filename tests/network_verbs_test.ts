@@ -272,3 +272,54 @@ hostTest(
     assertEquals(await host.ok("network", "rm", "-f", "web", "back"), "web\nback");
   },
 );
+
+hostTest(
+  "addresses come back whatever ended their containers, and many starts at once share none",
+  BRIDGES,
+  async (host) => {
+    const image = await host.image();
+    // five addresses besides the gateway's
+    await host.ok("network", "create", "--subnet", "10.204.1.0/29", "small");
+    const onSmall = ["-q", "--network", "small", image];
+    for (let round = 0; round < 7; round++) await host.ok("run", "--rm", ...onSmall, "true");
+    const names = ["a", "b", "c", "d", "e"];
+    await Promise.all(names.map((name) => host.ok("run", "-d", "--name", name, ...onSmall, "sleep", "600")));
+    const addresses = await host.ok("inspect", "-f", "{{.NetworkSettings.IPAddress}}", ...names);
+    assertEquals(
+      addresses.split("\n").sort(),
+      [2, 3, 4, 5, 6].map((last) => `10.204.1.${last}`),
+    );
+    const full = await host.skiff(["run", "--rm", ...onSmall, "true"]);
+    assertEquals([full.code, full.stderr], [
+      125,
+      "Error: IPAM error: failed to find free IP in range: 10.204.1.1 - 10.204.1.6\n",
+    ]);
+    // nobody is left who could give them back
+    const monitors = (await host.ok("inspect", "-f", "{{.State.ConmonPid}}", "a", "b")).split("\n");
+    for (const pid of monitors) Deno.kill(Number(pid), "SIGKILL");
+    await host.ok("wait", "a", "b");
+    assertEquals(await host.ok("run", "--rm", ...onSmall, "true"), "");
+    // what has ended keeps its address as long as nobody needs it
+    await host.ok("start", "a");
+    assertEquals(await host.ok("network", "inspect", "-f", "{{len .Containers}}", "small"), "4");
+    assertEquals(await host.ok("rm", "-f", "-t", "0", "a", "c").then((text) => text.split("\n").length), 2);
+    await host.ok("network", "disconnect", "small", "b");
+    // on no network at all there is only the loopback
+    await host.ok("start", "b");
+    assertEquals(await host.ok("exec", "b", "ls", "/sys/class/net"), "lo");
+    await host.ok("network", "rm", "-f", "small");
+    assertEquals(await host.ok("ps", "-a", "--format", "{{.Names}}"), "b");
+  },
+);
+
+hostTest("inspect finds volumes and networks after containers and images", {}, async (host) => {
+  await host.ok("volume", "create", "data");
+  await host.ok("network", "create", "--internal", "web");
+  assertEquals(
+    await host.ok("inspect", "-f", "{{.Name}} {{.Driver}}", "data", "web"),
+    "data local\nweb bridge",
+  );
+  assertEquals(await host.ok("inspect", "--type", "network", "-f", "{{.Internal}}", "web"), "true");
+  assertEquals(JSON.parse(await host.ok("inspect", "web"))[0].internal, true);
+  assertEquals((await host.skiff(["inspect", "--type", "volume", "web"])).code, 125);
+});

@@ -1,18 +1,19 @@
 /** @see podman-inspect(1) */
 
+import type { Engine } from "../../runtime/engine/engine.ts";
 import { containerInspect, imageInspect, inspect } from "../../runtime/engine/inspect.ts";
-import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { InvalidArgumentError, NotFoundError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
-import { INSPECT_FLAGS, printInspection, SIZE } from "../inspection.ts";
+import { type Found, INSPECT_FLAGS, printInspection, SIZE } from "../inspection.ts";
 import { selectContainers } from "../selection.ts";
 
-const TYPES = ["all", "container", "image"];
+const TYPES = ["all", "container", "image", "volume", "network"];
 
 export const command = defineCommand({
   usage: "[options] NAME [NAME...]",
-  description: "A name is first looked for among containers, then among images.",
+  description: "A name is looked for among containers, then among images, volumes and networks.",
   examples: [
     "skiff inspect web",
     "skiff inspect --format '{{.State.Pid}}' web",
@@ -22,12 +23,20 @@ export const command = defineCommand({
     ...INSPECT_FLAGS,
     ...SIZE,
     ...LATEST,
-    type: { kind: "string", short: "t", value: "TYPE", help: "container, image or all", default: "all" },
+    type: {
+      kind: "string",
+      short: "t",
+      value: "TYPE",
+      help: "container, image, volume, network or all",
+      default: "all",
+    },
   },
   async run({ options, args, global }) {
     const type = options.type ?? "all";
     if (!TYPES.includes(type)) {
-      throw new InvalidArgumentError(`invalid type "${type}": must be "image", "container", or "all"`);
+      throw new InvalidArgumentError(
+        `invalid type "${type}": must be "image", "container", "network", "volume", or "all"`,
+      );
     }
     const engine = engineFor(global);
     if (options.latest && type === "image") {
@@ -42,7 +51,39 @@ export const command = defineCommand({
       if (type === "container") {
         return { type: "container", document: await containerInspect(engine, name, options) };
       }
-      return await inspect(engine, name, options);
+      if (type === "volume") return await volume(engine, name);
+      if (type === "network") return await network(engine, name);
+      return await firstOf([
+        () => inspect(engine, name, options),
+        () => volume(engine, name),
+        () => network(engine, name),
+      ]);
     }, options.format);
   },
 });
+
+/** What the first finds; where none does, the error of the first. */
+async function firstOf([first, ...others]: (() => Promise<Found>)[]): Promise<Found> {
+  try {
+    return await first!();
+  } catch (error) {
+    if (!(error instanceof NotFoundError) || others.length === 0) throw error;
+    return await firstOf(others).catch((later) => {
+      throw later instanceof NotFoundError ? error : later;
+    });
+  }
+}
+
+async function volume(engine: Engine, name: string): Promise<Found> {
+  const document = await (await import("../../runtime/engine/volumes.ts")).volumeInspect(engine, name);
+  return { type: "volume", document, fields: { ...document } };
+}
+
+async function network(engine: Engine, name: string): Promise<Found> {
+  const [{ networkInspect }, { inspectedNetwork, networkFields }] = await Promise.all([
+    import("../../runtime/engine/networks.ts"),
+    import("../output/networks.ts"),
+  ]);
+  const found = await networkInspect(engine, name);
+  return { type: "network", document: inspectedNetwork(found), fields: networkFields(found) };
+}

@@ -57,7 +57,8 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
     return ({ CreatedAt }) => Date.parse(CreatedAt) < time;
   },
   volume: (value) => ({ Mounts }) => Mounts.some((mount) => mount === value),
-  network: (value) => ({ Networks }) => Networks.includes(value),
+  // podman's name of the default network
+  network: (value) => ({ Networks }) => Networks.includes(value === "podman" ? "bridge" : value),
   pod: (value) => ({ Pod, PodName }) => Pod === value || PodName === value,
   "restart-policy": (value) => ({ RestartPolicy }) => RestartPolicy === value,
   "should-start-on-boot": (value) => ({ RestartPolicy }) =>

@@ -2,6 +2,7 @@ import { deepStrictEqual as assertEquals } from "node:assert";
 import type { ContainerConfig } from "./config.ts";
 import { parseTmpfs, parseVolume } from "./mount_options.ts";
 import { planContainer, type PlanFacts } from "./plan.ts";
+import type { NetworkAttachment } from "../network/plan.ts";
 import { generateFiles } from "./generated_files.ts";
 
 const config = (change: Partial<ContainerConfig> = {}): ContainerConfig => ({
@@ -301,4 +302,65 @@ Deno.test("a plan reaches the monitor through JSON as it is", () => {
       [Object.prototype, Array.prototype].includes(Object.getPrototypeOf(value)) &&
       Object.values(value).every(isPlain));
   assertEquals(isPlain(plan), true);
+});
+
+Deno.test("on networks a container is told all its addresses, and asks their gateways for names", () => {
+  const onNetwork = (gateway: string, addresses: string[], dns: boolean): NetworkAttachment => ({
+    network: {
+      id: gateway,
+      name: gateway,
+      driver: "bridge",
+      interface: "skiff1",
+      subnets: [{ subnet: `${gateway}/24`, gateway }],
+      internal: false,
+      mtu: 0,
+      dns,
+      nameservers: [],
+      routes: [],
+      isolate: "",
+      vlan: 0,
+      noDefaultRoute: false,
+    },
+    interface: "eth0",
+    addresses: addresses.map((address) => ({ address, prefix: 24 })),
+    mac: "",
+    gateways: [],
+    aliases: [],
+  });
+  const attachments = [
+    onNetwork("10.1.0.1", ["10.1.0.5"], false),
+    onNetwork("10.2.0.1", ["10.2.0.5", "fd00::5"], true),
+  ];
+  const host = { hosts: "", resolvConf: "search corp\nnameserver 127.0.0.53\n", gateway: "192.0.2.1" };
+  const text = (c: Partial<ContainerConfig>, path: string, places: readonly NetworkAttachment[]) =>
+    generateFiles(config({ network: { mode: "bridge", networks: [] }, ...c }), {
+      ...host,
+      attachments: places,
+    }, true)
+      .find((file) => file.destination === path)?.content;
+  assertEquals(text({}, "/etc/hosts", attachments)!.split("\n").slice(2), [
+    "10.1.0.5\th brave_hopper",
+    "10.2.0.5\th brave_hopper",
+    "fd00::5\th brave_hopper",
+    "192.0.2.1\thost.containers.internal host.docker.internal",
+    "",
+  ]);
+  // the one that knows names comes first, and its domain before those of the machine
+  assertEquals(
+    text({}, "/etc/resolv.conf", attachments),
+    "search dns.podman corp\nnameserver 10.2.0.1\nnameserver 10.1.0.1\n",
+  );
+  const resolver = { servers: ["9.9.9.9"] };
+  assertEquals(
+    text({ resolver }, "/etc/resolv.conf", attachments),
+    "search dns.podman corp\nnameserver 10.2.0.1\nnameserver 10.1.0.1\n",
+  );
+  assertEquals(
+    text({ resolver }, "/etc/resolv.conf", attachments.slice(0, 1)),
+    "search corp\nnameserver 9.9.9.9\n",
+  );
+  assertEquals(
+    text({ resolver: { search: ["a.b"] } }, "/etc/resolv.conf", attachments.slice(1)),
+    "search a.b\nnameserver 10.2.0.1\n",
+  );
 });

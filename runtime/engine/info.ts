@@ -40,7 +40,7 @@ export async function info(engine: Engine) {
     plugins: {
       authorization: null,
       log: LOG_DRIVERS,
-      network: ["none", "host", "slirp", "slirp4netns", "pasta"],
+      network: ["bridge", "none", "host", "slirp", "slirp4netns", "pasta"],
       volume: ["local"],
     },
     registries: await registries(),
