@@ -24,7 +24,7 @@ import { setns, unshare } from "../ffi/namespaces.ts";
 import { kill, pidfd_open, waitpidBlocking } from "../ffi/process.ts";
 import { listen, receiveWithFds, sendWithFds, shutdown, socketpair } from "../ffi/socket.ts";
 import { EventLoop } from "../runtime/monitor/loop.ts";
-import { openTun } from "../runtime/init/tun.ts";
+import { openTun } from "../runtime/network/tun.ts";
 import type { StackPlan } from "../runtime/network/plan.ts";
 import { mustParse } from "../runtime/network/stack/addresses.ts";
 import { Stack, type StackOptions } from "../runtime/network/stack/stack.ts";
