@@ -139,7 +139,10 @@ export class Bridges {
         !network.internal && !network.noDefaultRoute && network.subnets.some(({ gateway }) => isSame(gateway))
       );
       if (!heir) continue;
-      const gateways = heir.network.subnets.flatMap(({ gateway }) => isSame(gateway) ? [gateway!] : []).slice(0, 1);
+      const gateways = heir.network.subnets.flatMap(({ gateway }) => isSame(gateway) ? [gateway!] : []).slice(
+        0,
+        1,
+      );
       heir.gateways = [...heir.gateways, ...gateways];
       takeOverDefault(this.#containers.get(container)!, { ...heir, gateways });
     }
