@@ -108,10 +108,8 @@ export const TOPICS: readonly Topic[] = [
       "is given away by itself. Options of the driver (--opt):",
       [
         ["mtu=BYTES", "Of the interfaces"],
-        [
-          "isolate=true|strict",
-          "Nothing reaches other networks with isolate; strict: no other network at all",
-        ],
+        ["isolate=true|strict", "Accepted: networks are apart from each other with and without it"],
+        ["host_binding_ipv4=ADDRESS", "Where ports are published that name no address of this machine"],
         ["metric=NUMBER, no_default_route=true", "Of the default route, or without one"],
         ["vlan=ID", "The bridge keeps its containers in this VLAN"],
         [

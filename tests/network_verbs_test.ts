@@ -312,6 +312,13 @@ hostTest(
   },
 );
 
+hostTest("a network says where ports are published that name no address", {}, async (host) => {
+  await host.ok("network", "create", "-o", "com.docker.network.bridge.host_binding_ipv4=127.0.0.1", "web");
+  await host.ok("create", "--name", "c", "--network", "web", "-p", "80", "-p", "0.0.0.0::81", "host", "true");
+  const bindings = JSON.parse(await host.ok("inspect", "-f", "{{json .HostConfig.PortBindings}}", "c"));
+  assertEquals([bindings["80/tcp"][0].HostIp, bindings["81/tcp"][0].HostIp], ["127.0.0.1", "0.0.0.0"]);
+});
+
 hostTest("inspect finds volumes and networks after containers and images", {}, async (host) => {
   await host.ok("volume", "create", "data");
   await host.ok("network", "create", "--internal", "web");

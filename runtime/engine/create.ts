@@ -197,6 +197,9 @@ async function resolve(
   const warning = options.publish || options.publishAll || options.expose
     ? (await import("./publish.ts")).resolvePorts(options, config)
     : undefined;
+  if (config.ports && config.network.mode === "bridge") {
+    (await import("./network_memberships.ts")).bindToHostAddress(db, config);
+  }
   return { config, release: extras?.release, warning };
 }
 

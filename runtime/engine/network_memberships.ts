@@ -62,6 +62,15 @@ export function insertMemberships(db: Database, config: Pick<ContainerConfig, "i
   });
 }
 
+/** `--opt host_binding_ipv4`: ports without an address are published there, by the first network that says so. */
+export function bindToHostAddress(db: Database, config: Pick<ContainerConfig, "network" | "ports">): void {
+  if (config.network.mode !== "bridge") return;
+  const hostAddress = config.network.networks.map(({ network }) => findNetworkByName(db, network))
+    .find((row) => row?.options.host_binding_ipv4 !== undefined)?.options.host_binding_ipv4;
+  if (hostAddress === undefined) return;
+  config.ports = config.ports?.map((port) => port.hostAddress === "" ? { ...port, hostAddress } : port);
+}
+
 /** What a container asks of the networks that it is on now. */
 export function currentRequests(db: Database, containerId: string): ResolvedRequest[] {
   return nameInterfaces(listMemberships(db, containerId).map(({ request }) => request));
@@ -138,7 +147,6 @@ export function describeBridge(row: NetworkRow): BridgeNetwork {
     ...(options.mode !== undefined && row.driver !== "bridge" && { mode: options.mode }),
     ...(options.metric !== undefined && { metric: Number(options.metric) }),
     noDefaultRoute: options.no_default_route === "true",
-    ...(options.host_binding_ipv4 !== undefined && { hostBinding: options.host_binding_ipv4 }),
   };
 }
 

@@ -150,8 +150,6 @@ export interface BridgeNetwork {
   metric?: number;
   /** `--opt no_default_route`. */
   noDefaultRoute: boolean;
-  /** `--opt com.docker.network.bridge.host_binding_ipv4`: where ports without an address are bound. */
-  hostBinding?: string;
 }
 
 export interface SubnetPlan {
