@@ -11,12 +11,16 @@ export function planBridges(
   { membersDir }: Pick<NamespaceContext, "membersDir">,
   data: string,
 ): void {
+  plan.init.annex.handsOverNetwork = true;
+  if (bridge.attachments.some(({ network }) => network.driver !== "bridge")) {
+    plan.network = { kind: "parent", attachments: bridge.attachments };
+    return;
+  }
   plan.network = {
     kind: "bridge",
     bridge,
     holder: { run: plan.runtimeDir, members: membersDir, data },
   };
-  plan.init.annex.handsOverNetwork = true;
   // whoever is first forks the holder, which must not be born among the container's processes
   plan.init.annex.monitorForksAgain = true;
 }

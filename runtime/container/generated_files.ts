@@ -2,7 +2,7 @@
 
 import type { NetworkAttachment } from "../network/plan.ts";
 import { PASTA_NAMESERVER } from "../network/program_plan.ts";
-import { containerResolvConf } from "../network/resolv_conf.ts";
+import { containerResolvConf, parseResolvConf } from "../network/resolv_conf.ts";
 import { type UserModeAddresses, userModeAddresses } from "../network/user_mode.ts";
 import type { ContainerConfig, NetworkChoice } from "./config.ts";
 import { HOST_GATEWAY, leadsOut } from "./network_choice.ts";
@@ -113,9 +113,16 @@ function bridgeResolvConf(
 ): string {
   const { servers, search, options } = resolver ?? {};
   const hasNames = attachments.some(({ network }) => network.dns);
-  const gateways = [...attachments].sort((a, b) => Number(b.network.dns) - Number(a.network.dns))
+  // who hangs on an interface of the machine asks the machine's own servers
+  const gateways = attachments.filter(({ network }) => network.driver === "bridge").sort((a, b) =>
+    Number(b.network.dns) - Number(a.network.dns)
+  )
     .flatMap(({ network }) => network.subnets.flatMap(({ gateway }) => gateway ?? []));
-  const nameservers = [...new Set(hasNames ? gateways : servers ?? gateways)].slice(0, MAX_NAMESERVERS);
+  const nameservers = [
+    ...new Set(
+      hasNames ? gateways : servers ?? (gateways.length > 0 ? gateways : parseResolvConf(host).servers),
+    ),
+  ].slice(0, MAX_NAMESERVERS);
   const text = containerResolvConf({ nameservers, host, search, options });
   if (!hasNames || search !== undefined) return text;
   return text.startsWith("search ")

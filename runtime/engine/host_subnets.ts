@@ -28,6 +28,18 @@ export function readHostSubnets(readFile: (path: string) => string = Deno.readTe
   return found;
 }
 
+/** The interface of the machine's first default route. */
+export function findDefaultInterface(
+  readFile: (path: string) => string = Deno.readTextFileSync,
+): string | undefined {
+  try {
+    return readFile("/proc/net/route").split("\n").map((line) => line.split(/\s+/))
+      .find(([, destination, , , , , , mask]) => destination === "00000000" && mask === "00000000")?.[0];
+  } catch {
+    return undefined;
+  }
+}
+
 interface Route {
   subnet: Subnet;
   isFar: boolean;

@@ -2,7 +2,7 @@
 
 import { ownOptions, withAliases } from "../container/network_attachments.ts";
 import { isLive, observeContainers } from "../container/state.ts";
-import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { ConflictError, NotFoundError, UnsupportedError } from "../errors.ts";
 import type { BridgePlan, InterfaceAddress, NetworkAttachment } from "../network/plan.ts";
 import { type ContainerRow, findContainer } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
@@ -47,6 +47,8 @@ export async function networkConnect(
   const { row, isRunning } = await settled(engine, db, containerText);
   const network = await findNetworkRow(db, networkText);
   checkMode(engine, row, network);
+  const others = listMemberships(db, row.id).flatMap(({ networkId }) => findNetwork(db, networkId) ?? []);
+  for (const other of others) checkMode(engine, row, other);
   const request = withAliases({ network: network.name, ...own }, options.aliases ?? []);
   checkRequest(network, request);
   if (isRunning) await settleHolders(engine, db, network.id);
@@ -175,7 +177,9 @@ async function settled(
 function checkMode(engine: Engine, row: ContainerRow, network: NetworkRow): void {
   const { mode } = loadConfig(engine, row.id).network;
   if (mode !== "bridge") throw new ConflictError(`"${mode}" is not supported: invalid network mode`);
-  if (network.driver !== "bridge" && engine.namespaces.isRootless) {
-    throw new InvalidArgumentError(`network ${network.name}: its driver ${network.driver} is root's`);
+  if (network.driver !== "bridge") {
+    throw new UnsupportedError(
+      `change networks of container ${row.name}: ${network.name} is a ${network.driver} network, which is chosen at create`,
+    );
   }
 }

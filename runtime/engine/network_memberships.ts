@@ -6,7 +6,7 @@
 import { parseAttachments } from "../container/network_attachments.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import type { AttachmentOptions } from "../container/network_choice.ts";
-import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { HostError, InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import type { BridgeNetwork, BridgePlan, NetworkAttachment } from "../network/plan.ts";
 import type { Database } from "../state/db.ts";
 import {
@@ -19,6 +19,7 @@ import {
   putMembership,
 } from "../state/networks.ts";
 import type { Engine } from "./engine.ts";
+import { findDefaultInterface } from "./host_subnets.ts";
 import { checkRequest, leaseAddresses, settleHolders } from "./network_leases.ts";
 import { writeNetworkFiles } from "./network_files.ts";
 import { findNetworkRow, macFor, nameInterfaces } from "./networks.ts";
@@ -34,14 +35,22 @@ export async function resolveMemberships(
 ): Promise<ResolvedRequest[]> {
   const db = await engine.database();
   const requests: NetworkRequest[] = [];
+  const rows: NetworkRow[] = [];
   for (const request of parseAttachments(words, options)) {
     const row = await findNetworkRow(db, request.network);
     if (requests.some(({ network }) => network === row.name)) {
       throw new InvalidArgumentError(`network ${row.name} is named twice`);
     }
     checkRequest(row, request);
+    if (row.driver === "ipvlan" && request.mac !== undefined) {
+      throw new UnsupportedError(
+        `set MAC address ${request.mac} on network ${row.name}: with ipvlan it is the parent's`,
+      );
+    }
     requests.push({ ...request, network: row.name });
+    rows.push(row);
   }
+  checkTogether(rows);
   const named = nameInterfaces(requests);
   const twice = named.find((one, index) =>
     named.some((other, at) => at < index && other.interface === one.interface)
@@ -50,6 +59,16 @@ export async function resolveMemberships(
     throw new InvalidArgumentError(`interface ${twice.interface} is asked for by two networks`);
   }
   return named;
+}
+
+/** What hangs on an interface of this machine is not served by who holds the bridges. @throws {UnsupportedError} */
+function checkTogether(rows: readonly NetworkRow[]): void {
+  const parent = rows.find(({ driver }) => driver !== "bridge");
+  const bridge = rows.find(({ driver }) => driver === "bridge");
+  if (parent === undefined || bridge === undefined) return;
+  throw new UnsupportedError(
+    `use networks ${parent.name} and ${bridge.name} together: a container is on bridges or on ${parent.driver} networks`,
+  );
 }
 
 /** Records that a new container is on its networks. To be called in the transaction that inserts its row. */
@@ -62,11 +81,22 @@ export function insertMemberships(db: Database, config: Pick<ContainerConfig, "i
   });
 }
 
-/** `--opt host_binding_ipv4`: ports without an address are published there, by the first network that says so. */
+/**
+ * `--opt host_binding_ipv4`: ports without an address are published there, by the first network that says so.
+ *
+ * @throws {UnsupportedError} where the container's network takes no published ports
+ */
 export function bindToHostAddress(db: Database, config: Pick<ContainerConfig, "network" | "ports">): void {
   if (config.network.mode !== "bridge") return;
-  const hostAddress = config.network.networks.map(({ network }) => findNetworkByName(db, network))
-    .find((row) => row?.options.host_binding_ipv4 !== undefined)?.options.host_binding_ipv4;
+  const rows = config.network.networks.map(({ network }) => findNetworkByName(db, network));
+  const parent = rows.find((row) => row !== undefined && row.driver !== "bridge");
+  if (parent !== undefined) {
+    throw new UnsupportedError(
+      `publish ports: on ${parent.driver} network ${parent.name} the container has an address of its own, with all ports`,
+    );
+  }
+  const hostAddress = rows.find((row) => row?.options.host_binding_ipv4 !== undefined)?.options
+    .host_binding_ipv4;
   if (hostAddress === undefined) return;
   config.ports = config.ports?.map((port) => port.hostAddress === "" ? { ...port, hostAddress } : port);
 }
@@ -105,7 +135,8 @@ export function attach(
     interface: request.interface ?? "eth0",
     ...(request.hostInterface !== undefined && { hostInterface: request.hostInterface }),
     addresses,
-    mac: macFor({ request }, addresses.map(({ address }) => address)),
+    // all ipvlan interfaces have their parent's
+    mac: network.driver === "ipvlan" ? "" : macFor({ request }, addresses.map(({ address }) => address)),
     gateways: [],
     aliases: [...new Set([...request.aliases ?? [], config.id.slice(0, 12)])],
   };
@@ -132,7 +163,7 @@ export function describeBridge(row: NetworkRow): BridgeNetwork {
     id: row.id,
     name: row.name,
     driver: row.driver,
-    interface: row.interface,
+    interface: row.interface === "" && row.driver !== "bridge" ? defaultInterface(row.name) : row.interface,
     subnets: row.subnets.map(({ subnet, gateway }) => ({
       subnet,
       ...(gateway !== undefined && { gateway }),
@@ -148,6 +179,15 @@ export function describeBridge(row: NetworkRow): BridgeNetwork {
     ...(options.metric !== undefined && { metric: Number(options.metric) }),
     noDefaultRoute: options.no_default_route === "true",
   };
+}
+
+/** The parent of macvlan and ipvlan where nobody has named one, as podman's. */
+function defaultInterface(network: string): string {
+  const found = findDefaultInterface();
+  if (found !== undefined) return found;
+  throw new HostError(`join network ${network}: this machine has no default route, and so no parent for it`, {
+    hint: "name the parent: skiff network create --opt parent=INTERFACE",
+  });
 }
 
 function networkGone(name: string): NotFoundError {

@@ -235,12 +235,10 @@ export async function makeDefault(db: Database, host?: HostSubnets): Promise<Net
 }
 
 function hasInterface(name: string): boolean {
-  try {
-    Deno.lstatSync(`/sys/class/net/${name}`);
-    return true;
-  } catch {
-    return false;
-  }
+  // /sys may be that of another network namespace
+  return Deno.readTextFileSync("/proc/net/dev").split("\n").some((line) =>
+    line.trimStart().startsWith(`${name}:`)
+  );
 }
 
 async function describe(engine: Engine, db: Database, row: NetworkRow): Promise<NetworkInfo> {

@@ -8,6 +8,7 @@
 type StackModule = typeof import("./stack/stack.ts");
 type ProgramModule = typeof import("./program_network.ts");
 type MemberModule = typeof import("./bridge/member.ts");
+type ParentModule = typeof import("./parent_links.ts");
 type HolderModule = typeof import("./bridge/holder.ts");
 
 /** Defined in scripts only. */
@@ -20,6 +21,7 @@ const areScripts = typeof $skiffLoad === "function";
 let stack: StackModule | undefined;
 let programs: ProgramModule | undefined;
 let member: MemberModule | undefined;
+let parent: ParentModule | undefined;
 let holder: HolderModule | undefined;
 
 /** To be called before the fork of a monitor that may have to serve a network. */
@@ -28,6 +30,7 @@ export async function prepareNetworkCode(): Promise<void> {
   stack ??= await import("./stack/stack.ts");
   programs ??= await import("./program_network.ts");
   member ??= await import("./bridge/member.ts");
+  parent ??= await import("./parent_links.ts");
   holder ??= await import("./bridge/holder.ts");
 }
 
@@ -44,6 +47,11 @@ export function openProgramNetwork(): () => ProgramModule {
 /** The same for a container's place on the user's bridges. */
 export function openBridgeMember(): () => MemberModule {
   return openCode(member, () => import("./bridge/member.ts"));
+}
+
+/** The same for macvlan and ipvlan. */
+export function openParentLinks(): () => ParentModule {
+  return openCode(parent, () => import("./parent_links.ts"));
 }
 
 /** The same for the holder of the bridges. */

@@ -16,7 +16,9 @@ export type NetworkPlan =
   /** Another program; what follows `args` says which network namespace it serves. */
   | { kind: "program"; program: "pasta" | "slirp4netns"; path: string; args: string[]; api?: SlirpApi }
   /** Bridges, of the holder that all containers of the user share. */
-  | { kind: "bridge"; bridge: BridgePlan; holder: HolderPlan };
+  | { kind: "bridge"; bridge: BridgePlan; holder: HolderPlan }
+  /** Interfaces that hang on one of this machine (macvlan, ipvlan). */
+  | { kind: "parent"; attachments: NetworkAttachment[] };
 
 /** What a monitor needs to know to find the holder of the bridges, or to become its parent. */
 export interface HolderPlan {

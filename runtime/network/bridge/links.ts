@@ -173,7 +173,8 @@ export interface ContainerSide {
   netlink: NetlinkSocket;
 }
 
-function configureInterface(netlink: NetlinkSocket, place: NetworkAttachment): void {
+/** Gives a container's interface its addresses and routes. */
+export function configureInterface(netlink: NetlinkSocket, place: NetworkAttachment): void {
   const link = netlink.indexOf(place.interface)!;
   netlink.perform([
     setLink(link, { up: true }),
