@@ -212,9 +212,10 @@ export class Host {
     }
   }
 
-  /** `skiff run`, without network. */
+  /** `skiff run`, without network unless the words name one. */
   run(...words: string[]): Promise<Result> {
-    return this.skiff(["run", "--network", "none", ...words]);
+    const isNamed = words.some((word) => /^--net(work)?(=|$)/.test(word));
+    return this.skiff(["run", ...isNamed ? [] : ["--network", "none"], ...words]);
   }
 
   pty(
