@@ -1,0 +1,249 @@
+/**
+ * Containers on networks of the user's own: who finds and reaches whom, while networks come and go and processes are
+ * killed. Where something must not be reached, it is reached before or after by somebody who may.
+ */
+
+import { assert, assertEquals, assertIncludes, hostTest, waitFor } from "./harness.ts";
+import type { Host } from "./host.ts";
+
+const NEEDS = { needs: ["busybox", "uidmap"] as ("busybox" | "uidmap")[] };
+
+/** The machine's own programs: those of a static busybox know no names. */
+const IMAGE = "host";
+
+/** A container that says its name to whoever asks at port 80. */
+async function serve(host: Host, name: string, ...options: string[]): Promise<void> {
+  const script =
+    `mkdir -p /tmp/www && echo "I am ${name}" >/tmp/www/index.html && exec busybox httpd -f -v -p 80 -h /tmp/www`;
+  await host.ok("run", "-d", "--name", name, ...options, IMAGE, "sh", "-c", script);
+}
+
+/** The last line of what `address` answers; nothing where nothing comes of it in ten seconds. */
+const ASK =
+  `printf 'GET /index.html HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 10 "$0" 80 2>/dev/null | tail -n 1`;
+
+/** What `from` gets of a server. */
+async function get(host: Host, from: string, address: string): Promise<string> {
+  return (await host.skiff(["exec", from, "sh", "-c", ASK, address])).stdout.trim();
+}
+
+/** Until the server, which has only begun, answers. */
+async function untilServed(host: Host, from: string, name: string, answer: string): Promise<void> {
+  await waitFor(`${name} answers ${from}`, async () => await get(host, from, name) === answer);
+}
+
+/** Addresses that `from` is told for a name; none where it is not known. */
+async function lookUp(host: Host, from: string, name: string, type = "a"): Promise<string[]> {
+  const { stdout } = await host.skiff(["exec", from, "busybox", "nslookup", `-type=${type}`, name]);
+  // the first address is that of the server
+  const answer = stdout.slice(stdout.indexOf("\n\n"));
+  return [...answer.matchAll(/^(?:Address: |.*name = )(\S+)$/gm)].map(([, found]) => found!).sort();
+}
+
+async function addressOf(host: Host, name: string, network: string, field = "IPAddress"): Promise<string> {
+  return await host.ok("inspect", "-f", `{{.NetworkSettings.Networks.${network}.${field}}}`, name);
+}
+
+function holders(host: Host): number[] {
+  return host.processes().filter(({ command }) => command.startsWith("skiff: networks")).map(({ pid }) =>
+    pid
+  );
+}
+
+hostTest(
+  "three containers find each other by name, a fourth on another network cannot",
+  NEEDS,
+  async (host) => {
+    await host.ok("network", "create", "--ipv6", "front");
+    await host.ok("network", "create", "other");
+    await host.ok("network", "create", "--internal", "back");
+    await serve(host, "one", "--network", "front", "--network-alias", "first");
+    await serve(host, "two", "--network", "front");
+    await serve(host, "three", "--network", "front", "--network", "back");
+    await serve(host, "four", "--network", "other");
+    for (const from of ["one", "two", "three"]) {
+      for (const to of ["one", "two", "three"]) await untilServed(host, from, to, `I am ${to}`);
+    }
+    const address = await addressOf(host, "one", "front");
+    const ipv6 = await addressOf(host, "one", "front", "GlobalIPv6Address");
+    const id = (await host.ok("inspect", "-f", "{{.Id}}", "one")).slice(0, 12);
+    for (const name of ["one", "first", id, "ONE", "one.dns.podman"]) {
+      assertEquals(await lookUp(host, "two", name), [address], name);
+    }
+    assertEquals(await lookUp(host, "two", "one", "aaaa"), [ipv6]);
+    assertEquals(
+      await lookUp(host, "two", `${address.split(".").reverse().join(".")}.in-addr.arpa`, "ptr"),
+      [id, "first", "one"].sort(),
+    );
+    assertEquals(await get(host, "two", ipv6), "I am one");
+
+    // the fourth can do neither, until it is on that network as well
+    assertEquals(await lookUp(host, "four", "one.dns.podman"), []);
+    assertEquals(await get(host, "four", "one"), "");
+    assertEquals(await get(host, "four", address), "");
+    assertEquals(await get(host, "four", ipv6), "");
+    await host.ok("network", "connect", "--alias", "latecomer", "front", "four");
+    assertEquals(await get(host, "four", "one"), "I am one");
+    assertEquals(await get(host, "one", "latecomer"), "I am four");
+    await host.ok("network", "disconnect", "front", "four");
+    assertEquals(await get(host, "four", address), "");
+    assertEquals(await lookUp(host, "one", "latecomer.dns.podman"), []);
+
+    // a network without a way out has no default route of its own, and its names are known to who is on it
+    const routes = async (name: string) => await host.ok("exec", name, "ip", "route");
+    assertIncludes(
+      await routes("three"),
+      `default via ${await addressOf(host, "three", "front", "Gateway")}`,
+    );
+    await host.ok("network", "disconnect", "front", "three");
+    assert(!(await routes("three")).includes("default"));
+    await host.ok("network", "connect", "back", "two");
+    assertEquals(await get(host, "two", "three"), "I am three");
+    assertEquals(await get(host, "three", "two"), "I am two");
+    assertEquals(await get(host, "three", address), "");
+  },
+);
+
+hostTest("the holder of the networks is made again, and nothing is lost with it", NEEDS, async (host) => {
+  await host.ok("network", "create", "front");
+  await serve(host, "one", "--network", "front", "-p", "127.0.0.1::80");
+  await serve(host, "two", "--network", "front");
+  await untilServed(host, "two", "one", "I am one");
+  const port = (await host.ok("port", "one", "80")).split(":").at(-1)!;
+  const fetchPort = async () => {
+    const signal = AbortSignal.timeout(30_000);
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { signal }).catch(() => undefined);
+    return await answer?.text().catch(() => undefined);
+  };
+  await waitFor("the published port answers", async () => await fetchPort() === "I am one\n");
+  const started = await host.ok("inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}}", "one", "two");
+  for (let round = 0; round < 3; round++) {
+    const [first, ...more] = holders(host);
+    assertEquals(more, [], "one process holds the networks");
+    host.kill9(first!);
+    await waitFor("another one", () => holders(host).some((pid) => pid !== first));
+    await untilServed(host, "two", "one", "I am one");
+    await untilServed(host, "one", "two", "I am two");
+    await waitFor("the published port answers again", async () => await fetchPort() === "I am one\n");
+  }
+  assertEquals(await host.ok("inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}}", "one", "two"), started);
+  // whoever comes now finds those that were there
+  assertEquals(
+    (await host.skiff(["run", "--rm", "--network", "front", IMAGE, "sh", "-c", ASK, "two"]))
+      .stdout,
+    "I am two\n",
+  );
+
+  // a container whose monitor is killed has no name and no interface on the bridge any more
+  const monitor = host.processes().find(({ command }) => command.startsWith("skiff: two"))!;
+  host.kill9(monitor.pid);
+  await waitFor("its name is gone", async () => (await lookUp(host, "one", "two.dns.podman")).length === 0);
+  await host.ok("start", "two");
+  await untilServed(host, "one", "two", "I am two");
+  await host.ok("rm", "-f", "-t", "0", "one", "two");
+  await waitFor("the last one takes the holder with it", () => holders(host).length === 0);
+});
+
+hostTest("twenty containers start and end at once on one network", NEEDS, async (host) => {
+  await host.ok("network", "create", "crowd");
+  const names = Array.from({ length: 20 }, (_, index) => `n${index}`);
+  await Promise.all(names.map((name) => serve(host, name, "--network", "crowd")));
+  assertEquals(holders(host).length, 1);
+  const addresses = new Set(await Promise.all(names.map((name) => addressOf(host, name, "crowd"))));
+  assertEquals(addresses.size, names.length, "nobody shares an address");
+  const one = ASK.replace("$0", "$n");
+  const script = `for n in ${names.join(" ")}; do until ${one} | grep 'I am'; do :; done; done`;
+  assertEquals(
+    await host.ok("exec", "n7", "sh", "-c", script),
+    names.map((name) => `I am ${name}`).join("\n"),
+  );
+  await Promise.all(names.map((name) => host.ok("rm", "-f", "-t", "0", name)));
+  await waitFor("nobody holds networks", () => holders(host).length === 0);
+  // the last ones leave while others come
+  for (let round = 0; round < 5; round++) {
+    const runs = [1, 2, 3].map(() =>
+      host.ok("run", "--rm", "--network", "crowd", IMAGE, "sh", "-c", "ip -4 -o addr show eth0")
+    );
+    for (const shown of await Promise.all(runs)) assertIncludes(shown, "/24");
+  }
+});
+
+hostTest("published ports of a network lead to the container, which sees the client", NEEDS, async (host) => {
+  await host.ok("network", "create", "front");
+  await host.ok("network", "create", "other");
+  await serve(host, "web", "--network", "front", "-p", "0:80");
+  const portOf = async () => (await host.ok("port", "web", "80")).split("\n")[0]!.split(":").at(-1)!;
+  const port = await portOf();
+  const ask = async (address: string, at = port) => {
+    const signal = AbortSignal.timeout(30_000);
+    const answer = await fetch(`http://${address}:${at}/`, { signal }).catch(() => undefined);
+    return await answer?.text().catch(() => undefined);
+  };
+  await waitFor("the port answers", async () => await ask("127.0.0.1") === "I am web\n");
+  const own = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
+  );
+  if (own) {
+    assertEquals(await ask(own.address), "I am web\n");
+    await waitFor("the log has the client's address", async () => {
+      const { stdout, stderr } = await host.skiff(["logs", "web"]);
+      return (stdout + stderr).includes(`${own.address}]`) || (stdout + stderr).includes(`${own.address}:`);
+    });
+  }
+  // the default route and with it the port's way move to the network that is left
+  await host.ok("network", "connect", "other", "web");
+  await host.ok("network", "disconnect", "front", "web");
+  assertEquals(await ask("127.0.0.1"), "I am web\n");
+  await host.ok("update", "--publish-add", "127.0.0.1::80", "web");
+  const added = (await host.ok("port", "web")).split("\n").map((line) => line.split(":").at(-1)!)
+    .find((one) => one !== port)!;
+  assertEquals(await ask("127.0.0.1", added), "I am web\n");
+});
+
+hostTest("PostgreSQL and a client of a Debian by name", {
+  needs: ["registry", "debootstrap", "uidmap"],
+  // the first of them makes the image
+  timeoutMs: 600_000,
+}, async (host) => {
+  const image = await host.image("servers");
+  await host.skiff(["pull", "-q", image], { timeoutMs: 300_000 });
+  await host.ok("network", "create", "data");
+  const script = 'cd /usr/lib/postgresql/*/ && version=$(basename "$PWD") && ' +
+    "echo 'host all all all trust' >>/etc/postgresql/$version/main/pg_hba.conf && " +
+    "exec bin/postgres -D /var/lib/postgresql/$version/main -c ssl=off -c listen_addresses='*' " +
+    "-c config_file=/etc/postgresql/$version/main/postgresql.conf";
+  await host.ok(
+    "run",
+    "-d",
+    "--name",
+    "db",
+    "--network",
+    "data",
+    "--user",
+    "postgres",
+    image,
+    "sh",
+    "-c",
+    script,
+  );
+  const ask = (sql: string) =>
+    host.skiff([
+      "run",
+      "--rm",
+      "--network",
+      "data",
+      image,
+      "psql",
+      "-h",
+      "db",
+      "-U",
+      "postgres",
+      "-tAc",
+      sql,
+    ]);
+  await waitFor("PostgreSQL answers", async () => (await ask("select 1")).code === 0, 180_000);
+  const made = "create table boats as select g, md5(g::text) from generate_series(1, 50000) g";
+  assertEquals((await ask(made)).code, 0);
+  const { stdout } = await ask("select count(*), inet_client_addr() <<= '10.0.0.0/8' from boats");
+  assertEquals(stdout, "50000|t\n");
+});
