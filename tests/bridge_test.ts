@@ -200,6 +200,39 @@ hostTest("published ports of a network lead to the container, which sees the cli
   assertEquals(await ask("127.0.0.1", added), "I am web\n");
 });
 
+hostTest("nobody else and no nonsense reaches the holder of the networks", NEEDS, async (host) => {
+  await host.ok("network", "create", "front");
+  await serve(host, "one", "--network", "front");
+  await untilServed(host, "one", "one", "I am one");
+  const monitorSocket = await host.ok("inspect", "-f", "{{.Id}}", "one").then((id) => `c/${id.slice(0, 32)}`);
+  const [pid] = holders(host);
+  // the monitors' sockets are in the same folder
+  const unix = (await Deno.readTextFile("/proc/net/unix")).split("\n").map((line) => line.split(" ").at(-1)!);
+  const folder = unix.find((path) => path.endsWith(monitorSocket))!.slice(0, -monitorSocket.length);
+  const sockets = unix.filter((path) => path.startsWith(`${folder}n-`) && path.endsWith(".members"));
+  assert(sockets.length > 0);
+  for (const members of sockets) {
+    for (const path of [members, members.slice(0, -".members".length)]) {
+      assertEquals((await Deno.lstat(path)).mode! & 0o777, 0o600, path);
+    }
+    const nonsense = ["", "{}\n", '{"version":1,"change":{"kind":"reload"}}\n', "x".repeat(300 * 1024)];
+    for (const text of nonsense) {
+      using connection = await Deno.connect({
+        transport: "unix",
+        path: members.slice(0, -".members".length),
+      });
+      await connection.write(new TextEncoder().encode(text)).catch(() => {});
+      await connection.closeWrite().catch(() => {});
+      const buffer = new Uint8Array(4096);
+      const length = await connection.read(buffer).catch(() => null);
+      const answer = new TextDecoder().decode(buffer.subarray(0, length ?? 0));
+      assert(answer === "" || answer.startsWith('{"ok":false') || text === nonsense[1], answer);
+    }
+  }
+  assertEquals(await get(host, "one", "one"), "I am one");
+  assertEquals(holders(host), [pid]);
+});
+
 hostTest("PostgreSQL and a client of a Debian by name", {
   needs: ["registry", "debootstrap", "uidmap"],
   // the first of them makes the image

@@ -141,7 +141,8 @@ class Holder {
       case "attach": {
         const [netns, netlink] = fds;
         if (netns === undefined || netlink === undefined) return fds.forEach(close);
-        if (member.container) this.#bridges?.remove(member.container);
+        if (member.isWaiting) forget(member);
+        else if (member.container) this.#bridges?.remove(member.container);
         member.container = { plan: message.plan, netns, netlink, ports: [] };
         return this.#attach(member);
       }
@@ -197,8 +198,7 @@ class Holder {
   }
 
   #refuse(member: Member, message: string): void {
-    member.isWaiting = false;
-    member.container = undefined;
+    forget(member);
     sendMessage(member.connection, { op: "failed", message });
   }
 
@@ -221,7 +221,8 @@ class Holder {
     this.#members.delete(member);
     this.#loop.unwatch(member.connection);
     close(member.connection);
-    if (member.container && !member.isWaiting) this.#bridges?.remove(member.container);
+    if (member.isWaiting) forget(member);
+    else if (member.container) this.#bridges?.remove(member.container);
     if (this.#members.size === 0) this.#endIfAlone();
   }
 
@@ -251,6 +252,17 @@ class Holder {
         sendMessage(member.connection, { op: "plan", plan: container.plan });
       }
     }
+  }
+}
+
+/** Of a container that is on no bridge yet. */
+function forget(member: Member): void {
+  const { container } = member;
+  member.isWaiting = false;
+  member.container = undefined;
+  if (!container) return;
+  for (const fd of [container.netns, container.netlink, ...container.ports.map(({ listener }) => listener)]) {
+    close(fd);
   }
 }
 

@@ -17,7 +17,7 @@
  * ```
  */
 
-import { EAGAIN, EPIPE, isErrno } from "../../../ffi/errno.ts";
+import { EAGAIN, ECONNRESET, EPIPE, isErrno } from "../../../ffi/errno.ts";
 import { close } from "../../../ffi/file.ts";
 import { receiveWithFds, sendWithFds } from "../../../ffi/socket.ts";
 import { SkiffError } from "../../errors.ts";
@@ -43,13 +43,14 @@ export function sendMessage(
   message: MemberMessage | HolderMessage,
   fds: readonly number[] = [],
 ): boolean {
+  if (socket === -1) return false;
   const bytes = new TextEncoder().encode(JSON.stringify(message));
   if (bytes.length > PACKET_BYTES) throw new SkiffError("join networks: there are too many");
   try {
     sendWithFds(socket, bytes, fds);
     return true;
   } catch (error) {
-    if (isErrno(error, EPIPE) || isErrno(error, EAGAIN)) return false;
+    if ([EPIPE, EAGAIN, ECONNRESET].some((code) => isErrno(error, code))) return false;
     throw error;
   }
 }
