@@ -1,6 +1,6 @@
 /** Networks as things of their own, and what containers say of those that they are on. */
 
-import { assert, assertEquals, assertMatch, hostTest } from "./harness.ts";
+import { assert, assertEquals, assertMatch, hostTest, waitFor } from "./harness.ts";
 import type { Host } from "./host.ts";
 
 const BRIDGES = { needs: ["registry", "busybox"] as ("registry" | "busybox")[] };
@@ -272,6 +272,30 @@ hostTest(
     assertEquals(await host.ok("network", "rm", "-f", "web", "back"), "web\nback");
   },
 );
+
+hostTest("a change of networks waits for a holder that was killed", BRIDGES, async (host) => {
+  const image = await host.image();
+  for (const name of ["web", "back"]) await host.ok("network", "create", name);
+  await host.ok("run", "-q", "-d", "--name", "one", "--network", "web", image, "sleep", "600");
+  let killed = 0;
+  const killHolder = async () => {
+    const holder = () =>
+      host.processes().find(({ pid, command }) => pid !== killed && command.startsWith("skiff: networks"))
+        ?.pid;
+    await waitFor("a holder of the bridges", () => holder() !== undefined);
+    Deno.kill(killed = holder()!, "SIGKILL");
+  };
+  const links = () => host.ok("exec", "one", "ls", "/sys/class/net");
+  await killHolder();
+  await host.ok("network", "connect", "back", "one");
+  assertEquals(await links(), "eth0\neth1\nlo");
+  await killHolder();
+  await host.ok("network", "disconnect", "web", "one");
+  assertEquals(await links(), "eth1\nlo");
+  await killHolder();
+  await host.ok("network", "reload", "one");
+  assertEquals(await links(), "eth1\nlo");
+});
 
 hostTest(
   "addresses come back whatever ended their containers, and many starts at once share none",

@@ -72,7 +72,9 @@ export async function networkConnect(
     const { attachments, name } = currentPlan(db, row);
     const attachment = attachments.find((one) => one.network.id === network.id)!;
     try {
-      await changeBridge(engine, { kind: "connect", containerId: row.id, containerName: name, attachment });
+      await changeBridge(engine, { kind: "connect", containerId: row.id, containerName: name, attachment }, [
+        row,
+      ]);
     } catch (error) {
       await db.transaction(() => deleteMembership(db, row.id, member.networkId));
       throw error;
@@ -100,7 +102,7 @@ export async function networkDisconnect(
   }
   if (isRunning) {
     try {
-      await changeBridge(engine, { kind: "disconnect", containerId: row.id, networkId: network.id });
+      await changeBridge(engine, { kind: "disconnect", containerId: row.id, networkId: network.id }, [row]);
     } catch (error) {
       if (!force) throw error;
     }
@@ -121,7 +123,7 @@ export async function networkReload(engine: Engine, containerText: string): Prom
   }
   if (row.network !== "bridge") return row.id;
   const plan = currentPlan(db, row);
-  await changeBridge(engine, { kind: "reload", plan });
+  await changeBridge(engine, { kind: "reload", plan }, [row]);
   writeNetworkFiles(engine, loadConfig(engine, row.id), plan.attachments);
   return row.id;
 }

@@ -3,7 +3,7 @@
 import { InvalidArgumentError } from "../errors.ts";
 import { formatAddress, parseAddress } from "../network/ip.ts";
 import { findNetwork, updateNetwork } from "../state/networks.ts";
-import { changeBridge } from "./bridge_change.ts";
+import { changeBridge, containersOn } from "./bridge_change.ts";
 import type { Engine } from "./engine.ts";
 import { DEFAULT_NETWORK, findNetworkRow, recordNetworkEvent } from "./networks.ts";
 
@@ -38,7 +38,8 @@ export async function networkUpdate(
     updateNetwork(db, updated);
     return updated;
   });
-  await changeBridge(engine, { kind: "nameservers", networkId: id, nameservers: row.nameservers });
+  const change = { kind: "nameservers", networkId: id, nameservers: row.nameservers } as const;
+  await changeBridge(engine, change, await containersOn(engine, id));
   recordNetworkEvent(engine, row, "update");
   return name;
 }

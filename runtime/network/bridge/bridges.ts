@@ -82,8 +82,8 @@ export class Bridges {
         break;
       case "disconnect": {
         const place = plan.attachments.find(({ network }) => network.id === change.networkId);
-        if (change.containerId !== plan.id || !place) return false;
-        this.#leave(container, place);
+        if (change.containerId !== plan.id) return false;
+        if (place) this.#leave(container, place);
         break;
       }
       case "nameservers": {

@@ -243,15 +243,17 @@ class Holder {
     _exit(0);
   }
 
-  /** What a command asks for; throws what is wrong. */
-  #change(change: BridgeChange): void {
+  /** What a command asks for; whether anybody is concerned. Throws what is wrong. */
+  #change(change: BridgeChange): boolean {
+    let isKnown = false;
     for (const member of this.#members) {
       const { container } = member;
       if (!container || member.isWaiting || !this.#bridges) continue;
-      if (this.#bridges.change(container, change)) {
-        sendMessage(member.connection, { op: "plan", plan: container.plan });
-      }
+      if (!this.#bridges.change(container, change)) continue;
+      isKnown = true;
+      sendMessage(member.connection, { op: "plan", plan: container.plan });
     }
+    return isKnown;
   }
 }
 

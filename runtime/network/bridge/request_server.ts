@@ -18,11 +18,11 @@ export class RequestServer {
   #clients = 0;
   readonly #buffer = new Uint8Array(16 * 1024);
 
-  /** @param perform makes a change, or throws why it cannot be made */
+  /** @param perform makes a change and tells whether anybody is concerned, or throws why it cannot be made */
   constructor(
     readonly loop: ProcessLoop,
     readonly listener: number,
-    readonly perform: (change: BridgeChange) => void,
+    readonly perform: (change: BridgeChange) => boolean,
   ) {}
 
   accept(): void {
@@ -60,11 +60,11 @@ export class RequestServer {
   }
 
   #answer(text: string): Uint8Array<ArrayBuffer> {
-    let answer: BridgeAnswer = { ok: true };
+    let answer: BridgeAnswer;
     try {
       const { version, change } = JSON.parse(text.slice(0, text.indexOf("\n")));
       if (version !== BRIDGE_PROTOCOL) throw new Error("the networks are held by another version of skiff");
-      this.perform(change);
+      answer = { ok: true, isKnown: this.perform(change) };
     } catch (error) {
       answer = { ok: false, error: (error as Error).message.slice(0, 8000) };
     }
