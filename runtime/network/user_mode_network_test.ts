@@ -44,7 +44,10 @@ function makeNetwork(plan = planStack()) {
   const loop = new FakeLoop();
   const faults: string[] = [];
   const onFault = (error: unknown) => faults.push((error as Error).message);
-  const network = new UserModeNetwork(plan, { loop, initPid: 1, onFault });
+  const makeLoop = () => {
+    throw new Error("nothing is forked");
+  };
+  const network = new UserModeNetwork(plan, { loop, makeLoop, initPid: 1, onFault });
   network.take(tun);
   const send = (bytes: Uint8Array<ArrayBuffer>) => {
     write(guest, bytes);
