@@ -7,6 +7,7 @@ function image(name: string, changes: Partial<ImageListEntry> = {}): ImageListEn
     Id: name.repeat(64).slice(0, 64),
     ParentId: "",
     RepoTags: null,
+    History: [],
     RepoDigests: [],
     Names: [`docker.io/library/${name}:1`],
     Digest: "",
