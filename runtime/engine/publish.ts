@@ -48,7 +48,7 @@ export function resolvePorts(options: CreateOptions, config: Published): string 
 const DISCARDED =
   "Port mappings have been discarded as one of the Host, Container, Pod, and None network modes are in use";
 
-const UNPUBLISHED_MODES: ReadonlySet<string> = new Set(["host", "none", "container", "path", "ns"]);
+const UNPUBLISHED_MODES: ReadonlySet<string> = new Set(["host", "none", "container", "ns"]);
 
 /** Whether a container's network can have ports published. */
 export function canPublish({ network }: Pick<ContainerConfig, "network">): boolean {
@@ -75,7 +75,7 @@ export function checkMode(
     );
   }
   const ipv6 = ports.find(({ hostAddress }) => hostAddress.includes(":"));
-  if (ipv6 && (network.mode as string) === "slirp4netns") {
+  if (ipv6 && network.mode === "slirp4netns") {
     throw new UnsupportedError(
       `publish port ${publishedText(ipv6)}: slirp4netns forwards from IPv4 addresses only`,
     );

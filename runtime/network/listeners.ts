@@ -16,9 +16,9 @@ import {
   SOL_SOCKET,
   SOMAXCONN,
 } from "../../ffi/constants/socket.ts";
-import { check, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, SyscallError } from "../../ffi/errno.ts";
+import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, SyscallError } from "../../ffi/errno.ts";
 import { close } from "../../ffi/file.ts";
-import { libc } from "../../ffi/libc.ts";
+import { bindTo, getsockname, setOption, SocketAddress } from "../../ffi/inet.ts";
 import { listen, socket } from "../../ffi/socket.ts";
 import type { PublishedPort } from "./plan.ts";
 import { isOpen, joinPorts, type PortMapping, spreadMapping } from "./ports.ts";
@@ -122,36 +122,17 @@ function bindAt(port: PublishedPort): BoundPort {
   try {
     fd = socket(domain, (isTcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK);
     // connections of a former container that linger are no reason; of UDP it would let others in
-    if (isTcp) setFlag(fd, SOL_SOCKET, SO_REUSEADDR);
-    if (domain === AF_INET6) setFlag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-    const name = socketAddress(domain, address, port.hostPort);
-    check("bind", libc("socket").bind(fd, name, name.length));
+    if (isTcp) must("setsockopt", setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+    if (domain === AF_INET6) must("setsockopt", setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+    must("bind", bindTo(fd, new SocketAddress().set(address, port.hostPort)));
     if (isTcp) listen(fd, SOMAXCONN);
-    return { port: { ...port, hostPort: port.hostPort || boundPort(fd) }, fd };
+    return { port: { ...port, hostPort: port.hostPort || getsockname(fd).port }, fd };
   } catch (error) {
     if (fd !== -1) close(fd);
     throw error instanceof SyscallError ? new BindError(port, error.errno) : error;
   }
 }
 
-function setFlag(fd: number, level: number, option: number): void {
-  const one = new Uint8Array(new Int32Array([1]).buffer);
-  check("setsockopt", libc("socket").setsockopt(fd, level, option, one, one.length));
-}
-
-/** struct sockaddr_in, sockaddr_in6. */
-function socketAddress(family: number, address: Uint8Array, port: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(family === AF_INET ? 16 : 28);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, family, true);
-  view.setUint16(2, port);
-  bytes.set(address, family === AF_INET ? 4 : 8);
-  return bytes;
-}
-
-function boundPort(fd: number): number {
-  const address = new Uint8Array(28);
-  const length = new Uint8Array(new Uint32Array([address.length]).buffer);
-  check("getsockname", libc("inet").getsockname(fd, address, length));
-  return new DataView(address.buffer).getUint16(2);
+function must(syscall: string, result: number): void {
+  if (result < 0) throw new SyscallError(syscall, -result);
 }

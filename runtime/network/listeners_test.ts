@@ -99,7 +99,7 @@ Deno.test("open ports are chosen, fixed ones stay as they are", () => {
 });
 
 Deno.test("an address that the machine has not is told", () => {
-  equal(failure(() => bindPort({ ...loopback(), hostAddress: "192.0.2.1" })).errno, EADDRNOTAVAIL);
+  equal(failure(() => bindPort({ ...loopback(), hostAddress: "203.0.113.77" })).errno, EADDRNOTAVAIL);
   throws(() => bindPort({ ...loopback(), hostAddress: "nowhere" }), TypeError);
 });
 
@@ -114,4 +114,6 @@ Deno.test("tables of sockets are read", () => {
   equal(socketsAt(tcp, 8081), []);
   const tcp6 = "head\n 0: 00000000000000000000000001000000:0050 0:0 0A 0:0 00:0 0 0 0 7 1 0";
   equal(socketsAt(tcp6, 80)[0]!.address, "::1");
+  const mapped = "head\n 0: 0000000000000000FFFF00000100007F:0050 0:0 0A 0:0 00:0 0 0 0 7 1 0";
+  equal(socketsAt(mapped, 80)[0]!.address, "127.0.0.1");
 });

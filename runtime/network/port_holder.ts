@@ -6,7 +6,7 @@
 
 import type { PublishedPort } from "./plan.ts";
 import { addressesOverlap } from "./ports.ts";
-import { formatAddress } from "./stack/addresses.ts";
+import { formatAddress, unmapped } from "./stack/addresses.ts";
 
 /** A socket that is bound to a port. */
 export interface PortSocket {
@@ -33,7 +33,8 @@ export function socketsAt(table: string, port: number): PortSocket[] {
 function addressOf(hex: string): string {
   const bytes = Uint8Array.fromHex(hex);
   for (let at = 0; at < bytes.length; at += 4) bytes.subarray(at, at + 4).reverse();
-  return formatAddress(bytes);
+  // a dual-stack socket that is bound to ::ffff:127.0.0.1 has the IPv4 port
+  return formatAddress(unmapped(bytes));
 }
 
 /** `nginx (pid 12)`, or whose process it is, or undefined where nobody is seen. */
