@@ -258,7 +258,7 @@ hostTest("ports that cannot be published say why", NEEDS, async (host) => {
         "(in /etc/sysctl.d/ it stays), or choose a higher host port\n",
     );
   }
-  assertIncludes(await run("-p", "192.0.2.254::80"), "this machine has no address 192.0.2.254\n");
+  assertIncludes(await run("-p", "203.0.113.254::80"), "this machine has no address 203.0.113.254\n");
   assertIncludes(await run("-p", "80/sctp"), 'network "slirp" passes on TCP and UDP, not SCTP\n');
   assertIncludes(
     await run("-p", "8080:80:90:1"),
