@@ -47,6 +47,11 @@ export class SocketAddress {
     return this.memory.view.getUint16(2);
   }
 
+  /** The index of the interface that a link-local address is on; 0 for others. */
+  get scope(): number {
+    return this.length === 28 ? this.memory.view.getUint32(24, true) : 0;
+  }
+
   /** A copy: 4 bytes, or 16. */
   get address(): Uint8Array<ArrayBuffer> {
     return this.length === 28 ? this.memory.bytes.slice(8, 24) : this.memory.bytes.slice(4, 8);

@@ -70,6 +70,14 @@ function ownAddress(family: "IPv4" | "IPv6"): string | undefined {
   )?.address;
 }
 
+/** The address of the interface with `ownAddress` on its link, with its zone: others may come and go. */
+function linkLocalAddress(): string | undefined {
+  const all = Deno.networkInterfaces();
+  const name = all.find(({ address }) => address === ownAddress("IPv4"))?.name;
+  const found = all.find((one) => one.name === name && one.address.startsWith("fe80:"));
+  return found && `${found.address}%${found.name}`;
+}
+
 /**
  * A loopback address of the test's own: whatever port is free there stays free between two binds of it, as nobody else's
  * connections have an address there.
@@ -141,6 +149,8 @@ hostTest("a published UDP port leads to the program, which sees who sends", {
   const own = ownAddress("IPv4");
   const seen = own?.startsWith("10.0.2.") ? "10.0.2.2" : own;
   if (own) assertEquals(await askUdp(port, own, "three"), `::ffff:${seen} three`);
+  const link = linkLocalAddress();
+  if (link) assertEquals(await askUdp(port, link, "link"), "fd00::2 link");
   const large = "x".repeat(8000);
   assertEquals(await askUdp(port, "127.0.0.1", large), `::ffff:10.0.2.2 ${large}`);
   // live: another port of the host leads there as well, and the first no more

@@ -42,6 +42,7 @@ interface Client {
   /** As the socket names it, and where it came to. */
   address: AddressBytes;
   port: number;
+  scope: number;
   local: AddressBytes | undefined;
   activeMs: number;
 }
@@ -106,7 +107,7 @@ export class PublishedUdp {
     );
     if (client === undefined) return false;
     client.activeMs = this.#context.host.nowMs;
-    this.#message.peer.set(client.address, client.port);
+    this.#message.peer.set(client.address, client.port, client.scope);
     // an error that waited (the client is gone) is told in place of sending
     const result = this.#message.send(client.publication.fd, data, client.local);
     if (result < 0 && result !== -EAGAIN) this.#message.send(client.publication.fd, data, client.local);
@@ -137,17 +138,18 @@ export class PublishedUdp {
   /** The client of the message that was received; undefined where it cannot be shown to a guest. */
   #client(publication: Publication, guests: readonly Words[]): Client | undefined {
     const { peer } = this.#message;
-    const words = socketWords(peer), port = peer.port;
+    const words = socketWords(peer), { port, scope } = peer;
     const found = this.#message.localAddress();
     const local = found && isGroup(found) ? undefined : found;
-    const key = `${publication.fd},${words},${port},${local ?? ""}`;
+    const key = `${publication.fd},${words},${port},${scope},${local ?? ""}`;
     const known = this.#clients.get(key);
     if (known) return known;
     if (port === 0) return undefined;
     const seen = this.#seenFrom(words, port, guests, publication.port.containerPort);
     if (seen === undefined) return undefined;
     if (this.#clients.size >= MAX_CLIENTS) this.#forgetOldest();
-    const client: Client = { key, publication, ...seen, address: peer.address, port, local, activeMs: 0 };
+    const ends = { address: peer.address, port, scope, local };
+    const client: Client = { key, publication, ...seen, ...ends, activeMs: 0 };
     this.#clients.set(key, client);
     this.#seen.set(seenKey(client.guest, client.seen), client);
     this.#sweep ??= this.#context.host.after(SWEEP_MS, () => this.#expire());
