@@ -5,25 +5,18 @@
  * @see net.ipv4.ping_group_range in icmp(7)
  */
 
-import { IP_TTL, IPV6_UNICAST_HOPS } from "../../../ffi/constants/datagram.ts";
-import {
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_IP,
-  IPPROTO_IPV6,
-  MSG_TRUNC,
-} from "../../../ffi/constants/inet.ts";
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, MSG_TRUNC } from "../../../ffi/constants/inet.ts";
 import { EPOLLERR, EPOLLIN } from "../../../ffi/constants/poll.ts";
 import { DatagramMessage, sendTo } from "../../../ffi/datagram.ts";
 import { EAGAIN } from "../../../ffi/errno.ts";
-import { closeSocket, connectTo, setOption, SocketAddress } from "../../../ffi/inet.ts";
+import { closeSocket, connectTo, SocketAddress } from "../../../ffi/inet.ts";
 import type { StackContext } from "./context.ts";
 import { GATEWAY, NAMESERVER, OUTSIDE } from "./destinations.ts";
 import type { Timer } from "./host.ts";
 import { ERRORS, sendIcmp } from "./icmp_message.ts";
 import type { IcmpReporter } from "./icmp_report.ts";
 import type { IpPacket, Words } from "./packet.ts";
-import { openDatagramSocket, setSocketWords } from "./udp_socket.ts";
+import { DEFAULT_HOP_LIMIT, followHopLimit, openDatagramSocket, setSocketWords } from "./udp_socket.ts";
 import { sourceWords } from "./udp.ts";
 
 export const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } } as const;
@@ -34,7 +27,6 @@ export const MAX_PINGS = 128;
 const SILENCE_MS = 30_000;
 const SWEEP_MS = 5000;
 const REPLIES_A_TURN = 32;
-const DEFAULT_HOP_LIMIT = 64;
 /** What fits into a packet's memory behind either header. */
 const REPLY_LIMIT_BYTES = 65_480;
 
@@ -83,13 +75,7 @@ export class Echo {
     const ping = this.#ping(packet, target);
     if (typeof ping === "number") return this.#report.failed(packet, -ping);
     ping.activeMs = this.#context.host.nowMs;
-    const { version, hopLimit } = packet;
-    const left = hopLimit === DEFAULT_HOP_LIMIT ? hopLimit : hopLimit - 1;
-    if (left !== ping.hopLimit) {
-      if (version === 4) setOption(ping.fd, IPPROTO_IP, IP_TTL, left);
-      else setOption(ping.fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, left);
-      ping.hopLimit = left;
-    }
+    followHopLimit(ping, packet.hopLimit);
     // the kernel writes its own id and the checksum
     const data = packet.bytes.subarray(packet.transport, packet.end);
     let result = sendTo(ping.fd, data, null);

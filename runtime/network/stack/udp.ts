@@ -5,7 +5,7 @@
  * @see RFC 4787 (endpoint-independent mapping, address- and port-dependent filtering, expiry)
  */
 
-import { IP_TOS, IP_TTL, IPV6_TCLASS, IPV6_UNICAST_HOPS } from "../../../ffi/constants/datagram.ts";
+import { IP_TOS, IPV6_TCLASS } from "../../../ffi/constants/datagram.ts";
 import { IPPROTO_IP, IPPROTO_IPV6, MSG_TRUNC } from "../../../ffi/constants/inet.ts";
 import { EPOLLERR, EPOLLIN } from "../../../ffi/constants/poll.ts";
 import { DatagramMessage, receiveFrom, sendTo } from "../../../ffi/datagram.ts";
@@ -19,7 +19,13 @@ import type { IcmpReporter } from "./icmp_report.ts";
 import type { PacketHandler } from "./link.ts";
 import { type IpPacket, toWords, VNET_GSO_UDP, VNET_GSO_UDP_L4, type Words } from "./packet.ts";
 import { dataOffset, sendDatagram, UDP_BYTES, type UdpEnd } from "./udp_packet.ts";
-import { openDatagramSocket, setSocketWords, socketWords } from "./udp_socket.ts";
+import {
+  DEFAULT_HOP_LIMIT,
+  followHopLimit,
+  openDatagramSocket,
+  setSocketWords,
+  socketWords,
+} from "./udp_socket.ts";
 
 /** Ports of guests that are served at once; the one that was silent longest makes room. */
 const MAX_ENDPOINTS = 1024;
@@ -63,8 +69,6 @@ export interface PublishedDatagrams {
 }
 
 const LOOPBACK = { 4: toWords([127, 0, 0, 1]), 6: toWords([...new Array<number>(15).fill(0), 1]) };
-/** What the host's sockets begin with. */
-const DEFAULT_HOP_LIMIT = 64;
 
 export class UdpHandler implements PacketHandler {
   readonly #context: StackContext;
@@ -282,19 +286,13 @@ function expiryOf({ peers, isAnswered }: Endpoint): number {
   return isAnswered ? EXPIRY_MS.answered : EXPIRY_MS.unanswered;
 }
 
-/** The packet goes on with one hop less and the same class, as a router passes it. */
+/** Hops and class go with the packet, as a router passes it. */
 function followHeader(endpoint: Endpoint, { hopLimit, trafficClass, version }: IpPacket): void {
-  const level = version === 4 ? IPPROTO_IP : IPPROTO_IPV6;
-  // the guest's own default stays the host's: the stack is no hop that anybody should count
-  const left = hopLimit === DEFAULT_HOP_LIMIT ? hopLimit : hopLimit - 1;
-  if (left !== endpoint.hopLimit) {
-    setOption(endpoint.fd, level, version === 4 ? IP_TTL : IPV6_UNICAST_HOPS, left);
-    endpoint.hopLimit = left;
-  }
-  if (trafficClass !== endpoint.trafficClass) {
-    setOption(endpoint.fd, level, version === 4 ? IP_TOS : IPV6_TCLASS, trafficClass);
-    endpoint.trafficClass = trafficClass;
-  }
+  followHopLimit(endpoint, hopLimit);
+  if (trafficClass === endpoint.trafficClass) return;
+  if (version === 4) setOption(endpoint.fd, IPPROTO_IP, IP_TOS, trafficClass);
+  else setOption(endpoint.fd, IPPROTO_IPV6, IPV6_TCLASS, trafficClass);
+  endpoint.trafficClass = trafficClass;
 }
 
 /** A number for IPv4, which costs less than a text. */

@@ -1,6 +1,6 @@
 /** The host's sockets that datagrams leave by. @see ip(7), ipv6(7), udp(7), icmp(7) */
 
-import { IP_RECVERR, IPV6_RECVERR } from "../../../ffi/constants/datagram.ts";
+import { IP_RECVERR, IP_TTL, IPV6_RECVERR, IPV6_UNICAST_HOPS } from "../../../ffi/constants/datagram.ts";
 import { IPPROTO_IP, IPPROTO_IPV6, IPV6_V6ONLY, SO_BINDTODEVICE } from "../../../ffi/constants/inet.ts";
 import {
   AF_INET,
@@ -55,6 +55,25 @@ export function bindOutbound(fd: number, source: string | undefined): number {
   const address = parseAddress(source);
   if (address === undefined) return setTextOption(fd, SOL_SOCKET, SO_BINDTODEVICE, source);
   return bindTo(fd, new SocketAddress().set(address, 0));
+}
+
+/** What sockets begin with, and guests as well: theirs stays as it is, as the stack is no hop that anybody should count. */
+export const DEFAULT_HOP_LIMIT = 64;
+
+/** A socket of the host with what its packets have left. */
+export interface HopLimitedSocket {
+  readonly fd: number;
+  readonly version: 4 | 6;
+  hopLimit: number;
+}
+
+/** The next packet goes on with one hop less than the guest gave it, as a router passes it. */
+export function followHopLimit(socket: HopLimitedSocket, hopLimit: number): void {
+  const left = hopLimit === DEFAULT_HOP_LIMIT ? hopLimit : hopLimit - 1;
+  if (left === socket.hopLimit) return;
+  if (socket.version === 4) setOption(socket.fd, IPPROTO_IP, IP_TTL, left);
+  else setOption(socket.fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, left);
+  socket.hopLimit = left;
 }
 
 /** As SocketAddress.set, without making anything. */
