@@ -4,10 +4,9 @@ import { BUILT_IN, type NetworkInfo } from "../../runtime/engine/networks.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { parseTime } from "../output/time_argument.ts";
 import { hasLabel } from "./containers.ts";
+import { asBool, asPattern, type Filters, keepPassing } from "./passing.ts";
 
-type Test = (network: NetworkInfo) => boolean;
-
-const FILTERS: Record<string, (value: string) => Test> = {
+const FILTERS: Filters<NetworkInfo> = {
   name: (value) => {
     const pattern = asPattern(value);
     return ({ Name }) => pattern.test(Name);
@@ -45,34 +44,17 @@ export function filterNetworks(
   filters: readonly string[],
   known: readonly string[] = [...FILTER_KEYS, "label!"],
 ): NetworkInfo[] {
-  const any = new Map<string, Test[]>();
-  const must: Test[] = [];
+  const given: [string, string][] = [];
   for (const filter of filters) {
     const [, key = filter, value = ""] = /^([^=]*)=([\s\S]*)$/.exec(filter) ?? [];
     if (!known.includes(key)) throw new InvalidArgumentError(`invalid filter "${key}"`);
-    const isNegated = key.endsWith("!");
-    const test = FILTERS[isNegated ? key.slice(0, -1) : key]!(value);
-    if (isNegated) must.push((network) => !test(network));
-    else if (key === "label") must.push(test);
-    else any.set(key, [...any.get(key) ?? [], test]);
+    given.push([key, value]);
   }
-  return networks.filter((network) =>
-    must.every((test) => test(network)) &&
-    [...any.values()].every((tests) => tests.some((test) => test(network)))
-  );
-}
-
-/** A regular expression, as in podman; what is none stands for itself. */
-function asPattern(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch {
-    return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  }
+  return keepPassing(networks, given, FILTERS);
 }
 
 function bool(value: string): boolean {
-  if (/^(true|1|t)$/i.test(value)) return true;
-  if (/^(false|0|f)$/i.test(value)) return false;
+  const wanted = asBool(value);
+  if (wanted !== undefined) return wanted;
   throw new InvalidArgumentError(`invalid dangling filter value "${value}"`);
 }

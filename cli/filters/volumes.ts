@@ -4,10 +4,9 @@ import type { VolumeInfo } from "../../runtime/engine/volumes.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { parseTime } from "../output/time_argument.ts";
 import { hasLabel } from "./containers.ts";
+import { asBool, asPattern, type Filters, keepPassing } from "./passing.ts";
 
-type Test = (volume: VolumeInfo) => boolean;
-
-const FILTERS: Record<string, (value: string) => Test> = {
+const FILTERS: Filters<VolumeInfo> = {
   name: (value) => {
     const pattern = asPattern(value);
     return ({ Name }) => pattern.test(Name);
@@ -40,37 +39,20 @@ export function filterVolumes(
   filters: readonly string[],
   known: readonly string[] = [...FILTER_KEYS, "label!"],
 ): VolumeInfo[] {
-  const any = new Map<string, Test[]>();
-  const must: Test[] = [];
+  const given: [string, string][] = [];
   for (const filter of filters) {
     const [, key = "", value = ""] = /^([^=]*)=([\s\S]*)$/.exec(filter) ?? [];
     if (key === "") throw new InvalidArgumentError(`invalid filter "${filter}"`);
     if (!known.includes(key)) throw new InvalidArgumentError(`"${key}" is an invalid volume filter`);
     if (key === "all") continue; // docker's: those with a name as well, which podman always takes
-    const isNegated = key.endsWith("!");
-    const test = FILTERS[isNegated ? key.slice(0, -1) : key]!(value);
-    if (isNegated) must.push((volume) => !test(volume));
-    else if (key === "label") must.push(test);
-    else any.set(key, [...any.get(key) ?? [], test]);
+    given.push([key, value]);
   }
-  return volumes.filter((volume) =>
-    must.every((test) => test(volume)) &&
-    [...any.values()].every((tests) => tests.some((test) => test(volume)))
-  );
-}
-
-/** A regular expression, as in podman; what is none stands for itself. */
-function asPattern(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch {
-    return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  }
+  return keepPassing(volumes, given, FILTERS);
 }
 
 function bool(value: string): boolean {
-  if (/^(true|1|t)$/i.test(value)) return true;
-  if (/^(false|0|f)$/i.test(value)) return false;
+  const wanted = asBool(value);
+  if (wanted !== undefined) return wanted;
   throw new InvalidArgumentError(
     `"${value}" is not a valid value for the "dangling" filter - must be true or false`,
   );
