@@ -56,6 +56,9 @@ export class Host {
   readonly #wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   #isAwake = false;
   readonly #handlers: (EventHandler | undefined)[] = [];
+  /** By descriptor, as its events name it: those of the same round may be of a file that had the number before. */
+  readonly #generations: number[] = [];
+  #generation = 0;
   readonly #events = new Memory(EVENTS_A_ROUND * EPOLL_EVENT.size);
   readonly #event = new Memory(EPOLL_EVENT.size);
   readonly #timers: Timer[] = [];
@@ -87,11 +90,14 @@ export class Host {
 
   #add(fd: number, handler: EventHandler, events: number): void {
     const { view, pointer } = this.#event;
+    this.#generation = (this.#generation + 1) | 0;
     view.setUint32(0, events >>> 0, true);
     view.setInt32(EPOLL_EVENT.dataOffset, fd, true);
+    view.setInt32(EPOLL_EVENT.dataOffset + 4, this.#generation, true);
     const result = controlEvents(this.fd, EPOLL_CTL_ADD, fd, pointer);
     if (result < 0) throw new SyscallError("epoll_ctl", -result, `fd ${fd}`);
     this.#handlers[fd] = handler;
+    this.#generations[fd] = this.#generation;
   }
 
   /** Ends watching a descriptor that stays open. */
@@ -168,10 +174,12 @@ export class Host {
       const count = pendingEvents(this.fd, this.#events.pointer, EVENTS_A_ROUND);
       const { view } = this.#events;
       for (let index = 0; index < count; index++) {
-        const events = view.getUint32(index * EPOLL_EVENT.size, true);
-        const handler =
-          this.#handlers[view.getInt32(index * EPOLL_EVENT.size + EPOLL_EVENT.dataOffset, true)];
+        const at = index * EPOLL_EVENT.size;
+        const events = view.getUint32(at, true);
+        const fd = view.getInt32(at + EPOLL_EVENT.dataOffset, true);
+        const handler = this.#handlers[fd];
         if (handler === undefined) continue;
+        if (view.getInt32(at + EPOLL_EVENT.dataOffset + 4, true) !== this.#generations[fd]) continue;
         try {
           handler(events);
         } catch (error) {
