@@ -410,6 +410,8 @@ async function memory(host: Host, path: Path): Promise<Row> {
   const idleAdds = privateDirtyKilobytes(idle) - none;
   const words = ["hold", path.gateway, String(ECHO_PORT), "1000"];
   const stop = await serve([...inside(path), "/usr/bin/python3", PROBE, ...words]);
+  // and a quarter of a second after the network had much to do
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   const heldAdds = privateDirtyKilobytes(path.carriers[0]!) - none;
   await stop();
   await host.ok("rm", "-f", "-t", "0", "bare", "idle");

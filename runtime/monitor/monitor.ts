@@ -23,6 +23,7 @@ import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
 import { EventLoop } from "./loop.ts";
+import { releaseMemory } from "./memory.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
 import {
   bootId,
@@ -349,6 +350,7 @@ class ContainerMonitor {
       makeLoop: () => new EventLoop(),
       initPid: this.#process!.pid,
       onFault: (error) => this.#faults.record(error),
+      onLull: () => releaseMemory(),
     });
     this.#withNetwork((served) => this.#ports.publishOn(served));
   }

@@ -37,4 +37,6 @@ export interface NetworkGround {
   makeLoop(): ProcessLoop;
   initPid: number;
   onFault(error: unknown): void;
+  /** Much was done for the network, and then little is for a while. */
+  onLull?(): void;
 }

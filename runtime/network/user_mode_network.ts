@@ -104,13 +104,13 @@ export class UserModeNetwork implements MonitorNetwork {
 
   /** Loads the stack and gives it all. A stack that cannot be loaded leaves the container without a network. */
   #wake(first?: Uint8Array<ArrayBuffer>): void {
-    const { loop, onFault } = this.#ground;
+    const { loop, onFault, onLull } = this.#ground;
     loop.unwatch(this.#tun);
     for (const { fd } of this.#listeners) loop.unwatch(fd);
     try {
       const { Stack } = this.#load();
       const tun = fcntl(this.#tun, F_DUPFD_CLOEXEC, 3);
-      const stack = new Stack({ tun, plan: this.#plan, onFault, first });
+      const stack = new Stack({ tun, plan: this.#plan, onFault, onLull, first });
       this.#stack = stack;
       for (const { port, fd } of this.#listeners.splice(0)) stack.publish(port, fd, this.#guest);
       loop.watch(stack.fd, () => stack.work());

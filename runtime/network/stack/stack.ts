@@ -18,6 +18,7 @@ import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
 import type { DnsStreams } from "./dns_stream.ts";
 import { Host } from "./host.ts";
 import { Link, type Seam } from "./link.ts";
+import { Lull } from "./lull.ts";
 import { Tcp } from "./tcp.ts";
 
 export interface StackOptions {
@@ -28,6 +29,8 @@ export interface StackOptions {
   first?: Uint8Array<ArrayBuffer>;
   /** Told of faults that were caught. */
   onFault(error: unknown): void;
+  /** Told when much was done and then little is for a while: the time to give memory back. */
+  onLull?(): void;
   /** Names that the DNS forwarder answers by itself. */
   names?: NameSource;
   /** For tests: where nameservers listen, fewer connections, and data kept here as kernels before 6.9 need it. */
@@ -49,7 +52,8 @@ export class Stack {
   readonly #tcp: Tcp;
   readonly #datagrams: Datagrams;
 
-  constructor({ tun, plan, first, onFault, names, dnsPort, connectionsMax, mayPeek, seam }: StackOptions) {
+  constructor(options: StackOptions) {
+    const { tun, plan, first, onFault, onLull, names, dnsPort, connectionsMax, mayPeek, seam } = options;
     const host = new Host(onFault);
     this.fd = host.fd;
     this.#tun = tun;
@@ -63,6 +67,10 @@ export class Stack {
     host.afterRound = () => {
       for (const hook of this.#context.afterBatch) hook();
     };
+    if (onLull !== undefined) {
+      const lull = new Lull(host, onLull);
+      this.#context.afterBatch.push(() => lull.worked());
+    }
     setNonblocking(tun);
     host.watchLevel(tun, () => {
       // it would be readable (EPOLLERR) for ever
