@@ -87,6 +87,8 @@ export const TOPICS: readonly Topic[] = [
       "Containers on a network of `network create` reach each other by name, by their aliases, and by the first " +
       "twelve digits of their ids. A container may be on several; those of two networks reach each other only where " +
       "one is on both. Other names, and other addresses, go out by way of this machine.",
+      "Bridges are in a network namespace of skiff's own, as root, too: this machine has no interface of them, and " +
+      "reaches containers by their published ports only.",
       [
         ["skiff network create web", "A network with a free subnet; --ipv6 for addresses of both versions"],
         ["skiff run -d --network web --name db IMAGE", "`db` can be looked up by all on web"],

@@ -78,6 +78,13 @@ export class DatagramMessage {
       this.#find(IPPROTO_IPV6, IPV6_PKTINFO, 20)?.slice(0, 16);
   }
 
+  /** By which interface it came (the same options); 0 where that is not known. */
+  interfaceIndex(): number {
+    const [ipv4, ipv6] = [this.#find(IPPROTO_IP, IP_PKTINFO, 12), this.#find(IPPROTO_IPV6, IPV6_PKTINFO, 20)];
+    const index = ipv4?.subarray(0, 4) ?? ipv6?.subarray(16, 20);
+    return index ? new DataView(index.buffer, index.byteOffset).getInt32(0, true) : 0;
+  }
+
   /** Sends to `peer` from an address of the host's (4 or 16 bytes); -errno where it fails. */
   send(fd: number, data: Bytes, source?: Bytes): number {
     this.#prepare(data, this.peer.length, source ? this.#writePacketInfo(source) : 0);

@@ -3,6 +3,7 @@
  * killed. Where something must not be reached, it is reached before or after by somebody who may.
  */
 
+import { createSocket } from "node:dgram";
 import { assert, assertEquals, assertIncludes, hostTest, waitFor } from "./harness.ts";
 import { bridgeSocketPath } from "../runtime/network/bridge/client.ts";
 import type { Host } from "./host.ts";
@@ -225,6 +226,62 @@ hostTest("nobody else and no nonsense reaches the holder of the networks", NEEDS
   }
   assertEquals(await get(host, "one", "one"), "I am one");
   assertEquals(holders(host), [pid]);
+});
+
+hostTest("who is on an internal network sends nothing out under another's address", NEEDS, async (host) => {
+  const own = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
+  );
+  // a machine that is on no network has nothing to be reached
+  if (!own) return;
+  await host.ok("network", "create", "front");
+  await host.ok("network", "create", "--internal", "back");
+  const privileges = ["--cap-add", "NET_ADMIN"];
+  await host.ok("run", "-d", "--name", "one", "--network", "front", ...privileges, IMAGE, "sleep", "1000");
+  await host.ok("run", "-d", "--name", "spy", "--network", "back", ...privileges, IMAGE, "sleep", "1000");
+  const address = await addressOf(host, "one", "front");
+  const socket = createSocket("udp4");
+  const heard = new Set<string>();
+  try {
+    socket.on("message", (text) => heard.add(String(text)));
+    const port = await new Promise<number>((resolve) =>
+      socket.bind(0, "0.0.0.0", () => resolve(socket.address().port))
+    );
+    const say = (from: string, text: string) =>
+      host.ok("exec", from, "bash", "-c", `echo -n ${text} >/dev/udp/${own.address}/${port}`);
+    const gateway = await addressOf(host, "spy", "back", "Gateway");
+    const script =
+      `ip address add ${address}/32 dev eth0 && ip route add default via ${gateway} src ${address}`;
+    await host.ok("exec", "spy", "sh", "-c", script);
+    for (let count = 0; count < 3; count++) await say("spy", "spy");
+    // all take the same way: what the other says arrives behind
+    await waitFor("the one that may is heard", async () => {
+      await say("one", "one");
+      return heard.has("one");
+    });
+    assertEquals([...heard], ["one"]);
+  } finally {
+    socket.close();
+  }
+});
+
+hostTest("an interface of the bridges is nobody else's", NEEDS, async (host) => {
+  await host.ok("network", "create", "--interface-name", "wire", "front");
+  await serve(host, "one", "--network", "front:host_interface_name=plug");
+  await serve(host, "two", "--network", "front");
+  await untilServed(host, "two", "one", "I am one");
+  for (const name of ["plug", "wire"]) {
+    const { code, stderr } = await host.skiff([
+      ...["run", "--rm", "--network", `front:host_interface_name=${name}`, IMAGE, "true"],
+    ]);
+    assertEquals([code, stderr], [
+      125,
+      `Error: join network front: there is an interface ${name} already\n`,
+    ]);
+  }
+  await host.ok("network", "create", "--interface-name", "plug", "other");
+  assertEquals((await host.skiff(["run", "--rm", "--network", "other", IMAGE, "true"])).code, 125);
+  assertEquals(await get(host, "two", "one"), "I am one", "nothing of theirs is gone");
 });
 
 hostTest("PostgreSQL and a client of a Debian by name", {

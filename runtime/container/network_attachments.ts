@@ -1,6 +1,7 @@
 /** `--network NAME:ip=…`, `--ip`, `--mac-address`, `--network-alias` as data. @see podman-run(1), --network */
 
 import { InvalidArgumentError } from "../errors.ts";
+import { whyNoBridgeName, whyNoInterfaceName } from "../network/interface_name.ts";
 import { formatAddress, parseAddress, parseMac } from "../network/ip.ts";
 import type { NetworkRequest } from "../state/networks.ts";
 import { type AttachmentOptions, NETWORK_MODES } from "./network_choice.ts";
@@ -121,18 +122,17 @@ const OPTIONS: Record<string, (value: string, request: NetworkRequest) => string
   },
   interface_name: (value, request) => {
     request.interface = value;
-    return interfaceFault(value);
+    return interfaceFault(value, whyNoInterfaceName);
   },
   host_interface_name: (value, request) => {
     request.hostInterface = value;
-    return interfaceFault(value);
+    return interfaceFault(value, whyNoBridgeName);
   },
 };
 
-/** @see dev_valid_name() of Linux */
-function interfaceFault(name: string): string | undefined {
-  if (/^[!-.0-9;-~]{1,15}$/.test(name) && name !== "." && name !== ".." && name !== "lo") return undefined;
-  return `invalid interface name "${name}": at most 15 characters, without blank, slash or colon`;
+function interfaceFault(name: string, why: (name: string) => string | undefined): string | undefined {
+  const reason = why(name);
+  return reason && `invalid interface name "${name}": ${reason}`;
 }
 
 function addressOf(text: string, version: 4 | 6): string {

@@ -93,6 +93,7 @@ Deno.test("what does not go together, or is malformed, says so in podman's words
       ],
       [
         "interface_name=lo",
+        "host_interface_name=uplink",
         'invalid interface name "lo": at most 15 characters, without blank, slash or colon',
       ],
     ] as const

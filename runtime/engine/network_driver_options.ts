@@ -1,6 +1,7 @@
 /** `network create --opt`: what each driver knows. @see podman-network-create(1), docker network create */
 
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { whyNoBridgeName } from "../network/interface_name.ts";
 import { parseAddress } from "../network/ip.ts";
 import type { NetworkDriver } from "../state/networks.ts";
 
@@ -132,10 +133,9 @@ export function canonicalOptions(
   );
 }
 
-/** @see dev_valid_name() of Linux: 15 bytes, no slash, colon or blank */
+/** @throws {InvalidArgumentError} for what cannot be the name of a bridge */
 export function checkInterfaceName(name: string): string {
-  if (/^[!-.0-9;-~]{1,15}$/.test(name) && name !== "." && name !== "..") return name;
-  throw new InvalidArgumentError(
-    `interface name "${name}": at most 15 characters, without blank, slash or colon`,
-  );
+  const reason = whyNoBridgeName(name);
+  if (reason === undefined) return name;
+  throw new InvalidArgumentError(`interface name "${name}": ${reason}`);
 }

@@ -3,7 +3,9 @@
 import { close } from "../../../ffi/file.ts";
 import { NetlinkSocket } from "../../../ffi/netlink.ts";
 import type { BridgeChange, BridgeNetwork, BridgePlan, NetworkAttachment, PublishedPort } from "../plan.ts";
-import { BridgeLinks, type ContainerSide, takeOverDefault, UPLINK, vethName } from "./links.ts";
+import { SkiffError } from "../../errors.ts";
+import { whyNoBridgeName } from "../interface_name.ts";
+import { BridgeLinks, type ContainerSide, portName, takeOverDefault, UPLINK } from "./links.ts";
 import { NameTable } from "./names.ts";
 import type { Guest, Uplink } from "./uplink.ts";
 
@@ -31,11 +33,16 @@ export class Bridges {
   /** Owns the container's descriptors from here on. Throws what could not be made, having made nothing. */
   add(container: Container): void {
     const side = { netns: container.netns, netlink: new NetlinkSocket(container.netlink) };
+    try {
+      for (const place of container.plan.attachments) this.#checkNames(container.plan, place);
+    } catch (error) {
+      close(container.netns);
+      close(container.netlink);
+      throw error;
+    }
     this.#containers.set(container, side);
     try {
-      for (const place of container.plan.attachments) {
-        this.#links.connect(container.plan.id, place, side);
-      }
+      for (const place of container.plan.attachments) this.#link(container, place);
     } catch (error) {
       this.remove(container);
       throw error;
@@ -109,7 +116,7 @@ export class Bridges {
     const ports = new Set<string>();
     for (const { plan } of this.#containers.keys()) {
       for (const place of plan.attachments) {
-        ports.add(place.hostInterface ?? vethName(plan.id, place.network.id));
+        ports.add(portName(plan.id, place));
       }
     }
     for (const { name, kind } of this.#links.links()) {
@@ -122,8 +129,30 @@ export class Bridges {
     const { plan } = container;
     const former = plan.attachments.find(({ network }) => network.id === place.network.id);
     if (former) this.#leave(container, former);
-    this.#links.connect(plan.id, place, this.#containers.get(container)!);
+    this.#checkNames(plan, place);
+    this.#link(container, place);
     plan.attachments.push(place);
+  }
+
+  #link(container: Container, place: NetworkAttachment): void {
+    const bridge = this.#links.connect(container.plan.id, place, this.#containers.get(container)!);
+    this.#names.setBridge(place.network.id, bridge);
+  }
+
+  /** An interface that is another's would be used, and removed with this one's place. */
+  #checkNames(plan: BridgePlan, { network, hostInterface }: NetworkAttachment): void {
+    const plans = new Set([...this.#containers.keys()].map((one) => one.plan)).add(plan);
+    const used = [...plans].flatMap(({ id, attachments }) =>
+      attachments.filter((one) => id !== plan.id || one.network.id !== network.id).flatMap((one) => [
+        portName(id, one),
+        ...one.network.id === network.id ? [] : [one.network.interface],
+      ])
+    );
+    const names = [network.interface, ...hostInterface === undefined ? [] : [hostInterface]];
+    const taken = names.find((name) => whyNoBridgeName(name) !== undefined || used.includes(name)) ??
+      (hostInterface === network.interface ? hostInterface : undefined);
+    if (taken === undefined) return;
+    throw new SkiffError(`join network ${network.name}: there is an interface ${taken} already`);
   }
 
   /** Where the default routes go with the network, another takes them over. */
@@ -151,7 +180,9 @@ export class Bridges {
   #disconnect({ plan }: Container, place: NetworkAttachment): void {
     this.#links.disconnect(plan.id, place);
     const isUsed = this.#networks().some(({ id }) => id === place.network.id);
-    if (!isUsed) this.#links.closeBridge(place.network);
+    if (isUsed) return;
+    this.#links.closeBridge(place.network);
+    this.#names.deleteBridge(place.network.id);
   }
 
   /** Its ports lead to its address on the network with the default routes, which may be another now. */

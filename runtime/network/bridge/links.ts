@@ -7,7 +7,8 @@
  * ```
  *  1000  from the uplink, or made here   table main        every bridge's subnet
  *  2000  else, from a bridge             table APART       every bridge's subnet is unreachable
- *  3000  from a subnet with a way out    table OUT         default: the uplink
+ *  3000  from a subnet with a way out,   table OUT         default: the uplink
+ *        by its own bridge
  *  4000  else                            unreachable
  * ```
  *
@@ -60,19 +61,20 @@ export function namespaceRules(family: typeof FAMILIES[number], uplink: number):
 /** What a network's subnets need beside its bridge's addresses. */
 function subnetRequests(network: BridgeNetwork, add: boolean): NetlinkRequest[] {
   const [route, rule] = add ? [addRoute, addRule] : [deleteRoute, deleteRule];
+  const incoming = network.interface;
   return network.subnets.flatMap(({ subnet }) => {
     const from = parsePrefix(subnet);
     const family = familyOf(from.address);
     return [
       route({ family, destination: from, unreachable: true, table: TABLE_APART }),
-      ...(network.internal ? [] : [rule({ family, from, table: TABLE_OUT, priority: OUT })]),
+      ...(network.internal ? [] : [rule({ ...{ family, from, incoming }, table: TABLE_OUT, priority: OUT })]),
     ];
   });
 }
 
-/** One container's end of a network is named after both: the first digits of their ids. */
-export function vethName(containerId: string, networkId: string): string {
-  return `v${containerId.slice(0, 7)}${networkId.slice(0, 7)}`;
+/** A container's port of a bridge is named after both, the first digits of their ids, unless the user says otherwise. */
+export function portName(containerId: string, { hostInterface, network }: NetworkAttachment): string {
+  return hostInterface ?? `v${containerId.slice(0, 7)}${network.id.slice(0, 7)}`;
 }
 
 export class BridgeLinks {
@@ -116,13 +118,13 @@ export class BridgeLinks {
 
   /**
    * Puts a container on a network: a pair of interfaces, one a port of the bridge, the other with its addresses and
-   * routes in the container's namespace. Where it is there already nothing changes.
+   * routes in the container's namespace. Where it is there already nothing changes. Gives the bridge's index.
    */
-  connect(containerId: string, place: NetworkAttachment, container: ContainerSide): void {
+  connect(containerId: string, place: NetworkAttachment, container: ContainerSide): number {
     const { network } = place;
     const bridge = this.openBridge(network);
     const mtu = network.mtu || UPLINK_MTU;
-    const name = place.hostInterface ?? vethName(containerId, network.id);
+    const name = portName(containerId, place);
     const mac = parseMac(place.mac);
     const pair = addVeth(
       { name, master: bridge, mtu, up: true },
@@ -132,7 +134,7 @@ export class BridgeLinks {
       this.#netlink.perform([pair]);
     } catch (error) {
       // it outlived who made it
-      if (isErrno(error, EEXIST) && this.#netlink.indexOf(name) !== undefined) return;
+      if (isErrno(error, EEXIST) && this.#netlink.indexOf(name) !== undefined) return bridge;
       throw error;
     }
     try {
@@ -141,10 +143,11 @@ export class BridgeLinks {
       this.#attempt(deleteLink(name));
       throw error;
     }
+    return bridge;
   }
 
   disconnect(containerId: string, place: NetworkAttachment): void {
-    this.#attempt(deleteLink(place.hostInterface ?? vethName(containerId, place.network.id)));
+    this.#attempt(deleteLink(portName(containerId, place)));
   }
 
   removeLink(name: string): void {

@@ -10,6 +10,7 @@ import type { NetworkLoop } from "../monitor_network.ts";
 import { MESSAGE_LIMIT_BYTES } from "../stack/dns_message.ts";
 import { udpAsker } from "../stack/dns_forwarder.ts";
 import type { Stack } from "../stack/stack.ts";
+import type { NameTable } from "./names.ts";
 
 const DATAGRAMS_A_TURN = 32;
 
@@ -17,6 +18,7 @@ export function serveNames(
   loop: NetworkLoop,
   sockets: readonly { udp: number; tcp: number }[],
   stack: Pick<Stack, "forwarder" | "dnsStreams" | "work">,
+  names: Pick<NameTable, "isFrom">,
 ): void {
   const datagram = new DatagramMessage();
   const buffer = new Uint8Array(MESSAGE_LIMIT_BYTES);
@@ -26,6 +28,7 @@ export function serveNames(
     const { address, port } = datagram.peer;
     // which address it was asked at is the one that has to answer
     const local = datagram.localAddress();
+    if (!names.isFrom(address, datagram.interfaceIndex())) return true;
     stack.forwarder.ask(buffer.slice(0, length), udpAsker(address, port), (answer) => {
       datagram.peer.set(address, port);
       datagram.send(udp, answer, local);

@@ -21,6 +21,8 @@ interface Place {
 
 export class NameTable implements NameSource {
   readonly #containers = new Map<string, Place[]>();
+  /** Index of the bridge by network. */
+  readonly #bridges = new Map<string, number>();
 
   /** Takes the place of what was known of the container. */
   set(plan: BridgePlan): void {
@@ -36,6 +38,24 @@ export class NameTable implements NameSource {
 
   delete(id: string): void {
     this.#containers.delete(id);
+  }
+
+  setBridge(networkId: string, index: number): void {
+    this.#bridges.set(networkId, index);
+  }
+
+  deleteBridge(networkId: string): void {
+    this.#bridges.delete(networkId);
+  }
+
+  /**
+   * Whether a question by this bridge can be the asker's. Who is on an internal network would ask outside in the name of
+   * others otherwise.
+   */
+  isFrom(asker: AddressBytes, bridge: number): boolean {
+    const places = this.#placesOf(asker);
+    return places.length === 0 ||
+      places.some(({ attachment }) => this.#bridges.get(attachment.network.id) === bridge);
   }
 
   addresses(asked: string, asker: AddressBytes): readonly string[] | undefined {

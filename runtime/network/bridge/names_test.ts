@@ -100,3 +100,15 @@ Deno.test("a container that was disconnected or has ended has no names", () => {
   names.delete(web.id);
   equal(ask(names, "10.1.0.2", "web"), "unknown");
 });
+
+Deno.test("a question in another's name is known by the bridge that it came by", () => {
+  const names = table(web, db, app);
+  names.setBridge("front", 3);
+  names.setBridge("back", 4);
+  const isFrom = (asker: string, bridge: number) => names.isFrom(mustParse(asker), bridge);
+  equal([isFrom("10.1.0.2", 3), isFrom("10.1.0.2", 4)], [true, false]);
+  equal([isFrom("10.2.0.2", 3), isFrom("10.2.0.2", 4)], [false, true]);
+  equal([isFrom("10.1.0.3", 3), isFrom("10.1.0.3", 4)], [true, true], "on both");
+  names.deleteBridge("front");
+  equal(isFrom("10.1.0.2", 3), false);
+});

@@ -5,17 +5,17 @@ import { fcntl } from "../../../ffi/file.ts";
 import { openStack } from "../lazy_code.ts";
 import type { NetworkLoop } from "../monitor_network.ts";
 import type { PublishedPort, StackPlan } from "../plan.ts";
-import type { NameSource } from "../stack/dns_forwarder.ts";
 import type { Stack } from "../stack/stack.ts";
 import { UPLINK_MTU } from "./links.ts";
 import { serveNames } from "./name_server.ts";
+import type { NameTable } from "./names.ts";
 import type { BridgeNamespace } from "./namespace.ts";
 
 export interface UplinkOptions {
   namespace: BridgeNamespace;
   loop: NetworkLoop;
   /** Of the containers, for who asks the nameserver of a bridge. */
-  names: NameSource;
+  names: NameTable;
   onFault(error: unknown): void;
 }
 
@@ -56,7 +56,7 @@ export class Uplink {
         onFault,
       });
       loop.watch(stack.fd, () => stack.work());
-      serveNames(loop, namespace.nameservers, stack);
+      serveNames(loop, namespace.nameservers, stack, names);
       return new Uplink(stack);
     };
   }
