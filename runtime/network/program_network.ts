@@ -40,7 +40,7 @@ const NETNS_PATH = "/proc/self/fd/1";
 
 export class ProgramNetwork implements MonitorNetwork {
   readonly #plan: ProgramPlan;
-  readonly #ground: NetworkGround;
+  readonly #ground: Omit<NetworkGround, "makeLoop">;
   /** The container's network namespace, until the program has it. */
   #namespace = -1;
   /** Of the running program. */
@@ -51,7 +51,7 @@ export class ProgramNetwork implements MonitorNetwork {
   #ready = -1;
   #isOver = false;
 
-  constructor(plan: ProgramPlan, ground: NetworkGround) {
+  constructor(plan: ProgramPlan, ground: Omit<NetworkGround, "makeLoop">) {
     this.#plan = plan;
     this.#ground = ground;
   }
