@@ -93,9 +93,9 @@ Deno.test("what does not go together, or is malformed, says so in podman's words
       ],
       [
         "interface_name=lo",
-        "host_interface_name=uplink",
         'invalid interface name "lo": at most 15 characters, without blank, slash or colon',
       ],
+      ["host_interface_name=uplink", 'invalid interface name "uplink": it is another interface\'s'],
     ] as const
   ) assertEquals(await error([`web:${option}`]), `invalid option for network web: ${reason}`);
 });
