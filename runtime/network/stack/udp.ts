@@ -12,7 +12,7 @@ import { DatagramMessage, receiveFrom, sendTo } from "../../../ffi/datagram.ts";
 import { EAGAIN } from "../../../ffi/errno.ts";
 import { closeSocket, setOption, SocketAddress } from "../../../ffi/inet.ts";
 import type { StackContext } from "./context.ts";
-import { GATEWAY, NAMESERVER, OUTSIDE } from "./destinations.ts";
+import { GATEWAY, NAMESERVER, NOBODY, OUTSIDE } from "./destinations.ts";
 import type { Timer } from "./host.ts";
 import { ERRORS } from "./icmp_message.ts";
 import type { IcmpReporter } from "./icmp_report.ts";
@@ -120,7 +120,8 @@ export class UdpHandler implements PacketHandler {
     const isGateway = destination === GATEWAY;
     if (isGateway ? !this.#context.plan.allowHostLoopback : destination !== OUTSIDE) {
       // nobody: groups and loopback get silence, which the reporter sees to
-      return this.#report.about(packet, ERRORS.portUnreachable);
+      const { hostUnreachable, portUnreachable } = ERRORS;
+      return this.#report.about(packet, destination === NOBODY ? hostUnreachable : portUnreachable);
     }
     if (destination === OUTSIDE && packet.hopLimit <= 1) {
       return this.#report.about(packet, ERRORS.timeExceeded);

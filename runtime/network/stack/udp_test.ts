@@ -111,6 +111,12 @@ Deno.test("loopback, groups and the guests' own networks are never sent to", () 
   equal(text(rig.until(() => server.receive())), "heard");
   rig.send(udpFrame(4000, [GATEWAY6, server6.port], data("heard")));
   equal(text(rig.until(() => server6.receive())), "heard");
+  // who would be on the guest's link is told as unreachable; the others are silence
+  const kinds = [ICMP, ICMP, ICMPV6, ICMPV6].map((
+    protocol,
+  ) => [...rig.next(protocol).payload.subarray(0, 2)]);
+  equal(kinds, [[3, 1], [3, 1], [1, 3], [1, 3]]);
+  equal(rig.received, []);
 });
 
 Deno.test("what comes from other addresses than the guest's is dropped", () => {
