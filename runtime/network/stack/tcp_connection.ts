@@ -197,6 +197,8 @@ export class Connection implements TableEntry, SegmentOutput {
     }
     if (events & EPOLLOUT && !this.receiver.isFlushed) {
       this.receiver.flush(this.fd);
+      // sending has taken the error off the socket, which would now read as if the host had ended in order
+      if (this.receiver.error !== 0) return this.#fail(this.receiver.error);
       if (this.receiver.shallTellWindow(this.sender.mss)) this.#isAckDue = true;
     }
     if (events & EPOLLERR && this.sender.isEnded) this.#fail(socketError(this.fd) || ECONNRESET);
@@ -254,7 +256,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (this.state === ESTABLISHED) return this.#receiveEstablished(segment);
     if (this.state === SYN_SENT) return this.#receiveAnswer(segment);
     if (this.state === CONNECTING) {
-      if (segment.flags & RST) this.#close(true);
+      this.#isAcceptable(segment);
       return;
     }
     if (this.state === SYN_RECEIVED) {
@@ -272,7 +274,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (this.state === TIME_WAIT) this.#receiveLate(segment);
   }
 
-  /** Whether it is no reset, or a right one, which closes. */
+  /** Whether it is no reset; one that is right closes. */
   #isAcceptable(segment: Segment): boolean {
     if (!(segment.flags & RST)) return true;
     const { next, edge } = this.receiver;
@@ -482,10 +484,10 @@ export class Connection implements TableEntry, SegmentOutput {
   #finish(): void {
     if (!this.#hasClosedFirst) return this.#close(false);
     const { host } = this.#ground.context;
+    this.#release();
     host.forget(this.fd);
     closeSocket(this.fd);
     this.fd = -1;
-    this.#release();
     this.state = TIME_WAIT;
     host.cancel(this.#timer);
     this.#timer = host.after(TIME_WAIT_MS, () => this.#forget());
@@ -511,16 +513,17 @@ export class Connection implements TableEntry, SegmentOutput {
   #close(withReset: boolean): void {
     if (this.state === CLOSED) return;
     const { host } = this.#ground.context;
+    this.#release();
     if (this.fd !== -1) {
       host.forget(this.fd);
       if (withReset) resetSocket(this.fd);
       else closeSocket(this.fd);
       this.fd = -1;
     }
-    this.#release();
     this.#forget();
   }
 
+  /** Before the socket is closed: what is left in it would make that a reset, which drops what is on its way there. */
   #release(): void {
     this.receiver.dispose();
     this.sender.stream?.dispose();

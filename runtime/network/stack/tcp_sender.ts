@@ -103,10 +103,13 @@ export class Sender {
     return (this.max - this.una) | 0;
   }
 
-  /** Takes acknowledgement, window and SACK of a segment; false where it acknowledges what never was sent. */
+  /**
+   * Takes acknowledgement, window and SACK of a segment; false where it acknowledges what never was sent, or what is
+   * longer past than anything under way can be: neither is the guest's (RFC 5961, 5).
+   */
   acknowledge(segment: Segment, nowMs: number): boolean {
     const ack = segment.acknowledged;
-    if (isBefore(this.max, ack)) return false;
+    if (isBefore(this.max, ack) || isBefore(ack, (this.una - this.#windowMax) | 0)) return false;
     if (isBefore(ack, this.una)) return true;
     const previous = this.window;
     if (
