@@ -1,4 +1,7 @@
-/** Connections by their two ends. The hash has a secret of the process: a hostile guest cannot choose one chain for all. */
+/**
+ * Connections by their two ends. The hash takes each word with a secret of the process: neither a guest nor a client,
+ * who both choose among many IPv6 addresses, can have one chain for all.
+ */
 
 /** What is looked up: words of the guest's address and of the other end's, as the guest sees it, and both ports. */
 export interface TableEntry {
@@ -24,22 +27,16 @@ const FIRST_SIZE = 64;
 
 export class ConnectionTable<Entry extends TableEntry> {
   #chains: (Entry | undefined)[] = new Array(FIRST_SIZE).fill(undefined);
-  readonly #secret = crypto.getRandomValues(new Int32Array(2));
+  /** What the hash begins with, and an odd number that it is multiplied by. */
+  readonly #secret = crypto.getRandomValues(new Int32Array(2)).map((word) => word | 1);
   size = 0;
 
-  #hash(entry: TableEntry): number {
-    return this.#hashOf(
-      entry.g0 ^ entry.g1 ^ entry.g2 ^ entry.g3,
-      Math.imul(entry.p0, 5) ^ Math.imul(entry.p1, 7) ^ Math.imul(entry.p2, 11) ^ entry.p3,
-      entry.ports,
-    );
-  }
-
-  #hashOf(guest: number, peer: number, ports: number): number {
-    let hash = Math.imul(guest ^ this.#secret[0]!, 0x9e3779b1);
-    hash = Math.imul((hash ^ (hash >>> 15)) + peer, 0x85ebca6b);
-    hash = Math.imul((hash ^ (hash >>> 13)) + (ports ^ this.#secret[1]!), 0xc2b2ae35);
-    return (hash ^ (hash >>> 16)) & (this.#chains.length - 1);
+  #hash({ g0, g1, g2, g3, p0, p1, p2, p3, ports }: TableEntry): number {
+    const factor = this.#secret[1]!;
+    let hash = mix(this.#secret[0]! ^ ports, factor);
+    hash = mix(mix(mix(mix(hash ^ g0, factor) ^ g1, factor) ^ g2, factor) ^ g3, factor);
+    hash = mix(mix(mix(mix(hash ^ p0, factor) ^ p1, factor) ^ p2, factor) ^ p3, factor);
+    return hash & (this.#chains.length - 1);
   }
 
   find(key: TableEntry): Entry | undefined {
@@ -87,6 +84,11 @@ export class ConnectionTable<Entry extends TableEntry> {
     this.size = 0;
     for (const entry of all) this.add(entry);
   }
+}
+
+function mix(hash: number, factor: number): number {
+  const product = Math.imul(hash, factor);
+  return product ^ (product >>> 15);
 }
 
 function isSame(one: TableEntry, other: TableEntry): boolean {
