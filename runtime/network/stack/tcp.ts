@@ -74,6 +74,8 @@ interface Listener {
   port: PublishedPort;
   fd: number;
   guest: { ipv4?: Words; ipv6?: Words };
+  /** Accepting goes on by itself: what comes meanwhile needs no other turn. */
+  goesOn: boolean;
 }
 
 /** What tests and the limits of the process decide. */
@@ -159,9 +161,19 @@ export class Tcp implements PacketHandler, TcpGround {
     const connection = new Connection(this, route, fd < 0 ? -1 : fd);
     if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
     connection.isPair = typeof target === "number";
+    this.#begin(connection, () => connection.beginConnecting(segment));
+  }
+
+  #begin(connection: Connection, task: () => void): void {
     this.table.add(connection);
     this.#halfOpen.add(connection);
-    connection.beginConnecting(segment);
+    try {
+      task();
+    } catch (error) {
+      // nobody would ever hear of its socket
+      connection.abort();
+      throw error;
+    }
   }
 
   /** Whom to connect to for a destination of the guest's; a descriptor that is connected; or a negated errno. */
@@ -222,9 +234,10 @@ export class Tcp implements PacketHandler, TcpGround {
       const bytes = text === undefined ? undefined : parseAddress(text);
       return bytes === undefined ? undefined : toWords(bytes);
     };
-    const listener: Listener = { port, fd, guest: { ipv4: words(guest.ipv4), ipv6: words(guest.ipv6) } };
+    const seen = { ipv4: words(guest.ipv4), ipv6: words(guest.ipv6) };
+    const listener: Listener = { port, fd, guest: seen, goesOn: false };
     this.#listeners.push(listener);
-    this.context.host.watch(fd, () => this.#accept(listener), EPOLLIN);
+    this.context.host.watch(fd, () => listener.goesOn || this.#accept(listener), EPOLLIN);
   }
 
   /** Ends listening; connections that were made stay. */
@@ -247,6 +260,7 @@ export class Tcp implements PacketHandler, TcpGround {
 
   #accept(listener: Listener): void {
     const { host } = this.context;
+    listener.goesOn = false;
     for (let count = 0; count < ACCEPTS_A_TURN; count++) {
       if (listener.fd === -1) return;
       const fd = acceptFrom(listener.fd, this.#address, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -254,6 +268,7 @@ export class Tcp implements PacketHandler, TcpGround {
       if (fd === -EINTR || fd === -ECONNABORTED) continue;
       if (fd < 0) {
         // no descriptors or no memory: those who wait are taken when there are some again
+        listener.goesOn = true;
         host.after(ACCEPT_AGAIN_MS, () => this.#accept(listener));
         return;
       }
@@ -264,10 +279,9 @@ export class Tcp implements PacketHandler, TcpGround {
       }
       prepareSocket(fd);
       const connection = new Connection(this, route, fd);
-      this.table.add(connection);
-      this.#halfOpen.add(connection);
-      connection.beginOffering();
+      host.attempt(() => this.#begin(connection, () => connection.beginOffering()));
     }
+    listener.goesOn = true;
     host.defer(() => this.#accept(listener));
   }
 
@@ -312,17 +326,22 @@ export class Tcp implements PacketHandler, TcpGround {
     this.context.host.after(DELAYED_ACK_MS, () => {
       const delayed = this.#delayed;
       this.#delayed = [];
-      for (const one of delayed) one.catchUp();
+      for (const one of delayed) this.context.host.attempt(() => one.catchUp());
     });
   }
 
   turnLater(connection: Connection): void {
+    if (connection.hasTurn) return;
+    connection.hasTurn = true;
     if (this.#turns.length === 0) this.context.host.defer(() => this.#takeTurns());
     this.#turns.push(connection);
   }
 
   #takeTurns(): void {
-    for (const connection of this.#turns.splice(0, TURNS_A_ROUND)) this.flushLater(connection);
+    for (const connection of this.#turns.splice(0, TURNS_A_ROUND)) {
+      connection.hasTurn = false;
+      this.flushLater(connection);
+    }
     if (this.#turns.length > 0) this.context.host.defer(() => this.#takeTurns());
   }
 

@@ -85,6 +85,8 @@ export class Connection implements TableEntry, SegmentOutput {
   state = CONNECTING;
   /** Waits for `flush`. */
   isListed = false;
+  /** Waits for a turn of its own. */
+  hasTurn = false;
   /** Its socket is one of a pair, where what was peeked at cannot be taken out unseen. */
   isPair = false;
   readonly route: TcpRoute;
