@@ -202,6 +202,31 @@ hostTest("published ports of a network lead to the container, which sees the cli
   assertEquals(await ask("127.0.0.1", added), "I am web\n");
 });
 
+hostTest("hundreds of ports of one container are all served", NEEDS, async (host) => {
+  await host.ok("network", "create", "front");
+  // more than the holder's socket takes at once
+  await serve(host, "web", "--network", "front", "-p", "127.0.0.1::80", "-p", "127.0.0.1::1000-1699");
+  const script =
+    "mkdir -p /tmp/last && echo last >/tmp/last/index.html && busybox httpd -p 1699 -h /tmp/last";
+  await host.ok("exec", "web", "sh", "-c", script);
+  const portOf = async (port: string) => (await host.ok("port", "web", port)).split(":").at(-1)!;
+  const [first, last] = [await portOf("80"), await portOf("1699")];
+  const ask = async (port: string) => {
+    const signal = AbortSignal.timeout(10_000);
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { signal }).catch(() => undefined);
+    return await answer?.text().catch(() => undefined);
+  };
+  const untilAll = async () => {
+    await waitFor("the first answers", async () => await ask(first) === "I am web\n");
+    await waitFor("the last answers", async () => await ask(last) === "last\n");
+  };
+  await untilAll();
+  const [holder] = holders(host);
+  host.kill9(holder!);
+  await waitFor("another holder", () => holders(host).some((pid) => pid !== holder));
+  await untilAll();
+});
+
 hostTest("nobody else and no nonsense reaches the holder of the networks", NEEDS, async (host) => {
   await host.ok("network", "create", "front");
   await serve(host, "one", "--network", "front");

@@ -17,6 +17,7 @@ import {
   O_CREAT,
   O_RDWR,
 } from "../../../ffi/constants/fcntl.ts";
+import { EPOLLIN, EPOLLOUT } from "../../../ffi/constants/poll.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../../../ffi/constants/socket.ts";
 import { ECONNREFUSED, ENOENT, isErrno } from "../../../ffi/errno.ts";
 import { close, fcntl, Fd, flockBlocking, open, setNonblocking } from "../../../ffi/file.ts";
@@ -27,7 +28,7 @@ import { openBridgeHolder } from "../lazy_code.ts";
 import type { MonitorNetwork, NetworkGround } from "../monitor_network.ts";
 import type { NetworkPlan, PublishedPort } from "../plan.ts";
 import { holderPaths, listenForHolder } from "./holder_paths.ts";
-import { type HolderMessage, receiveMessage, sendMessage } from "./messages.ts";
+import { type HolderMessage, type MemberMessage, receiveMessage, sendMessage } from "./messages.ts";
 
 /** A holder that ends at once each time is not made again and again for ever. */
 const ATTEMPTS = 5;
@@ -43,6 +44,9 @@ export class BridgeMember implements MonitorNetwork {
   /** Those of the bridges' namespace, and of the lock that says it lives. */
   #kept: number[] = [];
   readonly #ports: { port: PublishedPort; fd: number }[] = [];
+  /** What the holder has not had yet. */
+  #outbox: { message: MemberMessage; fds: readonly number[] }[] = [];
+  #waitsForRoom = false;
   #whenAttached: { go: () => void; fail: (error: unknown) => void } | undefined;
   /** undefined: not known yet. */
   #outcome: { error?: SkiffError } | undefined;
@@ -72,13 +76,17 @@ export class BridgeMember implements MonitorNetwork {
   publish(port: PublishedPort, listener: number): void {
     const fd = fcntl(listener, F_DUPFD_CLOEXEC, 3);
     this.#ports.push({ port, fd });
-    if (this.#own.length > 0) sendMessage(this.#connection, { op: "publish", port }, [fd]);
+    if (this.#own.length > 0) this.#send({ op: "publish", port }, [fd]);
   }
 
   unpublish(port: PublishedPort): void {
     const at = this.#ports.findIndex((one) => JSON.stringify(one.port) === JSON.stringify(port));
-    if (at !== -1) close(this.#ports.splice(at, 1)[0]!.fd);
-    sendMessage(this.#connection, { op: "unpublish", port });
+    if (at !== -1) {
+      const { fd } = this.#ports.splice(at, 1)[0]!;
+      this.#outbox = this.#outbox.filter(({ fds }) => !fds.includes(fd));
+      close(fd);
+    }
+    this.#send({ op: "unpublish", port });
   }
 
   end(): void {
@@ -111,14 +119,41 @@ export class BridgeMember implements MonitorNetwork {
   #connect(): void {
     this.#connection = this.#reachHolder();
     setNonblocking(this.#connection);
-    this.#ground.loop.watch(this.#connection, () => this.#hear());
-    if (this.#kept.length > 0) sendMessage(this.#connection, { op: "keep" }, this.#kept);
+    this.#watch();
+    if (this.#kept.length > 0) this.#send({ op: "keep" }, this.#kept);
   }
 
   #attach(): void {
     if (this.#own.length === 0) return;
-    sendMessage(this.#connection, { op: "attach", plan: this.#plan.bridge }, this.#own);
-    for (const { port, fd } of this.#ports) sendMessage(this.#connection, { op: "publish", port }, [fd]);
+    this.#send({ op: "attach", plan: this.#plan.bridge }, this.#own);
+    for (const { port, fd } of this.#ports) this.#send({ op: "publish", port }, [fd]);
+  }
+
+  /** In order, though hundreds of ports are more than the socket takes at once. */
+  #send(message: MemberMessage, fds: readonly number[] = []): void {
+    if (this.#connection === -1) return;
+    this.#outbox.push({ message, fds });
+    if (this.#outbox.length === 1) this.#flush();
+  }
+
+  #flush(): void {
+    for (let next = this.#outbox.shift(); next; next = this.#outbox.shift()) {
+      if (sendMessage(this.#connection, next.message, next.fds)) continue;
+      // where the holder has gone its end is heard of soon
+      this.#outbox.unshift(next);
+      break;
+    }
+    if (this.#waitsForRoom === this.#outbox.length > 0) return;
+    this.#ground.loop.unwatch(this.#connection);
+    this.#watch();
+  }
+
+  #watch(): void {
+    this.#waitsForRoom = this.#outbox.length > 0;
+    this.#ground.loop.watch(this.#connection, (events) => {
+      if (events & EPOLLOUT) this.#flush();
+      this.#hear();
+    }, this.#waitsForRoom ? EPOLLIN | EPOLLOUT : EPOLLIN);
   }
 
   #hangUp(): void {
@@ -126,6 +161,7 @@ export class BridgeMember implements MonitorNetwork {
     this.#ground.loop.unwatch(this.#connection);
     close(this.#connection);
     this.#connection = -1;
+    this.#outbox = [];
   }
 
   #hear(): void {
