@@ -25,14 +25,17 @@ export class Datagrams {
   readonly #context: StackContext;
 
   /** Registers with the link and fills in what the context offers to other protocols. */
-  constructor(context: StackContext, options: { names?: NameSource; dnsPort?: number } = {}) {
+  constructor(
+    context: StackContext,
+    options: { names?: NameSource; dnsPort?: number; endpoints?: number } = {},
+  ) {
     const { link, host, plan } = this.#context = context;
-    const { names, dnsPort: port } = options;
+    const { names, dnsPort: port, endpoints } = options;
     const report = new IcmpReporter(context);
     this.forwarder = new DnsForwarder({ host, plan: plan.dns, outbound: plan.outbound, names, port });
     this.streams = new DnsStreams(host, this.forwarder);
     this.published = new PublishedUdp(context);
-    this.udp = new UdpHandler(context, report, this, this.published);
+    this.udp = new UdpHandler(context, report, this, this.published, endpoints);
     this.echo = new Echo(context, report);
     this.fragments = new Reassembly(link, host);
     link.handlers[IPPROTO_UDP] = this.udp;

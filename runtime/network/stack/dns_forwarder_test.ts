@@ -40,7 +40,7 @@ class Servers {
           this.tcp.push(fd);
           const address = new SocketAddress().set(mustParse(`127.0.0.${index + 1}`), this.udp[0]!.port);
           equal(bindTo(fd, address), 0);
-          listen(fd, 8);
+          listen(fd, 64);
         }
         break;
       } catch {
@@ -211,6 +211,23 @@ Deno.test("questions by TCP are answered by TCP, several on a connection, and lo
   // no question at all ends the connection
   client.send(new Uint8Array([0, 3, 1, 2, 3]));
   rig.until(() => (client.receive(), client.hasEnded));
+});
+
+Deno.test("of many questions at once on one connection only some are under way, and all are answered", () => {
+  using servers = new Servers(1);
+  using rig = rigFor(servers);
+  const client = new TcpClient(rig, 6000, NAMESERVER, 53);
+  const queries = Array.from({ length: 40 }, (_, index) => dnsQuery(`name${index}.example`, { id: index }));
+  client.send(Uint8Array.from(queries.flatMap((query) => [query.length >> 8, query.length & 255, ...query])));
+  rig.until(() => rig.stack.forwarder.size > 0);
+  let most = 0;
+  for (let served = 0; served < queries.length; served++) {
+    most = Math.max(most, rig.stack.forwarder.size);
+    rig.until(() => servers.serveTcp(0, (query) => dnsAnswer(query, 1)));
+  }
+  equal(most, 16);
+  const length = queries.reduce((sum, query) => sum + 2 + dnsAnswer(query, 1).length, 0);
+  rig.until(() => client.receive().length === length);
 });
 
 const NAMES: NameSource = {

@@ -13,7 +13,7 @@ import { withLength } from "./dns_upstream.ts";
 import type { Host, Timer } from "./host.ts";
 
 /** Connections at once; more are refused. */
-const MAX_STREAMS = 64;
+export const MAX_STREAMS = 64;
 /** Of a connection that asks nothing. */
 const IDLE_MS = 20_000;
 /** Questions of one connection that wait, and bytes of answers that it does not take: then it is closed. */
@@ -112,22 +112,23 @@ class DnsStream {
   }
 
   #receive(): void {
-    while (!this.#isClosed && !this.#hasEnded) {
+    while (!this.#isClosed) {
+      if (!this.#takeQuestions()) return this.close();
       if (this.#pending >= MAX_PENDING) return; // goes on with the next answer
+      if (this.#hasEnded) break;
       const length = receiveFrom(this.#fd, this.#buffer.subarray(this.#length), this.#from);
       if (length === -EAGAIN) return;
       if (length < 0) return this.close();
       if (length === 0) this.#hasEnded = true;
       this.#length += length;
-      if (!this.#takeQuestions()) return this.close();
     }
     if (this.#hasEnded && this.#pending === 0 && this.#unsentBytes === 0) this.close();
   }
 
-  /** False where these are no questions. */
+  /** Takes as many as may wait. False where these are no questions. */
   #takeQuestions(): boolean {
     for (;;) {
-      if (this.#length < 2) return true;
+      if (this.#length < 2 || this.#pending >= MAX_PENDING || this.#isClosed) return true;
       const size = this.#buffer[0]! << 8 | this.#buffer[1]!;
       if (size < HEADER_BYTES || size > MAX_QUESTION_BYTES) return false;
       if (this.#length < 2 + size) return true;
@@ -165,7 +166,6 @@ class DnsStream {
       if (sent === first.length) this.#unsent.shift();
       else this.#unsent[0] = first.subarray(sent);
     }
-    if (this.#hasEnded && this.#pending === 0) this.close();
   }
 
   close(): void {

@@ -14,12 +14,15 @@ import type { InterfaceAddress, PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
 import { Datagrams } from "./datagrams.ts";
 import { Destinations } from "./destinations.ts";
-import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
+import { type DnsForwarder, MAX_QUESTIONS, type NameSource } from "./dns_forwarder.ts";
+import { MAX_STREAMS } from "./dns_stream.ts";
 import type { DnsStreams } from "./dns_stream.ts";
 import { Host } from "./host.ts";
+import { MAX_PINGS } from "./icmp_echo.ts";
 import { Link, type Seam } from "./link.ts";
 import { Lull } from "./lull.ts";
 import { Tcp } from "./tcp.ts";
+import { MAX_ENDPOINTS } from "./udp.ts";
 
 export interface StackOptions {
   /** A TUN interface with vnet headers; the stack owns it. */
@@ -41,8 +44,8 @@ export interface StackOptions {
 }
 
 const CONNECTIONS_MAX = 16_384;
-/** For the holder itself. */
-const DESCRIPTORS_RESERVED = 256;
+/** For the holder itself, and for pings, DNS questions and DNS connections (with their other ends) at their limits. */
+const DESCRIPTORS_RESERVED = 256 + MAX_PINGS + MAX_QUESTIONS + 2 * MAX_STREAMS;
 
 export class Stack {
   /** An epoll descriptor, readable when there is work. */
@@ -59,11 +62,12 @@ export class Stack {
     this.#tun = tun;
     const link = new Link(tun, plan, seam);
     this.#context = { plan, link, host, destinations: new Destinations(plan), afterBatch: [] };
+    const { connections, endpoints } = shareDescriptors(descriptorsLimit());
     this.#tcp = new Tcp(this.#context, {
-      connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, descriptorsLeft()),
+      connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, connections),
       mayPeek: mayPeek ?? true,
     });
-    this.#datagrams = new Datagrams(this.#context, { names, dnsPort });
+    this.#datagrams = new Datagrams(this.#context, { names, dnsPort, endpoints });
     host.afterRound = () => {
       for (const hook of this.#context.afterBatch) hook();
     };
@@ -130,8 +134,15 @@ export class Stack {
 }
 
 /** Raises the soft limit to the hard one. */
-function descriptorsLeft(): number {
+function descriptorsLimit(): number {
   const { soft, hard } = getrlimit(RLIMIT_NOFILE);
   if (soft < hard) setrlimit(RLIMIT_NOFILE, { soft: hard, hard });
-  return Math.max(16, hard - DESCRIPTORS_RESERVED);
+  return hard;
+}
+
+/** What a guest may take of the process's descriptors, so that the holder always has some: UDP a quarter at most. */
+export function shareDescriptors(limit: number): { connections: number; endpoints: number } {
+  const left = Math.max(64, limit - DESCRIPTORS_RESERVED);
+  const endpoints = Math.min(MAX_ENDPOINTS, left >> 2);
+  return { connections: left - endpoints, endpoints };
 }

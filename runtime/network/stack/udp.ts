@@ -28,7 +28,7 @@ import {
 } from "./udp_socket.ts";
 
 /** Ports of guests that are served at once; the one that was silent longest makes room. */
-const MAX_ENDPOINTS = 1024;
+export const MAX_ENDPOINTS = 1024;
 const MAX_PEERS = 8192;
 const MAX_PEERS_AN_ENDPOINT = 1024;
 const DATAGRAMS_A_TURN = 64;
@@ -75,6 +75,7 @@ export class UdpHandler implements PacketHandler {
   readonly #report: IcmpReporter;
   readonly #dns: DnsService;
   readonly #published: PublishedDatagrams;
+  readonly #limit: number;
   readonly #endpoints = new Map<number | string, Endpoint>();
   #peerCount = 0;
   #sweep: Timer | undefined;
@@ -86,11 +87,13 @@ export class UdpHandler implements PacketHandler {
     report: IcmpReporter,
     dns: DnsService,
     published: PublishedDatagrams,
+    limit = MAX_ENDPOINTS,
   ) {
     this.#context = context;
     this.#report = report;
     this.#dns = dns;
     this.#published = published;
+    this.#limit = limit;
   }
 
   packet(packet: IpPacket): void {
@@ -165,7 +168,7 @@ export class UdpHandler implements PacketHandler {
       : `${s0},${s1},${s2},${s3},${port},${isGateway}`;
     const found = this.#endpoints.get(key);
     if (found !== undefined) return found;
-    if (this.#endpoints.size >= MAX_ENDPOINTS) this.#closeOldest();
+    if (this.#endpoints.size >= this.#limit) this.#closeOldest();
     const outbound = isGateway ? undefined : this.#context.plan.outbound;
     let fd = openDatagramSocket(version, 0, outbound);
     if (fd < 0 && this.#endpoints.size > 0) {
