@@ -72,9 +72,10 @@ export class DatagramMessage {
     return result === -1 ? -errno() : result;
   }
 
-  /** Where it was received (IP_PKTINFO, IPV6_RECVPKTINFO). */
+  /** The host's address that it came to, from which it is to be answered (IP_PKTINFO, IPV6_RECVPKTINFO). */
   localAddress(): Bytes | undefined {
-    return this.#find(IPPROTO_IP, IP_PKTINFO, 12)?.slice(8, 12) ??
+    // ipi_spec_dst, not the header's destination, which may be a broadcast: nobody can answer from there
+    return this.#find(IPPROTO_IP, IP_PKTINFO, 12)?.slice(4, 8) ??
       this.#find(IPPROTO_IPV6, IPV6_PKTINFO, 20)?.slice(0, 16);
   }
 

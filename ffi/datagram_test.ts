@@ -2,7 +2,14 @@ import { deepStrictEqual as equal } from "node:assert/strict";
 import { close } from "./file.ts";
 import { socket } from "./socket.ts";
 import { ECONNREFUSED } from "./errno.ts";
-import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from "./constants/socket.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from "./constants/socket.ts";
 import { IPPROTO_IP, IPPROTO_IPV6 } from "./constants/inet.ts";
 import {
   IP_PKTINFO,
@@ -74,3 +81,23 @@ for (const address of [LOOPBACK, LOOPBACK6]) {
     }
   });
 }
+
+Deno.test("a broadcast is answered from the host's own address", () => {
+  const SO_BROADCAST = 6;
+  const one = udp(LOOPBACK), other = udp(new Uint8Array(4));
+  try {
+    setOption(one.fd, SOL_SOCKET, SO_BROADCAST, 1);
+    setOption(other.fd, IPPROTO_IP, IP_PKTINFO, 1);
+    const everybody = new SocketAddress().set([127, 255, 255, 255], other.port);
+    equal(sendTo(one.fd, new Uint8Array([7]), everybody), 1);
+    pollBlocking(other.fd, POLLIN, 30_000);
+    const message = new DatagramMessage();
+    const buffer = new Uint8Array(1);
+    equal(message.receive(other.fd, buffer), 1);
+    equal(message.localAddress(), LOOPBACK);
+    equal(message.send(other.fd, buffer, message.localAddress()), 1);
+  } finally {
+    close(one.fd);
+    close(other.fd);
+  }
+});

@@ -12,6 +12,8 @@ export type Message = Uint8Array<ArrayBuffer>;
 export const HEADER_BYTES = 12;
 /** What every resolver takes over UDP. */
 const PLAIN_UDP_BYTES = 512;
+/** What a packet of either IP version has room for, in the memory that it is built in. */
+const UDP_LIMIT_BYTES = 65_494;
 export const MESSAGE_LIMIT_BYTES = 65535;
 
 export const TYPE = { A: 1, PTR: 12, AAAA: 28, OPT: 41, ANY: 255 } as const;
@@ -92,7 +94,7 @@ function udpLimit(message: Message, at: number, additional: number): number | un
   if (additional === 0) return PLAIN_UDP_BYTES;
   if (at + 11 > message.length) return undefined;
   if (message[at] !== 0 || uint16(message, at + 1) !== TYPE.OPT) return PLAIN_UDP_BYTES;
-  return Math.max(PLAIN_UDP_BYTES, uint16(message, at + 3));
+  return Math.min(UDP_LIMIT_BYTES, Math.max(PLAIN_UDP_BYTES, uint16(message, at + 3)));
 }
 
 /** The query under another id. */

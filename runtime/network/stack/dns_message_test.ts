@@ -36,6 +36,8 @@ Deno.test("a query is read: name in lower case, type, what UDP may carry", () =>
   });
   equal(query(dnsQuery("a", { edns: 1232 })).udpLimitBytes, 1232);
   equal(query(dnsQuery("a", { edns: 20 })).udpLimitBytes, 512);
+  // what no datagram carries is cut, not lost
+  equal(query(dnsQuery("a", { edns: 65535 })).udpLimitBytes, 65_494);
   equal(query(dnsQuery("")).name, "");
   equal(query(dnsQuery("a b")).name, "a\\032b");
 });

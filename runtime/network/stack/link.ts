@@ -6,7 +6,7 @@
  */
 
 import { readInto, writeFrom } from "../../../ffi/inet.ts";
-import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
+import { EAGAIN, EINTR, EINVAL } from "../../../ffi/errno.ts";
 import type { InterfaceAddress, StackPlan } from "../plan.ts";
 import { IpPacket, Networks } from "./packet.ts";
 import { type Slot, SLOT_BYTES, SlotPool } from "./slots.ts";
@@ -63,7 +63,8 @@ export class Link {
       const length = readInto(this.fd, slot.pointer, SLOT_BYTES);
       if (length <= 0) {
         this.pool.give(slot);
-        if (length === -EINTR) continue;
+        // EINVAL: the kernel knows no vnet header for this one, which it has dropped
+        if (length === -EINTR || length === -EINVAL) continue;
         this.#burst = Math.max(1, count);
         // else EBADFD or EFAULT: the guest has deleted it, or its namespace is gone
         return length === -EAGAIN;
