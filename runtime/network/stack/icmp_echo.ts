@@ -107,8 +107,8 @@ export class Echo {
       activeMs: host.nowMs,
     };
     this.#pings.set(key, ping);
-    host.watch(fd, (events) => this.#ready(ping, events), EPOLLIN);
     this.#sweep ??= host.after(SWEEP_MS, () => this.#expire());
+    host.watch(fd, (events) => this.#ready(ping, events), EPOLLIN);
     return ping;
   }
 

@@ -147,13 +147,7 @@ export class UdpHandler implements PacketHandler {
       let result = sendTo(endpoint.fd, part, to);
       if (result < 0 && result !== -EAGAIN) {
         // the error of an earlier datagram is told in place of sending this one
-        const wasOld = this.#readErrors(endpoint) > 0;
-        setSocketWords(
-          to,
-          endpoint.peers.get(peerKey(socketWords(to), to.port))?.host ?? socketWords(to),
-          to.port,
-        );
-        if (wasOld) result = sendTo(endpoint.fd, part, to);
+        if (this.#readErrors(endpoint) > 0) result = sendTo(endpoint.fd, part, to);
         if (result < 0 && result !== -EAGAIN) return this.#report.failed(packet, -result);
       }
       at += size;
@@ -189,8 +183,8 @@ export class UdpHandler implements PacketHandler {
       isDeferred: false,
     };
     this.#endpoints.set(key, endpoint);
-    this.#context.host.watch(fd, (events) => this.#ready(endpoint, events), EPOLLIN);
     this.#sweep ??= this.#context.host.after(SWEEP_MS, () => this.#expire());
+    this.#context.host.watch(fd, (events) => this.#ready(endpoint, events), EPOLLIN);
     return endpoint;
   }
 

@@ -31,6 +31,7 @@ interface Publication {
   port: PublishedPort;
   fd: number;
   guests: Words[];
+  isDeferred: boolean;
 }
 
 interface Client {
@@ -68,13 +69,13 @@ export class PublishedUdp {
   publish(port: PublishedPort, fd: number, guest: { ipv4?: string; ipv6?: string }): void {
     const guests = [guest.ipv4, guest.ipv6].filter((text) => text !== undefined)
       .map((text) => toWords(mustParse(text)));
-    const publication = { port, fd, guests };
+    const publication = { port, fd, guests, isDeferred: false };
     if (getsockname(fd).memory.view.getUint16(0, true) === AF_INET6) {
       setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     } else setOption(fd, IPPROTO_IP, IP_PKTINFO, 1);
     this.#publications.add(publication);
     this.#containerPorts.set(port.containerPort, (this.#containerPorts.get(port.containerPort) ?? 0) + 1);
-    this.#context.host.watch(fd, () => this.#receive(publication), EPOLLIN);
+    this.#context.host.watch(fd, () => publication.isDeferred || this.#receive(publication), EPOLLIN);
   }
 
   unpublish(port: PublishedPort): void {
@@ -117,6 +118,7 @@ export class PublishedUdp {
   #receive(publication: Publication): void {
     const { link, plan, host } = this.#context;
     const { guests } = publication;
+    publication.isDeferred = false;
     for (let count = 0; count < DATAGRAMS_A_TURN; count++) {
       if (!this.#publications.has(publication)) return;
       // received where the headers of either version have room, and moved where they are shorter
@@ -132,6 +134,7 @@ export class PublishedUdp {
       if (at !== offset) link.out.bytes.copyWithin(at, offset, offset + length);
       sendDatagram(link, client.seen, client.guest, length, plan.mtu);
     }
+    publication.isDeferred = true;
     host.defer(() => this.#receive(publication));
   }
 
