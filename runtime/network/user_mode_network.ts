@@ -104,14 +104,11 @@ export class UserModeNetwork implements MonitorNetwork {
 
   /** Loads the stack and gives it all. A stack that cannot be loaded leaves the container without a network. */
   #wake(first?: Uint8Array<ArrayBuffer>): void {
-    const { loop, onFault, onLull } = this.#ground;
+    const { loop, onFault } = this.#ground;
     loop.unwatch(this.#tun);
     for (const { fd } of this.#listeners) loop.unwatch(fd);
     try {
-      const { Stack } = this.#load();
-      const tun = fcntl(this.#tun, F_DUPFD_CLOEXEC, 3);
-      const stack = new Stack({ tun, plan: this.#plan, onFault, onLull, first });
-      this.#stack = stack;
+      const stack = this.#stack = this.#makeStack(first);
       for (const { port, fd } of this.#listeners.splice(0)) stack.publish(port, fd, this.#guest);
       loop.watch(stack.fd, () => stack.work());
       stack.work();
@@ -119,6 +116,18 @@ export class UserModeNetwork implements MonitorNetwork {
       onFault(error);
       this.end();
       this.release();
+    }
+  }
+
+  #makeStack(first?: Uint8Array<ArrayBuffer>): Stack {
+    const { onFault, onLull } = this.#ground;
+    const { Stack } = this.#load();
+    const tun = fcntl(this.#tun, F_DUPFD_CLOEXEC, 3);
+    try {
+      return new Stack({ tun, plan: this.#plan, onFault, onLull, first });
+    } catch (error) {
+      close(tun);
+      throw error;
     }
   }
 }
