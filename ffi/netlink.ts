@@ -191,6 +191,7 @@ export class NetlinkSocket {
 
   /** Makes all requests in one send. Throws NetlinkError for the first that was refused; the others were made. */
   perform(requests: readonly NetlinkRequest[]): void {
+    if (requests.length === 0) return;
     const first = this.#send(requests);
     const waiting = new Set<number>();
     requests.forEach(({ flags }, index) => flags & NLM_F_ACK && waiting.add(first + index));

@@ -54,6 +54,9 @@ export interface NetworkWorld {
   random(count: number): Uint8Array;
 }
 
+/** @see RFC 8200, 5 */
+const IPV6_MIN_MTU = 1280;
+
 /** What cannot be a name, as `--network` takes it for something else. */
 const MODES = /^(bridge|podman|host|none|default|private|container|ns|pod|slirp|slirp4netns|pasta)$/;
 
@@ -94,8 +97,12 @@ export function planNetwork(
   }
   const ipam = resolveIpam(driver, options);
   const hasGateway = !internal || dns;
-  const subnets = ipam === "none" ? [] : resolveSubnets(options, hasGateway, world);
+  const subnets = ipam === "none" ? [] : resolveSubnets(options, driver, hasGateway, world);
   const isV6 = ({ subnet }: NetworkSubnet) => subnet.includes(":");
+  const mtu = Number(driverOptions.mtu ?? 0);
+  if (mtu > 0 && mtu < IPV6_MIN_MTU && subnets.some(isV6)) {
+    throw new InvalidArgumentError(`mtu ${mtu} is less than ${IPV6_MIN_MTU}, which IPv6 needs`);
+  }
   return {
     id: world.id,
     name: name ?? (driver === "bridge" ? interfaceName : freeName(driver, world)),
@@ -189,6 +196,7 @@ function resolveIpam(driver: NetworkDriver, options: NetworkCreateOptions): Netw
 
 function resolveSubnets(
   { subnets = [], gateways = [], ipRanges = [], ipv6 }: NetworkCreateOptions,
+  driver: NetworkDriver,
   hasGateway: boolean,
   world: NetworkWorld,
 ): NetworkSubnet[] {
@@ -203,10 +211,12 @@ function resolveSubnets(
     );
   }
   const used = world.others.flatMap((network) => network.subnets).map(({ subnet }) => parseSubnet(subnet)!);
+  // with macvlan and ipvlan it is that of the machine's interface, as a rule
+  const own = driver === "bridge" ? world.own : [];
   const result = subnets.map((text, index) => {
     const subnet = parseSubnet(text);
     if (subnet === undefined) throw new InvalidArgumentError(`invalid CIDR address: ${text}`);
-    if ([...used, ...world.own].some((other) => overlap(other, subnet))) {
+    if ([...used, ...own].some((other) => overlap(other, subnet))) {
       throw new InvalidArgumentError(
         `subnet ${formatSubnet(subnet)} is already used on the host or by another config`,
       );

@@ -76,6 +76,22 @@ Deno.test("subnets, gateways and ranges belong together by their places", () => 
   );
 });
 
+Deno.test("a macvlan network has the subnet of its parent", async () => {
+  const world = {
+    own: [parseSubnet("10.75.0.0/24")!],
+    isRoot: true,
+    hasInterface: (name: string) => name === "eth0",
+  };
+  const options = { subnets: ["10.75.0.0/24"], gateways: ["10.75.0.1"] };
+  assertEquals(plan({ ...options, driver: "macvlan", interfaceName: "eth0" }, world).subnets, [
+    { subnet: "10.75.0.0/24", gateway: "10.75.0.1" },
+  ]);
+  assertEquals(
+    await error(options, world),
+    "subnet 10.75.0.0/24 is already used on the host or by another config",
+  );
+});
+
 Deno.test("an internal network has a gateway only to resolve names", () => {
   assertEquals(plan({ internal: true }).subnets[0]!.gateway, "10.89.0.1");
   assertEquals(plan({ internal: true, disableDns: true }).subnets[0]!.gateway, undefined);
@@ -112,6 +128,8 @@ const MISTAKES: [NetworkCreateOptions, string][] = [
   [{ options: { foo: "bar" } }, "unsupported bridge network option foo"],
   [{ options: { mtu: "abc" } }, 'invalid mtu "abc": it is not a number'],
   [{ options: { mtu: "-1" } }, "mtu -1 is less than zero"],
+  [{ options: { mtu: "1279" }, ipv6: true }, "mtu 1279 is less than 1280, which IPv6 needs"],
+  [{ interfaceName: "uplink" }, 'interface name "uplink": it is another interface\'s'],
   [{ options: { vlan: "5000" } }, "vlan ID 5000 must be between 0 and 4094"],
   [{ options: { isolate: "maybe" } }, 'failed to parse isolate option: "maybe" is neither true nor false'],
   [{ options: { parent: "eth7" } }, "unsupported bridge network option parent"],

@@ -125,7 +125,8 @@ export class BridgeLinks {
     const bridge = this.openBridge(network);
     const mtu = network.mtu || UPLINK_MTU;
     const name = portName(containerId, place);
-    const mac = parseMac(place.mac);
+    // nobody has given it an address to make one of: the kernel's
+    const mac = place.mac === "" ? undefined : parseMac(place.mac);
     const pair = addVeth(
       { name, master: bridge, mtu, up: true },
       { name: place.interface, netns: container.netns, mac, mtu },
