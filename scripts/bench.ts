@@ -12,6 +12,7 @@ import { sharedImage } from "../tests/fixtures.ts";
 import { readableSources } from "../tests/sources.ts";
 import { ARCHIVE_FIGURES } from "./bench_archives.ts";
 import { EMPTY_STORE, fillStore, STORE_FIGURES } from "./bench_store.ts";
+import { median, printTable, type Row } from "./bench_table.ts";
 
 interface Options {
   runs: number;
@@ -190,18 +191,6 @@ async function sample(engine: Engine, figure: Figure): Promise<number> {
   return Number(output) / 1000;
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-interface Row {
-  title: string;
-  values: string[];
-  verdict: string;
-}
-
 async function measure(figure: Figure, engines: Engine[], options: Options): Promise<Row> {
   const times = engines.map((): number[] => []);
   const hasPeer = engines.length > 2;
@@ -313,20 +302,6 @@ async function loggedBytes(skiff: Engine): Promise<Row> {
   };
 }
 
-function print(rows: Row[], engines: Engine[]): void {
-  const table = [
-    ["", ...engines.map(({ name }) => name), "target"],
-    ...rows.map((
-      { title, values, verdict },
-    ) => [title, ...engines.map((_, index) => values[index] ?? ""), verdict]),
-  ];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
-  for (const [index, line] of table.entries()) {
-    console.log(`| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`);
-    if (index === 0) console.log(`| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
-  }
-}
-
 let debian = "";
 
 async function main(options: Options): Promise<number> {
@@ -390,7 +365,7 @@ async function main(options: Options): Promise<number> {
     );
     await host.close();
   }
-  print(rows, engines);
+  printTable(rows, engines.map(({ name }) => name));
   return rows.some(({ verdict }) => verdict.startsWith("MISS")) ? 1 : 0;
 }
 

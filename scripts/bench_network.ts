@@ -8,6 +8,7 @@
  * The programs at both ends are the same for all: iperf3, and bench_network_probe.py.
  */
 import { Host } from "../tests/harness.ts";
+import { median, printTable, type Row } from "./bench_table.ts";
 
 interface Options {
   runs: number;
@@ -353,17 +354,6 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   throw new Error("a program did not get ready within 20 s");
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
-}
-
-interface Row {
-  title: string;
-  values: string[];
-  verdict: string;
-}
-
 async function measure(figure: Figure, paths: Path[], options: Options): Promise<Row> {
   const samples = paths.map((): number[] => []);
   const failures = new Map<string, string>();
@@ -459,18 +449,6 @@ async function startBesideNone(host: Host, { runs }: Options): Promise<Row> {
   };
 }
 
-function print(rows: Row[], paths: Path[]): void {
-  const table = [
-    ["", ...paths.map(({ name }) => name), "target"],
-    ...rows.map(({ title, values, verdict }) => [title, ...paths.map((_, at) => values[at] ?? ""), verdict]),
-  ];
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((line) => line[column]!.length)));
-  for (const [index, line] of table.entries()) {
-    console.log(`| ${line.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`);
-    if (index === 0) console.log(`| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`);
-  }
-}
-
 async function main(options: Options): Promise<number> {
   const host = await Host.make();
   const wants = (name: string) => options.only === null || options.only.includes(name);
@@ -495,7 +473,7 @@ async function main(options: Options): Promise<number> {
     if (wants("memory")) rows.push(await memory(host, paths[0]!));
     if (wants("start")) rows.push(await startBesideNone(host, options));
     if (wants("first")) rows.push(await firstConnection(host, options));
-    print(rows, paths);
+    printTable(rows, paths.map(({ name }) => name));
   } finally {
     for (const close of closers.reverse()) await close().catch((error) => console.error(error.message));
     await host.close();
