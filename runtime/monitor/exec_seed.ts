@@ -15,21 +15,15 @@ import { EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { _exit, setProcessName } from "../../ffi/process.ts";
-import { socketpair } from "../../ffi/socket.ts";
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts";
 import { type ExecMonitorFds, runExecMonitor } from "./exec_monitor.ts";
-import { openMonitorFamilies, receiveJson, sendJson } from "./handover.ts";
+import { forkWaiting, receiveJson, sendJson } from "./handover.ts";
 import type { ExecPlan } from "./plan.ts";
 
 let planted: { pid: number; socket: number } | undefined;
 
 /** Forks a seed for the next session. */
 export function plantExecSeed(): void {
-  if (planted) return;
-  openMonitorFamilies();
-  const [socket, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
-  planted = { pid: forkChild(() => waitForPlanBlocking(its)), socket };
-  close(its);
+  planted ??= forkWaiting(waitForPlanBlocking);
 }
 
 /**

@@ -1,13 +1,15 @@
 /** How a plan and descriptors reach a monitor that was forked before they were there. */
 
-import { read, writeAll } from "../../ffi/file.ts";
+import { close, read, writeAll } from "../../ffi/file.ts";
+import { forkChild } from "../../ffi/fork.ts";
 import { openFamilies } from "../../ffi/libc.ts";
-import { receiveWithFds, sendWithFds } from "../../ffi/socket.ts";
+import { receiveWithFds, sendWithFds, socketpair } from "../../ffi/socket.ts";
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts";
 
 const HEADER_BYTES = 8;
 
 /** Opens what a monitor and its children call: after the fork each would open it for itself. */
-export function openMonitorFamilies(): void {
+function openMonitorFamilies(): void {
   openFamilies(
     "errno",
     "fork",
@@ -23,6 +25,18 @@ export function openMonitorFamilies(): void {
     "memory",
     "clock",
   );
+}
+
+/**
+ * Forks a monitor that waits for its plan at the socket it is given; the other end is the caller's. It sees the end of that
+ * socket where the command ends without a word.
+ */
+export function forkWaiting(child: (socket: number) => number): { pid: number; socket: number } {
+  openMonitorFamilies();
+  const [socket, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
+  const pid = forkChild(() => child(its));
+  close(its);
+  return { pid, socket };
 }
 
 /** Sends a value, as JSON, and descriptors, which stay the caller's. */

@@ -16,10 +16,8 @@
 
 import { EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept } from "../../ffi/file.ts";
-import { forkChild } from "../../ffi/fork.ts";
 import { _exit, setProcessName, umask } from "../../ffi/process.ts";
-import { receiveWithFds, sendWithFds, socketpair } from "../../ffi/socket.ts";
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts";
+import { receiveWithFds, sendWithFds } from "../../ffi/socket.ts";
 import { isOrdinary } from "../init/early.ts";
 import { type EarlyInit, forkEarlyInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
@@ -34,7 +32,7 @@ import type { TunPlan } from "../network/plan.ts";
 import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
-import { openMonitorFamilies, receiveJson, sendJson } from "./handover.ts";
+import { forkWaiting, receiveJson, sendJson } from "./handover.ts";
 import { passedFds } from "./passed_fds.ts";
 import type { MonitorPlan } from "./plan.ts";
 
@@ -119,11 +117,7 @@ export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: Moni
 }
 
 function forkSeed(): Seed {
-  openMonitorFamilies();
-  const [ours, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
-  const pid = forkChild(() => waitForPlanBlocking(its));
-  close(its);
-  return { pid, isSupervisor: hasSupervision(), socket: ours, isOrdinary: false };
+  return { ...forkWaiting(waitForPlanBlocking), isSupervisor: hasSupervision(), isOrdinary: false };
 }
 
 function water(seed: Seed, soil: Soil): void {
