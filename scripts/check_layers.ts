@@ -24,7 +24,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   image: ["storage", "namespaces"],
   registry: ["image", "storage", "namespaces"],
   container: ["plan", "image", "storage", "monitor", "namespaces", "security", "network", "cgroups"],
-  build: ["plan", "registry", "image", "storage", "container", "monitor", "namespaces"],
+  build: ["plan", "registry", "image", "storage", "files", "container", "monitor", "namespaces"],
   engine: [
     ..."plan build registry image storage files container monitor namespaces security network cgroups".split(
       " ",

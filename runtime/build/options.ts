@@ -1,0 +1,105 @@
+/** What a build is asked for: by the command line, the library, and later the API. Plain data, validated for shape. */
+
+import type { PullPolicy } from "../container/options.ts";
+
+/** Where the context, or one more of `--build-context`, comes from. */
+export type ContextSource =
+  | { kind: "folder"; path: string }
+  /** A tar (packed or not), or a Dockerfile, on a descriptor: `-`. */
+  | { kind: "stdin"; fd: number }
+  /** http(s): a tar or a Dockerfile. */
+  | { kind: "url"; url: string }
+  | { kind: "git"; url: string }
+  /** `docker-image://NAME`, of `--build-context` only. */
+  | { kind: "image"; name: string }
+  /** `oci-layout://PATH[@digest|:tag]`. */
+  | { kind: "oci-layout"; path: string; reference?: string };
+
+export interface SecretSource {
+  id: string;
+  from: { kind: "file"; path: string } | { kind: "env"; name: string };
+}
+
+export interface SshSource {
+  id: string;
+  /** Sockets or key files; none: $SSH_AUTH_SOCK. */
+  paths: string[];
+}
+
+export type BuildOutput =
+  | { type: "image"; names: string[]; push: boolean }
+  | { type: "local"; dest: string }
+  /** `-` is standard output. */
+  | { type: "tar" | "oci" | "docker"; dest: string; compression?: "gzip" | "zstd" | "uncompressed" };
+
+export type CacheTarget =
+  | { type: "local"; path: string; mode: "min" | "max" }
+  | { type: "registry"; reference: string; mode: "min" | "max" }
+  | { type: "inline" };
+
+export interface BuildOptions {
+  context: ContextSource;
+  /** `-f`: a path on the host (or `-`'s descriptor), or a path in the context where that is no folder. */
+  dockerfile?: { kind: "path"; path: string } | { kind: "stdin"; fd: number };
+  /** `-t`, in full. */
+  tags: string[];
+  target?: string;
+  buildArgs: Record<string, string>;
+  contexts: Record<string, ContextSource>;
+  secrets: SecretSource[];
+  ssh: SshSource[];
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  /** One, or several for an index. */
+  platforms: string[];
+  pull: PullPolicy;
+  noCache: boolean;
+  /** `--no-cache-filter`: stages. */
+  noCacheFilter: string[];
+  cacheFrom: CacheTarget[];
+  cacheTo: CacheTarget[];
+  /** `--squash`: this build's layers become one; `--squash-all`: all of them. */
+  squash?: "new" | "all";
+  outputs: BuildOutput[];
+  network?: string;
+  addHosts: string[];
+  noHosts: boolean;
+  noHostname: boolean;
+  dns: string[];
+  dnsSearch: string[];
+  dnsOptions: string[];
+  ulimits: string[];
+  shmSize?: number;
+  capAdd: string[];
+  capDrop: string[];
+  securityOpt: string[];
+  devices: string[];
+  volumes: string[];
+  /** `--allow`: network.host, security.insecure. */
+  allow: string[];
+  /** `--timestamp`, seconds since 1970. */
+  timestamp?: number;
+  /** SOURCE_DATE_EPOCH of the environment or of `--build-arg`. */
+  sourceDateEpoch?: number;
+  /** `--rewrite-timestamp` of an output. */
+  identityLabel?: boolean;
+  format: "oci" | "docker";
+  tlsVerify?: boolean;
+  authFile?: string;
+  /** `--check`: look for faults and build nothing. */
+  checkOnly: boolean;
+  /** Steps at once; by default as many as there are processors. */
+  jobs?: number;
+  /** `--ignorefile` */
+  ignoreFile?: string;
+}
+
+export interface BuildResult {
+  /** Hex, of the config; undefined where no image was asked for. */
+  imageId?: string;
+  /** Of the manifest, or of the index where several platforms were built. */
+  digest?: string;
+  names: string[];
+  /** What `--metadata-file` gets, in the words of buildx. */
+  metadata: Record<string, unknown>;
+}
