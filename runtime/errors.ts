@@ -80,3 +80,26 @@ export class CommandNotFoundError extends SkiffError {
   override name = "CommandNotFoundError";
   override readonly exitCode = 127;
 }
+
+/** A place in a build file: its name, all its lines, and which of them (counted from 1, both inclusive). */
+export interface BuildSource {
+  fileName: string;
+  lines: readonly string[];
+  location: { startLine: number; endLine: number };
+}
+
+/** A build failed; `source` is the instruction that it failed at. Exit code 1, as docker's. */
+export class BuildError extends SkiffError {
+  override name = "BuildError";
+  override readonly exitCode: number;
+  readonly source?: BuildSource;
+
+  constructor(
+    message: string,
+    options: { cause?: unknown; hint?: string; source?: BuildSource; exitCode?: number } = {},
+  ) {
+    super(message, options);
+    this.source = options.source;
+    this.exitCode = options.exitCode ?? 1;
+  }
+}
