@@ -6,6 +6,7 @@
 import type { Digest } from "../spec/digest.ts";
 import type { ImageConfig, Platform } from "../spec/image.ts";
 import type { Heredoc, Location } from "./dockerfile/ast.ts";
+import type { BuildOptions } from "./options.ts";
 
 /** One layer of a result. It is unpacked in the store; `blob` says whether its archive is there as well. */
 export interface BuiltLayer {
@@ -168,6 +169,10 @@ export interface StepContext {
   log(stream: 1 | 2, bytes: Uint8Array): void;
   /** `--timestamp`, `SOURCE_DATE_EPOCH`: seconds since 1970. */
   times?: LayerTimes;
+  /** The layer is one of the image's: its archive is wanted in the store as well. */
+  keepBlob: boolean;
+  /** What a RUN takes its secrets, agents, limits and hosts from. */
+  options: BuildOptions;
 }
 
 /** `all`: every entry gets that time (`--timestamp`); `later`: only what is younger (`SOURCE_DATE_EPOCH`). */
