@@ -50,14 +50,19 @@ export async function load(
   using source = await openImageSource(engine.folders, input, options);
   const loaded: LoadedImage[] = [];
   for (const image of await readArchivedImages(source)) {
-    const one = await store(engine, image, options);
+    const one = await storeArchivedImage(engine, image, options);
     recordEvent(engine.folders, { type: "image", action: "loadfromarchive", id: one.id, name: source.name });
     loaded.push(one);
   }
   return loaded;
 }
 
-async function store(engine: Engine, image: ArchivedImage, options: LoadOptions): Promise<LoadedImage> {
+/** Brings one image of an opened archive into the store. The caller holds the lock of the images. */
+export async function storeArchivedImage(
+  engine: Engine,
+  image: ArchivedImage,
+  options: LoadOptions,
+): Promise<LoadedImage> {
   const { folders, namespaces } = engine;
   const { document } = image.config;
   if (document.os !== "linux" && document.os !== "") {

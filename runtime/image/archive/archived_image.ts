@@ -2,7 +2,7 @@
 
 import { VerificationError } from "../../errors.ts";
 import type { Digest } from "../../spec/digest.ts";
-import type { ImageConfig } from "../../spec/image.ts";
+import type { ImageConfig, Platform } from "../../spec/image.ts";
 import { printable } from "../../spec/printable.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../reference.ts";
 import { type ImageSource, noImageArchive, type Part } from "./source.ts";
@@ -33,10 +33,13 @@ export interface ArchivedImage {
   layers: ArchivedLayer[];
 }
 
-/** The images of an archive or folder, whatever its format is. */
-export async function readArchivedImages(source: ImageSource): Promise<ArchivedImage[]> {
+/**
+ * The images of an archive or folder, whatever its format is.
+ * @param wanted which of an index's images is meant; by default this machine's
+ */
+export async function readArchivedImages(source: ImageSource, wanted?: Platform): Promise<ArchivedImage[]> {
   if (source.find("oci-layout") !== undefined && source.find("index.json") !== undefined) {
-    return await (await import("./oci_layout.ts")).readOciLayout(source);
+    return await (await import("./oci_layout.ts")).readOciLayout(source, wanted);
   }
   if (source.find("manifest.json") === undefined) {
     throw noImageArchive(source.name, "it has neither manifest.json nor index.json");

@@ -6,7 +6,7 @@
 
 import { VerificationError } from "../../errors.ts";
 import { type Digest, digestAlgorithm, digestHex, verifyBytes } from "../../spec/digest.ts";
-import { type Descriptor, DOCUMENT_LIMITS, type Index } from "../../spec/image.ts";
+import { type Descriptor, DOCUMENT_LIMITS, type Index, type Platform } from "../../spec/image.ts";
 import { parseImageConfig } from "../../spec/image_parse.ts";
 import { printable } from "../../spec/printable.ts";
 import { checkImageManifest, type ManifestDocument, pairLayers, parseManifestDocument } from "../manifest.ts";
@@ -21,14 +21,17 @@ const CONTAINERD_NAME = "io.containerd.image.name";
 /** buildkit's attestations look like images for no platform. */
 const REFERENCE_TYPE = "vnd.docker.reference.type";
 
-export async function readOciLayout(source: ImageSource): Promise<ArchivedImage[]> {
+export async function readOciLayout(
+  source: ImageSource,
+  wanted: Platform = hostPlatform(),
+): Promise<ArchivedImage[]> {
   const what = `index.json of ${printable(source.name)}`;
   const bytes = readDocument(what, source.find("index.json")!, DOCUMENT_LIMITS.manifestBytes);
   const top = parseManifestDocument(what, bytes, "");
   if (top.kind !== "index") throw new VerificationError(`read ${what}: it is no index`);
   const images: ArchivedImage[] = [];
   for (const [name, entries] of groupByName(top.index)) {
-    images.push(await readEntry(source, name, entries));
+    images.push(await readEntry(source, name, entries, wanted));
   }
   const tags = source.find("manifest.json") === undefined ? undefined : tagsByConfig(source);
   for (const image of images) {
@@ -59,9 +62,9 @@ async function readEntry(
   source: ImageSource,
   name: string | undefined,
   entries: Descriptor[],
+  wanted: Platform,
 ): Promise<ArchivedImage> {
   const what = name ?? entries[0]!.digest.slice(0, 19);
-  const wanted = hostPlatform();
   let entry = entries.length === 1
     ? entries[0]!
     : choosePlatform(what, { schemaVersion: 2, manifests: entries }, wanted);
