@@ -6,12 +6,18 @@
  */
 
 import { bytesOf, byteString } from "../archive/byte_string.ts";
-import { ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
-import { faccessat, Fd, open, openat, readdir, type Stat, statx } from "../../ffi/file.ts";
-import { fgetxattr } from "../../ffi/xattr.ts";
-import { AT_SYMLINK_NOFOLLOW, F_OK } from "../../ffi/constants/fcntl.ts";
-import { S_IFCHR, S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
-import { OPEN_FOLDER } from "./copy_entries.ts";
+import {
+  findInLayers,
+  isFolder,
+  isOpaque,
+  isWhiteout,
+  type LayerFolder,
+  namesInLayers,
+  OPEN_FOLDER,
+  openInLayers,
+  statOf,
+} from "../storage/layered_folder.ts";
+import { Fd, open, openat, readdir, type Stat } from "../../ffi/file.ts";
 
 export type ChangeKind = "A" | "C" | "D";
 
@@ -39,8 +45,6 @@ const IGNORED = new Set([
 /** Of getdents64(2). */
 const DT_UNKNOWN = 0, DT_CHR = 2, DT_DIR = 4;
 
-const OPAQUE_MARKS = ["user.overlay.opaque", "trusted.overlay.opaque", "user.fuseoverlayfs.opaque"];
-
 /** `upper` holds only what differs; `copy` is a whole root. Layers run from the topmost to the lowest. */
 export type ChangeSource =
   | { kind: "upper"; path: string; layers: string[] }
@@ -51,7 +55,8 @@ export function listChanges(source: ChangeSource): Change[] {
   using opened = new DisposableStack();
   const folder = (path: string) => opened.use(new Fd(open(path, OPEN_FOLDER))).number;
   const walk = new ChangeWalk(source);
-  walk.folder(folder(source.path), source.layers.map(folder), "", () => {});
+  const layers = source.layers.map((path, layer) => ({ fd: folder(path), layer }));
+  walk.folder(folder(source.path), layers, "", () => {});
   return walk.changes;
 }
 
@@ -64,7 +69,7 @@ class ChangeWalk {
   }
 
   /** `noteChange` records the folder itself, once something in it came or went. */
-  folder(own: number, layers: readonly number[], path: string, noteChange: () => void): void {
+  folder(own: number, layers: readonly LayerFolder[], path: string, noteChange: () => void): void {
     const types = new Map(readdir(own).map(({ name, type }) => [byteString(name), type]));
     const names = [...types.keys()];
     const hidden = new Set<string>();
@@ -88,14 +93,14 @@ class ChangeWalk {
 
   #entry(
     own: number,
-    layers: readonly number[],
+    layers: readonly LayerFolder[],
     name: string,
     path: string,
     isHidden: boolean,
     noteChange: () => void,
   ): void {
     const stat = isHidden ? undefined : statOf(own, name);
-    const before = find(layers, name);
+    const before = findInLayers(layers, name)?.stat;
     if (stat === undefined || isWhiteout(stat)) {
       if (before !== undefined) this.#add("D", path, noteChange);
       return;
@@ -113,7 +118,7 @@ class ChangeWalk {
     else if (this.#source.kind === "upper" && isOpaque(folder.number)) this.#add("D", path, noteChange);
     else if (this.#differs(stat, before)) this.#add("C", path);
     else isNoted = false;
-    this.folder(folder.number, before ? openLayers(layers, name, below) : [], path, () => {
+    this.folder(folder.number, before ? openInLayers(layers, name, below) : [], path, () => {
       if (!isNoted) this.#add("C", path);
       isNoted = true;
     });
@@ -134,55 +139,4 @@ class ChangeWalk {
       (!isFolder(now) && now.size !== before.size) || now.rdevMajor !== before.rdevMajor ||
       now.rdevMinor !== before.rdevMinor || (!ids && (now.uid !== before.uid || now.gid !== before.gid));
   }
-}
-
-/** What the layers show under a name: the topmost that knows it decides. */
-function find(layers: readonly number[], name: string): Stat | undefined {
-  for (const layer of layers) {
-    const stat = statOf(layer, name);
-    if (stat !== undefined) return isWhiteout(stat) ? undefined : stat;
-  }
-}
-
-/** The folders of that name which are seen through each other. */
-function openLayers(layers: readonly number[], name: string, opened: DisposableStack): number[] {
-  const found: number[] = [];
-  for (const layer of layers) {
-    const stat = statOf(layer, name);
-    if (stat === undefined) continue;
-    if (!isFolder(stat)) break;
-    const fd = opened.use(new Fd(openat(layer, bytesOf(name), OPEN_FOLDER))).number;
-    found.push(fd);
-    if (isOpaque(fd)) break;
-  }
-  return found;
-}
-
-function isOpaque(fd: number): boolean {
-  return OPAQUE_MARKS.some((mark) => fgetxattr(fd, mark)?.[0] === 0x79) ||
-    statOf(fd, ".wh..wh..opq") !== undefined;
-}
-
-function namesInLayers(layers: readonly number[]): Set<string> {
-  return new Set(layers.flatMap((layer) => readdir(layer).map(({ name }) => byteString(name))));
-}
-
-function statOf(folder: number, name: string): Stat | undefined {
-  const raw = bytesOf(name);
-  // most are not there, and an exception for each would take longer than all the rest
-  if (!faccessat(folder, raw, F_OK, AT_SYMLINK_NOFOLLOW)) return undefined;
-  try {
-    return statx(folder, raw, AT_SYMLINK_NOFOLLOW);
-  } catch (error) {
-    if (isErrno(error, ENOENT, ENOTDIR)) return undefined;
-    throw error;
-  }
-}
-
-function isFolder(stat: Stat): boolean {
-  return (stat.mode & S_IFMT) === S_IFDIR;
-}
-
-function isWhiteout(stat: Stat): boolean {
-  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
 }

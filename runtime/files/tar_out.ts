@@ -4,24 +4,13 @@
  */
 
 import { bytesOf, byteString, displayName } from "../archive/byte_string.ts";
+import { readXattrs, sparseRuns } from "../archive/file_facts.ts";
 import { type SparseSegment, type TarEntry, TarWriter } from "../archive/tar.ts";
 import type { TarMember } from "../archive/tar/writer.ts";
 import type { Owner } from "../rootfs/in_root.ts";
-import { EACCES, EAGAIN, ENXIO, EPERM, isErrno } from "../../ffi/errno.ts";
-import {
-  Fd,
-  fstat,
-  lseek,
-  openat,
-  pread,
-  readdir,
-  readlinkat,
-  type Stat,
-  statx,
-  write,
-} from "../../ffi/file.ts";
+import { EACCES, EAGAIN, EPERM, isErrno } from "../../ffi/errno.ts";
+import { Fd, fstat, openat, pread, readdir, readlinkat, type Stat, statx, write } from "../../ffi/file.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
-import { fgetxattr, flistxattr } from "../../ffi/xattr.ts";
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -40,9 +29,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 const OPEN_FILE = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 const BUFFER_BYTES = 1 << 18;
-/** Where holes are smaller than this, they are written as zeros: not every reader knows sparse members. */
-const SPARSE_FROM_BYTES = 64 << 20;
-const SEEK_DATA = 3, SEEK_HOLE = 4;
 
 export interface TarOutRules {
   /** The owner as the archive names it: ids of the container. */
@@ -124,8 +110,7 @@ export class TarTree {
     using file = new Fd(fd);
     const now = fstat(fd);
     if ((now.mode & S_IFMT) !== S_IFREG) return this.#skip(path, "replaced while it was read");
-    const isSparse = now.size - now.blocks * 512 >= SPARSE_FROM_BYTES;
-    const sparse = isSparse ? dataSegments(file.number, now.size) : undefined;
+    const sparse = sparseRuns(file.number, now);
     this.#header(path, "file", now, fd, { size: now.size, sparse });
     for (const run of sparse ?? [{ offset: 0, length: now.size }]) this.#data(fd, run);
     if (stat.nlink > 1) this.#links.set(identity(stat), path);
@@ -173,46 +158,6 @@ export class TarTree {
 
   #skip(path: string, reason: string): void {
     if (this.skipped.count++ < 3) this.skipped.examples.push(`${displayName(path)} (${reason})`);
-  }
-}
-
-/** Overlay's own marks describe the layer, the others belong to the machine. */
-const FOREIGN_XATTR = /^((user|trusted)\.(overlay|fuseoverlayfs)\.|security\.selinux$)/;
-
-function readXattrs(fd: number): Map<string, Bytes> | undefined {
-  const names = flistxattr(fd);
-  if (names.length === 0) return undefined;
-  const found = new Map<string, Bytes>();
-  for (const name of names) {
-    const key = byteString(name);
-    const value = FOREIGN_XATTR.test(key) ? undefined : fgetxattr(fd, bytesOf(key));
-    if (value !== undefined) found.set(key, value.slice());
-  }
-  return found.size > 0 ? found : undefined;
-}
-
-function dataSegments(fd: number, size: number): SparseSegment[] {
-  const runs: SparseSegment[] = [];
-  for (let at = 0; at < size;) {
-    const start = seekOrEnd(fd, at, SEEK_DATA, size);
-    if (start >= size) break;
-    const end = Math.min(seekOrEnd(fd, start, SEEK_HOLE, size), size);
-    runs.push({ offset: start, length: end - start });
-    at = end;
-  }
-  // A hole at the end needs an empty run to mark the size.
-  if (runs.length === 0 || runs.at(-1)!.offset + runs.at(-1)!.length < size) {
-    runs.push({ offset: size, length: 0 });
-  }
-  return runs;
-}
-
-function seekOrEnd(fd: number, offset: number, whence: 3 | 4, end: number): number {
-  try {
-    return lseek(fd, offset, whence);
-  } catch (error) {
-    if (isErrno(error, ENXIO)) return end;
-    throw error;
   }
 }
 
