@@ -36,6 +36,8 @@ export interface BaseImage {
 
 /** Where files are taken from. */
 export type FileSource =
+  /** An empty tree. */
+  | StepBaseSource
   /** The result of another step. */
   | { kind: "step"; step: StepId }
   | { kind: "image"; image: BaseImage }
@@ -70,7 +72,7 @@ export type RunMount =
     type: "cache";
     target: string;
     id: string;
-    from?: FileSource | StepBaseSource;
+    from?: FileSource;
     source: string;
     readOnly: boolean;
     sharing: "shared" | "private" | "locked";
@@ -103,6 +105,8 @@ export interface RunStep {
   argv: string[];
   /** `KEY=value`, PATH and build arguments among them. */
   env: string[];
+  /** The same for proxies that were given without being declared: in no key and no history. The solver adds them. */
+  proxyEnv: string[];
   workdir: string;
   user: string;
   mounts: RunMount[];
@@ -160,6 +164,10 @@ export interface BuildGraph {
   historySteps: (StepId | null)[];
   /** The image that the target stage began with, for its layers and history. */
   base?: BaseImage;
+  /** The images that stages begin with: `[build 1/4] FROM docker.io/library/debian:12@sha256:…`. */
+  images: { image: BaseImage; origin: StepOrigin }[];
+  /** Build arguments that no ARG asks for. */
+  unusedArgs: string[];
 }
 
 /** What an executor is given beside its step. */
