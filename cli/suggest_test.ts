@@ -1,5 +1,6 @@
 import { deepStrictEqual as assertEquals } from "node:assert";
-import { editDistance, suggest } from "./suggest.ts";
+import { editDistance } from "../runtime/spec/edit_distance.ts";
+import { suggest } from "./suggest.ts";
 
 const VERBS = ["ps", "push", "run", "images", "inspect", "image"];
 

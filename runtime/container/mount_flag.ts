@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { splitFields } from "../spec/csv.ts";
 import { parseSize } from "../spec/size.ts";
 import { checkName } from "../state/ids.ts";
 import {
@@ -261,18 +262,6 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
     default:
       if (isTrue()) flag.words.push(key);
   }
-}
-
-/** One line of CSV, as encoding/csv reads it. */
-function splitFields(text: string): string[] {
-  const fields: string[] = [];
-  for (let at = 0; at <= text.length;) {
-    const quoted = /^"((?:[^"]|"")*)"(?=,|$)/.exec(text.slice(at));
-    const field = quoted?.[0] ?? /^[^,]*/.exec(text.slice(at))![0];
-    fields.push(quoted ? quoted[1]!.replaceAll('""', '"') : field);
-    at += field.length + 1;
-  }
-  return fields;
 }
 
 function action(text: string): string {

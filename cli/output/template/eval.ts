@@ -7,7 +7,8 @@
  * @see https://pkg.go.dev/text/template
  */
 
-import { entriesOf, formatValue, kindOf, quote, typeName } from "./fmt.ts";
+import { goQuote as quote } from "../../../runtime/spec/go_quote.ts";
+import { entriesOf, formatValue, kindOf, typeName } from "./fmt.ts";
 import {
   type Command,
   describe,

@@ -1,7 +1,8 @@
 import { deepStrictEqual as assertEquals, throws } from "node:assert";
 import fc from "fast-check";
 import { compileTemplate } from "./eval.ts";
-import { goType, quote, unquote } from "./fmt.ts";
+import { goQuote as quote } from "../../../runtime/spec/go_quote.ts";
+import { goType, unquote } from "./fmt.ts";
 
 const CONTAINER = {
   ID: "abc",

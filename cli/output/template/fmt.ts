@@ -7,6 +7,7 @@
  * @see https://pkg.go.dev/fmt
  */
 
+import { goQuote } from "../../../runtime/spec/go_quote.ts";
 import { describeCharacter } from "./lexer.ts";
 
 /** Names the Go type of an object that is a struct, whose missing fields are errors. */
@@ -171,7 +172,7 @@ function formatVerb(directive: Directive, value: unknown): string {
       ? value as string
       : [...value as string].slice(0, precision).join("");
     if (verb === "s") return text;
-    if (verb === "q") return flags.includes("#") && !text.includes("`") ? `\`${text}\`` : quote(text);
+    if (verb === "q") return flags.includes("#") && !text.includes("`") ? `\`${text}\`` : goQuote(text);
     if (verb === "x" || verb === "X") {
       const bytes = [...new TextEncoder().encode(text)].map((byte) => byte.toString(16).padStart(2, "0"));
       const hex = bytes.join(flags.includes(" ") ? " " : "");
@@ -245,46 +246,18 @@ function toFixed(value: number, digits: number): string {
 function goSyntax(value: unknown): string {
   switch (kindOf(value)) {
     case "string":
-      return quote(value as string);
+      return goQuote(value as string);
     case "slice":
       return `[]interface {}{${(value as unknown[]).map(goSyntax).join(", ")}}`;
     case "map":
     case "struct": {
       const isMap = kindOf(value) === "map";
-      const fields = entriesOf(value).map(([key, item]) => `${isMap ? quote(key) : key}:${goSyntax(item)}`);
+      const fields = entriesOf(value).map(([key, item]) => `${isMap ? goQuote(key) : key}:${goSyntax(item)}`);
       return `${typeName(value)}{${fields.join(", ")}}`;
     }
     default:
       return formatValue(value);
   }
-}
-
-const ESCAPES: Record<string, string> = {
-  "\x07": "\\a",
-  "\b": "\\b",
-  "\f": "\\f",
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-  "\v": "\\v",
-  "\\": "\\\\",
-  '"': '\\"',
-};
-
-/** `strconv.Quote`: double quotes, everything that does not print escaped. */
-export function quote(text: string): string {
-  let out = '"';
-  for (const char of text) {
-    const code = char.codePointAt(0)!;
-    if (ESCAPES[char]) out += ESCAPES[char];
-    else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, "0")}`;
-    else if (/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u.test(char)) {
-      out += code > 0xffff
-        ? `\\U${code.toString(16).padStart(8, "0")}`
-        : `\\u${code.toString(16).padStart(4, "0")}`;
-    } else out += char;
-  }
-  return out + '"';
 }
 
 const UNESCAPES: Record<string, string> = { a: "\x07", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };

@@ -5,7 +5,8 @@
  */
 
 import { type Token, tokenize, type TokenKind } from "./lexer.ts";
-import { quote, unquote, unquoteChar } from "./fmt.ts";
+import { goQuote as quote } from "../../../runtime/spec/go_quote.ts";
+import { unquote, unquoteChar } from "./fmt.ts";
 import { type Command, describe, type Expression, type Node, type Pipeline, type Tree } from "./nodes.ts";
 
 /** What Go's `template.Parse` would say. */
