@@ -85,6 +85,13 @@ const CASES: Record<string, Case> = {
     detail: /newuidmap/,
     remedy: /^check that the helper is setuid root/,
   },
+  "no helper for groups that is setuid": {
+    script: "cp /usr/bin/newgidmap $HOME/../helper; mount --bind $HOME/../helper /usr/bin/newgidmap",
+    code: 2,
+    check: "user namespace",
+    detail: /map ids with \S*newgidmap: newgidmap: /,
+    remedy: /^check that the helper is setuid root/,
+  },
   "a home that is read-only": {
     script:
       `${READ_ONLY}; mkdir -p $HOME/../vartmp && chmod 1777 $HOME/../vartmp && mount --bind $HOME/../vartmp /var/tmp`,

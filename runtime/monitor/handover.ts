@@ -24,6 +24,7 @@ function openMonitorFamilies(): void {
     "socket",
     "memory",
     "clock",
+    "spawn",
   );
 }
 

@@ -5,10 +5,10 @@
  * ```
  *  command                                   seed                                init
  *    fork ─────────────────────────────────▶   waits
- *    namespace context, id-map pipes,
- *    mounts the plan will likely have ─────▶   enters the user's namespace,
- *    maps ids ◀── asks ───────────────────     makes a pid namespace, forks ──▶  makes its namespaces,
- *    loads, parses, pulls, plans                                                 prepares mounts, waits
+ *    namespace context, mounts that
+ *    the plan will likely have ────────────▶   enters the user's namespace,
+ *    loads, parses, pulls, plans               makes a pid namespace, forks ──▶  makes its namespaces,
+ *                                                                                prepares mounts, waits
  *    JSON of the plan, descriptors ────────▶   becomes the monitor ───────────▶  goes on
  *    or ends without a word ───────────────▶   ends as well ──────────────────▶  ends as well
  * ```
@@ -22,11 +22,11 @@ import { isOrdinary } from "../init/early.ts";
 import { type EarlyInit, forkEarlyInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import {
+  awaitUserNamespace,
   enterUserNamespaceBlocking,
   leaveUserNamespace,
   type Membership,
-  openIdMapChannel,
-  serveIdMaps,
+  openNamespaceChannel,
 } from "../namespaces/user_namespace.ts";
 import type { TunPlan } from "../network/plan.ts";
 import { unshareMountNamespace } from "../rootfs/perform.ts";
@@ -65,7 +65,7 @@ export interface GrownSeed {
   entered: Promise<void>;
 }
 
-const SOIL_DESCRIPTORS = 2;
+const SOIL_DESCRIPTORS = 1;
 const PLAN_DESCRIPTORS = 3;
 /** So many go in one message. @see unix(7), SCM_MAX_FD */
 const MESSAGE_DESCRIPTORS = 250;
@@ -121,16 +121,16 @@ function forkSeed(): Seed {
 }
 
 function water(seed: Seed, soil: Soil): void {
-  const channel = openIdMapChannel();
+  const channel = openNamespaceChannel();
   try {
-    sendJson(seed.socket, soil, [channel.child.request, channel.child.reply]);
+    sendJson(seed.socket, soil, [channel.child]);
   } catch (error) {
     // It has died. That is seen when it is to have its plan.
     if (!isErrno(error, EPIPE)) throw error;
   }
   seed.isOrdinary = soil.mounts !== undefined;
   seed.tun = soil.tun;
-  seed.entered = serveIdMaps(soil.context, channel, seed.pid);
+  seed.entered = awaitUserNamespace(channel);
   // told to whoever grows the seed
   seed.entered.catch(() => {});
 }
@@ -158,11 +158,11 @@ function waitForPlanBlocking(socket: number): number {
   const soil = receiveJson<Soil>(socket, SOIL_DESCRIPTORS);
   if (!soil) _exit(0);
   const { context, mounts, tun } = soil.value;
-  const [request, reply] = soil.fds;
+  const [channel] = soil.fds;
   let membership: Membership | undefined;
   let init: EarlyInit | undefined;
   try {
-    membership = enterUserNamespaceBlocking(context, { request: request!, reply: reply! });
+    membership = enterUserNamespaceBlocking(context, channel!);
     unshareMountNamespace();
     if (mounts) init = forkEarlyInit(mounts, tun);
   } catch {

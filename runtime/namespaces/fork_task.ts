@@ -11,10 +11,10 @@ import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { NamespaceContext } from "./context.ts";
 import {
+  awaitUserNamespace,
   enterUserNamespaceBlocking,
   leaveUserNamespace,
-  openIdMapChannel,
-  serveIdMaps,
+  openNamespaceChannel,
 } from "./user_namespace.ts";
 
 /** A child at work. */
@@ -38,12 +38,12 @@ export async function forkInUserNamespace(
   inherit: readonly number[],
   task: () => number,
 ): Promise<ForkedTask> {
-  const channel = openIdMapChannel();
+  const channel = openNamespaceChannel();
   const parent = getpid();
   prepareFork();
   openFamilies("file", "process", "credentials", "namespaces");
   const pid = forkChild(() => {
-    closeAllExcept([...inherit, channel.child.request, channel.child.reply]);
+    closeAllExcept([...inherit, channel.child]);
     const membership = enterUserNamespaceBlocking(context, channel.child);
     // Set after the ids changed, which clears it; a parent that died before is noticed by its number.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -56,7 +56,7 @@ export async function forkInUserNamespace(
   });
   const wait = () => waitpidAsync(pid);
   try {
-    await serveIdMaps(context, channel, pid);
+    await awaitUserNamespace(channel);
   } catch (error) {
     kill(pid, SIGKILL);
     await wait();

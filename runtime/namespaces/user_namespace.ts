@@ -6,12 +6,15 @@
  * is never joined. Only a first start takes the lock of the folder:
  *
  * ```
- *  forked child                        parent (host namespaces)
- *    member alive? setns ─ 'J' ─────────▶ nothing to do
- *    none: flock, unshare ─ 'M' ────────▶ newuidmap PID … and newgidmap PID …, side by side
- *    register, unlock ◀───────── 'D' ────
- *    anything fails ─ 'E' + text ───────▶ HostError
+ *  forked child                          parent
+ *    member alive? setns ─ 'J' ───────────▶ goes on
+ *    none: flock, unshare, map, register,
+ *          unlock ──────── 'J' ───────────▶ goes on
+ *    anything fails ─ 'E' + text ─────────▶ HostError
  * ```
+ *
+ * Ids are mapped from outside: the child leaves a shell there, which waits for its unshare(2). The parent could do it,
+ * but it has a command to load meanwhile, and the child would wait for its next turn of the event loop.
  */
 
 import { EAGAIN, isErrno, SyscallError } from "../../ffi/errno.ts";
@@ -27,8 +30,9 @@ import {
   renameat2,
   writeAll,
 } from "../../ffi/file.ts";
+import { openFamilies } from "../../ffi/libc.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
-import { getpid, setresgid, setresuid, waitpidAsync } from "../../ffi/process.ts";
+import { getpid, setresgid, setresuid, waitpidBlocking } from "../../ffi/process.ts";
 import { posix_spawn } from "../../ffi/spawn.ts";
 import {
   AT_FDCWD,
@@ -47,23 +51,22 @@ import type { IdMapping } from "../spec/runtime.ts";
 import type { NamespaceContext } from "./context.ts";
 import { formatIdMap } from "./id_map.ts";
 
-/** The two pipes between a forked child and its parent. */
-export interface IdMapChannel {
-  /** The child's ends. */
-  child: { request: number; reply: number };
-  /** The parent's ends. */
-  parent: { request: number; reply: number };
+/** The pipe from a forked child to its parent. */
+export interface NamespaceChannel {
+  child: number;
+  parent: number;
 }
 
-/** Makes the pipes, before the fork. */
-export function openIdMapChannel(): IdMapChannel {
-  const [requestRead, requestWrite] = pipe2(O_CLOEXEC);
-  const [replyRead, replyWrite] = pipe2(O_CLOEXEC);
-  return {
-    child: { request: requestWrite, reply: replyRead },
-    parent: { request: requestRead, reply: replyWrite },
-  };
+/** Makes the pipe, and what else the child needs, before the fork. */
+export function openNamespaceChannel(): NamespaceChannel {
+  openFamilies("spawn");
+  const [parent, child] = pipe2(O_CLOEXEC);
+  return { child, parent };
 }
+
+const JOINED = "J".charCodeAt(0);
+/** So much is written to a pipe as a whole. @see pipe(7) */
+const PIPE_BUF = 4096;
 
 /** What a member holds; its lock ends with it, or with the process. */
 export interface Membership {
@@ -74,11 +77,11 @@ export interface Membership {
 /**
  * In a forked child: makes it root of the user's namespace. As real root it only tells the parent.
  *
- * The channel's child ends are closed. Throws what failed, after telling the parent.
+ * `channel` is closed. Throws what failed, after telling the parent.
  */
 export function enterUserNamespaceBlocking(
   context: NamespaceContext,
-  channel: IdMapChannel["child"],
+  channel: number,
 ): Membership | undefined {
   try {
     if (!context.isRootless) {
@@ -98,50 +101,32 @@ export function enterUserNamespaceBlocking(
     tell(channel, `E${JSON.stringify(describeFailure(error))}`);
     throw error;
   } finally {
-    close(channel.request);
-    close(channel.reply);
+    close(channel);
   }
 }
 
 /**
- * In the parent: maps the child's ids if the child made the namespace; resolves when the child is in it.
+ * In the parent: resolves when the child is in the namespace.
  *
  * The channel's ends are closed, the child's first: a child that dies is seen as the end of the pipe.
  *
  * @throws {HostError} where the namespace cannot be had, with the remedy as hint
  */
-export async function serveIdMaps(
-  context: NamespaceContext,
-  channel: IdMapChannel,
-  pid: number,
-): Promise<void> {
-  close(channel.child.request);
-  close(channel.child.reply);
+export async function awaitUserNamespace(channel: NamespaceChannel): Promise<void> {
+  close(channel.child);
   try {
-    const buffer = new Uint8Array(4096);
-    for (;;) {
-      const length = await readAsync(channel.parent.request, buffer);
-      if (length === 0) throw new HostError("create user namespace: the process ended early");
-      const kind = String.fromCharCode(buffer[0]!);
-      if (kind === "J") return;
-      if (kind === "E") {
-        throw await namespaceError(JSON.parse(new TextDecoder().decode(buffer.subarray(1, length))));
-      }
-      const { newuidmap, newgidmap } = context.helpers!;
-      await Promise.all([
-        runHelper(newuidmap, pid, context.maps.uid),
-        runHelper(newgidmap, pid, context.maps.gid),
-      ]);
-      writeAll(channel.parent.reply, new TextEncoder().encode("D"));
-    }
+    const buffer = new Uint8Array(PIPE_BUF);
+    const length = await readAsync(channel.parent, buffer);
+    if (length === 0) throw new HostError("create user namespace: the process ended early");
+    if (buffer[0] === JOINED) return;
+    throw await namespaceError(JSON.parse(new TextDecoder().decode(buffer.subarray(1, length))));
   } finally {
-    close(channel.parent.request);
-    close(channel.parent.reply);
+    close(channel.parent);
   }
 }
 
 /** Joins the namespace of the first member that lives, or gives undefined where none does. */
-function joinAny(context: NamespaceContext, channel: IdMapChannel["child"]): Membership | undefined {
+function joinAny(context: NamespaceContext, channel: number): Membership | undefined {
   for (const name of memberNames(context.membersDir)) {
     if (!joinMember(`${context.membersDir}/${name}`, Number(name.split(".")[0]))) continue;
     const membership = registerMember(context.membersDir);
@@ -185,21 +170,22 @@ function isLocked(fd: number): boolean {
   }
 }
 
-function createFirst(context: NamespaceContext, channel: IdMapChannel["child"]): Membership {
+function createFirst(context: NamespaceContext, channel: number): Membership {
   Deno.mkdirSync(context.membersDir, { recursive: true, mode: 0o700 });
   using lock = new Fd(open(`${context.membersDir}/lock`, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
   flockBlocking(lock.number, LOCK_EX);
   const joined = joinAny(context, channel);
   if (joined) return joined;
-  unshare(CLONE_NEWUSER);
   if (context.maps.isSingle) {
+    unshare(CLONE_NEWUSER);
     // A process without helpers may map its own id only, and must give up setgroups(2) first.
     Deno.writeTextFileSync("/proc/self/setgroups", "deny");
     Deno.writeTextFileSync("/proc/self/uid_map", formatIdMap(context.maps.uid));
     Deno.writeTextFileSync("/proc/self/gid_map", formatIdMap(context.maps.gid));
   } else {
-    tell(channel, "M");
-    if (read(channel.reply, new Uint8Array(1)) !== 1) throw new Error("ids were not mapped");
+    const finish = startMapping(context);
+    unshare(CLONE_NEWUSER);
+    finish();
   }
   const membership = registerMember(context.membersDir);
   tell(channel, "J");
@@ -237,27 +223,45 @@ export function leaveUserNamespace(membership: Membership | undefined): void {
   close(membership.lockFd);
 }
 
-async function runHelper(helper: string, pid: number, mappings: IdMapping[]): Promise<void> {
-  const words = mappings.flatMap((one) => [one.containerID, one.hostID, one.size].map(String));
+/** `$1` the process, `$2` and `$3` the helpers, `$4` and `$5` their maps; exits with the number of the one that failed. */
+const MAP_IDS = `read -r _ && { "$2" "$1" $4 & "$3" "$1" $5 || exit 2; wait "$!" || exit 1; }`;
+
+/** Starts what maps this process's ids when the function that it gives is called, from a user namespace of its own. */
+function startMapping({ helpers, maps }: NamespaceContext): () => void {
+  const { newuidmap, newgidmap } = helpers!;
+  const words = [String(getpid()), newuidmap, newgidmap, helperWords(maps.uid), helperWords(maps.gid)];
+  const [waits, go] = pipe2(O_CLOEXEC);
   const [errorRead, errorWrite] = pipe2(O_CLOEXEC);
-  const child = posix_spawn(helper, [helper, String(pid), ...words], ["PATH=/usr/bin:/bin"], {
+  const shell = posix_spawn("/bin/sh", ["sh", "-c", MAP_IDS, "skiff", ...words], ["PATH=/usr/bin:/bin"], {
+    0: waits,
     2: errorWrite,
   });
+  close(waits);
   close(errorWrite);
-  const { status } = await waitpidAsync(child);
-  const text = new Uint8Array(1024);
-  const length = status === 0 ? 0 : read(errorRead, text);
-  close(errorRead);
-  if (status === 0) return;
-  const said = new TextDecoder().decode(text.subarray(0, length)).trim();
-  throw new HostError(`map ids with ${helper}: ${said || `exit status ${status}`}`, {
-    hint:
-      "check that the helper is setuid root and that /etc/subuid and /etc/subgid name ranges of this user",
-  });
+  return () => {
+    writeAll(go, new TextEncoder().encode("\n"));
+    close(go);
+    const { status } = waitpidBlocking(shell);
+    const text = new Uint8Array(1024);
+    const length = status === 0 ? 0 : read(errorRead, text);
+    close(errorRead);
+    if (status === 0) return;
+    const said = new TextDecoder().decode(text.subarray(0, length)).trim();
+    throw new MappingError(
+      `map ids with ${status === 1 ? newuidmap : newgidmap}: ${said || `exit status ${status}`}`,
+    );
+  };
 }
 
-function tell(channel: IdMapChannel["child"], text: string): void {
-  writeAll(channel.request, new TextEncoder().encode(text));
+function helperWords(mappings: readonly IdMapping[]): string {
+  return mappings.flatMap((one) => [one.containerID, one.hostID, one.size]).join(" ");
+}
+
+/** What a helper said. */
+class MappingError extends Error {}
+
+function tell(channel: number, text: string): void {
+  writeAll(channel, new TextEncoder().encode(text));
 }
 
 /** A failure as data, so that it crosses the pipe. */
@@ -265,17 +269,25 @@ interface Failure {
   message: string;
   errno: number;
   syscall: string;
+  /** It is of the helpers' own. */
+  isMapping: boolean;
 }
 
 function describeFailure(error: unknown): Failure {
   const message = error instanceof Error ? error.message : String(error);
   return error instanceof SyscallError
-    ? { message, errno: error.errno, syscall: error.syscall }
-    : { message, errno: 0, syscall: "" };
+    ? { message, errno: error.errno, syscall: error.syscall, isMapping: false }
+    : { message, errno: 0, syscall: "", isMapping: error instanceof MappingError };
 }
 
 /** What the kernel says to whom it forbids the namespace, its maps, or (AppArmor) the rights in it. */
 async function namespaceError(failure: Failure): Promise<HostError> {
+  if (failure.isMapping) {
+    return new HostError(failure.message, {
+      hint:
+        "check that the helper is setuid root and that /etc/subuid and /etc/subgid name ranges of this user",
+    });
+  }
   const isOurs = ["unshare", "setresgid", "setresuid"].includes(failure.syscall) ||
     /\b[ug]id_map|setgroups/.test(failure.message);
   if (!isOurs) return new HostError(`create user namespace: ${failure.message}`);
