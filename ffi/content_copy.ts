@@ -20,8 +20,9 @@ export class ContentCopier {
   /** From the beginning of `source`, which `stat` describes, into the empty `target`. Holes stay holes. */
   copy(source: number, target: number, stat: Stat): void {
     if (stat.size > 0 && this.#clone(source, target)) return;
-    // What has no size (procfs) or grows meanwhile is read to its end.
-    if (stat.size === 0 || stat.blocks * 512 >= stat.size) return this.#range(source, target, Infinity);
+    // What has no size (procfs) is read to its end; what grows meanwhile, up to where it was.
+    if (stat.size === 0) return this.#range(source, target, Infinity);
+    if (stat.blocks * 512 >= stat.size) return this.#range(source, target, stat.size);
     for (let at = 0; at < stat.size;) {
       const start = seekOrEnd(source, at, SEEK_DATA, stat.size);
       if (start >= stat.size) break;

@@ -209,3 +209,29 @@ hostTest("cp counts ids as a container with a user namespace of its own does", {
     assertIncludes(tar.stdout, owner!.replace(":", "/"));
   }
 });
+
+hostTest("cp of many files leaves them, and nothing of its own, where they belong", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image();
+  await host.sh("mkdir many && cd many && chmod 750 . && for i in $(seq 400); do echo $i >$i; done");
+  const sum = (path: string) => `cd ${path} && ls -A | sort | md5sum; cat * | md5sum; stat -c %a .`;
+  const expected = (await host.sh(sum(`${host.home}/many`))).stdout.trim();
+  // a container to be removed is mounted as one whose power may be cut: that it was copied into before is no matter
+  const id = await host.ok("create", "--rm", "--name", "box", "--network", "none", image, "sleep", "600");
+  await host.ok("cp", "many", "box:/first");
+  await host.ok("cp", "many/.", "box:/first");
+  const folder = `${host.home}/.local/share/skiff/containers/${id}`;
+  assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name).includes("work-copy"), false);
+  // as one that was killed leaves it behind
+  await host.sh(`mkdir -p ${folder}/work-copy/work/incompat/volatile`);
+  await host.ok("cp", "many", "box:/second");
+  await host.ok("start", "box");
+  await host.ok("cp", "many", "box:/third");
+  for (const name of ["first", "second", "third"]) {
+    assertEquals(await host.ok("exec", "box", "sh", "-c", sum(`/${name}`)), expected);
+    await host.ok("cp", `box:/${name}`, `out${name}`);
+    assertEquals((await host.sh(sum(`${host.home}/out${name}`))).stdout.trim(), expected);
+  }
+  assertEquals(await host.ok("exec", "box", "ls", "-A", "/").then((all) => all.includes(".skiff-")), false);
+});

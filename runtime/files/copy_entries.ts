@@ -12,6 +12,7 @@ import type { Owner } from "../rootfs/in_root.ts";
 import { ContentCopier } from "../../ffi/content_copy.ts";
 import { EACCES, EBUSY, EPERM, errnoText, isErrno, SyscallError } from "../../ffi/errno.ts";
 import {
+  type Dirent,
   fchownat,
   Fd,
   fstat,
@@ -26,7 +27,7 @@ import {
   symlinkat,
 } from "../../ffi/file.ts";
 import { filesystemType } from "../../ffi/mount.ts";
-import { spreadFoldersFor } from "../state/spread.ts";
+import { settleElsewhere } from "../state/spread.ts";
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -65,6 +66,9 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 /** Should a FIFO or terminal take a file's place, it is neither waited for nor taken over. */
 const OPEN_FILE = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+/** From so many on it matters where the file system puts a folder. */
+const MANY_ENTRIES = 256;
 
 export interface CopyRules extends RoomRules {
   /** Who shall own the copy. */
@@ -115,7 +119,7 @@ export class EntryCopier {
     const reopen = () => openat(AT_FDCWD, `/proc/self/fd/${source.fd}`, OPEN_FILE);
     if (name === undefined) {
       using folder = new Fd(reopen());
-      this.#contents(folder.number, target.number, []);
+      this.#contents(folder.number, readdir(folder.number), target.number, []);
     } else if (source.isFolder) {
       using folder = new Fd(reopen());
       this.#folder(folder.number, stat, target.number, [bytesOf(name)]);
@@ -130,8 +134,8 @@ export class EntryCopier {
     }
   }
 
-  #contents(from: number, to: number, path: Bytes[]): void {
-    for (const { name } of readdir(from)) {
+  #contents(from: number, entries: readonly Dirent[], to: number, path: Bytes[]): void {
+    for (const { name } of entries) {
       const inner = [...path, name];
       try {
         this.#entry(from, to, inner);
@@ -168,10 +172,11 @@ export class EntryCopier {
   #folder(from: number, stat: Stat, to: number, path: Bytes[]): void {
     const name = path.at(-1)!;
     const isNew = makeRoom(to, name, true, this.#rules, () => mkdirat(to, name, 0o700));
+    const entries = readdir(from);
+    if (isNew && entries.length >= MANY_ENTRIES) settleElsewhere(to, name);
     using target = new Fd(openat(to, name, OPEN_FOLDER));
-    using _spread = isNew && path.length === 1 ? spreadFoldersFor(target.number) : null;
     if (this.#own === "") this.#own = identity(fstat(target.number));
-    this.#contents(from, target.number, path);
+    this.#contents(from, entries, target.number, path);
     copyAttributes(from, target.number, stat, this.#rules.owner(stat));
   }
 

@@ -63,14 +63,15 @@ export function find(side: Side, path: string): Found {
 
 function tryFind(side: Side, path: string): Found | { error: unknown } {
   try {
-    return found(side.open(path, O_PATH));
+    return foundAt(side.open(path, O_PATH));
   } catch (error) {
     if (!isErrno(error, ENOENT, ENOTDIR)) throw error;
     return { error };
   }
 }
 
-function found(fd: number): Found {
+/** What an O_PATH descriptor is open on; it belongs to what is given. */
+export function foundAt(fd: number): Found {
   const stat = fstat(fd);
   const path = byteString(readlinkat(AT_FDCWD, `/proc/self/fd/${fd}`));
   return {

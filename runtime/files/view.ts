@@ -15,7 +15,7 @@ import { close, Fd, open } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import { kill, pidfd_open, waitpid, waitpidBlocking } from "../../ffi/process.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
 import { MNT_DETACH } from "../../ffi/constants/mount.ts";
 import { SIGKILL, WNOHANG } from "../../ffi/constants/signal.ts";
 import { ConflictError } from "../errors.ts";
@@ -25,11 +25,14 @@ import { tryOpenInRoot } from "../rootfs/in_root.ts";
 import { mountOverlay } from "../rootfs/overlay.ts";
 import { performRootfs, unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
+import { removeTree } from "../storage/remove_tree.ts";
 
 export type ContainerView =
   /** `startTime` is field 22 of /proc/PID/stat: guards against a reused pid. */
   | { kind: "running"; pid: number; startTime: string }
   | { kind: "stopped"; rootfs: RootfsPlan; mounts: MountSpec[] };
+
+type OverlayPlan = Extract<RootfsPlan, { kind: "overlay" }>;
 
 /** How long fuse-overlayfs may take to write what it holds back. */
 const HELPER_MS = 10_000;
@@ -38,6 +41,7 @@ const HELPER_MS = 10_000;
 export class OpenedViews implements Disposable {
   readonly #roots = new Map<ContainerView, number>();
   readonly #helpers: { pid: number; target: string }[] = [];
+  readonly #works: { work: string; target: string }[] = [];
   #isPrivate = false;
 
   /**
@@ -60,15 +64,34 @@ export class OpenedViews implements Disposable {
       const root = openReadOnly(rootfs, mounts);
       if (root !== undefined) return root;
     }
-    const { helperPid } = performRootfs(rootfs);
-    if (helperPid !== undefined) this.#helpers.push({ pid: helperPid, target: rootfs.target });
+    if (rootfs.kind === "overlay") this.#mountUnsynced(rootfs);
+    else {
+      const { helperPid } = performRootfs(rootfs);
+      if (helperPid !== undefined) this.#helpers.push({ pid: helperPid, target: rootfs.target });
+    }
     const root = open(rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC);
     closingWhatItOpens(() => attachMounts(root, prepareMounts(mounts)));
     return root;
   }
 
+  /**
+   * Volatile: else all that was copied would be on the disk before the command ends, as after no other copy. Its mark
+   * of that lies in a work folder of its own, so that the container's is never refused, whenever this process is killed.
+   */
+  #mountUnsynced(rootfs: OverlayPlan): void {
+    const work = `${rootfs.work}-copy`;
+    removeTree(AT_FDCWD, work);
+    Deno.mkdirSync(work, { mode: 0o700 });
+    mountOverlay({ ...rootfs, work, volatile: true });
+    this.#works.push({ work, target: rootfs.target });
+  }
+
   [Symbol.dispose](): void {
     for (const root of this.#roots.values()) close(root);
+    for (const { work, target } of this.#works) {
+      umount2(target, MNT_DETACH);
+      removeTree(AT_FDCWD, work);
+    }
     for (const { pid, target } of this.#helpers) {
       umount2(target, MNT_DETACH);
       waitForHelperBlocking(pid);
@@ -81,7 +104,7 @@ export class OpenedViews implements Disposable {
  * file system that it lies on, also what was just copied there. Undefined where a mount point has to be made first.
  */
 function openReadOnly(
-  { lower, upper, target, userxattr }: Extract<RootfsPlan, { kind: "overlay" }>,
+  { lower, upper, target, userxattr }: OverlayPlan,
   mounts: MountSpec[],
 ): number | undefined {
   mountOverlay({ lower: [upper, ...lower], target, userxattr });

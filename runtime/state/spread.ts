@@ -1,6 +1,7 @@
 /** Advice to ext4 about folders that are made and removed all the time. */
 
-import { ioctl } from "../../ffi/file.ts";
+import { ioctl, mkdirat, renameat2, unlinkat } from "../../ffi/file.ts";
+import { AT_REMOVEDIR } from "../../ffi/constants/fcntl.ts";
 import { FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL } from "../../ffi/constants/ioctl.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 
@@ -19,6 +20,29 @@ export function spreadFolders(fd: number): void {
 export function spreadFoldersFor(fd: number): Disposable {
   const isNew = advise(fd, true);
   return { [Symbol.dispose]: () => void (isNew && advise(fd, false)) };
+}
+
+/**
+ * Replaces the empty folder `name` in `parent`, which is about to get many files, by one in another block group.
+ *
+ * ext4 places the folders of a spread folder by a hash of their names, so that a tree copied again would find itself
+ * among the inodes of the one removed before. Under a name that nobody had, it does not. Synchronous, for forked children.
+ */
+export function settleElsewhere(parent: number, name: Uint8Array): void {
+  const other = `.skiff-${crypto.randomUUID()}`;
+  try {
+    using _spread = spreadFoldersFor(parent);
+    mkdirat(parent, other, 0o700);
+    renameat2(parent, other, parent, name);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    // Somebody in the container was faster; the folder that is there will do.
+    try {
+      unlinkat(parent, other, AT_REMOVEDIR);
+    } catch (gone) {
+      if (!(gone instanceof SyscallError)) throw gone;
+    }
+  }
 }
 
 /** Gives whether that was news to the file system. */
