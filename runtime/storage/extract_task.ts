@@ -11,16 +11,16 @@ import { HostError, VerificationError } from "../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
 import { LAYER_COMPRESSION } from "../spec/image.ts";
 import { errnoText, SyscallError } from "../../ffi/errno.ts";
-import { close, open, openat, renameat2, writeAll } from "../../ffi/file.ts";
+import { close, open, openat, writeAll } from "../../ffi/file.ts";
 import { prctl, umask } from "../../ffi/process.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { type ExtractSummary, extractTar } from "./extract.ts";
 import { DownloadAborted, GrowingFile } from "./growing_file.ts";
 import { hashHere, hashInChild } from "./hash_child.ts";
-import { bytesFile, type LayerJob } from "./layers.ts";
+import type { LayerJob } from "./layers.ts";
 import { OwnerRecorder } from "./owners.ts";
-import { makeTree, openWork, publishUnsynced, syncPublished, tidy } from "./work_folder.ts";
+import { makeTree, openWork, publishLayer, syncPublished, tidy } from "./work_folder.ts";
 
 /** Lines of JSON on the result pipe: any number of progress, then one of the others. */
 export type ExtractionMessage =
@@ -102,12 +102,7 @@ function unpackInto(
       ? openat(work.fd, "owners", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
       : -1;
     const { summary, bytes } = unpackVerified(job, rootFd, controlFd, ownersFd, onProgress);
-    const bytesFd = openat(work.fd, "bytes", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
-    writeAll(bytesFd, new TextEncoder().encode(String(bytes)));
-    close(bytesFd);
-    renameat2(work.fd, "bytes", layerFd, bytesFile(job.form));
-    if (ownersFd !== -1) renameat2(work.fd, "owners", layerFd, `${job.form}.owners`);
-    publishUnsynced(work.fd, layerFd, job.form);
+    publishLayer(work.fd, layerFd, job.form, { bytes, hasOwners: ownersFd !== -1 });
     return summary;
   } finally {
     tidy(layerDir, layerFd, work.name);
@@ -115,7 +110,7 @@ function unpackInto(
 }
 
 /** After the result was sent, so that nobody waits for the disk. A failure leaves the mark, which is enough. */
-function syncLayer(layerDir: string, form: string): void {
+export function syncLayer(layerDir: string, form: string): void {
   try {
     const layerFd = open(layerDir, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     syncPublished(layerFd, form);

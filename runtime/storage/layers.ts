@@ -105,6 +105,11 @@ export function bytesFile(path: string): string {
   return `${path}.bytes`;
 }
 
+/** Holds the owners that a single-id map cannot give (owners.ts), of the layer at `path`. */
+export function ownersFile(path: string): string {
+  return `${path}.owners`;
+}
+
 /** Forks a child that unpacks the layer while its blob is still coming. Several run side by side. */
 export async function startExtraction(
   context: StorageContext,

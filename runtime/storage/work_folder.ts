@@ -41,6 +41,7 @@ import {
   RENAME_NOREPLACE,
 } from "../../ffi/constants/fcntl.ts";
 import { DEFAULT_ACL } from "./entry_metadata.ts";
+import { bytesFile, ownersFile } from "./layers.ts";
 import { readBootId } from "../state/boot.ts";
 import { spreadFolders } from "../state/spread.ts";
 import { removeTree } from "./remove_tree.ts";
@@ -133,6 +134,21 @@ export function publishUnsynced(workFd: number, layerFd: number, form: string): 
   close(mark);
   renameat2(workFd, "unsynced", layerFd, unsyncedMark(form));
   publish(workFd, layerFd, form);
+}
+
+/** A whole layer, with what is told beside it: the size of its archive, and who should own what (`owners`, where there is). */
+export function publishLayer(
+  workFd: number,
+  layerFd: number,
+  form: string,
+  { bytes, hasOwners }: { bytes: number; hasOwners: boolean },
+): void {
+  const bytesFd = openat(workFd, "bytes", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+  writeAll(bytesFd, new TextEncoder().encode(String(bytes)));
+  close(bytesFd);
+  renameat2(workFd, "bytes", layerFd, bytesFile(form));
+  if (hasOwners) renameat2(workFd, "owners", layerFd, ownersFile(form));
+  publishUnsynced(workFd, layerFd, form);
 }
 
 /** Waits until the layer is on the disk, and takes its mark away. */

@@ -1,0 +1,216 @@
+/**
+ * Makes a layer of what has changed in a root: of a step of a build, of a container that is committed.
+ *
+ * With the kernel's overlay the upper folder itself becomes `layers/<diff-id>/<form>`: its archive is hashed on the
+ * way and nothing is unpacked. Where the tree must stay, or is made otherwise (fuse-overlayfs, vfs, ids of a nested
+ * namespace), the archive is written and unpacked as that of a pulled layer is.
+ */
+
+import { byteStringOf } from "../archive/byte_string.ts";
+import { HostError } from "../errors.ts";
+import type { RootfsPlan } from "../monitor/plan.ts";
+import { type Digest, parseDigest } from "../spec/digest.ts";
+import { MEDIA_TYPE } from "../spec/image.ts";
+import { close, open } from "../../ffi/file.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { hasBlob, publishBlob } from "./blobs.ts";
+import { type Captured, type CaptureJob, captureLayer } from "./capture_task.ts";
+import type { LayerTimes } from "./capture_tar.ts";
+import { warmUp } from "./extract_task.ts";
+import type { NestedMaps } from "./layer_copy.ts";
+import {
+  DEFAULT_LAYER_LIMIT_BYTES,
+  layerForm,
+  layerPath,
+  startExtraction,
+  type StorageContext,
+} from "./layers.ts";
+import { startInNamespace } from "./namespace_task.ts";
+
+export type { LayerTimes } from "./capture_tar.ts";
+
+/** A layer of ours: its archive is plain, so its digest is its diff id. It may be in `blobs/` or not. */
+export interface CapturedLayer {
+  diffId: Digest;
+  digest: Digest;
+  size: number;
+  mediaType: string;
+}
+
+export interface ChangedRoot {
+  /** As prepared by the driver; not mounted any more, but for a tree that is kept. */
+  plan: RootfsPlan;
+  /** What the root stands on, the lowest first. */
+  layers: readonly { diffId: Digest }[];
+  /** The ids of the tree are those of a nested user namespace. */
+  nested?: NestedMaps;
+}
+
+export interface CaptureOptions {
+  times?: LayerTimes;
+  /** Absolute paths that were made only to mount upon; left out where the layers have no such thing. */
+  omit: readonly string[];
+  /** The archive is kept in `blobs/` as well. */
+  keepBlob: boolean;
+  /** The tree is only read: the container lives, or will be started again. */
+  keepTree?: boolean;
+  signal?: AbortSignal;
+}
+
+/**
+ * Makes the layer; null where nothing has changed. Without `keepTree` the tree is gone afterwards or in any state.
+ *
+ * @throws {HostError} where it cannot be read or written (disk full, …)
+ * @throws the signal's reason
+ */
+export async function captureUpper(
+  context: StorageContext,
+  { plan, layers, nested }: ChangedRoot,
+  options: CaptureOptions,
+): Promise<CapturedLayer | null> {
+  const form = layerForm(context.namespaces);
+  const source = sourceOf(context, plan, layers.map(({ diffId }) => diffId));
+  // fuse-overlayfs maps ids itself: on the disk they are those of the image
+  const shift = source.kind === "fuse" || context.namespaces.maps.isSingle ? undefined : nested;
+  const inPlace = source.kind === "overlay" && shift === undefined && options.keepTree !== true;
+  const job = {
+    ...source,
+    form,
+    publish: inPlace ? { layersDir: context.folders.layers } : undefined,
+    omit: options.omit.map(byteStringOf),
+    times: options.times,
+    ids: shift === undefined ? sameIds : (owner: { uid: number; gid: number }) => unshift(owner, shift),
+  };
+  const tar = inPlace && !options.keepBlob ? undefined : openPartial(context);
+  try {
+    const captured = await runCapture(context, { ...job, tarFd: tar?.fd ?? -1 }, options.signal);
+    if (captured === null) return null;
+    const layer = describe(captured);
+    if (tar === undefined) return layer;
+    if (!inPlace) await unpack(context, layer, tar.path, options.signal);
+    if (options.keepBlob && !hasBlob(context.folders, layer.digest, layer.size)) {
+      await publishBlob(context.folders, tar.path, layer.digest);
+    }
+    return layer;
+  } finally {
+    tar?.[Symbol.dispose]();
+  }
+}
+
+/**
+ * Makes the archive of an unpacked layer again, so that it can be pushed or saved.
+ *
+ * @throws {HostError} where the tree does not give the same bytes
+ */
+export async function ensureBlob(
+  context: StorageContext,
+  layer: CapturedLayer,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (hasBlob(context.folders, layer.digest, layer.size)) return;
+  const form = layerForm(context.namespaces);
+  const path = layerPath(context.folders, layer.diffId, form);
+  using tar = openPartial(context);
+  const job: CaptureJob = { kind: "layer", path, lower: [], form, omit: [], ids: sameIds, tarFd: tar.fd };
+  const captured = await runCapture(context, job, signal);
+  if (captured?.diffId !== layer.digest || captured.bytes !== layer.size) {
+    throw new HostError(`make the archive of layer ${layer.diffId}: its files are not what they were`, {
+      hint: "build the image again with --no-cache",
+    });
+  }
+  await publishBlob(context.folders, tar.path, layer.digest);
+}
+
+async function runCapture(
+  context: StorageContext,
+  job: CaptureJob,
+  signal: AbortSignal | undefined,
+): Promise<Captured | null> {
+  warmUp();
+  const inherit = job.tarFd === -1 ? [] : [job.tarFd];
+  const work = (answer: (captured: Captured | null) => void) => captureLayer(job, answer);
+  const { result, ended } = await startInNamespace(context, "capture layer", work, { inherit, signal });
+  try {
+    return await result;
+  } catch (error) {
+    // the child that succeeded may still sync; the one that failed is gone when this returns
+    await ended;
+    throw error;
+  }
+}
+
+function sourceOf(
+  context: StorageContext,
+  plan: RootfsPlan,
+  layers: readonly Digest[],
+): Pick<CaptureJob, "kind" | "path" | "lower"> {
+  switch (plan.kind) {
+    case "overlay":
+      return { kind: "overlay", path: plan.upper, lower: plan.lower };
+    case "fuse-overlayfs":
+      return { kind: "fuse", path: plan.upper, lower: plan.lower };
+    case "directory": {
+      const form = layerForm(context.namespaces);
+      const lower = layers.toReversed().map((diffId) => layerPath(context.folders, diffId, form));
+      return { kind: "copy", path: plan.source, lower };
+    }
+    case "host":
+      throw new HostError("capture layer: the root is made of this machine's own folders");
+  }
+}
+
+async function unpack(
+  context: StorageContext,
+  layer: CapturedLayer,
+  blobFile: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const job = {
+    ...layer,
+    blobFile,
+    form: layerForm(context.namespaces),
+    limitBytes: DEFAULT_LAYER_LIMIT_BYTES,
+  };
+  const extraction = await startExtraction(context, job);
+  extraction.grow(layer.size);
+  await extraction.finish(signal);
+}
+
+function openPartial({ folders }: StorageContext): { fd: number; path: string } & Disposable {
+  const path = `${folders.blobs}/partial/layer-${crypto.randomUUID()}`;
+  const fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+  return {
+    fd,
+    path,
+    [Symbol.dispose]() {
+      close(fd);
+      try {
+        Deno.removeSync(path);
+      } catch (error) {
+        // it has become the blob
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    },
+  };
+}
+
+function describe({ diffId, bytes }: Captured): CapturedLayer {
+  const digest = parseDigest(diffId);
+  return { diffId: digest, digest, size: bytes, mediaType: MEDIA_TYPE.ociLayer };
+}
+
+function sameIds({ uid, gid }: { uid: number; gid: number }) {
+  return { uid, gid };
+}
+
+/** @throws {HostError} for an id that the container's namespace does not have */
+function unshift(owner: { uid: number; gid: number }, maps: NestedMaps): { uid: number; gid: number } {
+  const find = (map: NestedMaps["uid"], id: number) => {
+    const entry = map.find(({ hostID, size }) => id >= hostID && id < hostID + size);
+    if (entry === undefined) {
+      throw new HostError(`capture layer: id ${id} is not in the container's user namespace`);
+    }
+    return entry.containerID + id - entry.hostID;
+  };
+  return { uid: find(maps.uid, owner.uid), gid: find(maps.gid, owner.gid) };
+}

@@ -1,0 +1,131 @@
+/**
+ * What the forked child does that makes a layer of a changed tree: read, write the archive, and, where the tree itself
+ * becomes the layer, give it its name. Killed at any point it leaves nothing visible.
+ */
+
+import { digestHex, parseDigest } from "../spec/digest.ts";
+import { fchmod, fchownat, Fd, open, openat, readAll, renameat2, utimensat } from "../../ffi/file.ts";
+import { AT_EMPTY_PATH, AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
+import { ENOENT, isErrno } from "../../ffi/errno.ts";
+import {
+  type ChangedEntry,
+  type ChangedTree,
+  type ChangeRules,
+  type Owner,
+  readChanges,
+} from "./capture_changes.ts";
+import { type LayerTimes, writeLayerTar } from "./capture_tar.ts";
+import { syncLayer } from "./extract_task.ts";
+import { OPEN_FOLDER } from "./layered_folder.ts";
+import { IMPLIED_ROOT_MTIME, ownersFile } from "./layers.ts";
+import { OwnerRecorder, parseOwners } from "./owners.ts";
+import { openWork, publishLayer, tidy } from "./work_folder.ts";
+
+export interface CaptureJob {
+  kind: ChangeRules["kind"];
+  /** The tree, and the folders of the layers below it, the topmost first. */
+  path: string;
+  lower: readonly string[];
+  form: string;
+  /** The tree is renamed into `layersDir`; else it is only read. */
+  publish?: { layersDir: string };
+  omit: readonly string[];
+  times?: LayerTimes;
+  ids(owner: Owner): Owner;
+  /** The archive is written here; -1: nowhere. */
+  tarFd: number;
+}
+
+/** What the child answers; null: nothing has changed. */
+export interface Captured {
+  diffId: string;
+  bytes: number;
+}
+
+const LIMIT_OWNERS_BYTES = 1 << 30;
+
+/** Answers as soon as the layer is in place, then waits for the disk. */
+export function captureLayer(job: CaptureJob, answer: (captured: Captured | null) => void): void {
+  using opened = new DisposableStack();
+  const folder = (path: string) => opened.use(new Fd(open(path, OPEN_FOLDER))).number;
+  const own = folder(job.path);
+  const tree = readChanges(own, job.lower.map(folder), {
+    kind: job.kind,
+    omit: new Set(job.omit),
+    trim: job.publish !== undefined,
+    ids: job.ids,
+    recordedOwner: ownersLookup(job),
+  });
+  if (tree === null) return answer(null);
+  const settle = job.publish !== undefined;
+  const { hex, bytes } = writeLayerTar(own, tree, job.tarFd, { times: job.times, settle });
+  const captured = { diffId: `sha256:${hex}`, bytes };
+  if (job.publish === undefined) return answer(captured);
+  settleRoot(own, tree, job.times);
+  const layerDir = `${job.publish.layersDir}/${digestHex(parseDigest(captured.diffId))}`;
+  publishTree(layerDir, job, tree, bytes);
+  answer(captured);
+  syncLayer(layerDir, job.form);
+}
+
+/** A root without an entry means nothing, and is marked so as unpacking would. */
+function settleRoot(own: number, { root, hasRoot }: ChangedTree, times?: LayerTimes): void {
+  let time = { sec: IMPLIED_ROOT_MTIME, nsec: 0 };
+  if (hasRoot) {
+    const isLater = times !== undefined && (times.apply === "all" || root.mtimeSec >= times.seconds);
+    time = isLater ? { sec: times.seconds, nsec: 0 } : { sec: root.mtimeSec, nsec: root.mtimeNsec };
+  } else {
+    fchownat(own, "", 0, 0, AT_EMPTY_PATH);
+    fchmod(own, 0o755);
+  }
+  utimensat(own, ".", time, time);
+}
+
+function publishTree(layerDir: string, job: CaptureJob, tree: ChangedTree, bytes: number): void {
+  const { layerFd, work } = openWork(layerDir, job.form);
+  using _layer = new Fd(layerFd);
+  using _work = new Fd(work.fd);
+  try {
+    const hasOwners = job.form.startsWith("single");
+    if (hasOwners) {
+      using file = new Fd(openat(work.fd, "owners", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600));
+      const recorder = new OwnerRecorder(file.number);
+      recordOwners(recorder, tree.entries, "");
+      recorder.flush();
+    }
+    renameat2(AT_FDCWD, job.path, work.fd, "tree");
+    publishLayer(work.fd, layerFd, job.form, { bytes, hasOwners });
+  } finally {
+    tidy(layerDir, layerFd, work.name);
+  }
+}
+
+function recordOwners(recorder: OwnerRecorder, entries: readonly ChangedEntry[], prefix: string): void {
+  for (const { name, stat, owner, entries: inner } of entries) {
+    if (stat !== undefined) recorder.add(prefix + name, owner.uid, owner.gid);
+    if (inner !== undefined) recordOwners(recorder, inner, `${prefix}${name}/`);
+  }
+}
+
+/** Each layer's file is read when the first of its owners is asked for. */
+function ownersLookup(job: CaptureJob): ChangeRules["recordedOwner"] {
+  if (!job.form.startsWith("single")) return () => undefined;
+  const known = new Map<string, Map<string, Owner>>();
+  return (path, layer) => {
+    const folder = layer === undefined ? job.path : job.lower[layer]!;
+    let owners = known.get(folder);
+    if (owners === undefined) known.set(folder, owners = readOwners(ownersFile(folder)));
+    return owners.get(path);
+  };
+}
+
+function readOwners(path: string): Map<string, Owner> {
+  try {
+    using file = new Fd(open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    return parseOwners(readAll(file.number, LIMIT_OWNERS_BYTES));
+  } catch (error) {
+    if (isErrno(error, ENOENT)) return new Map();
+    throw error;
+  }
+}
