@@ -1,0 +1,188 @@
+/** A changed tree becomes a layer that unpacks to exactly that tree. The store alone: commit_test.ts has containers. */
+import { archiveOf, type Member } from "../runtime/archive/tar/testing.ts";
+import type { RootfsPlan } from "../runtime/monitor/plan.ts";
+import { blobPath, hasBlob } from "../runtime/storage/blobs.ts";
+import { captureUpper, ensureBlob } from "../runtime/storage/capture.ts";
+import { layerForm, layerPath } from "../runtime/storage/layers.ts";
+import { fsetxattr } from "../ffi/xattr.ts";
+import { Fd, open } from "../ffi/file.ts";
+import { O_RDONLY } from "../ffi/constants/fcntl.ts";
+import { assert, assertEquals, assertIncludes, messageOf } from "./assertions.ts";
+import { type LayerRig, makeLayerRig } from "./layer_rig.ts";
+import { whatIsMissing } from "./needs.ts";
+import { describeTree, type TreeOptions } from "./tree.ts";
+
+const missing = whatIsMissing(["root"]);
+const mustRun = Deno.env.get("SKIFF_TEST_MUST_RUN") === "1";
+
+function captureTest(name: string, fn: (rig: LayerRig) => Promise<void>): void {
+  Deno.test({
+    name: missing === null ? name : `${name} [needs ${missing}]`,
+    ignore: missing !== null && !mustRun,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      await using rig = await makeLayerRig();
+      await fn(rig);
+    },
+  });
+}
+
+const folder = (name: string, more: Partial<Member> = {}): Member => ({
+  name,
+  type: "directory",
+  mode: 0o755,
+  mtime: 1000,
+  ...more,
+});
+const file = (name: string, data: string, more: Partial<Member> = {}): Member => ({
+  name,
+  type: "file",
+  mode: 0o644,
+  mtime: 2000,
+  mtimeNs: 5,
+  data,
+  ...more,
+});
+
+const BASE = archiveOf(
+  folder("etc/"),
+  file("etc/passwd", "root"),
+  folder("gone/"),
+  file("gone/x", "x"),
+  folder("again/"),
+  file("again/old", "x"),
+  folder("same/", { mtime: 77 }),
+);
+
+/** What an upper folder can hold, in the order that the archive of it has. */
+const CHANGES: Member[] = [
+  folder("again/", { mode: 0o700 }),
+  { name: "again/.wh..wh..opq", type: "file", mode: 0, size: 0 },
+  file("again/new", "n"),
+  folder("etc/"),
+  { name: "etc/.wh.passwd", type: "file", mode: 0, size: 0 },
+  folder("new/", { uid: 7, gid: 8, mode: 0o1777 }),
+  file("new/a\xffb", "bytes", { mode: 0o4755, uid: 3, gid: 4 }),
+  file("new/b", "linked", { xattrs: new Map([["user.k", new Uint8Array([1, 2])]]) }),
+  { name: "new/c", type: "hardlink", linkname: "new/b", mode: 0o644, mtime: 2000, mtimeNs: 5 },
+  { name: "new/d", type: "symlink", linkname: "../etc/passwd", mode: 0o777, mtime: 5 },
+  { name: "new/e", type: "fifo", mode: 0o600, mtime: 6 },
+  { name: "new/f", type: "char", mode: 0o666, mtime: 6, devmajor: 1, devminor: 3 },
+  file("new/sparse", "x", {
+    size: 100_000_000,
+    sparse: [{ offset: 50_003_968, length: 1 }, { offset: 100_000_000, length: 0 }],
+  }),
+];
+const { sparse: _sparse, ...PLAIN } = CHANGES.at(-1)!;
+
+/** The tree of an archive as an upper folder over the base. */
+async function upperOf(rig: LayerRig, tar: Uint8Array<ArrayBuffer>) {
+  const form = layerForm(rig.context.namespaces);
+  const base = await rig.job(BASE);
+  await rig.unpack(BASE);
+  const unpacked = await rig.unpack(tar);
+  await rig.synced();
+  const upper = `${rig.dir}/upper`;
+  await Deno.rename(unpacked, upper);
+  const lower = [layerPath(rig.context.folders, base.diffId, form)];
+  const plan: RootfsPlan = {
+    kind: "overlay",
+    lower,
+    upper,
+    work: "",
+    target: "",
+    userxattr: rig.context.namespaces.isRootless,
+    volatile: true,
+  };
+  // a root that the archive has no entry for is an upper folder of the image's root
+  await Deno.chmod(upper, 0o755);
+  return { upper, root: { plan, layers: [{ diffId: base.diffId }] } };
+}
+
+/** A whiteout's own times mean nothing. */
+const describeMeaning = (top: string, options?: TreeOptions) =>
+  describeTree(top, options).map((line) => line.replace(/( char 0 0:0 1 0) \S+ 0:0/, "$1 - 0:0"));
+
+captureTest("a layer of every kind of entry unpacks to the tree that it was made of", async (rig) => {
+  const { upper, root } = await upperOf(rig, archiveOf(...CHANGES));
+  const wanted = describeMeaning(upper, { root: false });
+  const layer = await captureUpper(rig.context, root, { omit: [], keepBlob: false });
+  assert(layer !== null, "no layer");
+  const path = layerPath(rig.context.folders, layer.diffId, layerForm(rig.context.namespaces));
+  assertEquals(describeMeaning(path, { root: false }), wanted);
+  assert(!hasBlob(rig.context.folders, layer.digest), "there is a blob");
+  await ensureBlob(rig.context, layer);
+  const blob = await Deno.readFile(blobPath(rig.context.folders, layer.digest));
+  assertEquals(blob.length, layer.size);
+  await using other = await makeLayerRig();
+  const again = await other.unpack(blob);
+  assertEquals(describeMeaning(again), describeMeaning(path));
+  // a tree that is not what it was is found out
+  await rig.synced();
+  await Deno.remove(blobPath(rig.context.folders, layer.digest));
+  await Deno.writeTextFile(`${path}/new/b`, "LINKED");
+  assertIncludes(await messageOf(() => ensureBlob(rig.context, layer)), "its files are not what they were");
+});
+
+captureTest("a kept tree and a renamed one give the same layer", async (rig) => {
+  const { upper, root } = await upperOf(rig, archiveOf(...CHANGES.slice(0, -1), { ...PLAIN, size: 1 }));
+  const before = describeMeaning(upper);
+  const kept = await captureUpper(rig.context, root, { omit: [], keepBlob: true, keepTree: true });
+  assertEquals(describeMeaning(upper), before);
+  const renamed = await captureUpper(rig.context, root, { omit: [], keepBlob: true });
+  assertEquals(renamed, kept);
+});
+
+captureTest("mount points, unchanged folders and the overlay's own marks are left out", async (rig) => {
+  const { upper, root } = await upperOf(
+    rig,
+    archiveOf(
+      folder("etc/", { mtime: 9999 }),
+      file("etc/hosts", "", { mtime: 9999 }),
+      folder("run/", { mtime: 9999 }),
+      folder("run/secrets/", { mtime: 9999 }),
+      folder("same/", { mtime: 77 }),
+    ),
+  );
+  {
+    using fd = new Fd(open(`${upper}/same`, O_RDONLY));
+    const prefix = rig.context.namespaces.isRootless ? "user" : "trusted";
+    fsetxattr(fd.number, `${prefix}.overlay.impure`, new Uint8Array([0x79]));
+    fsetxattr(fd.number, `${prefix}.overlay.opaque`, new Uint8Array([0x79]));
+  }
+  const omit = ["/etc/hosts", "/run/secrets", "/dev"];
+  // opaque over a folder that is there: a change, and the only one
+  const layer = await captureUpper(rig.context, root, { omit, keepBlob: true });
+  const path = layerPath(rig.context.folders, layer!.diffId, layerForm(rig.context.namespaces));
+  const [, ...lines] = describeMeaning(path);
+  assertEquals(lines.length, 1);
+  assertIncludes(lines[0]!, "same");
+  assert(!lines[0]!.includes("impure"), lines[0]!);
+});
+
+captureTest("a tree without changes gives no layer, and times are set as asked", async (rig) => {
+  const nothing = await upperOf(rig, archiveOf(folder("etc/", { mtime: 9999 }), file("etc/hosts", "")));
+  assertEquals(await captureUpper(rig.context, nothing.root, { omit: ["/etc/hosts"], keepBlob: true }), null);
+  await Deno.remove(nothing.upper, { recursive: true });
+  await rig.clear();
+  const { root } = await upperOf(rig, archiveOf(folder("new/", { mtime: 5000 }), file("new/x", "x")));
+  const layer = await captureUpper(rig.context, root, {
+    omit: [],
+    keepBlob: true,
+    times: { seconds: 3000, apply: "later" },
+  });
+  const path = layerPath(rig.context.folders, layer!.diffId, layerForm(rig.context.namespaces));
+  const times = ["new", "new/x"].map((name) => Deno.statSync(`${path}/${name}`).mtime!.getTime());
+  assertEquals(times, [3_000_000, 2_000_000]);
+  await using other = await makeLayerRig();
+  const blob = await Deno.readFile(blobPath(rig.context.folders, layer!.digest));
+  assertEquals(describeMeaning(await other.unpack(blob)), describeMeaning(path));
+});
+
+captureTest("a file whose name is that of a whiteout is refused", async (rig) => {
+  const { upper, root } = await upperOf(rig, archiveOf(folder("new/")));
+  await Deno.writeTextFile(`${upper}/new/.wh.x`, "");
+  const message = await messageOf(() => captureUpper(rig.context, root, { omit: [], keepBlob: false }));
+  assertIncludes(message, 'capture layer: "/new/.wh.x": a layer cannot hold names that begin with .wh.');
+});
