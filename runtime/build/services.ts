@@ -15,6 +15,8 @@ import type { BaseImage, BuiltLayer, RunMount, RunStep, Snapshot, SourceTree, St
 export interface BuildServices {
   readonly folders: Folders;
   readonly namespaces: NamespaceContext;
+  /** Forces a driver instead of the first that works. */
+  readonly storageDriver?: string;
   database(): Promise<Database>;
   /** Finds or pulls an image, as the policy says. Throws NotFoundError, RegistryError, UnsupportedError. */
   resolveImage(reference: string, options: ResolveImageOptions): Promise<BaseImage>;

@@ -124,4 +124,13 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX network_leases_by_container ON network_leases (container_id);
   `,
+  // digests of what builds read of layers, which never change: a build that repeats a step reads nothing again
+  `
+  CREATE TABLE build_digests (
+    key    TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    used   INTEGER NOT NULL                 -- seconds since 1970
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX build_digests_by_use ON build_digests (used);
+  `,
 ];
