@@ -58,6 +58,20 @@ driverTest("diff names what was added, changed and deleted", {
   assertEquals(lines(await host.ok("container", "diff", "-l")) + "\n", expected);
   const { added, deleted } = JSON.parse(await host.ok("diff", "--format", "json", "box"));
   assertEquals([added.slice(0, 2), deleted.slice(0, 1)], [["/e/g", "/link"], ["/d/f"]]);
+  // of two the second is the one that the first came from
+  await host.ok("create", "--name", "other", "--network", "none", image, "sleep", "600");
+  await host.sh("echo a >a");
+  await host.ok("cp", "a", "other:/a");
+  const against = async (...names: string[]) => lines(await host.ok("diff", ...names)) + "\n";
+  // what is removed and made again is the same folder in a whole tree
+  assertEquals(await against("box", image), EXPECTED);
+  assertEquals(await against("box", "other"), "D /a\n" + EXPECTED);
+  await host.ok("start", "box");
+  assertEquals(await against("box", "other"), "D /a\n" + EXPECTED, "its own mount is in use");
+  assertEquals(await against("other", image), "A /a\n");
+  assertIncludes(await against(image, "box"), "C /d/b\nA /d/f\n");
+  const missing = await host.skiff(["diff", "box", "nope"]);
+  assertEquals([missing.code, missing.stderr], [125, "Error: nope not found: layer not known\n"]);
   const refused = await host.skiff(["diff", "--format", "{{.}}", "box"]);
   assertEquals([refused.code, refused.stderr], [
     125,
