@@ -164,7 +164,10 @@ export function listRepoDigests(db: Database, imageId: string): string[] {
     .map((row) => String(row.reference));
 }
 
-/** Every digest that an image of the store refers to: manifests, indexes, configs, layers and their diff ids. */
+/**
+ * Every digest that an image of the store refers to: manifests, indexes, configs, layers and their diff ids; and the
+ * layers of the build cache, of which only those archives count that cannot be made again of the files.
+ */
 export function listReferencedContent(db: Database): { blobs: Set<string>; diffIds: Set<string> } {
   const blobs = new Set<string>();
   const diffIds = new Set<string>();
@@ -174,6 +177,10 @@ export function listReferencedContent(db: Database): { blobs: Set<string>; diffI
   }
   for (const row of db.all("SELECT DISTINCT digest, diff_id FROM image_layers")) {
     blobs.add(String(row.digest));
+    diffIds.add(String(row.diff_id));
+  }
+  for (const row of db.all("SELECT digest, diff_id FROM build_cache WHERE diff_id IS NOT NULL")) {
+    if (row.digest !== row.diff_id) blobs.add(String(row.digest));
     diffIds.add(String(row.diff_id));
   }
   return { blobs, diffIds };
