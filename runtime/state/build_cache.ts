@@ -1,10 +1,10 @@
-/** Tables of the build cache: what a step made, and the keys that lead to it. */
+/** Table of the build cache: what a step made of what it read. */
 
 import type { Database, Row } from "./db.ts";
 
 export interface CacheRecord {
-  /** Hex; the key it was made for. */
-  id: string;
+  /** Hex. */
+  key: string;
   kind: string;
   /** As progress shows the step: `[build 3/7] RUN make`. */
   description: string;
@@ -18,25 +18,21 @@ export interface CacheRecord {
 }
 
 export function findCached(db: Database, key: string): CacheRecord | undefined {
-  const row = db.get(
-    `SELECT build_cache.* FROM build_cache JOIN build_cache_keys ON build_cache_keys.record = build_cache.id
-     WHERE build_cache_keys.key = ?`,
-    key,
-  );
+  const row = db.get("SELECT * FROM build_cache WHERE key = ?", key);
   return row && toRecord(row);
 }
 
-/** Adds a record under its keys; one that is there is replaced. To be called in a transaction. */
-export function putCached(db: Database, record: CacheRecord, keys: readonly string[]): void {
+/** Adds a record, or replaces the one that is there. */
+export function putCached(db: Database, record: CacheRecord): void {
   const { layer } = record;
   db.run(
-    `INSERT INTO build_cache (id, kind, description, parent, diff_id, digest, size, media_type, created_at, used_at, uses)
+    `INSERT INTO build_cache (key, kind, description, parent, diff_id, digest, size, media_type, created_at, used_at, uses)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, description = excluded.description,
+     ON CONFLICT (key) DO UPDATE SET kind = excluded.kind, description = excluded.description,
        parent = excluded.parent, diff_id = excluded.diff_id, digest = excluded.digest, size = excluded.size,
        media_type = excluded.media_type, created_at = excluded.created_at, used_at = excluded.used_at,
        uses = excluded.uses`,
-    record.id,
+    record.key,
     record.kind,
     record.description,
     record.parent,
@@ -48,38 +44,27 @@ export function putCached(db: Database, record: CacheRecord, keys: readonly stri
     record.usedAt,
     record.uses,
   );
-  for (const key of keys) putCacheKey(db, key, record.id);
-}
-
-/** Lets one more key lead to a record. */
-export function putCacheKey(db: Database, key: string, record: string): void {
-  db.run(
-    `INSERT INTO build_cache_keys (key, record) VALUES (?, ?)
-     ON CONFLICT (key) DO UPDATE SET record = excluded.record`,
-    key,
-    record,
-  );
 }
 
 /** The records were used. To be called in a transaction. */
-export function touchCached(db: Database, ids: Iterable<string>, usedAt: string): void {
-  for (const id of ids) {
-    db.run("UPDATE build_cache SET used_at = ?, uses = uses + 1 WHERE id = ?", usedAt, id);
+export function touchCached(db: Database, keys: Iterable<string>, usedAt: string): void {
+  for (const key of keys) {
+    db.run("UPDATE build_cache SET used_at = ?, uses = uses + 1 WHERE key = ?", usedAt, key);
   }
 }
 
 /** The least recently used first. */
 export function listCached(db: Database): CacheRecord[] {
-  return db.all("SELECT * FROM build_cache ORDER BY used_at, created_at, id").map(toRecord);
+  return db.all("SELECT * FROM build_cache ORDER BY used_at, created_at, key").map(toRecord);
 }
 
-export function deleteCached(db: Database, id: string): boolean {
-  return db.run("DELETE FROM build_cache WHERE id = ?", id) > 0;
+export function deleteCached(db: Database, key: string): boolean {
+  return db.run("DELETE FROM build_cache WHERE key = ?", key) > 0;
 }
 
 function toRecord(row: Row): CacheRecord {
   return {
-    id: String(row.id),
+    key: String(row.key),
     kind: String(row.kind),
     description: String(row.description),
     parent: String(row.parent),

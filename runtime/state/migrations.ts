@@ -133,10 +133,10 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX build_digests_by_use ON build_digests (used);
   `,
-  // what steps of builds have made, and the keys that lead there: several, as a step is known by what it reads and by where it is from
+  // what the steps of builds have made
   `
   CREATE TABLE build_cache (
-    id          TEXT PRIMARY KEY,           -- the key it was made for
+    key         TEXT PRIMARY KEY,           -- of the step and all it reads
     kind        TEXT NOT NULL,              -- run, copy, mkdir
     description TEXT NOT NULL,
     parent      TEXT NOT NULL,              -- key of what it stands on; empty for nothing
@@ -148,10 +148,5 @@ export const MIGRATIONS: readonly string[] = [
     used_at     TEXT NOT NULL,
     uses        INTEGER NOT NULL DEFAULT 0
   ) STRICT;
-  CREATE TABLE build_cache_keys (
-    key    TEXT PRIMARY KEY,
-    record TEXT NOT NULL REFERENCES build_cache (id) ON DELETE CASCADE
-  ) STRICT;
-  CREATE INDEX build_cache_keys_by_record ON build_cache_keys (record);
   `,
 ];
