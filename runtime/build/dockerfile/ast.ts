@@ -31,6 +31,8 @@ export interface InstructionBase {
   /** The instruction in one line as BuildKit shows it: `RUN apt-get update &&     apt-get install …`. */
   original: string;
   location: Location;
+  /** The comment lines directly above it, without their `#`. */
+  comments?: string[];
 }
 
 /** `KEY=value` pairs in their order; both still raw. */
@@ -47,11 +49,14 @@ export interface ArgInstruction extends InstructionBase {
 export interface EnvInstruction extends InstructionBase {
   keyword: "ENV";
   pairs: KeyValue[];
+  /** `ENV KEY the whole rest`. */
+  isLegacy: boolean;
 }
 
 export interface LabelInstruction extends InstructionBase {
   keyword: "LABEL";
   pairs: KeyValue[];
+  isLegacy: boolean;
 }
 
 export interface MaintainerInstruction extends InstructionBase {
@@ -84,7 +89,7 @@ export interface CopyInstruction extends InstructionBase {
   flags: CopyFlags;
 }
 
-/** `--mount=type=…`, its fields still raw; defaults and checks are the plan's. */
+/** `--mount=type=…`, its fields still raw; defaults and checks are the plan's. `ro` alone has the value `true`. */
 export interface MountFlag {
   /** As written after `--mount=`, for messages. */
   text: string;
@@ -187,10 +192,12 @@ export interface Directives {
 export interface Dockerfile {
   /** As the messages name it. */
   fileName: string;
-  /** Its lines, for excerpts. */
+  /** Its lines, for excerpts; the last is empty where the file ends with a newline. */
   lines: string[];
   directives: Directives;
   /** ARG before the first FROM. */
   globalArgs: ArgInstruction[];
   stages: Stage[];
+  /** Lines at which an instruction ends that had empty ones among its continuations. */
+  emptyContinuations: number[];
 }
