@@ -27,10 +27,17 @@ export interface SshSource {
 }
 
 export type BuildOutput =
+  /** Nothing but the cache. */
+  | { type: "cacheonly" }
   | { type: "image"; names: string[]; push: boolean }
   | { type: "local"; dest: string }
   /** `-` is standard output. */
-  | { type: "tar" | "oci" | "docker"; dest: string; compression?: "gzip" | "zstd" | "uncompressed" };
+  | { type: "tar"; dest: string }
+  /** `names` instead of the tags. */
+  | { type: "oci" | "docker"; dest: string; names?: string[]; compression?: LayerCompression };
+
+/** Of layers in what is written out; those of a base image stay as they are. */
+export type LayerCompression = "gzip" | "uncompressed";
 
 export type CacheTarget =
   | { type: "local"; path: string; mode: "min" | "max" }
@@ -84,8 +91,20 @@ export interface BuildOptions {
   /** `--rewrite-timestamp` of an output. */
   identityLabel?: boolean;
   format: "oci" | "docker";
+  /** `--from`: instead of the image of the first FROM. */
+  from?: string;
+  /** `--env`: `KEY=value`, as by ENV at the beginning of the target stage's own instructions. */
+  env: string[];
+  /** `--unsetenv`, `--unsetlabel`: names that the image shall not have. */
+  unsetEnv: string[];
+  unsetLabel: string[];
+  omitHistory: boolean;
   tlsVerify?: boolean;
   authFile?: string;
+  /** Instead of a login of the auth files. */
+  credentials?: { username: string; password: string };
+  /** Certificates are there instead of in certs.d. */
+  certDir?: string;
   /** `--check`: look for faults and build nothing. */
   checkOnly: boolean;
   /** Steps at once; by default as many as there are processors. */

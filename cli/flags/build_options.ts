@@ -1,0 +1,235 @@
+/** The words of `build` as the engine wants them. */
+
+import type { BuildOptions, BuildOutput } from "../../runtime/build/options.ts";
+import type { PullPolicy } from "../../runtime/engine/options.ts";
+import { InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
+import { parseSize } from "../../runtime/spec/size.ts";
+import type { Values } from "../command.ts";
+import { type BUILD_FLAGS, FIXED } from "./build.ts";
+import {
+  buildOutput,
+  cacheTarget,
+  contextSource,
+  fullName,
+  namedContext,
+  secretSource,
+  sshSource,
+} from "./build_sources.ts";
+import { type CallerFacts, parseLabels } from "./create.ts";
+import { resolveEnv } from "./env.ts";
+import { pairs } from "./pairs.ts";
+import { platformFrom } from "./platform.ts";
+
+export type BuildValues = Values<typeof BUILD_FLAGS>;
+
+/** What is there on the host, besides the caller's facts. */
+export interface BuildFacts extends CallerFacts {
+  isFile(path: string): boolean;
+}
+
+const STDIN = 0;
+
+/** @throws {InvalidArgumentError}, {UnsupportedError} */
+export function toBuildOptions(
+  options: BuildValues,
+  given: ReadonlySet<string>,
+  args: readonly string[],
+  facts: BuildFacts,
+): BuildOptions {
+  checkFixed(options, given);
+  const context = contextSource(args[0] ?? ".");
+  const dockerfile = dockerfileOf(options.file, context.kind === "folder" ? context.path : undefined, facts);
+  if (context.kind === "stdin" && dockerfile?.kind === "stdin") {
+    throw new InvalidArgumentError("invalid argument: can't use stdin for both build context and dockerfile");
+  }
+  const tags = options.tag.map(fullName);
+  const buildArgs = buildArgsOf(options, facts);
+  const outputs = outputsOf(options, tags);
+  const squash = options["squash-all"] ? "all" : options.squash || !options.layers ? "new" : undefined;
+  const epoch = options["source-date-epoch"] ??
+    epochOf(buildArgs.SOURCE_DATE_EPOCH ?? facts.env.SOURCE_DATE_EPOCH);
+  return {
+    context,
+    dockerfile,
+    tags,
+    target: options.target || undefined,
+    buildArgs,
+    contexts: Object.fromEntries(options["build-context"].map(namedContext)),
+    secrets: options.secret.map((text) => secretSource(text, facts.env)),
+    ssh: options.ssh.map(sshSource),
+    labels: parseLabels(options.label, [], facts.readFile),
+    annotations: pairs(options.annotation),
+    platforms: platformsOf(options),
+    pull: pullPolicy(options.pull),
+    noCache: options["no-cache"] || !options.layers,
+    noCacheFilter: options["no-cache-filter"],
+    cacheFrom: options["cache-from"].map((text) => cacheTarget("cache-from", text)),
+    cacheTo: options["cache-to"].map((text) => cacheTarget("cache-to", text)),
+    squash,
+    outputs,
+    network: options.network || undefined,
+    addHosts: options["add-host"],
+    noHosts: options["no-hosts"],
+    noHostname: options["no-hostname"],
+    dns: options.dns,
+    dnsSearch: options["dns-search"],
+    dnsOptions: options["dns-option"],
+    ulimits: options.ulimit,
+    shmSize: shmSize(options["shm-size"]),
+    capAdd: options["cap-add"],
+    capDrop: options["cap-drop"],
+    securityOpt: options["security-opt"],
+    devices: options.device,
+    volumes: options.volume,
+    allow: rightsOf(options.allow),
+    timestamp: options.timestamp,
+    sourceDateEpoch: epoch,
+    from: options.from || undefined,
+    env: resolveEnv(options.env, facts.env),
+    unsetEnv: options.unsetenv,
+    unsetLabel: options.unsetlabel,
+    omitHistory: options["omit-history"],
+    format: (options.format ?? "oci") as "oci" | "docker",
+    tlsVerify: given.has("tls-verify") ? options["tls-verify"] : undefined,
+    authFile: options.authfile,
+    certDir: options["cert-dir"],
+    checkOnly: options.check || callOf(options.call).isCheck,
+    jobs: options.jobs || undefined,
+    ignoreFile: options.ignorefile,
+  };
+}
+
+/** `--call check,format=json` */
+export function callOf(text: string | undefined): { isCheck: boolean; isJson: boolean } {
+  const [method = "build", ...more] = (text ?? "build").split(",");
+  const isJson = more.includes("format=json");
+  const strange = more.find((word) => !/^format=(json|text)$/.test(word));
+  if (strange !== undefined) throw new InvalidArgumentError(`call "${text}": unknown key "${strange}"`);
+  if (method === "check" || method === "lint") return { isCheck: true, isJson };
+  if (method === "build" || method === "") return { isCheck: false, isJson };
+  throw new UnsupportedError(`call "${text}": only check and build can be asked for`);
+}
+
+function checkFixed(options: BuildValues, given: ReadonlySet<string>): void {
+  for (const [name, { always, reason }] of Object.entries(FIXED)) {
+    if (!given.has(name) || options[name as keyof BuildValues] === always) continue;
+    throw new UnsupportedError(`--${name}=${!always} cannot be had: ${reason}`);
+  }
+  if (!options["http-proxy"]) {
+    throw new UnsupportedError("--http-proxy=false cannot be had: RUN knows the caller's proxies", {
+      hint: "call skiff without these variables",
+    });
+  }
+}
+
+/** A name that is no file here may be one of the context, as for podman. */
+function dockerfileOf(
+  files: readonly string[],
+  folder: string | undefined,
+  facts: BuildFacts,
+): BuildOptions["dockerfile"] {
+  const [file] = files;
+  if (files.length > 1) {
+    throw new UnsupportedError("several Dockerfiles cannot be put together", { hint: "give -f once" });
+  }
+  if (file === undefined || file === "") return undefined;
+  if (file === "-" || file === "/dev/stdin") return { kind: "stdin", fd: STDIN };
+  if (/^(https?|git):\/\//.test(file)) {
+    throw new UnsupportedError(`read Dockerfile "${file}": it must be a file`, {
+      hint: "give the address as the context",
+    });
+  }
+  const inContext = folder === undefined ? undefined : `${folder.replace(/\/$/, "")}/${file}`;
+  const path = inContext !== undefined && !facts.isFile(file) && facts.isFile(inContext) ? inContext : file;
+  return { kind: "path", path };
+}
+
+function buildArgsOf(options: BuildValues, facts: BuildFacts): Record<string, string> {
+  const lines = options["build-arg-file"].flatMap((path) =>
+    readLines(path, facts).filter((line) => line !== "" && !line.startsWith("#"))
+  );
+  const found: Record<string, string> = Object.create(null);
+  for (const word of [...lines, ...options["build-arg"]]) {
+    const at = word.indexOf("=");
+    const key = at < 0 ? word : word.slice(0, at);
+    if (key === "") throw new InvalidArgumentError(`build argument "${word}": it has no name`);
+    const value = at < 0 ? facts.env[key] : word.slice(at + 1);
+    if (value !== undefined) found[key] = value;
+  }
+  return { ...found };
+}
+
+function readLines(path: string, facts: BuildFacts): string[] {
+  try {
+    return facts.readFile(path).split("\n").map((line) => line.trim());
+  } catch (cause) {
+    const reason = cause instanceof Deno.errors.NotFound
+      ? "no such file or directory"
+      : (cause as Error).message;
+    throw new InvalidArgumentError(`read build arguments "${path}": ${reason}`, { cause });
+  }
+}
+
+function outputsOf(options: BuildValues, tags: readonly string[]): BuildOutput[] {
+  const outputs = options.output.map((text) => buildOutput(text, tags));
+  if (outputs.filter((output) => "dest" in output && output.dest === "-").length > 1) {
+    throw new InvalidArgumentError("only one output can be written to stdout");
+  }
+  const wantsImage = options.load || options.push;
+  if (wantsImage && !outputs.some(({ type }) => type === "image")) {
+    outputs.push({ type: "image", names: [...tags], push: false });
+  }
+  if (options.push) {
+    for (const output of outputs) if (output.type === "image") output.push = true;
+  }
+  for (const output of outputs) {
+    if (output.type === "image" && output.push && output.names.length === 0) {
+      throw new InvalidArgumentError("push image: it has no name", { hint: "name it with --tag" });
+    }
+  }
+  return outputs;
+}
+
+function platformsOf(options: BuildValues): string[] {
+  const { arch, os, variant } = options;
+  if (options.platform.length > 0) {
+    if (arch ?? os) {
+      throw new InvalidArgumentError("--platform option can not be specified with --arch or --os");
+    }
+    return [...new Set(options.platform)];
+  }
+  const one = platformFrom({ platform: undefined, arch, os, variant });
+  return one === undefined ? [] : [one];
+}
+
+function pullPolicy(text: string | undefined): PullPolicy {
+  if (text === "true") return "always";
+  if (text === "false" || text === undefined) return "missing";
+  return (text === "ifnewer" ? "newer" : text) as PullPolicy;
+}
+
+const RIGHTS: readonly string[] = ["network.host", "security.insecure"];
+
+function rightsOf(words: readonly string[]): string[] {
+  for (const word of words) {
+    if (!RIGHTS.includes(word)) {
+      throw new InvalidArgumentError(`allow "${word}": only ${RIGHTS.join(" and ")} can be allowed`);
+    }
+  }
+  return [...words];
+}
+
+function shmSize(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw new InvalidArgumentError(`invalid argument "${text}" for --shm-size`);
+  return bytes;
+}
+
+function epochOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (!/^\d{1,12}$/.test(text)) {
+    throw new InvalidArgumentError(`SOURCE_DATE_EPOCH "${text}": it is no number of seconds`);
+  }
+  return Number(text);
+}
