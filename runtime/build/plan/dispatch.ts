@@ -1,0 +1,271 @@
+/**
+ * The instructions of a stage, one after the other: what each does to the image's document, and which step it makes.
+ *
+ * @see BuildKit frontend/dockerfile/dockerfile2llb/convert.go, dispatch…
+ */
+
+import { InvalidArgumentError } from "../../errors.ts";
+import { formatReference, parseReference } from "../../image/reference.ts";
+import type { ImageConfig, ImageRunConfig, Platform } from "../../spec/image.ts";
+import { parseSignal } from "../../spec/signal.ts";
+import type { Instruction } from "../dockerfile/ast.ts";
+import { expandWords } from "../dockerfile/expand.ts";
+import { planCopy } from "./copy.ts";
+import { addStep, commit, type Dispatch, expand, originOf, shownAs, withShell } from "./dispatch_state.ts";
+import { parseExposed } from "./expose.ts";
+import { goDuration, goList, goQuoteList } from "./go_text.ts";
+import { locate } from "./located.ts";
+import { cleanPath, resolvePath } from "./paths.ts";
+import type { PlanContext } from "./plan.ts";
+import { planRun } from "./run.ts";
+import type { PlannedCommand, PlannedStage } from "./stages.ts";
+import { setInList, splitVariable, Variables } from "./variables.ts";
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Instructions that `[2/5]` counts. */
+const COUNTED = ["ADD", "COPY", "RUN", "WORKDIR"];
+
+/** Arguments of a stage go on in those that stand on it. */
+const argumentsOf = new WeakMap<PlannedStage, { env: Variables; args: Dispatch["args"] }>();
+
+/** Plans a stage; those it needs have been planned before. */
+export function dispatchStage(context: PlanContext, stage: PlannedStage): void {
+  stage.isDispatched = true;
+  const { base } = stage;
+  if (base !== undefined) inherit(stage, base);
+  const platform = stage.platform ??= context.platform;
+  const { config } = stage;
+  if (config.os === "") Object.assign(config, platformFields(platform));
+  const counted = stage.commands.filter(({ instruction }) => COUNTED.includes(instruction.keyword)).length;
+  const inherited = base && argumentsOf.get(base);
+  const run: ImageRunConfig = { ...config.config };
+  const hasOwnFiles = (stage.image ?? stage.source ?? base?.source) !== undefined;
+  const dispatch: Dispatch = {
+    context,
+    stage,
+    platform,
+    env: inherited?.env.copy() ?? new Variables(),
+    args: [...inherited?.args ?? []],
+    config,
+    run,
+    isCmdSet: false,
+    total: counted + ((base === undefined || base.isReplaced) && hasOwnFiles ? 1 : 0),
+    index: 0,
+  };
+  if (!run.Env?.some((entry) => splitVariable(entry)[0] === "PATH")) {
+    run.Env = [...run.Env ?? [], `PATH=${DEFAULT_PATH}`];
+  }
+  for (const entry of run.Env) dispatch.env.set(...splitVariable(entry));
+  if (run.WorkingDir) run.WorkingDir = cleanPath(run.WorkingDir);
+  else if (stage.image === undefined) run.WorkingDir = "/";
+  beginWithFiles(dispatch);
+  const { dockerfile } = context.input;
+  for (const command of stage.isReplaced ? [] : stage.commands) {
+    locate(dockerfile, command.instruction.location, () => dispatchOne(dispatch, command));
+  }
+  config.config = withoutEmpty(run);
+  argumentsOf.set(stage, { env: dispatch.env, args: dispatch.args });
+}
+
+function inherit(stage: PlannedStage, base: PlannedStage): void {
+  stage.files = base.files;
+  stage.platform = base.platform;
+  stage.image = base.image;
+  stage.config = structuredClone(base.config);
+  delete stage.config.config?.OnBuild;
+  stage.historySteps = [...base.historySteps];
+}
+
+/** What the stage begins with is shown as its first step, `FROM`; a `--build-context` folder is copied in. */
+function beginWithFiles(dispatch: Dispatch): void {
+  const { stage, context } = dispatch;
+  if (stage.base !== undefined && !stage.base.isReplaced) return;
+  const { image } = stage;
+  if (image !== undefined) {
+    const origin = originOf(
+      dispatch,
+      `FROM ${nameWithDigest(image.name, image.digest)}`,
+      stage.stage.location,
+    );
+    context.images.push({ image, origin });
+    return;
+  }
+  const name = stage.sourceName ?? stage.base?.sourceName;
+  if (name === undefined) return;
+  stage.files = {
+    kind: "step",
+    step: context.steps.push({
+      kind: "copy",
+      base: { kind: "scratch" },
+      add: false,
+      sources: [{ from: { kind: "context", name }, pattern: "/" }],
+      destination: "/",
+      link: false,
+      parents: false,
+      exclude: [],
+      origin: originOf(dispatch, `FROM ${name}`, stage.stage.location),
+    }) - 1,
+  };
+}
+
+function nameWithDigest(name: string, digest: string): string {
+  try {
+    const reference = parseReference(name);
+    return reference.digest === undefined ? `${formatReference(reference)}@${digest}` : name;
+  } catch {
+    return name;
+  }
+}
+
+function dispatchOne(dispatch: Dispatch, command: PlannedCommand): void {
+  const { instruction, isTrigger } = command;
+  if (instruction.keyword === "RUN") return planRun(dispatch, instruction, command.sources, isTrigger);
+  if (instruction.keyword === "COPY" || instruction.keyword === "ADD") {
+    return planCopy(dispatch, instruction, command.sources[0], isTrigger);
+  }
+  const effect = EFFECTS[instruction.keyword] as (
+    dispatch: Dispatch,
+    of: Instruction,
+    trigger: boolean,
+  ) => void;
+  effect(dispatch, instruction, isTrigger);
+}
+
+/** The instruction whose keywords K is among. */
+type Of<K, I = Instruction> = I extends { keyword: infer Keywords } ? K extends Keywords ? I : never : never;
+type Effects = {
+  [K in Exclude<Instruction["keyword"], "RUN" | "COPY" | "ADD">]: (
+    dispatch: Dispatch,
+    instruction: Of<K>,
+    isTrigger: boolean,
+  ) => void;
+};
+
+const EFFECTS: Effects = {
+  ARG: dispatchArg,
+  ENV(dispatch, { pairs }) {
+    const expanded = pairs.map(({ key, value }) => [expand(dispatch, key), expand(dispatch, value)] as const);
+    for (const [key, value] of expanded) {
+      dispatch.env.set(key, value);
+      dispatch.run.Env = setInList(dispatch.run.Env ?? [], key, value);
+    }
+    commit(dispatch, `ENV ${expanded.map(([key, value]) => `${key}=${value}`).join(" ")}`);
+  },
+  LABEL(dispatch, { pairs }) {
+    const expanded = pairs.map(({ key, value }) => [expand(dispatch, key), expand(dispatch, value)] as const);
+    dispatch.run.Labels = { ...dispatch.run.Labels, ...Object.fromEntries(expanded) };
+    commit(dispatch, `LABEL ${expanded.map(([key, value]) => `${key}=${value}`).join(" ")}`);
+  },
+  MAINTAINER(dispatch, { author }) {
+    dispatch.config.author = author;
+    commit(dispatch, `MAINTAINER ${author}`);
+  },
+  CMD(dispatch, { command }) {
+    const argv = withShell(dispatch, command);
+    dispatch.run.Cmd = argv;
+    dispatch.isCmdSet = true;
+    commit(dispatch, `CMD ${goQuoteList(argv)}`);
+  },
+  ENTRYPOINT(dispatch, { command }) {
+    const argv = withShell(dispatch, command);
+    dispatch.run.Entrypoint = argv;
+    // a base image's CMD is not for this program
+    if (!dispatch.isCmdSet) delete dispatch.run.Cmd;
+    commit(dispatch, `ENTRYPOINT ${goQuoteList(argv)}`);
+  },
+  SHELL(dispatch, { argv }) {
+    dispatch.run.Shell = argv;
+    commit(dispatch, `SHELL ${goList(argv)}`);
+  },
+  EXPOSE(dispatch, { words }) {
+    const { escape } = dispatch.context.input.dockerfile.directives;
+    const lookup = (name: string) => dispatch.env.get(name);
+    const ports = words.flatMap((word) => expandWords(word, lookup, escape).words).flatMap(parseExposed);
+    const exposed = { ...dispatch.run.ExposedPorts };
+    for (const port of ports) exposed[port] = {};
+    dispatch.run.ExposedPorts = exposed;
+    commit(dispatch, `EXPOSE ${goList(ports)}`);
+  },
+  VOLUME(dispatch, { words }) {
+    const paths = words.map((word) => expand(dispatch, word));
+    if (paths.includes("")) throw new InvalidArgumentError("VOLUME specified can not be an empty string");
+    dispatch.run.Volumes = {
+      ...dispatch.run.Volumes,
+      ...Object.fromEntries(paths.map((path) => [path, {}])),
+    };
+    commit(dispatch, `VOLUME ${goList(paths)}`);
+  },
+  USER(dispatch, { words }) {
+    dispatch.run.User = expand(dispatch, words[0] ?? "");
+    commit(dispatch, `USER ${dispatch.run.User}`);
+  },
+  STOPSIGNAL(dispatch, { words }) {
+    const signal = expand(dispatch, words[0] ?? "");
+    parseSignal(signal);
+    dispatch.run.StopSignal = signal;
+    commit(dispatch, `STOPSIGNAL ${signal}`);
+  },
+  HEALTHCHECK: dispatchHealthcheck,
+  ONBUILD(dispatch, { expression }) {
+    dispatch.run.OnBuild = [...dispatch.run.OnBuild ?? [], expression];
+  },
+  WORKDIR: dispatchWorkdir,
+};
+
+function dispatchArg(dispatch: Dispatch, { args }: Of<"ARG">): void {
+  const { globals, input } = dispatch.context;
+  const texts = args.map(({ name, value }) => {
+    const given = Object.hasOwn(input.options.buildArgs, name) ? input.options.buildArgs[name] : undefined;
+    const set = given ?? (value === undefined ? globals.get(name) : expand(dispatch, value));
+    if (set !== undefined) dispatch.env.set(name, set);
+    dispatch.args.push({ name, ...(set !== undefined && { value: set }) });
+    return set === undefined ? name : `${name}=${set}`;
+  });
+  commit(dispatch, `ARG ${texts.join(" ")}`);
+}
+
+function dispatchHealthcheck(dispatch: Dispatch, { check }: Of<"HEALTHCHECK">): void {
+  if (check.kind === "none") {
+    dispatch.run.Healthcheck = { Test: ["NONE"] };
+  } else {
+    const { command, interval, timeout, startPeriod, startInterval, retries } = check;
+    const test = command.form === "exec" ? ["CMD", ...command.argv] : ["CMD-SHELL", command.text];
+    dispatch.run.Healthcheck = {
+      Test: test,
+      ...(interval && { Interval: interval }),
+      ...(timeout && { Timeout: timeout }),
+      ...(startPeriod && { StartPeriod: startPeriod }),
+      ...(startInterval && { StartInterval: startInterval }),
+      ...(retries && { Retries: retries }),
+    };
+  }
+  const { Test, Interval, Timeout, StartPeriod, StartInterval, Retries } = dispatch.run.Healthcheck;
+  const durations = { Interval, Timeout, StartPeriod, StartInterval };
+  const texts = Object.entries(durations).map(([key, value]) => `${key}:${goDuration(value ?? 0)}`);
+  commit(dispatch, `HEALTHCHECK {Test:${goList(Test!)} ${texts.join(" ")} Retries:${Retries ?? 0}}`);
+}
+
+function dispatchWorkdir(dispatch: Dispatch, instruction: Of<"WORKDIR">, isTrigger: boolean): void {
+  const path = resolvePath(dispatch.run.WorkingDir ?? "/", expand(dispatch, instruction.words[0] ?? ""));
+  dispatch.run.WorkingDir = path;
+  if (path === "/") return commit(dispatch, `WORKDIR ${path}`);
+  addStep(dispatch, {
+    kind: "mkdir",
+    base: dispatch.stage.files,
+    path,
+    user: dispatch.run.User ?? "",
+    origin: originOf(dispatch, shownAs(dispatch, instruction.original), instruction.location, isTrigger),
+  }, `WORKDIR ${path}`);
+}
+
+function platformFields({ os, architecture, variant }: Platform): Partial<ImageConfig> {
+  return { os, architecture, ...(variant !== undefined && { variant }) };
+}
+
+function withoutEmpty(run: ImageRunConfig): ImageRunConfig {
+  return Object.fromEntries(
+    Object.entries(run).filter(([, value]) =>
+      value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)
+    ),
+  );
+}
