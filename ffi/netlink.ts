@@ -28,7 +28,14 @@ import {
   NLMSGERR_ATTR_MSG,
   SOL_NETLINK,
 } from "./constants/netlink.ts";
-import { AF_NETLINK, MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_RAW } from "./constants/socket.ts";
+import {
+  AF_NETLINK,
+  MSG_DONTWAIT,
+  SO_SNDBUFFORCE,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from "./constants/socket.ts";
 import { recv, send, socket } from "./socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -173,6 +180,8 @@ export function parseError({ flags, body }: NetlinkMessage): { errno: number; re
 }
 
 const ANSWER_BYTES = 32768;
+/** A socket takes more than this whatever net.core.wmem_default is, as a rule. */
+const USUAL_SNDBUF = 64 * 1024;
 
 /**
  * A netlink socket. It stays in the network namespace that it was made in, whoever holds it.
@@ -197,7 +206,8 @@ export class NetlinkSocket {
     requests.forEach(({ flags }, index) => flags & NLM_F_ACK && waiting.add(first + index));
     let refused: NetlinkError | undefined;
     while (waiting.size > 0) {
-      for (const message of this.#receive()) {
+      // of a batch that it does not take at all, the kernel refuses the beginning and answers nothing else
+      for (const message of this.#receive(refused)) {
         const asked = requests[message.sequence - first];
         if (message.type !== NLMSG_ERROR || asked === undefined) continue;
         waiting.delete(message.sequence);
@@ -250,16 +260,28 @@ export class NetlinkSocket {
   #send(requests: readonly NetlinkRequest[]): number {
     const first = this.#sequence;
     this.#sequence += requests.length;
-    send(this.fd, encodeRequests(requests, first));
+    const bytes = encodeRequests(requests, first);
+    if (bytes.length > USUAL_SNDBUF) this.#makeRoom(bytes.length);
+    send(this.fd, bytes);
     return first;
   }
 
-  #receive(): NetlinkMessage[] {
+  /** For a message that is longer than the socket takes (EMSGSIZE), where this process may have that. */
+  #makeRoom(bytes: number): void {
+    libc("socket").setsockopt(
+      ...[this.fd, SOL_SOCKET, SO_SNDBUFFORCE] as const,
+      new Uint8Array(Int32Array.of(2 * bytes).buffer),
+      4,
+    );
+  }
+
+  /** @param fault thrown where nothing comes any more */
+  #receive(fault?: NetlinkError): NetlinkMessage[] {
     const buffer = this.#answer ??= new Uint8Array(ANSWER_BYTES);
     try {
       return parseMessages(buffer.subarray(0, recv(this.fd, buffer, MSG_DONTWAIT)));
     } catch (error) {
-      if (isErrno(error, EAGAIN)) throw new NetlinkError("read the kernel's answer", EAGAIN);
+      if (isErrno(error, EAGAIN)) throw fault ?? new NetlinkError("read the kernel's answer", EAGAIN);
       throw error;
     }
   }

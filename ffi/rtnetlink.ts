@@ -262,6 +262,8 @@ export interface FoundLink {
   mtu: number;
   mac: Uint8Array;
   kind: string;
+  /** Index of the bridge that it is a port of; 0 where it is none's. */
+  master: number;
 }
 
 /** One message of `LIST_LINKS`. */
@@ -270,14 +272,18 @@ export function parseLink({ body }: NetlinkMessage): FoundLink {
   const attributes = parseAttributes(body, 16);
   const info = attributes.get(IFLA_LINKINFO);
   const kind = info && parseAttributes(info).get(IFLA_INFO_KIND);
-  const mtu = attributes.get(IFLA_MTU);
+  const number = (type: number) => {
+    const bytes = attributes.get(type);
+    return bytes ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) : 0;
+  };
   return {
     index: view.getInt32(4, true),
     name: textOf(attributes.get(IFLA_IFNAME) ?? new Uint8Array()),
     flags: view.getUint32(8, true),
-    mtu: mtu ? new DataView(mtu.buffer, mtu.byteOffset).getUint32(0, true) : 0,
+    mtu: number(IFLA_MTU),
     mac: attributes.get(IFLA_ADDRESS) ?? new Uint8Array(),
     kind: kind ? textOf(kind) : "",
+    master: number(IFLA_MASTER),
   };
 }
 

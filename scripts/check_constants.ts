@@ -60,6 +60,8 @@ const HEADER_GROUPS = [
       "linux/prctl.h",
     ],
     ...["linux/rtnetlink.h", "linux/sched.h", "linux/seccomp.h", "linux/sockios.h", "linux/stat.h"],
+    ...["linux/netfilter.h", "linux/netfilter/nf_conntrack_common.h", "linux/netfilter/nf_tables.h"],
+    ...["linux/netfilter/nfnetlink.h", "linux/netfilter/nfnetlink_conntrack.h"],
     ...["linux/veth.h", "stddef.h", "stdio.h"],
   ],
 ];

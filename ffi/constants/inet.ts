@@ -8,6 +8,7 @@ export const IPPROTO_ICMPV6 = 58;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
 export const SO_OOBINLINE = 10;
+export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
 export const SO_BINDTODEVICE = 25;
 export const SO_PEEK_OFF = 42;
