@@ -1,18 +1,18 @@
 /**
  * `.dockerignore`, and the patterns of `--exclude`: which paths of a tree they leave out.
  *
- * Ours and not @balena/dockerignore, which reads a pattern as node-ignore does and differs from docker in moby's own
- * table (`**file`, `a**\/*.txt`, `[a-b-c]`, what a parent matched when an exception follows).
+ * Ours and not @balena/dockerignore: that one (1.0.2) takes upper and lower case for the same, matches no name with
+ * parentheses, and accepts the sets that docker refuses, of moby's own table.
  *
  * @see github.com/moby/patternmatcher; Go path/filepath, Match; Dockerfile reference, .dockerignore file
  */
 
 import { InvalidArgumentError } from "../errors.ts";
-import { goQuote } from "../spec/go_quote.ts";
 import { trim } from "./dockerfile/characters.ts";
+import { compilePattern } from "./ignore_pattern.ts";
 
 /** The patterns of such a file: without comments and blank lines, cleaned. */
-export function parseIgnoreFile(text: string): string[] {
+export function parseIgnore(text: string): string[] {
   const patterns: string[] = [];
   for (const line of text.replace(/^\ufeff/, "").split("\n")) {
     // A comment begins at the very beginning of its line.
@@ -21,7 +21,7 @@ export function parseIgnoreFile(text: string): string[] {
     const isException = pattern.startsWith("!");
     if (isException) pattern = trim(pattern.slice(1));
     if (pattern !== "") {
-      pattern = cleanPath(pattern);
+      pattern = cleanPattern(pattern);
       if (pattern.length > 1) pattern = pattern.replace(/^\//, "");
     }
     if (pattern !== "" || isException) patterns.push(isException ? `!${pattern}` : pattern);
@@ -69,7 +69,7 @@ export type IgnoreDecision =
 export function compileIgnore(
   patterns: string | readonly string[],
 ): (path: string, isFolder: boolean) => IgnoreDecision {
-  const matcher = compilePatterns(typeof patterns === "string" ? parseIgnoreFile(patterns) : patterns);
+  const matcher = compilePatterns(typeof patterns === "string" ? parseIgnore(patterns) : patterns);
   return (path, isFolder) => {
     if (!matcher.matches(path)) return "kept";
     return isFolder && matcher.mayHoldExceptions(path) ? "look" : "ignored";
@@ -83,90 +83,11 @@ interface Pattern {
 }
 
 function compileOne(text: string): Pattern {
-  let pattern = cleanPath(text);
+  let pattern = cleanPattern(text);
   const isException = pattern.startsWith("!");
   if (isException) pattern = pattern.slice(1);
   if (pattern === "") throw new InvalidArgumentError('illegal exclusion pattern: "!"');
-  const source = compilePattern(pattern);
-  if (source === undefined) {
-    throw new InvalidArgumentError(`ignore pattern ${goQuote(pattern)}: syntax error in pattern`);
-  }
-  return { isException, parts: pattern.split("/"), test: testOf(pattern, source) };
-}
-
-/** What has no wildcard but `**` at one of its ends needs no regular expression. */
-function testOf(pattern: string, source: string): (path: string) => boolean {
-  if (!/[*?[\]\\]/.test(pattern)) return (path) => path === pattern;
-  const fixed = pattern.replace(/^\*\*|\*\*$/, "");
-  if (!/[*?[\]\\]/.test(fixed) && pattern.endsWith("**") && !pattern.startsWith("**")) {
-    return (path) => path.startsWith(fixed);
-  }
-  if (pattern === "**") return () => true;
-  if (!/[*?[\]\\]/.test(fixed) && pattern.startsWith("**")) {
-    const name = fixed.replace(/^\//, "");
-    return (path) => path.endsWith(fixed) || (fixed !== name && path === name);
-  }
-  const expression = new RegExp(`^${source}$`, "su");
-  return (path) => expression.test(path);
-}
-
-/**
- * The regular expression of a pattern; undefined where Go's filepath.Match says that it is malformed. `**` is any number
- * of folders, and at the end anything.
- */
-function compilePattern(pattern: string): string | undefined {
-  const chars = [...pattern];
-  let source = "";
-  for (let at = 0; at < chars.length; at++) {
-    const char = chars[at]!;
-    if (char === "*" && chars[at + 1] === "*") {
-      while (chars[at + 1] === "*" && chars[at] === "*") at++;
-      if (chars[at + 1] === "/") at++;
-      source += at + 1 === chars.length ? ".*" : "(?:.*/)?";
-    } else if (char === "*") source += "[^/]*";
-    else if (char === "?") source += "[^/]";
-    else if (char === "\\") {
-      if (++at === chars.length) return undefined;
-      source += literal(chars[at]!);
-    } else if (char === "[") {
-      const set = compileSet(chars, at);
-      if (!set) return undefined;
-      source += set.source;
-      at = set.end;
-    } else source += literal(char);
-  }
-  return source;
-}
-
-/** `[a-z]`, `[^a]`: at least one range, none of whose ends is a bare `-` or `]`. */
-function compileSet(chars: readonly string[], start: number): { source: string; end: number } | undefined {
-  let at = start + 1;
-  const isNegated = chars[at] === "^";
-  if (isNegated) at++;
-  const end = (): string | undefined => {
-    let char = chars[at++];
-    if (char === "-" || char === "]") return undefined;
-    if (char === "\\") char = chars[at++];
-    return char;
-  };
-  let ranges = "";
-  do {
-    const low = end();
-    let high = low;
-    if (low !== undefined && chars[at] === "-") {
-      at++;
-      high = end();
-    }
-    if (low === undefined || high === undefined || at >= chars.length) return undefined;
-    // A range the wrong way round holds nothing.
-    if (low.codePointAt(0)! <= high.codePointAt(0)!) ranges += `${literal(low)}-${literal(high)}`;
-  } while (chars[at] !== "]");
-  if (ranges === "") return { source: isNegated ? "[^]" : "[]", end: at };
-  return { source: `[${isNegated ? "^" : ""}${ranges}]`, end: at };
-}
-
-function literal(char: string): string {
-  return char.replace(/[\\^$.*+?()[\]{}|/-]/, "\\$&");
+  return { isException, parts: pattern.split("/"), test: compilePattern(pattern) };
 }
 
 /** `a`, `a/b`, `a/b/c`, the path itself first. */
@@ -183,15 +104,15 @@ function mayMatchBelow(parts: readonly string[], folder: string): boolean {
   for (const [index, name] of folder.split("/").entries()) {
     const part = parts[index];
     if (part === undefined) return false;
-    if (part.includes("**")) return true;
-    const source = compilePattern(part);
-    if (source === undefined || !new RegExp(`^${source}$`, "su").test(name)) return false;
+    // A set may hold the slash at which parts were cut.
+    if (part.includes("**") || part.includes("[")) return true;
+    if (!compilePattern(part)(name)) return false;
   }
   return true;
 }
 
 /** Go's filepath.Clean: no `.`, no `//`, no `..` but in front, no slash at the end. */
-function cleanPath(path: string): string {
+function cleanPattern(path: string): string {
   const isAbsolute = path.startsWith("/");
   const parts: string[] = [];
   for (const part of path.split("/")) {

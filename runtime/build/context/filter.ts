@@ -22,8 +22,9 @@ export function excluding(patterns: readonly string[]): EntryFilter {
   if (patterns.length === 0) return TAKE_ALL;
   const matcher = compilePatterns(patterns);
   return (path, isFolder) => {
-    if (!matcher.matches(patternText(path))) return "take";
-    return isFolder && matcher.hasExceptions ? "look" : "leave";
+    const text = patternText(path);
+    if (!matcher.matches(text)) return "take";
+    return isFolder && matcher.mayHoldExceptions(text) ? "look" : "leave";
   };
 }
 
