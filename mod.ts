@@ -39,6 +39,7 @@ export type { RunResult, Streams } from "./runtime/engine/program/session.ts";
 export * from "./runtime/errors.ts";
 export type { Attached, AttachOptions } from "./runtime/engine/attach.ts";
 export type { CloneOptions } from "./runtime/engine/clone.ts";
+export type { CommitOptions } from "./runtime/engine/commit.ts";
 export type { CpOptions, CpResult } from "./runtime/engine/cp.ts";
 export type { Change, ChangeKind } from "./runtime/engine/diff.ts";
 export type { EngineEvent, EventsOptions, EventType } from "./runtime/engine/events.ts";

@@ -51,7 +51,7 @@ const OTHER_FLAGS = new Set(
 
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
-  ("artifact auto-update build builder buildx commit compose context farm generate init kube machine " +
+  ("artifact auto-update build builder buildx compose context farm generate init kube machine " +
     "manifest plugin pod push quadlet search secret service stack stats swarm trust cleanup " +
     "runlabel scp sign migrate renumber").split(" "),
 );

@@ -91,6 +91,11 @@ const unpause = verb(
   "Unpause the processes in one or more containers",
   () => import("./commands/unpause.ts"),
 );
+const commit = verb(
+  "commit",
+  "Make an image of what a container has changed",
+  () => import("./commands/commit.ts"),
+);
 const diff = verb(
   "diff",
   "List what a container has changed of its image's files",
@@ -158,6 +163,7 @@ const container: VerbGroup = {
       "Checkpoint containers (not possible without root)",
       () => import("./commands/checkpoint.ts"),
     ),
+    commit,
     create,
     diff,
     exec,
@@ -288,6 +294,7 @@ const healthcheck: VerbGroup = {
 
 export const VERBS: readonly Verb[] = [
   attach,
+  commit,
   completion,
   cp,
   create,

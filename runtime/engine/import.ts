@@ -12,12 +12,12 @@ import { applyChanges } from "../image/changes.ts";
 import { hostPlatform, parsePlatform } from "../image/platform.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 import { imagesLockPath, recordNamedImage } from "../image/store.ts";
+import { writeImage } from "../image/write_image.ts";
 import type { Digest } from "../spec/digest.ts";
 import { type ImageConfig, MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
-import { writeBlob } from "../storage/blobs.ts";
 import { warmUp } from "../storage/extract_task.ts";
 import { hashHere } from "../storage/hash_child.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, layerBytes, layerForm } from "../storage/layers.ts";
@@ -87,17 +87,7 @@ export async function importImage(
       comment: options.message ?? "imported from tarball",
     }],
   };
-  const configBytes = encode(config);
-  const configDigest = await writeBlob(folders, configBytes);
-  const digest = await writeBlob(
-    folders,
-    encode({
-      schemaVersion: 2,
-      mediaType: MEDIA_TYPE.ociManifest,
-      config: { mediaType: MEDIA_TYPE.ociConfig, digest: configDigest, size: configBytes.length },
-      layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
-    }),
-  );
+  const { digest, configDigest } = await writeImage(folders, config, layers);
   const id = await recordNamedImage(await engine.database(), {
     names,
     digest,
@@ -231,8 +221,4 @@ function hashBoth(part: Part, compression: Compression, what: string): { digest:
   }
   const { blob, archive: hex } = hasher.digests();
   return { digest: `sha256:${blob}`, diffId: `sha256:${hex}` };
-}
-
-function encode(document: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(document));
 }

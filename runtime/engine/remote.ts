@@ -35,7 +35,8 @@ export interface RemoteRequest {
 
 export type RemoteVerb =
   | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
-  | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune");
+  | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune")
+  | "commit";
 
 /** A line of its answer. */
 export type RemoteAnswer =

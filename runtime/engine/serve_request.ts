@@ -1,6 +1,7 @@
 /** The other end of remote.ts: performs one request in a skiff of its own. */
 
 import type { CloneOptions } from "./clone.ts";
+import type { CommitOptions } from "./commit.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { CpOptions } from "./cp.ts";
 import { type Engine, openEngine } from "./engine.ts";
@@ -84,6 +85,8 @@ const VERBS: Record<RemoteVerb, Perform> = {
     (await import("./network_rm.ts")).networkRm(engine, name as string, options as NetworkRmOptions),
   clone: async (engine, [text, options], hooks) =>
     (await import("./clone.ts")).clone(engine, text as string, options as CloneOptions, hooks),
+  commit: async (engine, [text, options]) =>
+    (await import("./commit.ts")).commit(engine, text as string, options as CommitOptions),
   prune: async (engine, [options]) => (await import("./prune.ts")).prune(engine, options as PruneOptions),
   systemDf: async (engine) => (await import("./system_df.ts")).systemDf(engine),
 };

@@ -91,7 +91,9 @@ export async function runLines(
 export async function configurePodman(host: Host): Promise<void> {
   const folder = `${host.home}/.config/containers`;
   const files = {
-    "storage.conf": '[storage]\ndriver = "overlay"\n',
+    // `commit` takes the folders from here alone
+    "storage.conf": `[storage]\ndriver = "overlay"\ngraphroot = "${host.home}/podman-root"\n` +
+      `runroot = "${host.home}/podman-run"\n`,
     "containers.conf": '[engine]\nevents_logger = "file"\n[containers]\nlog_driver = "k8s-file"\n',
   };
   for (const [name, text] of Object.entries(files)) {

@@ -92,4 +92,46 @@ export const IMAGE_GROUPS: Group[] = [
       "E images",
     ],
   },
+  {
+    name: "commit",
+    setUp: [
+      "E run -d --name c --network=none -e X=y -w /tmp --label l=m --expose 80 --entrypoint sleep $I 600",
+      "E exec c sh -c 'echo hi >/new; mkdir /dd; rm /bin/cat'",
+    ],
+    cases: [
+      "E commit -q c mine",
+      "E commit -q -a me -c 'CMD 601' -c ENV=Q=r -c 'LABEL a=\"b c\"' c mine:2",
+      "E inspect --type image -f '{{.Author}} {{.Config.Cmd}} {{.Config.Entrypoint}} {{.Config.WorkingDir}}' mine:2",
+      {
+        line:
+          "E inspect --type image -f '{{.Config.Labels}} {{.Config.ExposedPorts}} {{len .RootFS.Layers}}' mine:2",
+        differs: { stdout: "docker and skiff keep exposed ports; podman 4.3 keeps published ones only" },
+      },
+      "E run --rm --network=none --entrypoint sh mine:2 -c 'ls -d /new /dd; ls /bin/cat; echo $X $Q; pwd'",
+      {
+        line: "E container commit -q -f docker -m why c mine:3",
+        differs: { stderr: "podman 4.3 warns that the comment is ignored, and keeps it" },
+      },
+      "E inspect --type image -f '{{.Comment}} {{.ManifestType}}' mine:3",
+      "E commit -q -s c mine:4",
+      "E inspect --type image -f '{{len .RootFS.Layers}}' mine:4",
+      "E commit -q --iidfile id c; grep -cE '^[0-9a-f]{64}$' id",
+      "E commit -f bad c",
+      "E commit nosuch",
+      "E commit",
+      "E commit -c 'FOO x' c",
+      {
+        line: "E commit -q -m why c",
+        differs: {
+          code: "a history has room for the comment in OCI's words as well; podman 4.3 refuses it",
+          stdout: "podman 4.3 refuses a message in OCI's words",
+          stderr: "podman 4.3 refuses a message in OCI's words",
+        },
+      },
+      {
+        line: "E commit c | wc -l",
+        differs: { stderr: "podman tells of the copying, which takes no time here" },
+      },
+    ],
+  },
 ];

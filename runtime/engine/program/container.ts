@@ -2,6 +2,7 @@
 
 import { attach, type Attached, type AttachOptions, attachTo } from "../attach.ts";
 import type { CloneOptions } from "../clone.ts";
+import type { CommitOptions } from "../commit.ts";
 import type { CpOptions, CpResult } from "../cp.ts";
 import type { CreatedContainer } from "../create.ts";
 import type { Change } from "../diff.ts";
@@ -121,6 +122,11 @@ export class Container {
   async clone(options: CloneOptions = {}, hooks: RemoteHooks = {}): Promise<Container> {
     const { id } = await this.#caller.call<CreatedContainer>("clone", [this.id, options], hooks);
     return new Container(id, this.#caller);
+  }
+
+  /** Makes an image of what it has changed; gives the image's id. */
+  commit({ signal, ...options }: CommitOptions = {}): Promise<string> {
+    return this.#caller.call<string>("commit", [this.id, options], { signal });
   }
 
   /** What has changed in its files since it was created. */

@@ -1,0 +1,28 @@
+/** Ctrl-C or SIGTERM as an abort, so that what was begun is cleared up; a second one ends at once. */
+
+import { InterruptedError } from "./pull_watch.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+export class Interruption implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #listeners = SIGNALS.map((name) => ({ name, stop: () => this.#stop(name) }));
+
+  constructor() {
+    for (const { name, stop } of this.#listeners) Deno.addSignalListener(name, stop);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  #stop(name: typeof SIGNALS[number]): void {
+    const error = new InterruptedError(name);
+    if (this.signal.aborted) Deno.exit(error.exitCode);
+    this.#controller.abort(error);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { name, stop } of this.#listeners) Deno.removeSignalListener(name, stop);
+  }
+}
