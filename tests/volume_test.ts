@@ -90,6 +90,63 @@ hostTest("a volume is created, listed with its users, inspected, renamed and rem
   );
 });
 
+hostTest("a volume of type tmpfs is one for all that use it, and gone with the last of them", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.makeImage({
+    layers: [{
+      entries: [...busyboxEntries(), { path: "m/", uid: 7 }, { path: "m/given", content: "image" }],
+    }],
+    config: { Env: ["PATH=/bin"] },
+  });
+  const words = ["type=tmpfs", "device=tmpfs", "o=size=1m,mode=1770,uid=5,gid=6,noexec"];
+  await host.ok("volume", "create", ...words.flatMap((word) => ["-o", word]), "memory");
+  const [info] = JSON.parse(await host.ok("volume", "inspect", "memory"));
+  assertEquals(info.Options, { type: "tmpfs", device: "tmpfs", o: "size=1m,mode=1770,uid=5,gid=6,noexec" });
+  const keeper = ["--network", "none", "-v", "memory:/m", image, "sleep", "600"];
+  await host.ok("run", "-d", "--name", "one", ...keeper);
+  const see =
+    "stat -c %a:%u:%g /m; df -k /m | tail -1 | awk '{print $1, $2}'; grep -o ' /m .*noexec' /proc/mounts | cut -c1-3; ls /m";
+  assertEquals(await host.ok("exec", "one", "sh", "-c", see), "1770:5:6\ntmpfs 1024\n /m");
+  await host.ok("exec", "one", "sh", "-c", "echo shared >/m/file");
+  // several at once; read-only and a part of it as well
+  const cat = ["run", "--rm", "--network", "none"];
+  const seen = await Promise.all([
+    host.ok(...cat, "-v", "memory:/x:ro", image, "cat", "/x/file"),
+    host.ok(...cat, "--userns", "keep-id", "-u", "0", "-v", "memory:/m", image, "cat", "/m/file"),
+    host.ok(...cat, "--mount", "type=volume,src=memory,dst=/f,subpath=file", image, "cat", "/f"),
+  ]);
+  assertEquals(seen, ["shared", "shared", "shared"]);
+  // the first goes, the second keeps it
+  await host.ok("run", "-d", "--name", "two", ...keeper);
+  await host.ok("rm", "-f", "-t", "0", "one");
+  assertEquals(await host.ok("exec", "two", "cat", "/m/file"), "shared");
+  await host.ok("cp", "two:/m/file", "file");
+  await host.ok("stop", "-t", "0", "two");
+  await host.ok("start", "two");
+  assertEquals(await host.ok("exec", "two", "ls", "/m"), "", "it is made anew");
+  // nothing of it on the host, nor while it is mounted
+  assertEquals([...Deno.readDirSync(`${host.data}/volumes/memory/_data`)], []);
+  assertEquals(Deno.readTextFileSync("/proc/self/mountinfo").includes(`${host.data}/volumes`), false);
+  await host.ok("rm", "-f", "-t", "0", "two");
+  // made by --mount; without options about the owner it gets the image's content, once
+  const made = `type=volume,src=made,dst=/m,volume-opt=type=tmpfs,volume-opt=o=size=2m,volume-label=a=b`;
+  await host.ok("run", "-d", "--name", "three", "--mount", made, image, "sleep", "600");
+  assertEquals(
+    await host.ok("exec", "three", "sh", "-c", "stat -c %u /m; cat /m/given; df -k /m | grep -o 2048"),
+    "7\nimage2048",
+  );
+  await host.ok("exec", "three", "sh", "-c", "rm /m/given; touch /m/other; chown 9 /m");
+  assertEquals(await host.ok(...cat, "-v", "made:/m", image, "sh", "-c", "ls /m; stat -c %u /m"), "other\n9");
+  assertEquals(
+    await host.ok("volume", "inspect", "--format", "{{.Labels.a}} {{.Options.o}}", "made"),
+    "b size=2m",
+  );
+  const bad = await host.run("--mount", "type=volume,src=bad,dst=/m,volume-opt=type=nfs", image, "true");
+  assert(bad.code === 125 && bad.stderr.includes('create volume of type "nfs"'), bad.stderr);
+  assertEquals((await host.skiff(["volume", "exists", "bad"])).code, 1);
+});
+
 hostTest("a folder of the host can be a volume; what needs a mount for all is refused", {
   needs: ["registry", "busybox"],
 }, async (host) => {
@@ -106,8 +163,10 @@ hostTest("a folder of the host can be a volume; what needs a mount for all is re
   );
   for (
     const [words, error] of [
-      [["type=tmpfs", "device=tmpfs"], 'create volume of type "tmpfs"'],
-      [["type=nfs", "o=addr=1.2.3.4"], "create volume with o=addr=1.2.3.4"],
+      [["type=tmpfs", "o=bogus"], 'create volume: unknown mount option "bogus": invalid mount option'],
+      [["type=nfs", "o=addr=1.2.3.4"], 'create volume of type "nfs"'],
+      [["type=none", "device=/"], 'type "none" needs o=bind'],
+      [["device=/"], 'device "/" needs a type, or o=bind'],
       [["bogus=1"], "invalid mount option bogus for driver 'local'"],
       [["o=bind", "device=relative"], 'device "relative" must be an absolute path'],
       [["o=bind", "device=/missing"], 'no such folder "/missing"'],

@@ -10,8 +10,13 @@ import { print } from "../output/print.ts";
 export const command = defineCommand({
   usage: "[options] [NAME]",
   description:
-    "Makes a volume and prints its name. With -o o=bind,device=/path a folder of the host is its content.",
-  examples: ["skiff volume create data", "skiff volume create -l team=web -o o=bind -o device=/srv/web site"],
+    "Makes a volume and prints its name. With -o o=bind -o device=/path a folder of the host is its content. With\n" +
+    "-o type=tmpfs it is kept in memory, for as long as a container that uses it runs.",
+  examples: [
+    "skiff volume create data",
+    "skiff volume create -l team=web -o o=bind -o device=/srv/web site",
+    "skiff volume create -o type=tmpfs -o o=size=64m,uid=1000 scratch",
+  ],
   flags: {
     driver: {
       kind: "string",

@@ -16,6 +16,7 @@ import {
   PROPAGATIONS,
   readOptions,
   readTmpfsOptions,
+  type VolumeMount,
 } from "./mount_options.ts";
 
 type MountType = "bind" | "volume" | "tmpfs" | "image" | "devpts";
@@ -29,6 +30,7 @@ interface MountFlag {
   subpath?: string;
   /** Words as `-v` and `--tmpfs` have them. */
   words: string[];
+  make?: VolumeMount["make"];
 }
 
 /** Other spellings of a key. */
@@ -135,6 +137,7 @@ export function parseMount(text: string, workingFolder: string): ContainerMount 
         ...readOptions(text, flag.words),
         anonymous: !flag.source,
         subpath: flag.subpath,
+        ...(flag.make && { make: flag.make }),
       };
   }
 }
@@ -235,8 +238,13 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
       }
       return;
     case "volume-opt":
-    case "volume-label":
-      throw unsupported(flag.text, key, "make the volume with `skiff volume create` first");
+    case "volume-label": {
+      const [name, ...rest] = needed().split("=");
+      if (key === "volume-opt" && rest.length === 0) throw reject("cannot parse driver opts");
+      const make = flag.make ??= { options: {}, labels: {} };
+      make[key === "volume-opt" ? "options" : "labels"][name!] = rest.join("=");
+      return;
+    }
     case "idmap":
       throw unsupported(flag.text, "idmap", "the kernel keeps it from users without root");
     case "tmpfs-size":

@@ -36,6 +36,17 @@ export interface VolumeMount {
   subpath?: string;
   overlay?: OverlayFolders;
   giveToUser?: boolean;
+  /** `volume-opt` and `volume-label`: what is asked of the volume, should it have to be made. */
+  make?: { options: Record<string, string>; labels: Record<string, string> };
+  /** The volume is a file system of its own, mounted by who uses it. */
+  filesystem?: VolumeFilesystem;
+}
+
+/** Of `volume create -o type=…`; options are words of mount(8). */
+export interface VolumeFilesystem {
+  type: string;
+  device: string;
+  options: string[];
 }
 
 export interface TmpfsMount {

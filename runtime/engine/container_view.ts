@@ -106,7 +106,19 @@ function ownMounts(engine: Engine, config: ContainerConfig): MountSpec[] {
     generated: [],
     volumePath: (name) => volumePath(engine.folders, name),
   };
-  return planMounts(config, facts).filter(({ type, destination }) =>
+  const mounts = planMounts(config, facts).filter(({ type, destination }) =>
     type === "bind" && kept.has(destination)
   );
+  // a tmpfs that nobody has mounted begins and ends with the view
+  const fresh = new Map(
+    config.mounts.flatMap((mount) =>
+      mount.kind === "volume" && mount.filesystem ? [[mount.destination, mount.filesystem]] : []
+    ),
+  );
+  return mounts.map((mount) => {
+    const filesystem = fresh.get(mount.destination);
+    if (filesystem === undefined) return mount;
+    const { type, device: source, options } = filesystem;
+    return { destination: mount.destination, type, source, options };
+  });
 }

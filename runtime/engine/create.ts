@@ -26,7 +26,7 @@ import type { Database } from "../state/db.ts";
 import { recordContainerEvent, recordEvent } from "../state/events.ts";
 import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage } from "../state/images.ts";
-import { putVolume, putVolumeUse } from "../state/volumes.ts";
+import { findVolume, putVolume, putVolumeUse } from "../state/volumes.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
 import { createVolume } from "../storage/volumes.ts";
 import { reserveCidfile } from "./cidfile.ts";
@@ -145,7 +145,10 @@ export function prepareResolved(
     }
     // rows before folders: a folder of a volume without a row is garbage
     for (const mount of config.mounts) {
-      if (mount.kind === "volume") createVolume(engine.folders, mount.name);
+      if (mount.kind !== "volume") continue;
+      if (mount.make && newVolumes.includes(mount.name)) {
+        await (await import("./volume_options.ts")).makeAskedVolume(engine, mount);
+      } else createVolume(engine.folders, mount.name);
     }
   };
   return { config, lockFd, record, discard };
@@ -192,6 +195,7 @@ async function resolve(
   });
   checkBindSources(config);
   nameAnonymousVolumes(config);
+  await findVolumeFilesystems(engine, db, config);
   const exposed = Object.keys(image?.config?.ExposedPorts ?? {});
   if (exposed.length > 0) config.exposed = exposed;
   const warning = options.publish || options.publishAll || options.expose
@@ -302,7 +306,8 @@ async function insertRows(
     for (const mount of config.mounts) {
       if (mount.kind !== "volume") continue;
       const { name, anonymous } = mount;
-      const isNew = putVolume(db, { name, createdAt: config.createdAt, labels: {}, anonymous });
+      const { labels = {}, options } = mount.make ?? {};
+      const isNew = putVolume(db, { name, createdAt: config.createdAt, labels, anonymous, options });
       if (isNew) newVolumes.push(name);
       putVolumeUse(db, config.id, name);
     }
@@ -393,6 +398,17 @@ function checkBindSources(config: ContainerConfig): void {
       if (!(cause instanceof Deno.errors.NotFound)) continue; // the monitor may see what we may not
       throw new InvalidArgumentError(`statfs ${mount.source}: no such file or directory`, { cause });
     }
+  }
+}
+
+/** Volumes with a type are mounted by who uses them. */
+async function findVolumeFilesystems(engine: Engine, db: Database, config: ContainerConfig): Promise<void> {
+  for (const mount of config.mounts) {
+    if (mount.kind !== "volume" || (mount.anonymous && !mount.make)) continue;
+    const options = findVolume(db, mount.name)?.options ?? mount.make?.options;
+    if (!options || Object.keys(options).length === 0) continue;
+    const { planVolumeOptions } = await import("./volume_options.ts");
+    mount.filesystem = planVolumeOptions(options, engine.namespaces.isRootless).filesystem;
   }
 }
 

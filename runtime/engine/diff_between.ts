@@ -101,8 +101,8 @@ async function containerTree(engine: Engine, text: string, config: ContainerConf
     }
     case "directory":
       return { nested, layers: [plan.source], plan: () => Promise.resolve(plan) };
-    case "host":
-      throw noLayers("container", text, true);
+    default:
+      throw noLayers("container", text, plan.kind === "host");
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Mounts that are file systems of their own: another image's content, and folders that the container writes over
- * without changing them (`-v …:O`). Loaded where a container has one.
+ * Mounts that are file systems of their own: another image's content, volumes with a type, and folders that the
+ * container writes over without changing them (`-v …:O`). Loaded where a container has one.
  *
  * ```
  *  containers/<id>/mounts/<n>/   upper work merged    n is the mount's place in the config
@@ -8,11 +8,12 @@
  */
 
 import type { ContainerConfig } from "../container/config.ts";
-import type { OverlayFolders } from "../container/mount_options.ts";
+import type { OverlayFolders, VolumeFilesystem } from "../container/mount_options.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
+import type { NestedMaps } from "../storage/layer_copy.ts";
 import { chooseDriver, driverNamed } from "../storage/drivers/choose.ts";
 import { findFuseOverlayfs } from "../storage/drivers/fuse_overlayfs.ts";
 import { volumePath } from "../storage/volumes.ts";
@@ -27,12 +28,23 @@ export interface MountRoots {
 export async function planMountRoots(
   engine: Engine,
   config: ContainerConfig,
-  nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined,
+  nested: NestedMaps | undefined,
 ): Promise<MountRoots> {
   const roots: MountRoots = { plans: [], targets: new Map() };
   for (const [index, mount] of config.mounts.entries()) {
     const folder = `${engine.containerDir(config.id)}/mounts/${index}`;
     let plan: RootfsPlan | undefined;
+    if (mount.kind === "volume" && mount.filesystem) {
+      const target = volumePath(engine.folders, mount.name);
+      const options = [...rootOwner(nested, mount.filesystem), ...mount.filesystem.options];
+      roots.plans.push({
+        kind: "volume",
+        ...mount.filesystem,
+        options,
+        folder: target.replace(/\/_data$/, ""),
+        target,
+      });
+    }
     if (mount.kind === "image") {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
       const driver = config.root.kind === "image"
@@ -53,6 +65,16 @@ export async function planMountRoots(
     roots.targets.set(mount.destination, plan.target);
   }
   return roots;
+}
+
+/** A tmpfs belongs to the container's root, unless its options say to whom. */
+function rootOwner(nested: NestedMaps | undefined, { type, options }: VolumeFilesystem): string[] {
+  if (type !== "tmpfs" || nested === undefined) return [];
+  const isChosen = (key: string) => options.some((word) => word.startsWith(`${key}=`));
+  const rootOf = (map: IdMapping[]) => map.find(({ containerID }) => containerID === 0)?.hostID ?? 0;
+  return (["uid", "gid"] as const).filter((key) => !isChosen(key)).map((key) =>
+    `${key}=${rootOf(nested[key])}`
+  );
 }
 
 /** An overlay over one folder of the host's. */

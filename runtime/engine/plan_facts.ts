@@ -34,7 +34,9 @@ export async function gatherFacts(
   await giveVolumesToRoot(engine, config);
   const joined = config.network.mode === "container" ? config.network.id : undefined;
   const hasRoots = config.mounts.some((mount) =>
-    mount.kind === "image" || (mount.kind !== "tmpfs" && mount.kind !== "devpts" && mount.overlay)
+    mount.kind === "image" ||
+    (mount.kind !== "tmpfs" && mount.kind !== "devpts" && mount.overlay) ||
+    (mount.kind === "volume" && mount.filesystem)
   );
   const mountRoots = hasRoots
     ? await (await import("./mount_roots.ts")).planMountRoots(engine, config, nestedUserns)

@@ -1,14 +1,15 @@
 /** `volume create|ls|inspect|exists`: named folders that outlive containers. */
 
-import { ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
+import { ConflictError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { listContainers } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
 import { randomId } from "../state/ids.ts";
 import { findVolume, listVolumes, listVolumeUses, putVolume, type VolumeRow } from "../state/volumes.ts";
-import { checkVolumeName, createVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
+import { checkVolumeName, volumePath } from "../storage/volumes.ts";
 import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
+import { makePlannedVolume, planVolumeOptions } from "./volume_options.ts";
 
 /** A volume as podman's `volume inspect` describes it, and who uses it. */
 export interface VolumeInfo {
@@ -50,7 +51,7 @@ export async function volumeCreate(
       `create volume "${chosen}" with driver "${options.driver}": only local is available`,
     );
   }
-  const plan = planVolumeOptions(options.options ?? {});
+  const plan = planVolumeOptions(options.options ?? {}, engine.namespaces.isRootless);
   const db = await engine.database();
   const row = {
     name: chosen,
@@ -65,86 +66,9 @@ export async function volumeCreate(
     throw new ConflictError(`volume with name ${chosen} already exists: volume already exists`);
   }
   // the row first: a folder without one is garbage
-  createVolume(engine.folders, chosen, plan.device);
-  if (plan.owner !== undefined) {
-    try {
-      await giveVolume(engine, chosen, plan.owner);
-    } catch (error) {
-      const { removeUnusedVolumes } = await import("./system_prune.ts");
-      await removeUnusedVolumes(engine, [chosen]);
-      throw error;
-    }
-  }
+  await makePlannedVolume(engine, chosen, plan);
   recordEvent(engine.folders, { type: "volume", action: "create", id: chosen, name: chosen });
   return chosen;
-}
-
-interface VolumePlan {
-  /** A folder of the host that is the volume's content. */
-  device?: string;
-  owner?: { uid: number; gid: number };
-}
-
-/** What `--opt` comes to. @throws {UnsupportedError} for what nobody could mount without root */
-export function planVolumeOptions(options: Record<string, string>): VolumePlan {
-  const known = ["type", "device", "o"];
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) {
-    throw new InvalidArgumentError(`invalid mount option ${unknown} for driver 'local': invalid argument`);
-  }
-  const words = (options.o ?? "").split(",").filter((word) => word !== "");
-  const ids = new Map(words.map((word) => word.split("=", 2) as [string, string]));
-  const rest = words.filter((word) => !/^(bind|rbind|rw|uid=\d+|gid=\d+)$/.test(word));
-  if (rest.length > 0) {
-    throw new UnsupportedError(`create volume with o=${rest[0]}: only bind, uid and gid are available`, {
-      hint: "give flags of the mount with the container: -v NAME:/path:ro,nodev",
-    });
-  }
-  const owner = ids.has("uid") || ids.has("gid")
-    ? { uid: Number(ids.get("uid") ?? 0), gid: Number(ids.get("gid") ?? 0) }
-    : undefined;
-  const isBind = words.includes("bind") || words.includes("rbind") || options.type === "bind";
-  if (!isBind) {
-    if (options.type === undefined && options.device === undefined) return { owner };
-    throw new UnsupportedError(
-      `create volume of type "${
-        options.type ?? ""
-      }": without a daemon nobody keeps such a file system mounted ` +
-        `for all containers; only a folder can be the content (o=bind,device=/path)`,
-      { hint: options.type === "tmpfs" ? "give each container its own: --tmpfs /path" : undefined },
-    );
-  }
-  if (!["none", "bind", "", undefined].includes(options.type)) {
-    throw new InvalidArgumentError(`create volume: type "${options.type}" does not go with o=bind`);
-  }
-  const device = options.device ?? "";
-  if (!device.startsWith("/")) {
-    throw new InvalidArgumentError(`create volume: device "${device}" must be an absolute path`);
-  }
-  try {
-    if (!Deno.statSync(device).isDirectory) {
-      throw new InvalidArgumentError(`create volume: device "${device}" is not a folder`);
-    }
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new NotFoundError("file", device, { cause, message: `create volume: no such folder "${device}"` });
-  }
-  return { device, owner };
-}
-
-async function giveVolume(
-  engine: Engine,
-  name: string,
-  { uid, gid }: { uid: number; gid: number },
-): Promise<void> {
-  const { runInNamespace } = await import("../storage/namespace_task.ts");
-  const path = volumePath(engine.folders, name);
-  await runInNamespace(
-    engine,
-    `give volume "${name}" to ${uid}:${gid}`,
-    () => Deno.chownSync(path, uid, gid),
-  );
-  Deno.writeTextFileSync(path.replace(/_data$/, OWNER_MARK), "");
 }
 
 /** All volumes, by name. */

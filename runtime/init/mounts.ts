@@ -10,7 +10,7 @@ import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../
 import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
 import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
-import { copyEntries, copyTree } from "../rootfs/copy_tree.ts";
+import { copyEntries, copyTree, isEmptyFolder } from "../rootfs/copy_tree.ts";
 import { attach, cloneMount, configureBind, newFilesystem } from "../rootfs/detached_mount.ts";
 import {
   ensureFileInRoot,
@@ -198,7 +198,8 @@ export function copyUpVolume(root: number, volume: number, destination: string):
   const from = tryOpenInRoot(root, destination, O_PATH | O_DIRECTORY);
   if (from === undefined) return false;
   using folder = new Fd(from);
-  copyTree(folder.number, volume);
+  // a file system that another container uses as well may have content that the command did not see
+  if (isEmptyFolder(volume)) copyTree(folder.number, volume);
   return true;
 }
 

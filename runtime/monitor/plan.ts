@@ -138,6 +138,8 @@ export type RootfsPlan =
   }
   /** A folder used as it is: vfs (a copy made at create) and `--rootfs`. */
   | { kind: "directory"; source: string; target: string }
+  /** A volume's own file system; `folder` is `volumes/NAME`, options are words of mount(8). */
+  | { kind: "volume"; folder: string; target: string; type: string; device: string; options: string[] }
   /** The built-in image `host`: this machine's own folders, one overlay or read-only bind each. */
   | {
     kind: "host";

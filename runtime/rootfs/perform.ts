@@ -11,6 +11,7 @@ import type { RootfsPlan } from "../monitor/plan.ts";
 import { mountFuseOverlay } from "./fuse_overlayfs.ts";
 import { mountHostFolders } from "./host_folders.ts";
 import { mountOverlay } from "./overlay.ts";
+import { mountVolumeFilesystem } from "./volume_filesystem.ts";
 
 /** A mount namespace of its own, in which the host's mounts and unmounts still arrive. */
 export function unshareMountNamespace(): void {
@@ -37,6 +38,9 @@ export function performRootfs(plan: RootfsPlan): PerformedRootfs {
       return {};
     case "host":
       mountHostFolders(plan);
+      return {};
+    case "volume":
+      mountVolumeFilesystem(plan);
       return {};
   }
 }

@@ -156,6 +156,8 @@ function sourceOf(
     }
     case "host":
       throw new HostError("capture layer: the root is made of this machine's own folders");
+    case "volume":
+      throw new HostError("capture layer: a volume has none");
   }
 }
 
