@@ -10,6 +10,7 @@ import { MANIFEST_ACCEPT } from "../image/manifest.ts";
 import { type Digest, digestAlgorithm, digestOf, isDigest, verifyBytes } from "../spec/digest.ts";
 import { type Descriptor, DOCUMENT_LIMITS } from "../spec/image.ts";
 import { parseChallenges } from "./challenge.ts";
+import { checkTargetUrl } from "./address.ts";
 import { mayBePlainHttp } from "./dial.ts";
 import { answerError } from "./error_answer.ts";
 import {
@@ -20,6 +21,7 @@ import {
   TransientError,
 } from "./retry.ts";
 import { answerChallenge } from "./token.ts";
+import type { Method, StreamedBody } from "./http1.ts";
 import { drain, type HttpResponse, readAll, senderOf, type Transport } from "./transport.ts";
 
 export interface ClientOptions {
@@ -35,6 +37,8 @@ export interface ClientOptions {
   credentialHelpers?: readonly string[];
   retry?: Partial<RetryOptions>;
   onRetry?: (why: string, delayMs: number) => void;
+  /** What the login is for; the default is to pull. `mountFrom`: repositories that blobs are taken over from. */
+  push?: { mountFrom: readonly string[] };
 }
 
 export interface FetchedManifest {
@@ -43,10 +47,15 @@ export interface FetchedManifest {
   digest: Digest;
 }
 
-interface ApiRequest {
+export interface ApiRequest {
+  method?: Method;
+  /** From the root of the registry, or a whole url that the registry has named. */
   path: string;
   headers: Record<string, string>;
+  body?: Uint8Array | StreamedBody;
   signal?: AbortSignal;
+  /** Sent once: what has become of it must be asked first. */
+  once?: boolean;
 }
 
 /** A registry that never ends its list of tags is not followed for ever. */
@@ -58,6 +67,8 @@ export class RegistryClient {
   #base: Promise<URL> | undefined;
   #authorization: string | undefined;
   #authenticating: Promise<void> | undefined;
+  /** The address that the registry has answered from. */
+  #peer = "";
 
   constructor(readonly options: ClientOptions) {
     this.insecure = options.tlsVerify === undefined ? options.source.insecure : !options.tlsVerify;
@@ -91,7 +102,7 @@ export class RegistryClient {
    * @throws UnauthorizedError where it does not; RegistryError
    */
   async ping(): Promise<void> {
-    const response = await this.#request({ path: "/v2/", headers: {} });
+    const response = await this.request({ path: "/v2/", headers: {} });
     if (response.status !== 200) throw await answerError(`log in at ${this.options.source.host}`, response);
     await drain(response);
   }
@@ -106,7 +117,7 @@ export class RegistryClient {
       if (page === MAX_TAG_PAGES) {
         throw new RegistryError(`${what}: there are more than ${page} pages of them`, 0);
       }
-      const response: HttpResponse = await this.#request({ path, headers: {} });
+      const response: HttpResponse = await this.request({ path, headers: {} });
       if (response.status !== 200) throw await answerError(what, response);
       const next = nextPage(path, response.head.get("link"));
       tags.push(...readTags(what, await readAll(what, response, DOCUMENT_LIMITS.manifestBytes)));
@@ -138,7 +149,7 @@ export class RegistryClient {
   async openBlob(digest: Digest, offset: number, signal?: AbortSignal): Promise<HttpResponse> {
     const headers: Record<string, string> = offset === 0 ? {} : { Range: `bytes=${offset}-` };
     const path = `/v2/${this.options.source.path}/blobs/${digest}`;
-    const response = await this.#request({ path, headers, signal });
+    const response = await this.request({ path, headers, signal });
     if (response.status === 200 || (response.status === 206 && offset > 0)) return response;
     const action = `fetch blob ${digest.slice(0, 19)}… of ${this.options.imageName}`;
     if (response.status === 404) {
@@ -151,7 +162,7 @@ export class RegistryClient {
   async #manifestRequest(reference: string): Promise<HttpResponse> {
     const { source, imageName } = this.options;
     const path = `/v2/${source.path}/manifests/${reference}`;
-    const response = await this.#request({ path, headers: { Accept: MANIFEST_ACCEPT.join(", ") } });
+    const response = await this.request({ path, headers: { Accept: MANIFEST_ACCEPT.join(", ") } });
     if (response.status === 200) return response;
     if (response.status === 404) {
       await drain(response);
@@ -163,7 +174,8 @@ export class RegistryClient {
   }
 
   /** Asks with login, and again after failures that may pass. */
-  async #request(request: ApiRequest): Promise<HttpResponse> {
+  async request(request: ApiRequest): Promise<HttpResponse> {
+    if (request.once) return await this.#requestWithLogin(request);
     for (let attempt = 0;; attempt++) {
       try {
         const response = await this.#requestWithLogin(request);
@@ -202,14 +214,22 @@ export class RegistryClient {
     const base = await (this.#base ??= this.#findBase());
     for (let logins = 0;; logins++) {
       const used = this.#authorization;
+      const url = new URL(request.path, base);
+      const isElsewhere = url.origin !== base.origin;
+      // a place that the registry has named may be another host: no login goes there, and not every place is one
+      const sender = isElsewhere ? senderOf(base, this.#peer, this.insecure) : undefined;
+      if (sender !== undefined) checkTargetUrl("upload address", sender, url);
       const response = await transport.request({
-        method: "GET",
-        url: new URL(request.path, base),
+        method: request.method ?? "GET",
+        url,
         headers: request.headers,
+        body: request.body,
         insecure: this.insecure,
         signal: request.signal,
-        authorization: used,
+        authorization: isElsewhere ? undefined : used,
+        ...(sender === undefined ? {} : { sender, role: "upload address" }),
       });
+      if (!isElsewhere) this.#peer = response.peer;
       if (response.status !== 401) return response;
       // A login is for the registry; a storage host that wants one gets none.
       if (response.url.origin !== base.origin || logins === 2) return response;
@@ -239,18 +259,27 @@ export class RegistryClient {
       this.#authorization = await answerChallenge(transport, {
         challenges: parseChallenges(challenge),
         sender: senderOf(base, peer, this.insecure),
-        // Our own words, not the challenge's: a registry gets no token for more than this pull.
-        scope: source.path === "" ? "" : `repository:${source.path}:pull`,
+        // Our own words, not the challenge's: a registry gets no token for more than what is done here.
+        scope: this.#scope(),
         credentials,
       });
     } catch (error) {
       if (!(error instanceof UnauthorizedError)) throw error;
       if (source.path === "") throw error;
-      throw new UnauthorizedError(`pull ${this.options.imageName}: ${error.message}`, error.status, {
+      const action = this.options.push === undefined ? "pull" : "push";
+      throw new UnauthorizedError(`${action} ${this.options.imageName}: ${error.message}`, error.status, {
         cause: error,
         hint: error.hint,
       });
     }
+  }
+
+  #scope(): string {
+    const { source: { path }, push } = this.options;
+    if (path === "") return "";
+    if (push === undefined) return `repository:${path}:pull`;
+    return [`repository:${path}:pull,push`, ...push.mountFrom.map((other) => `repository:${other}:pull`)]
+      .join(" ");
   }
 
   /** https, but for a registry that is declared insecure and does not speak it. */

@@ -7,13 +7,21 @@
 import type { ByteStream } from "./dial.ts";
 import { writeAll } from "./dial.ts";
 
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH";
+
+/** A body that is not in memory; read anew each time it is sent. */
+export interface StreamedBody {
+  length: number;
+  pieces(): AsyncIterable<Uint8Array>;
+}
+
 export interface RequestHead {
-  method: "GET" | "HEAD" | "POST";
+  method: Method;
   /** `/v2/…`, or the whole url towards a proxy. */
   target: string;
   host: string;
   headers: Record<string, string>;
-  body?: Uint8Array;
+  body?: Uint8Array | StreamedBody;
 }
 
 /** The other end broke HTTP's rules. */
@@ -61,7 +69,8 @@ export class HttpConnection {
 
   constructor(readonly stream: ByteStream) {}
 
-  async send(request: RequestHead): Promise<void> {
+  /** @param onPiece a piece of the body is on its way */
+  async send(request: RequestHead, onPiece: () => void = () => {}): Promise<void> {
     let head = `${request.method} ${request.target} HTTP/1.1\r\nHost: ${request.host}\r\n`;
     const body = request.body;
     const headers = body === undefined
@@ -76,7 +85,13 @@ export class HttpConnection {
     this.answered = false;
     const bytes = new TextEncoder().encode(head + "\r\n");
     await writeAll(this.stream, bytes);
-    if (body !== undefined) await writeAll(this.stream, body);
+    if (body instanceof Uint8Array) await writeAll(this.stream, body);
+    else if (body !== undefined) {
+      for await (const piece of body.pieces()) {
+        await writeAll(this.stream, piece);
+        onPiece();
+      }
+    }
   }
 
   async readHead(method: string): Promise<ResponseHead> {

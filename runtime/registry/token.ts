@@ -17,7 +17,7 @@ export interface AuthRequest {
   challenges: Challenge[];
   /** The registry, as it was reached. */
   sender: Sender;
-  /** `repository:library/busybox:pull` */
+  /** `repository:library/busybox:pull`; several are separated by blanks */
   scope: string;
   credentials: Credentials | null;
 }
@@ -54,7 +54,7 @@ async function fetchToken(transport: Transport, challenge: Challenge, request: A
   const isRefresh = credentials !== null && "identityToken" in credentials;
   if (!isRefresh) {
     if (service !== undefined) realm.searchParams.set("service", service);
-    if (scope !== "") realm.searchParams.append("scope", scope);
+    for (const one of scope.split(" ")) if (one !== "") realm.searchParams.append("scope", one);
     if (credentials !== null) realm.searchParams.set("account", credentials.username);
   }
   const response = isRefresh

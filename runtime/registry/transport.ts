@@ -12,8 +12,10 @@ import {
   BrokenConnectionError,
   HttpConnection,
   HttpFormatError,
+  type Method,
   type RequestHead,
   type ResponseHead,
+  type StreamedBody,
 } from "./http1.ts";
 import { TransientError } from "./retry.ts";
 import { Watchdog, withLimit } from "./watchdog.ts";
@@ -30,12 +32,12 @@ export interface TransportOptions {
 }
 
 export interface HttpRequest {
-  method: "GET" | "HEAD" | "POST";
+  method: Method;
   url: URL;
   headers?: Record<string, string>;
   /** Goes to `url`'s origin only. */
   authorization?: string;
-  body?: Uint8Array;
+  body?: Uint8Array | StreamedBody;
   insecure: boolean;
   /** Who named this url: absent for the registry's own. */
   sender?: Sender;
@@ -81,7 +83,9 @@ export class Transport {
     for (let redirects = 0;; redirects++) {
       const response = await this.#exchange({ ...request, url, authorization, sender, role });
       const location = response.head.get("location");
-      if (!REDIRECTS.includes(response.status) || location === undefined || request.method === "POST") {
+      if (
+        !REDIRECTS.includes(response.status) || location === undefined || !/^(GET|HEAD)$/.test(request.method)
+      ) {
         return response;
       }
       await drain(response);
@@ -165,7 +169,7 @@ export class Transport {
           checkTargetPeer(request.role ?? "redirect", request.sender, request.url, peer);
         }
         watchdog.start();
-        await http.send(head);
+        await http.send(head, () => watchdog.touch());
         const answer = await http.readHead(request.method);
         return {
           status: answer.status,
@@ -188,8 +192,12 @@ export class Transport {
         };
       } catch (error) {
         finish(false);
-        // A kept connection that the server closed meanwhile says nothing about the server.
-        if (kept !== undefined && !http.answered && !watchdog.expired && !signal?.aborted) continue;
+        // A kept connection that the server closed meanwhile says nothing about the server. How much of a streamed body
+        // has arrived there nobody knows.
+        const maySendAgain = request.body === undefined || request.body instanceof Uint8Array;
+        if (kept !== undefined && maySendAgain && !http.answered && !watchdog.expired && !signal?.aborted) {
+          continue;
+        }
         throw explain(error);
       }
     }

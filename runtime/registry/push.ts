@@ -1,0 +1,165 @@
+/**
+ * Pushes images of the store: blobs that the registry does not have, then manifests, then the name.
+ *
+ * @see OCI distribution-spec, Push
+ */
+
+import { loadRegistriesConf, pullSources } from "../config/registries_conf.ts";
+import { type ConfigSources, configSources } from "../config/sources.ts";
+import { InvalidArgumentError, RegistryError } from "../errors.ts";
+import type { SavedImage } from "../image/archive/saved_files.ts";
+import { formatReference, parseReference, repositoryName, withDefaultTag } from "../image/reference.ts";
+import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
+import type { Folders } from "../state/folders.ts";
+import { blobPath } from "../storage/blobs.ts";
+import { RegistryClient } from "./client.ts";
+import { answerError } from "./error_answer.ts";
+import { pushBlob, type PushedBlob, type PushProgress } from "./push_blob.ts";
+import type { RetryOptions } from "./retry.ts";
+import { drain, Transport } from "./transport.ts";
+
+export type { PushProgress } from "./push_blob.ts";
+
+export interface PushOptions {
+  /** Over several images: its bytes name the manifests of `images`. */
+  index?: { bytes: Uint8Array; mediaType: string };
+  tlsVerify?: boolean;
+  authFile?: string;
+  credentials?: { username: string; password: string };
+  certDir?: string;
+  /** Repositories of the same registry that may have a blob: paths without the host. */
+  mountFrom?: (digest: Digest) => readonly string[];
+  signal?: AbortSignal;
+  progress?: (event: PushProgress) => void;
+  /** Where configuration is; the default is the environment's. */
+  sources?: ConfigSources;
+  retry?: Partial<RetryOptions>;
+  /** Blobs at a time. */
+  parallel?: number;
+}
+
+const PARALLEL = 3;
+/** Repositories that a token is asked for besides. */
+const MOUNT_LIMIT = 8;
+
+/**
+ * Pushes `images` to the repository and tag of `name`; with `index` several.
+ *
+ * @param name in full: `quay.io/team/app:1`, or with a digest instead of a tag
+ * @returns the digest that the name leads to now
+ * @throws UnauthorizedError, RegistryError; the signal's reason
+ */
+export async function pushImages(
+  folders: Folders,
+  name: string,
+  images: readonly SavedImage[],
+  options: PushOptions = {},
+): Promise<{ digest: Digest }> {
+  if (images.length !== 1 && options.index === undefined) {
+    throw new InvalidArgumentError(`push ${name}: several images need an index`);
+  }
+  const sources = options.sources ?? configSources();
+  const conf = await loadRegistriesConf(sources);
+  const reference = withDefaultTag(parseReference(name));
+  const source = pullSources(conf, repositoryName(reference), "tag").find(({ isMirror }) => !isMirror)!;
+  const transport = new Transport({ sources, signal: options.signal, certDir: options.certDir });
+  const blobs = blobsOf(folders, images, options);
+  const client = new RegistryClient({
+    transport,
+    source,
+    imageName: formatReference(reference),
+    credentialHelpers: conf.credentialHelpers,
+    tlsVerify: options.tlsVerify,
+    authFile: options.authFile,
+    credentials: options.credentials,
+    retry: options.retry,
+    push: {
+      mountFrom: [...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT),
+    },
+  });
+  try {
+    await pushAll(client, blobs, options);
+    const what = formatReference(reference);
+    let digest: Digest | undefined;
+    for (const { manifestBytes, manifestType } of images) {
+      const own = await digestOf(manifestBytes);
+      const place = options.index === undefined ? reference.tag ?? reference.digest! : own;
+      await putManifest(client, what, place, manifestBytes, manifestType);
+      digest = own;
+    }
+    if (options.index !== undefined) {
+      const { bytes, mediaType } = options.index;
+      digest = await digestOf(bytes);
+      await putManifest(client, what, reference.tag ?? reference.digest!, bytes, mediaType);
+    }
+    return { digest: digest! };
+  } finally {
+    transport.close();
+  }
+}
+
+/** Each blob once, the largest first: what takes longest begins first. */
+function blobsOf(folders: Folders, images: readonly SavedImage[], options: PushOptions): PushedBlob[] {
+  const found = new Map<Digest, PushedBlob>();
+  for (const { layers, configDigest, configSize } of images) {
+    const all: { digest: Digest; size: number; path?: string }[] = [
+      ...layers,
+      { digest: configDigest, size: configSize },
+    ];
+    for (const { digest, size, path } of all) {
+      const mountFrom = options.mountFrom?.(digest) ?? [];
+      found.set(digest, { digest, size, path: path ?? blobPath(folders, digest), mountFrom });
+    }
+  }
+  return [...found.values()].toSorted((a, b) => b.size - a.size);
+}
+
+async function pushAll(client: RegistryClient, blobs: PushedBlob[], options: PushOptions): Promise<void> {
+  const queue = [...blobs];
+  const ended = new AbortController();
+  const signal = options.signal === undefined
+    ? ended.signal
+    : AbortSignal.any([options.signal, ended.signal]);
+  const work = async () => {
+    for (let blob = queue.shift(); blob !== undefined; blob = queue.shift()) {
+      await pushBlob(client, blob, { signal, progress: options.progress });
+    }
+  };
+  const workers = Array.from(
+    { length: Math.min(options.parallel ?? PARALLEL, blobs.length) },
+    () =>
+      work().catch((error) => {
+        ended.abort(error);
+        throw error;
+      }),
+  );
+  const failed = (await Promise.allSettled(workers)).find((result) => result.status === "rejected");
+  options.signal?.throwIfAborted();
+  // the first failure, not one that it has caused
+  if (failed !== undefined) throw ended.signal.reason;
+}
+
+async function putManifest(
+  client: RegistryClient,
+  name: string,
+  place: string,
+  bytes: Uint8Array,
+  mediaType: string,
+): Promise<void> {
+  const response = await client.request({
+    method: "PUT",
+    path: `/v2/${client.options.source.path}/manifests/${place}`,
+    headers: { "Content-Type": mediaType },
+    body: bytes,
+  });
+  if (response.status < 200 || response.status > 299) throw await answerError(`push ${name}`, response);
+  const claimed = response.head.get("docker-content-digest");
+  await drain(response);
+  const digest = await digestOf(bytes);
+  if (isDigest(claimed) && claimed.startsWith("sha256:") && claimed !== digest) {
+    throw new RegistryError(
+      `push ${name}: the registry has taken ${claimed} instead of ${digest}`,
+      response.status,
+    );
+  }
+}
