@@ -1,6 +1,6 @@
 /** The words of `build` as the engine wants them. */
 
-import type { BuildOptions, BuildOutput } from "../../runtime/build/options.ts";
+import { type BuildOptions, type BuildOutput, fullTag } from "../../runtime/engine/build_options.ts";
 import type { PullPolicy } from "../../runtime/engine/options.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
 import { parseSize } from "../../runtime/spec/size.ts";
@@ -10,7 +10,6 @@ import {
   buildOutput,
   cacheTarget,
   contextSource,
-  fullName,
   namedContext,
   secretSource,
   sshSource,
@@ -42,7 +41,7 @@ export function toBuildOptions(
   if (context.kind === "stdin" && dockerfile?.kind === "stdin") {
     throw new InvalidArgumentError("invalid argument: can't use stdin for both build context and dockerfile");
   }
-  const tags = options.tag.map(fullName);
+  const tags = options.tag.map(fullTag);
   const buildArgs = buildArgsOf(options, facts);
   const outputs = outputsOf(options, tags);
   const squash = options["squash-all"] ? "all" : options.squash || !options.layers ? "new" : undefined;

@@ -1,15 +1,15 @@
 /** Words of `build` that name things: contexts, secrets, agents, outputs, caches. @see docker buildx build reference */
 
-import type {
-  BuildOutput,
-  CacheTarget,
-  ContextSource,
-  LayerCompression,
-  SecretSource,
-  SshSource,
-} from "../../runtime/build/options.ts";
+import {
+  type BuildOutput,
+  type CacheTarget,
+  type ContextSource,
+  fullTag,
+  type LayerCompression,
+  type SecretSource,
+  type SshSource,
+} from "../../runtime/engine/build_options.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
-import { formatReference, parseName, qualify, withDefaultTag } from "../../runtime/image/reference.ts";
 import { splitFields } from "../../runtime/spec/csv.ts";
 
 const STDIN = 0;
@@ -71,15 +71,6 @@ export function sshSource(text: string): SshSource {
   return { id: text.slice(0, at), paths: text.slice(at + 1).split(",").filter((path) => path !== "") };
 }
 
-/** The full name of a tag. */
-export function fullName(text: string): string {
-  const parts = parseName(text);
-  if (parts.digest !== undefined) {
-    throw new InvalidArgumentError(`tag image "${text}": a name with a digest cannot be given`);
-  }
-  return formatReference(withDefaultTag(qualify(parts, "localhost")));
-}
-
 /** What buildx has besides, and what it means here. */
 const OUTPUT_KEYS: Record<string, readonly string[]> = {
   image: ["name", "push", "store", "unpack", "oci-mediatypes", "compression", "force-compression"],
@@ -114,7 +105,7 @@ export function buildOutput(text: string, tags: readonly string[]): BuildOutput 
   }
   const names = fields.name === undefined
     ? undefined
-    : fields.name.split(",").filter((name) => name !== "").map(fullName);
+    : fields.name.split(",").filter((name) => name !== "").map(fullTag);
   switch (type) {
     case "cacheonly":
       return { type };

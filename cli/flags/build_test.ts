@@ -1,5 +1,5 @@
 import { assertEquals, assertIncludes, messageOf } from "../../tests/assertions.ts";
-import type { BuildOptions } from "../../runtime/build/options.ts";
+import type { BuildOptions } from "../../runtime/engine/build_options.ts";
 import { parseLine } from "../parser.ts";
 import { fillDefaults } from "../values.ts";
 import { BUILD_FLAGS } from "./build.ts";

@@ -1,8 +1,7 @@
 /** Shows a build on stderr while it goes on: plain, live on a terminal, as JSON, or not at all. */
 
-import type { BuildEvent } from "../../runtime/build/events.ts";
-import { isCanceled } from "./build_trace.ts";
-import { BuildTrace } from "./build_trace.ts";
+import type { BuildEvent } from "../../runtime/engine/build_options.ts";
+import { BuildTrace, isCanceled } from "./build_trace.ts";
 import { escapeControl, escapeLines, jsonText } from "./escape.ts";
 import { printError } from "./print.ts";
 
@@ -12,7 +11,7 @@ export type ProgressMode = typeof PROGRESS_MODES[number];
 export interface BuildDisplay {
   update(event: BuildEvent): void;
   /** The last picture; nothing is drawn after it. What failed is told with its last output. */
-  finish(): void;
+  finish(error?: unknown): void;
 }
 
 /** `auto` is live where stderr is a terminal. @throws nothing: `tty` without a terminal is drawn as for 80 columns */
@@ -22,11 +21,16 @@ export async function openDisplay(
 ): Promise<BuildDisplay> {
   const isTerminal = Deno.stderr.isTerminal() && Deno.env.get("TERM") !== "dumb";
   const chosen = mode === "auto" ? (isTerminal ? "tty" : "plain") : mode;
-  if (chosen === "quiet" || chosen === "none") return { update() {}, finish() {} };
   if (chosen === "rawjson") {
     return { update: (event) => write(jsonText(solveStatus(event)) + "\n"), finish() {} };
   }
   const trace = new BuildTrace();
+  if (chosen === "quiet" || chosen === "none") {
+    return {
+      update: (event) => void trace.add(event),
+      finish: (error) => void (error !== undefined && write(endOf(trace))),
+    };
+  }
   return chosen === "plain" ? await plainDisplay(trace, write) : await liveDisplay(trace, write);
 }
 

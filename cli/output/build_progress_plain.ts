@@ -11,7 +11,7 @@
  * @see BuildKit util/progress/progressui/printer.go: textMux
  */
 
-import type { BuildEvent } from "../../runtime/build/events.ts";
+import type { BuildEvent } from "../../runtime/engine/build_options.ts";
 import {
   type BuildTrace,
   isCanceled,

@@ -1,5 +1,5 @@
 import { assertEquals } from "../../tests/assertions.ts";
-import type { BuildEvent, Vertex, VertexStatus } from "../../runtime/build/events.ts";
+import type { BuildEvent, Vertex, VertexStatus } from "../../runtime/engine/build_options.ts";
 import { sourceExcerpt } from "./build_error.ts";
 import { endOf } from "./build_progress.ts";
 import { PlainProgress } from "./build_progress_plain.ts";

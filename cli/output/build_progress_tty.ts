@@ -23,7 +23,7 @@ import {
 } from "./build_trace.ts";
 import { escapeControl } from "./escape.ts";
 import { displayWidth } from "./table.ts";
-import type { VertexStatus } from "../../runtime/build/events.ts";
+import type { VertexStatus } from "../../runtime/engine/build_options.ts";
 
 export interface PictureOptions {
   columns: number;

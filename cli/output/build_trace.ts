@@ -5,7 +5,7 @@
  * @see BuildKit util/progress/progressui/display.go: trace
  */
 
-import type { BuildEvent, Vertex, VertexStatus } from "../../runtime/build/events.ts";
+import type { BuildEvent, Vertex, VertexStatus } from "../../runtime/engine/build_options.ts";
 import { escapeControl } from "./escape.ts";
 
 export interface TracedVertex extends Vertex {

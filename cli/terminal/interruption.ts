@@ -17,9 +17,9 @@ export class Interruption implements Disposable {
   }
 
   #stop(name: typeof SIGNALS[number]): void {
-    const error = new InterruptedError(name);
-    if (this.signal.aborted) Deno.exit(error.exitCode);
-    this.#controller.abort(error);
+    if (!this.signal.aborted) return this.#controller.abort(new InterruptedError(name));
+    this[Symbol.dispose]();
+    Deno.kill(Deno.pid, name);
   }
 
   [Symbol.dispose](): void {
