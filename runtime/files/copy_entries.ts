@@ -71,8 +71,12 @@ const OPEN_FILE = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 const MANY_ENTRIES = 256;
 
 export interface CopyRules extends RoomRules {
-  /** Who shall own the copy. */
-  owner(stat: Stat): Owner;
+  /** Who shall own the copy, `path` below the folder that is copied into. */
+  owner(stat: Stat, path: readonly Bytes[]): Owner;
+  /** Mode and times of the copy, where they are not those of its source. */
+  adjust?(stat: Stat): Stat;
+  /** What comes along, by the path below the source (a byte string); `look`: only if something in the folder does. */
+  wanted?(path: string, isFolder: boolean): "take" | "look" | "leave";
   /** Device nodes are made; else they are left out. */
   makeDevices: boolean;
   /** What the source does not let us read is left out. */
@@ -104,6 +108,8 @@ export class EntryCopier {
   readonly #links = new Map<string, Bytes[]>();
   /** The copy itself, should it lie in what is copied. */
   #own = "";
+  /** How many parts of a path are the name that the source itself got. */
+  #named = 0;
 
   constructor(rules: CopyRules) {
     this.#rules = rules;
@@ -114,6 +120,7 @@ export class EntryCopier {
     using target = new Fd(openat(to, ".", OPEN_FOLDER));
     this.#root = target.number;
     if (name === undefined) this.#own = identity(fstat(target.number));
+    this.#named = name === undefined ? 0 : 1;
     const { stat } = source;
     // Through /proc it is the opened file itself, whatever its name leads to by now.
     const reopen = () => openat(AT_FDCWD, `/proc/self/fd/${source.fd}`, OPEN_FILE);
@@ -149,6 +156,7 @@ export class EntryCopier {
     const name = path.at(-1)!;
     const stat = statx(from, name, AT_SYMLINK_NOFOLLOW);
     const type = stat.mode & S_IFMT;
+    if (!this.#isWanted(from, name, type === S_IFDIR, path)) return;
     try {
       if (type === S_IFDIR) {
         if (identity(stat) === this.#own) return;
@@ -169,6 +177,14 @@ export class EntryCopier {
     }
   }
 
+  #isWanted(from: number, name: Bytes, isFolder: boolean, path: readonly Bytes[]): boolean {
+    const { wanted } = this.#rules;
+    if (wanted === undefined) return true;
+    const below = path.slice(this.#named).map((part) => byteString(part)).join("/");
+    const decision = wanted(below, isFolder);
+    return decision === "take" || decision === "look" && holdsWanted(from, name, below, wanted);
+  }
+
   #folder(from: number, stat: Stat, to: number, path: Bytes[]): void {
     const name = path.at(-1)!;
     const isNew = makeRoom(to, name, true, this.#rules, () => mkdirat(to, name, 0o700));
@@ -177,7 +193,7 @@ export class EntryCopier {
     using target = new Fd(openat(to, name, OPEN_FOLDER));
     if (this.#own === "") this.#own = identity(fstat(target.number));
     this.#contents(from, entries, target.number, path);
-    copyAttributes(from, target.number, stat, this.#rules.owner(stat));
+    copyAttributes(from, target.number, this.#rules.adjust?.(stat) ?? stat, this.#rules.owner(stat, path));
   }
 
   #file(open: () => number, stat: Stat, to: number, path: Bytes[]): void {
@@ -196,7 +212,12 @@ export class EntryCopier {
     }
     using target = new Fd(this.#createFile(to, name));
     this.#content.copy(source.number, target.number, now);
-    copyAttributes(source.number, target.number, now, this.#rules.owner(now));
+    copyAttributes(
+      source.number,
+      target.number,
+      this.#rules.adjust?.(now) ?? now,
+      this.#rules.owner(now, path),
+    );
     if (stat.nlink > 1) this.#links.set(key, path);
   }
 
@@ -228,13 +249,14 @@ export class EntryCopier {
     const type = stat.mode & S_IFMT;
     if (type === S_IFSOCK) return this.#skip(path, "a socket");
     if (type !== S_IFLNK && type !== S_IFIFO && !this.#rules.makeDevices) return this.#skip(path, "a device");
+    const shown = this.#rules.adjust?.(stat) ?? stat;
     makeRoom(to, name, false, this.#rules, () => {
       if (type === S_IFLNK) symlinkat(target!(), to, name);
-      else mknodat(to, name, stat.mode, stat.rdevMajor, stat.rdevMinor);
+      else mknodat(to, name, shown.mode, stat.rdevMajor, stat.rdevMinor);
     });
-    const { uid, gid } = this.#rules.owner(stat);
+    const { uid, gid } = this.#rules.owner(stat, path);
     fchownat(to, name, uid, gid, AT_SYMLINK_NOFOLLOW);
-    copyTimes(to, name, stat);
+    copyTimes(to, name, shown);
   }
 
   #skip(path: Bytes[], reason: string): void {
@@ -243,6 +265,23 @@ export class EntryCopier {
 }
 
 class UnreadableError extends Error {}
+
+/** Whether anything in the folder comes along, however deep. */
+function holdsWanted(
+  from: number,
+  name: Bytes,
+  path: string,
+  wanted: NonNullable<CopyRules["wanted"]>,
+): boolean {
+  using folder = new Fd(openat(from, name, OPEN_FOLDER));
+  return readdir(folder.number).some((entry) => {
+    const inner = `${path}/${byteString(entry.name)}`;
+    const isFolder = (statx(folder.number, entry.name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFDIR;
+    const decision = wanted(inner, isFolder);
+    return decision === "take" ||
+      decision === "look" && holdsWanted(folder.number, entry.name, inner, wanted);
+  });
+}
 
 /** A failed system call as the sentence of the entry that it failed for, the innermost one. */
 function explain(error: unknown, path: readonly Bytes[]): unknown {

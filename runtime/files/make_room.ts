@@ -11,6 +11,8 @@ import { removeTree } from "../storage/remove_tree.ts";
 export interface RoomRules {
   /** `--overwrite`: a folder may replace what is none, and the other way round. */
   overwrite: boolean;
+  /** Says instead of cp's own words that it may not. */
+  refusal?(name: Uint8Array, isFolder: boolean): Error;
 }
 
 /**
@@ -38,7 +40,7 @@ export function makeRoom(
     if (isFolder && !isOther) return false;
     if (!isFolder && isOther) unlinkat(folder, name);
     else if (rules.overwrite) removeTree(folder, name);
-    else throw refusal(name, isFolder);
+    else throw rules.refusal?.(name, isFolder) ?? refusal(name, isFolder);
   }
 }
 

@@ -53,17 +53,24 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const EMPTY = new Uint8Array();
 
 export interface TarInRules extends RoomRules {
-  /** Who shall own what the archive gives these ids. */
-  owner(ids: { uid: number; gid: number }): Owner;
+  /** Who shall own what the archive gives these ids; `path` is clean, below the target, a byte string. */
+  owner(ids: { uid: number; gid: number }, path?: string): Owner;
   makeDevices: boolean;
+  /** Inflates what this process cannot, from the beginning of `fd`. */
+  openPacked?(name: "xz" | "bzip2", fd: number): ByteSource;
+  /** An archive that is longer, unpacked, is refused. */
+  limitBytes?: number;
 }
 
 const NO_ARCHIVE = "source must be a (compressed) tar archive when copying from stdin";
 
 /** Magic numbers at the beginning of what may be compressed, as hex. */
-const COMPRESSIONS: readonly { magic: string; open?: (source: ByteSource) => ByteSource; name: string }[] = [
-  { magic: "1f8b", name: "gzip", open: (source) => new GunzipSource(source) },
-  { magic: "28b52ffd", name: "zstd", open: (source) => new ZstdSource(source) },
+const COMPRESSIONS: readonly (
+  | { magic: string; open: (source: ByteSource) => ByteSource }
+  | { magic: string; name: "xz" | "bzip2" }
+)[] = [
+  { magic: "1f8b", open: (source) => new GunzipSource(source) },
+  { magic: "28b52ffd", open: (source) => new ZstdSource(source) },
   { magic: "fd377a585a00", name: "xz" },
   { magic: "425a68", name: "bzip2" },
 ];
@@ -72,7 +79,8 @@ const COMPRESSIONS: readonly { magic: string; open?: (source: ByteSource) => Byt
 export function unpackTar(fd: number, root: number, target: string, rules: TarInRules): Skipped {
   const unpacker = new TarUnpacker(root, target, rules);
   try {
-    const reader = new TarReader(chunksOf(openArchive(fd)));
+    const archive = openArchive(fd, rules.openPacked);
+    const reader = new TarReader(chunksOf(limited(archive, rules.limitBytes ?? Infinity)));
     let count = 0;
     for (let entry = reader.next(); entry !== null; entry = reader.next(), count++) {
       unpacker.apply(entry, reader);
@@ -89,13 +97,40 @@ export function unpackTar(fd: number, root: number, target: string, rules: TarIn
   return unpacker.skipped;
 }
 
-function openArchive(fd: number): ByteSource {
+/** Whether it is an archive, packed or not, with at least one member. Reads from the descriptor's offset on. */
+export function isArchive(fd: number, openPacked?: TarInRules["openPacked"]): boolean {
+  try {
+    return new TarReader(chunksOf(openArchive(fd, openPacked), 1 << 13)).next() !== null;
+  } catch (error) {
+    if (error instanceof TarError || error instanceof GzipError || error instanceof ZstdError) return false;
+    throw error;
+  }
+}
+
+function limited(source: ByteSource, limitBytes: number): ByteSource {
+  let total = 0;
+  return {
+    read(into) {
+      const length = source.read(into);
+      total += length;
+      if (total > limitBytes) {
+        throw new VerificationError(
+          `unpack archive: it unpacks to more than the limit of ${limitBytes} bytes`,
+        );
+      }
+      return length;
+    },
+  };
+}
+
+function openArchive(fd: number, openPacked: TarInRules["openPacked"]): ByteSource {
   const raw = new DescriptorSource(fd);
   const start = raw.peek(6);
   const hex = [...start].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const found = COMPRESSIONS.find(({ magic }) => hex.startsWith(magic));
   if (found === undefined) return raw;
-  if (found.open !== undefined) return found.open(raw);
+  if ("open" in found) return found.open(raw);
+  if (openPacked !== undefined) return openPacked(found.name, fd);
   throw new UnsupportedError(`unpack archive: it is compressed with ${found.name}`, {
     hint: `decompress it first: ${found.name} -dc FILE | skiff cp - CONTAINER:PATH`,
   });
@@ -264,14 +299,14 @@ class TarUnpacker {
 
   /** In the order that loses nothing: chown clears modes and capabilities. */
   #attributes(fd: number, entry: TarEntry): void {
-    const { uid, gid } = this.#rules.owner(entry);
+    const { uid, gid } = this.#rules.owner(entry, cleanParts(entry.name).join("/"));
     fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
     fchmod(fd, entry.mode);
     if (entry.xattrs !== undefined) setXattrs(fd, entry);
   }
 
   #node(entry: TarEntry, parent: number, name: Bytes): void {
-    const { uid, gid } = this.#rules.owner(entry);
+    const { uid, gid } = this.#rules.owner(entry, cleanParts(entry.name).join("/"));
     fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW);
     setTimes(parent, name, entry);
   }

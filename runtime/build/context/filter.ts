@@ -57,6 +57,13 @@ export function both(first: EntryFilter, second: EntryFilter): EntryFilter {
   };
 }
 
+/** All but one folder. */
+export function without(folder: string | undefined, filter: EntryFilter): EntryFilter {
+  if (folder === undefined) return filter;
+  const own = byteStringOf(folder);
+  return (path, isFolder) => path === own || path.startsWith(`${own}/`) ? "leave" : filter(path, isFolder);
+}
+
 /** The same filter, asked from a folder below. */
 export function below(filter: EntryFilter, folder: string): EntryFilter {
   if (filter === TAKE_ALL || folder === "") return filter;

@@ -10,7 +10,7 @@ import { bytesOf, byteString, byteStringOf, displayName } from "../../archive/by
 import { type Found, foundAt } from "../../files/place.ts";
 import { NotFoundError } from "../../errors.ts";
 import { ELOOP, isErrno } from "../../../ffi/errno.ts";
-import { Fd, openat, readdir, readlinkat, statx, tryOpenat2 } from "../../../ffi/file.ts";
+import { Fd, openat, readdir, readlinkat, type Stat, statx, tryOpenat2 } from "../../../ffi/file.ts";
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -55,6 +55,8 @@ export interface SelectedSource extends Disposable {
   base: string;
   /** Of what is below it. */
   filter: EntryFilter;
+  /** Of a file of ours: what it shall have instead of its own. */
+  attributes?: Pick<Stat, "mode" | "mtimeSec" | "mtimeNsec">;
 }
 
 /** All that one pattern names, in order. A wildcard may name nothing. @throws {NotFoundError} where a path is not there */

@@ -17,7 +17,7 @@ import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts";
 import { makeScratch } from "../scratch.ts";
 import type { BuildServices } from "../services.ts";
 import type { Snapshot, SourceTree } from "../step.ts";
-import { excluding, TAKE_ALL } from "./filter.ts";
+import { excluding, TAKE_ALL, without } from "./filter.ts";
 import { type SelectedSource, selectSources, type SourceRoot, type SourceSelection } from "./selection.ts";
 
 type Storage = Pick<BuildServices, "folders" | "namespaces" | "storageDriver">;
@@ -26,7 +26,13 @@ type Storage = Pick<BuildServices, "folders" | "namespaces" | "storageDriver">;
 export type PreparedTree =
   & AsyncDisposable
   & (
-    | { kind: "folder"; path: string; ignore: readonly string[] }
+    | {
+      kind: "folder";
+      path: string;
+      ignore: readonly string[];
+      /** Our own data, where it lies in the folder: a path below it. */
+      own?: string;
+    }
     | { kind: "file"; path: string; name: string; mode: number; mtimeSec: number }
     | { kind: "snapshot"; rootfs: RootfsPlan; ref: string }
   );
@@ -34,10 +40,21 @@ export type PreparedTree =
 /** Prepares a tree; layers get the folders that their mount needs. */
 export async function prepareTree(services: Storage, tree: SourceTree): Promise<PreparedTree> {
   openFamilies("mount", "namespaces", "spawn");
-  if (tree.kind !== "snapshot") return { ...tree, [Symbol.asyncDispose]: () => Promise.resolve() };
-  const { rootfs, dispose } = await prepareSnapshot(services, tree.snapshot);
+  const dispose = () => Promise.resolve();
+  if (tree.kind === "folder") {
+    return { ...tree, own: ownData(services, tree.path), [Symbol.asyncDispose]: dispose };
+  }
+  if (tree.kind === "file") return { ...tree, [Symbol.asyncDispose]: dispose };
+  const { rootfs, dispose: remove } = await prepareSnapshot(services, tree.snapshot);
   const ref = tree.snapshot.layers.at(-1)?.diffId.slice("sha256:".length, "sha256:".length + 12) ?? "scratch";
-  return { kind: "snapshot", rootfs, ref, [Symbol.asyncDispose]: dispose };
+  return { kind: "snapshot", rootfs, ref, [Symbol.asyncDispose]: remove };
+}
+
+/** A context that is a home has the store in it, which grows while it is read. */
+function ownData({ folders }: Storage, path: string): string | undefined {
+  const [data, top] = [Deno.realPathSync(folders.data), Deno.realPathSync(path)];
+  const prefix = top === "/" ? "/" : `${top}/`;
+  return data.startsWith(prefix) ? data.slice(prefix.length) : undefined;
 }
 
 /** A root on the snapshot's layers that can be written: folders and a plan, nothing is mounted yet. */
@@ -73,7 +90,7 @@ export function openTree(tree: PreparedTree, views: OpenedViews): OpenedTree {
     ? openFolder(tree.path)
     : views.open({ kind: "stopped", rootfs: tree.rootfs, mounts: [] }, true);
   const root: SourceRoot = tree.kind === "folder"
-    ? { fd, ignore: excluding(tree.ignore), ref: "context" }
+    ? { fd, ignore: without(tree.own, excluding(tree.ignore)), ref: "context" }
     : { fd, ignore: TAKE_ALL, ref: tree.ref };
   return {
     select: (pattern, selection) => selectSources(root, pattern, selection),
@@ -98,9 +115,10 @@ function openFolder(path: string): number {
 function openFile({ path, name, mode, mtimeSec }: PreparedTree & { kind: "file" }): OpenedTree {
   const found = foundAt(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if ((found.stat.mode & S_IFMT) !== S_IFREG) throw new HostError(`open "${path}": it is no file`);
-  const stat = { ...found.stat, mode: S_IFREG | mode, mtimeSec, mtimeNsec: 0 };
+  const attributes = { mode: S_IFREG | mode, mtimeSec, mtimeNsec: 0 };
   const source: SelectedSource = {
-    found: { ...found, stat, [Symbol.dispose]: () => {} },
+    found: { ...found, stat: { ...found.stat, ...attributes }, [Symbol.dispose]: () => {} },
+    attributes,
     base: byteStringOf(name),
     filter: TAKE_ALL,
     [Symbol.dispose]: () => {},
