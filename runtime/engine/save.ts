@@ -147,7 +147,7 @@ async function describe(engine: Engine, db: Database, image: ImageRow, names: st
 }
 
 /** By way of a file beside it, so that what was there stays until the new one is whole. */
-async function saveArchive(engine: Engine, files: SavedFile[], options: SaveOptions): Promise<void> {
+export async function saveArchive(engine: Engine, files: SavedFile[], options: SaveOptions): Promise<void> {
   const { output } = options;
   if (typeof output !== "string") {
     return await work(

@@ -13,14 +13,18 @@ export interface WrittenDocuments {
   /** Of the config: the image's id. */
   configDigest: Digest;
   layers: ImageLayer[];
+  configSize: number;
+  manifest: Manifest;
+  manifestBytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Writes config and manifest into `blobs/`. */
+/** Writes config and manifest into `blobs/`. @param annotations of the manifest; Docker's have none */
 export async function writeImage(
   folders: Folders,
   config: ImageConfig,
   layers: readonly ImageLayer[],
   dialect: Dialect = "oci",
+  annotations?: Record<string, string>,
 ): Promise<WrittenDocuments> {
   const encode = (document: unknown) => new TextEncoder().encode(JSON.stringify(document));
   const configBytes = encode(config);
@@ -35,7 +39,9 @@ export async function writeImage(
       size: configBytes.length,
     },
     layers: named.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })),
+    ...(annotations === undefined ? {} : { annotations }),
   };
-  const digest = await writeBlob(folders, encode(manifest));
-  return { digest, configDigest, layers: named };
+  const manifestBytes = encode(manifest);
+  const digest = await writeBlob(folders, manifestBytes);
+  return { digest, configDigest, layers: named, configSize: configBytes.length, manifest, manifestBytes };
 }

@@ -9,11 +9,12 @@ import { removeInNamespace } from "./removal.ts";
 import { makeWorkFolder } from "./work_folder.ts";
 import { Fd, open } from "../../ffi/file.ts";
 
-/** What the layers show together, the lowest first; null where that is nothing. */
+/** What the layers show together, the lowest first, apart from what the first `kept` show; null where that is nothing. */
 export async function squashLayers(
   context: StorageContext,
   layers: readonly { diffId: Digest }[],
   options: Pick<CaptureOptions, "times" | "keepBlob" | "signal">,
+  kept = 0,
 ): Promise<CapturedLayer | null> {
   const form = layerForm(context.namespaces);
   // as the folders of builds, which the next build removes where this process was killed
@@ -25,7 +26,7 @@ export async function squashLayers(
     const paths = layers.toReversed().map(({ diffId }) => layerPath(context.folders, diffId, form));
     await flattenLayers(context, paths, dir, "tree");
     const plan = { kind: "directory", source: `${dir}/tree`, target: "" } as const;
-    return await captureUpper(context, { plan, layers: [] }, { ...options, omit: [] });
+    return await captureUpper(context, { plan, layers: layers.slice(0, kept) }, { ...options, omit: [] });
   } finally {
     await removeInNamespace(context, [dir]);
   }
