@@ -355,6 +355,11 @@ export function faccessat(dirfd: number, path: Path, mode: number, flags = 0): b
   return libc("file").faccessat(dirfd, cstring(path), mode, flags) === 0;
 }
 
+/** The same as an errno, 0 where they may: what is looked for in many places is no exception in all but one. */
+export function accessErrno(dirfd: number, path: Path, mode: number, flags = 0): number {
+  return libc("file").faccessat(dirfd, cstring(path), mode, flags) === 0 ? 0 : errno();
+}
+
 /** @see dup2(2): the copy has no close-on-exec flag. */
 export function dup2(from: number, to: number): void {
   retry("dup2", () => libc("file").dup2(from, to));

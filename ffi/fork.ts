@@ -31,8 +31,10 @@ let kernelPages: KernelPages | undefined;
 let isSealed = false;
 
 function findKernelPages(maps: string): KernelPages {
+  // they lie side by side, and there may be hundreds of lines
+  const begin = maps.lastIndexOf("\n", maps.indexOf("[v")) + 1;
   let [start, end] = [0n, 0n];
-  for (const line of maps.split("\n")) {
+  for (const line of maps.slice(begin, maps.indexOf("\n", maps.lastIndexOf("[v"))).split("\n")) {
     const match = /^([0-9a-f]+)-([0-9a-f]+) .*\[(?:vvar|vvar_vclock|vdso)\]$/.exec(line);
     if (!match) continue;
     start ||= BigInt(`0x${match[1]}`);
@@ -54,21 +56,25 @@ export function prepareFork(): void {
  * @throws {SyscallError} EAGAIN where the user's process limit is reached
  */
 export function fork(): number {
-  const maps = isSealed ? "" : Deno.readTextFileSync("/proc/self/maps");
-  if (maps !== "") kernelPages ??= findKernelPages(maps);
   prepareFork();
-  const files = isSealed ? undefined : findRuntimeFiles(maps);
   const { start, end, rest } = kernelPages!;
   const symbols = libc("fork");
   // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.
   symbols.madvise(null, start, MADV_DOFORK);
   symbols.madvise(end, rest, MADV_DOFORK);
   const pid = check("fork", symbols.fork());
-  if (pid === 0 && files) {
-    isSealed = true;
-    sealRuntimeFiles(files);
-  }
+  if (pid === 0 && !isSealed) seal();
   return pid;
+}
+
+/** In the child, which is looked at here and not before the fork: the parent has better things to do. */
+function seal(): void {
+  isSealed = true;
+  try {
+    sealRuntimeFiles(findRuntimeFiles());
+  } catch {
+    _exit(125); // never on as a second parent
+  }
 }
 
 /**

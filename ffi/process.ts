@@ -3,6 +3,7 @@
 import { cstring, cstringArray } from "./cstring.ts";
 import { check, EINTR, errno, SyscallError } from "./errno.ts";
 import { libc, SYSCALL } from "./libc.ts";
+import { WNOHANG } from "./constants/signal.ts";
 import { _LINUX_CAPABILITY_VERSION_3, KEYCTL_JOIN_SESSION_KEYRING, PR_SET_NAME } from "./constants/prctl.ts";
 
 /** @see getpid(2) */
@@ -77,6 +78,12 @@ export function waitpid(pid: number, options: number): ExitedChild | undefined {
     const code = errno();
     if (code !== EINTR) throw new SyscallError("waitpid", code, String(pid));
   }
+}
+
+/** Reaps a child that has ended; undefined where none has, or there is none at all. */
+export function reapChild(): ExitedChild | undefined {
+  const result = libc("fork").waitpid(-1, waitStatusBytes, WNOHANG);
+  return result > 0 ? { pid: result, status: decodeWaitStatus(waitStatus[0]!) } : undefined;
 }
 
 /** Waits for a child in the calling thread: for forked children only. */

@@ -26,9 +26,10 @@ export interface RuntimeFiles {
   pages: { start: Deno.PointerValue; length: bigint }[];
 }
 
-/** Looks at this process; `maps` is the text of /proc/self/maps. */
-export function findRuntimeFiles(maps: string): RuntimeFiles {
+/** Looks at this process. */
+export function findRuntimeFiles(): RuntimeFiles {
   openFamilies("file", "memory");
+  const maps = Deno.readTextFileSync("/proc/self/maps");
   const pages = maps.split("\n").flatMap((line) => {
     if (!RUNTIME_DATABASE.test(line)) return [];
     const [, start, end] = /^([0-9a-f]+)-([0-9a-f]+) ...s /.exec(line) ?? [];

@@ -3,6 +3,7 @@
 import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
 import { close, faccessat } from "../../ffi/file.ts";
 import { findContainer } from "../state/containers.ts";
+import { deleteContainerWithVolumes } from "../state/volumes.ts";
 import { syncContainerFiles } from "../container/folder.ts";
 import { observeContainers } from "../container/state.ts";
 import { type CreateHooks, isNameDrawnTwice, prepareCreate, type PreparedContainer } from "./create.ts";
@@ -97,7 +98,6 @@ export async function settle(engine: Engine, id: string): Promise<void> {
   const row = findContainer(db, id);
   if (!row) return;
   if (row.autoRemove && !faccessat(AT_FDCWD, engine.containerDir(id), F_OK)) {
-    const { deleteContainerWithVolumes } = await import("../state/volumes.ts");
     await db.transaction(() => deleteContainerWithVolumes(db, id));
     return;
   }

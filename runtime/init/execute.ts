@@ -3,7 +3,7 @@
 import { EACCES, EINVAL, ENOENT, errnoText, isErrno } from "../../ffi/errno.ts";
 import { MACHINE, type Machine } from "../../ffi/arch.ts";
 import { emitExecStub, EXEC_STUB_STATUS_FD } from "../../ffi/exec_stub.ts";
-import { dup2, faccessat, fcntl, memfd_create, statx, writeAll } from "../../ffi/file.ts";
+import { accessErrno, dup2, fcntl, memfd_create, statx, writeAll } from "../../ffi/file.ts";
 import { execveat } from "../../ffi/process.ts";
 import {
   AT_EMPTY_PATH,
@@ -81,12 +81,9 @@ export function findProgram(name: string, env: readonly string[]): string {
 }
 
 function whyNotExecutable(path: string): number | undefined {
-  try {
-    if ((statx(AT_FDCWD, path).mode & S_IFMT) === S_IFDIR) return EACCES;
-  } catch (error) {
-    return isErrno(error, EACCES) ? EACCES : ENOENT;
-  }
-  return faccessat(AT_FDCWD, path, X_OK) ? undefined : EACCES;
+  const problem = accessErrno(AT_FDCWD, path, X_OK);
+  if (problem !== 0) return problem === EACCES ? EACCES : ENOENT;
+  return (statx(AT_FDCWD, path).mode & S_IFMT) === S_IFDIR ? EACCES : undefined;
 }
 
 function notFound(name: string): ExecuteError {

@@ -5,6 +5,8 @@
  * reads as none.
  */
 
+import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
+import { faccessat } from "../../ffi/file.ts";
 import type { ExitRecord, SetupFailure, StateRecord } from "./plan.ts";
 
 export const STATE_FILE = "state.json";
@@ -29,6 +31,7 @@ export function removeRecords(folder: string): void {
 }
 
 export function removeRecord(path: string): void {
+  if (isAbsent(path)) return;
   try {
     Deno.removeSync(path);
   } catch (error) {
@@ -43,11 +46,18 @@ export function readState(folder: string): StateRecord | undefined {
 
 /** undefined where it was never renamed, or its folder has gone. */
 export function readName(folder: string): string | undefined {
+  const path = `${folder}/${NAME_FILE}`;
+  if (isAbsent(path)) return undefined;
   try {
-    return Deno.readTextFileSync(`${folder}/${NAME_FILE}`);
+    return Deno.readTextFileSync(path);
   } catch {
     return undefined;
   }
+}
+
+/** Asked first where there usually is none: the first exception of a process costs it up to a millisecond. */
+function isAbsent(path: string): boolean {
+  return !faccessat(AT_FDCWD, path, F_OK);
 }
 
 /** undefined where there is none, or none that can be read. */

@@ -19,11 +19,10 @@ import {
   SIGTERM,
   SIGUSR1,
   SIGUSR2,
-  WNOHANG,
 } from "../../ffi/constants/signal.ts";
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close, read, setNonblocking, writeAll } from "../../ffi/file.ts";
-import { pidfd_send_signal, waitpid } from "../../ffi/process.ts";
+import { pidfd_send_signal, reapChild } from "../../ffi/process.ts";
 import { setSignalMask, signalfd } from "../../ffi/signal.ts";
 import { setWindowSize } from "../../ffi/tty.ts";
 import { SkiffError } from "../errors.ts";
@@ -377,11 +376,13 @@ export class Session implements Control {
   }
 
   #takeSignals(signals: number): void {
-    // struct signalfd_siginfo begins with the number.
-    const info = new Uint8Array(SIGNALFD_INFO_BYTES);
+    // Each can wait once, so that one read takes them all.
+    const infos = new Uint8Array(HANDLED_SIGNALS.length * SIGNALFD_INFO_BYTES);
     const taken: number[] = [];
     try {
-      while (read(signals, info) === info.length) taken.push(info[0]!);
+      const length = read(signals, infos);
+      // struct signalfd_siginfo begins with the number.
+      for (let at = 0; at < length; at += SIGNALFD_INFO_BYTES) taken.push(infos[at]!);
     } catch (error) {
       if (!isErrno(error, EAGAIN)) throw error;
     }
@@ -391,14 +392,7 @@ export class Session implements Control {
   }
 
   #reap(): void {
-    for (;;) {
-      let ended: { pid: number; status: number } | undefined;
-      try {
-        ended = waitpid(-1, WNOHANG);
-      } catch {
-        return;
-      }
-      if (ended === undefined) return;
+    for (let ended = reapChild(); ended; ended = reapChild()) {
       if (ended.pid === this.#process!.pid) this.#exited(ended.status);
     }
   }
