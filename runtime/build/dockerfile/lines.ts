@@ -69,7 +69,9 @@ class LineReader {
         throw this.#located(error, start);
       }
     }
-    if (this.#nodes.length === 0) throw this.#located(new BuildError("file with no instructions"), this.#at);
+    if (this.#nodes.length === 0) {
+      throw this.#located(new BuildError("file with no instructions"), Math.max(1, this.#at));
+    }
     return {
       nodes: this.#nodes,
       escape: this.#escape,

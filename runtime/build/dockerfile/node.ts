@@ -34,10 +34,10 @@ export interface Node extends Cut {
 }
 
 /** @throws {BuildError} where the arguments cannot be cut at all; unknown keywords are left to the caller */
-export function cutLine(line: string, escape: string): Cut {
+export function cutLine(line: string, escape: string, isTrigger = false): Cut {
   const [keyword, rest] = cutFirstWord(trim(line));
   const [flags, args] = cutFlags(rest ?? "");
-  return { keyword, flags, args: cutArguments(keyword, trim(args), escape) };
+  return { keyword, flags, args: cutArguments(keyword, trim(args), escape, isTrigger) };
 }
 
 export function takesHeredocs(cut: Cut): boolean {
@@ -48,7 +48,7 @@ export function takesHeredocs(cut: Cut): boolean {
   return "takesHeredocs" in row && row.takesHeredocs;
 }
 
-function cutArguments(word: string, text: string, escape: string): Arguments {
+function cutArguments(word: string, text: string, escape: string, isTrigger: boolean): Arguments {
   const keyword = instructionNamed(word);
   if (!keyword) return { words: [] };
   switch (INSTRUCTIONS[keyword].cut) {
@@ -72,7 +72,9 @@ function cutArguments(word: string, text: string, escape: string): Arguments {
     }
     case "trigger":
       if (text === "") return { words: [] };
-      return { words: [], trigger: cutLine(text, escape) };
+      // One within another is refused for that alone.
+      if (isTrigger) return { words: [text] };
+      return { words: [], trigger: cutLine(text, escape, true) };
   }
 }
 
