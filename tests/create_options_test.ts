@@ -296,6 +296,56 @@ hostTest("ids of a user namespace of its own", NEEDS, async (host) => {
   ) assertEquals(await refusal(host, [...options]), message);
 });
 
+hostTest("the user namespace of another container is joined by its name or its file", NEEDS, async (host) => {
+  const image = await host.image();
+  const run = ["run", "-q", "-d", "--network", "none"];
+  await host.ok(...run, "--name", "kept", "--userns", "keep-id:uid=1000,gid=1000", image, "sleep", "1000");
+  await host.ok(...run, "--name", "plain", image, "sleep", "1000");
+  const namespace = "readlink /proc/self/ns/user";
+  const own = await host.ok("exec", "kept", "sh", "-c", namespace);
+  const shared = await host.ok("exec", "plain", "sh", "-c", namespace);
+  const pid = await host.ok("inspect", "--format", "{{.State.Pid}}", "kept");
+  const script =
+    `${namespace}; tr -s ' ' </proc/self/uid_map | head -1; touch /x; stat -c %u /x /bin/busybox`;
+  const expected = `${own}\n 0 1 1000\n0\n0`;
+  assertEquals(await inside(host, ["--userns", "container:kept"], script), expected);
+  assertEquals(await inside(host, ["--userns", `ns:/proc/${pid}/ns/user`], script), expected);
+  assertEquals(await inside(host, ["--userns", "container:plain"], namespace), shared);
+  assertIncludes(
+    await inside(host, ["--userns", "container:kept", "--pid", "container:kept"], "ps"),
+    "sleep 1000",
+  );
+  // one that joined it is joined by its name as well, entered, and started again
+  await host.ok(...run, "--name", "second", "--userns", "container:kept", image, "sleep", "1000");
+  const mode = await host.ok("inspect", "--format", "{{.HostConfig.UsernsMode}} {{.Id}}", "second", "kept");
+  assertEquals(mode.split("\n")[0]!.split(" ")[0], `container:${mode.split(" ").at(-1)}`);
+  assertEquals(await inside(host, ["--userns", "container:second"], namespace), own);
+  await host.ok("restart", "-t", "0", "second");
+  assertEquals(await host.ok("exec", "second", "sh", "-c", namespace), own);
+  await host.ok("rm", "-f", "-t", "0", "second");
+  await host.ok("stop", "-t", "0", "kept");
+  const refused = async (mode: string) => {
+    const { code, stderr } = await host.run("-q", "--rm", "--userns", mode, image, "true");
+    return [code, stderr.replace(/^Error: |\n$/g, "")];
+  };
+  assertIncludes((await refused("container:kept"))[1] as string, "join the user namespace of container");
+  for (
+    const [mode, message] of [
+      ["ns:/nope", "cannot find specified user namespace path: stat /nope: no such file or directory"],
+      ["ns:", "invalid config provided: namespace mode path requires a value"],
+      ["container:", "invalid config provided: namespace mode container requires a value"],
+      [
+        "container:nope",
+        'looking up container to share user namespace with: no container with name or ID "nope" found: no such container',
+      ],
+      ...["/proc/self/ns/net", "/etc/passwd"].map((path) => [
+        `ns:${path}`,
+        `use user namespace "ns:${path}": it is no user namespace of a container, and files of containers have no ids there`,
+      ]),
+    ]
+  ) assertEquals(await refused(mode!), [125, message]);
+});
+
 hostTest("what hinders the program, not skiff, has podman's exit codes", NEEDS, async (host) => {
   assertIncludes(await refusal(host, ["-w", "/bin/busybox"], 126), "/bin/busybox");
   assertIncludes(

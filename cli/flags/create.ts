@@ -84,7 +84,7 @@ export const CREATE_FLAGS = {
   userns: {
     kind: "string",
     value: "MODE",
-    help: "User namespace: host, keep-id[:uid=U,gid=G], nomap, auto[:size=N]",
+    help: "User namespace: host, keep-id[:uid=U,gid=G], nomap, auto[:size=N], container:ID, ns:PATH",
   },
   volume: {
     kind: "array",

@@ -7,7 +7,7 @@ import { DEFAULT_SHM_BYTES } from "./default_mounts.ts";
 import type { Lifecycle } from "./lifecycle_options.ts";
 import type { PortMapping } from "../network/ports.ts";
 import type { CreateOptions, StorageDriverName } from "./options.ts";
-import type { ConfigExtras, ResolvedExtras } from "./extras.ts";
+import type { ConfigExtras, ResolvedExtras, UsernsChoice } from "./extras.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { type NetworkChoice, plainNetwork } from "./network_choice.ts";
 import type { ImageConfig } from "../spec/image.ts";
@@ -39,7 +39,6 @@ export type RootSource =
 export type { NetworkChoice } from "./network_choice.ts";
 
 /** How ids map between the container and the user's shared namespace. */
-export type UsernsChoice = "host" | "keep-id" | "nomap" | "auto" | "maps";
 
 export interface ContainerConfig extends ConfigExtras {
   version: number;

@@ -14,7 +14,13 @@ export type NamespaceChoice =
   /** Of ipc: its own, without /dev/shm. */
   | { mode: "none" };
 
+/** Whose ids a container has; `joined`: another container's. */
+export type UsernsChoice = "host" | "keep-id" | "nomap" | "auto" | "maps" | "joined";
+
 export type ChosenNamespace = "pid" | "ipc" | "uts" | "cgroup";
+
+/** The nested user namespace of another container. */
+export type JoinedUserns = Extract<NamespaceChoice, { mode: "container" | "path" }>;
 
 export interface ConfigExtras {
   annotations?: Record<string, string>;
@@ -28,6 +34,7 @@ export interface ConfigExtras {
   namespaces?: Partial<Record<ChosenNamespace, NamespaceChoice>>;
   /** Of a nested user namespace, counted in the ids of the user's shared one. */
   idMaps?: { uid: IdMapping[]; gid: IdMapping[] };
+  joinedUserns?: JoinedUserns;
   /** `--group-add keep-groups`. */
   keepGroups?: boolean;
   accounts?: AccountsChoice;
@@ -85,7 +92,7 @@ export interface ResolvedExtras {
   /** Instead of the image's and `--user`. */
   user?: string;
   groupAdd?: string[];
-  userns?: "host" | "keep-id" | "nomap" | "auto" | "maps";
+  userns?: UsernsChoice;
   env?: EnvExtras;
   securityOpt?: string[];
   /** Before the program: an init of the user's. */

@@ -15,17 +15,20 @@ export function parseNamespace(type: ChosenNamespace, text: string | undefined):
     throw new UnsupportedError(`use cgroup namespace "${text}": only private and host are supported`);
   }
   if (kind === "container") return { mode: "container", id: rest! };
-  if (kind === "ns") return { mode: "path", path: checkPath(type, rest!) };
+  if (kind === "ns") return { mode: "path", path: checkNamespacePath(type, rest!) };
   throw new InvalidArgumentError(`unrecognized namespace mode ${text} passed`);
 }
 
-function checkPath(type: ChosenNamespace, path: string): string {
+/** @throws {InvalidArgumentError} where nothing is there */
+export function checkNamespacePath(type: ChosenNamespace | "user", path: string): string {
   try {
     Deno.statSync(path);
   } catch (cause) {
     const reason = cause instanceof Deno.errors.NotFound ? "no such file or directory" : "permission denied";
     throw new InvalidArgumentError(
-      `cannot find specified ${type.toUpperCase()} namespace path: stat ${path}: ${reason}`,
+      `cannot find specified ${
+        type === "user" ? type : type.toUpperCase()
+      } namespace path: stat ${path}: ${reason}`,
       { cause },
     );
   }

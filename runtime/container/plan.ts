@@ -41,6 +41,8 @@ export interface PlanFacts extends MountFacts {
   devices: { source: string; destination: string }[];
   /** Namespaces of other containers, besides the network. */
   join?: InitAnnex["join"];
+  /** The file of the nested user namespace, where it is another container's. */
+  joinUserns?: string;
   /** The init whose /dev/shm is shared. */
   sharedMemoryOf?: number;
   /** The caller's RLIMIT_NOFILE, where the runtime has raised it. */
@@ -79,6 +81,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
           ...(facts.join ?? []),
         ],
         nestedUserns: facts.nestedUserns,
+        joinUserns: facts.joinUserns,
         fakeOwnership: facts.isSingleId,
         seccompProgram: facts.seccomp?.program,
         seccompFlags: facts.seccomp?.flags,

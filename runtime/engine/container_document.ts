@@ -243,7 +243,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
         .map((mount) => [mount.destination, [mount.readOnly ? "ro" : "rw", ...mount.options].join(",")]),
     ),
     UTSMode: namespaceText(config, "uts"),
-    UsernsMode: config.userns === "host" ? "" : config.userns,
+    UsernsMode: usernsText(config),
     ShmSize: config.shmBytes,
     Runtime: "skiff",
     ConsoleSize: [config.size?.rows ?? 0, config.size?.cols ?? 0],
@@ -257,6 +257,13 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     })),
     ...UNLIMITED_RESOURCES,
   };
+}
+
+function usernsText({ userns, joinedUserns }: ContainerConfig): string {
+  if (joinedUserns) {
+    return joinedUserns.mode === "path" ? `ns:${joinedUserns.path}` : `container:${joinedUserns.id}`;
+  }
+  return userns === "host" ? "" : userns;
 }
 
 /** As it was asked for: `private`, `host`, `container:ID`, `ns:PATH`. */

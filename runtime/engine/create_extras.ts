@@ -20,13 +20,14 @@ import {
   proxyVariables,
   resolveEnvExtras,
 } from "../container/process_options.ts";
-import { ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
+import { ConflictError, InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { listContainers } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { takeLock } from "../state/locks.ts";
-import { findRow, loadConfig } from "./containers.ts";
+import { loadConfig } from "./containers.ts";
+import { findOther } from "./joined_namespaces.ts";
 import type { Engine } from "./engine.ts";
 import type { CreateOptions } from "./options.ts";
 
@@ -66,7 +67,7 @@ export async function resolveExtras(
   }
   resolveHostnameOf(engine, options, namespaces, extras);
   const kept = await resolveIdMaps(engine, db, options, extras);
-  if (extras.userns !== undefined && extras.userns !== "host") refuseForeign(namespaces);
+  if (extras.userns !== undefined && extras.userns !== "host") refuseForeign(namespaces, config.joinedUserns);
   config.accounts = resolveAccounts(options, kept);
   const log = parseLogOptions(options.logOpt ?? [], options.logDriver ?? "k8s-file");
   extras.logOpt = log.rest;
@@ -109,16 +110,6 @@ function resolveNamespaces(engine: Engine, db: Database, options: CreateOptions)
   return Object.keys(chosen).length === 0 ? undefined : chosen;
 }
 
-function findOther(db: Database, text: string, type: string): { id: string } {
-  try {
-    return findRow(db, text);
-  } catch (cause) {
-    if (!(cause instanceof NotFoundError)) throw cause;
-    const message = `looking up container to share ${type} namespace with: ${cause.message}`;
-    throw new NotFoundError("container", text, { cause, message });
-  }
-}
-
 /** The uts namespace of others has its name already. */
 function resolveHostnameOf(
   engine: Engine,
@@ -152,9 +143,12 @@ async function resolveIdMaps(
   }
   if (!isMapped && kind !== "keep-id" && kind !== "auto") {
     if (kind === "ns" || kind === "container") {
-      throw new UnsupportedError(
-        `use user namespace "${userns}": another's cannot be joined, all containers share the user's own`,
-      );
+      const { resolveJoinedUserns } = await import("./joined_userns.ts");
+      const joined = await resolveJoinedUserns(engine, db, userns!);
+      extras.userns = joined ? "joined" : "host";
+      extras.config.idMaps = joined?.maps;
+      extras.config.joinedUserns = joined?.choice;
+      return undefined;
     }
     if (kind === "private") {
       throw new InvalidArgumentError(
@@ -222,10 +216,12 @@ function mapsInUse(engine: Engine, db: Database): { uid: IdMapping[]; gid: IdMap
 }
 
 /** Their rights belong to the user's shared namespace, which a process in a nested one has none in. */
-function refuseForeign(namespaces: ConfigExtras["namespaces"]): void {
+function refuseForeign(namespaces: ConfigExtras["namespaces"], joined: ConfigExtras["joinedUserns"]): void {
   for (const type of ["pid", "ipc"] as const) {
-    const mode = namespaces?.[type]?.mode;
-    if (mode !== "container" && mode !== "path") continue;
+    const choice = namespaces?.[type];
+    if (choice?.mode !== "container" && choice?.mode !== "path") continue;
+    const isSame = joined?.mode === "container" && choice.mode === "container" && joined.id === choice.id;
+    if (isSame && type === "pid") continue;
     throw new UnsupportedError(
       `join the ${type} namespace of another: it belongs to another user namespace than --userns asks for`,
     );

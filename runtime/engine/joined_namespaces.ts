@@ -2,7 +2,9 @@
 
 import type { ContainerConfig } from "../container/config.ts";
 import type { PlanFacts } from "../container/plan.ts";
-import { observeRunning } from "./containers.ts";
+import { findRow, observeRunning } from "./containers.ts";
+import { NotFoundError } from "../errors.ts";
+import type { Database } from "../state/db.ts";
 import type { Engine } from "./engine.ts";
 
 type Joined = Pick<PlanFacts, "join" | "sharedMemoryOf">;
@@ -18,4 +20,15 @@ export async function findJoined(engine: Engine, config: ContainerConfig): Promi
     if (type === "ipc") joined.sharedMemoryOf = status.pid;
   }
   return joined;
+}
+
+/** Whose namespace of that type is to be joined, with podman's words where there is none. */
+export function findOther(db: Database, text: string, type: string): { id: string } {
+  try {
+    return findRow(db, text);
+  } catch (cause) {
+    if (!(cause instanceof NotFoundError)) throw cause;
+    const message = `looking up container to share ${type} namespace with: ${cause.message}`;
+    throw new NotFoundError("container", text, { cause, message });
+  }
 }

@@ -69,6 +69,10 @@ export async function gatherFacts(
     freshVolumes: findFreshVolumes(engine, config),
     devices: await findDevices(config),
     ...config.namespaces && await (await import("./joined_namespaces.ts")).findJoined(engine, config),
+    ...config.joinedUserns && nestedUserns && {
+      joinUserns: await (await import("./joined_userns.ts"))
+        .findJoinedUserns(engine, config.joinedUserns, nestedUserns),
+    },
     callerNofile: callerNofile(),
     startOnAttach,
     mapsTtyGroup: !namespaces.maps.isSingle,

@@ -6,7 +6,7 @@
  */
 
 import { EPIPE, isErrno } from "../../ffi/errno.ts";
-import { close, open, pipe2, read, writeAll } from "../../ffi/file.ts";
+import { close, Fd, open, pipe2, read, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
 import { getpid, pidfd_open, prctl, waitpidBlocking } from "../../ffi/process.ts";
@@ -133,10 +133,16 @@ function forkBetween(
   let stage = "enter namespaces";
   const between = forkChild(() => {
     if (plan.annex.nestedUserns) {
+      const { joinUserns } = plan.annex;
       openJoinedNamespaces(plan)();
-      stage = "create user namespace";
-      unshare(CLONE_NEWUSER);
-      link.requestIdMaps();
+      stage = joinUserns === undefined ? "create user namespace" : "join user namespace";
+      if (joinUserns === undefined) {
+        unshare(CLONE_NEWUSER);
+        link.requestIdMaps();
+      } else {
+        using namespace = new Fd(open(joinUserns, O_RDONLY | O_CLOEXEC));
+        setns(namespace.number, CLONE_NEWUSER);
+      }
     }
     stage = "create pid namespace";
     enterPidNamespace(plan);

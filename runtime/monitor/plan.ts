@@ -194,6 +194,8 @@ export interface InitAnnex {
   join: { type: "pid" | "network" | "ipc" | "uts"; path: string }[];
   /** A nested user namespace (`--userns keep-id|nomap`), ids counted in the user's shared namespace. */
   nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
+  /** It is not made, but joined: that of this file. */
+  joinUserns?: string;
   /** Answer chown and set*id with success: a single-id map. */
   fakeOwnership: boolean;
   /** Compiled seccomp program (struct sock_filter[], little endian), base64; absent is unconfined. */
