@@ -55,6 +55,8 @@ export interface PlanContext {
   stages: PlannedStage[];
   steps: Step[];
   images: BuildGraph["images"];
+  /** Of resolving images. */
+  failure?: { error: unknown };
 }
 
 /**
@@ -140,8 +142,9 @@ async function resolveStages(context: PlanContext, target: PlannedStage): Promis
   for (;;) {
     const needed = reachableStages(target);
     const pending = [...needed].filter((stage) => stage.base === undefined && !stage.isResolved);
-    const results = await Promise.allSettled(pending.map((stage) => resolveStage(context, stage, target)));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await Promise.allSettled(pending.map((stage) => resolveStage(context, stage, target)));
+    // the first one's; the others may have been stopped for it
+    if (context.failure !== undefined) throw context.failure.error;
     // in the order of the file: a stage takes the triggers of the one it stands on
     const isComplete = context.stages.filter((stage) => needed.has(stage))
       .map((stage) => addTriggers(context, stage)).every((isNew) => !isNew);
@@ -172,7 +175,8 @@ async function resolveStage(
     const { platform } = stage;
     stage.image = await context.input.resolveImage({ name, platform, ...(source && { source }) });
   } catch (error) {
-    throw located(context.input.dockerfile, stage.stage.location, error);
+    context.failure ??= { error: located(context.input.dockerfile, stage.stage.location, error) };
+    return;
   }
   stage.config = structuredClone(stage.image.config);
   delete stage.config.created;

@@ -1,0 +1,115 @@
+/** What a build begins with: the Dockerfile, the context, and what the checks say of them. */
+
+import { BuildError, NotFoundError } from "../errors.ts";
+import { printable } from "../spec/printable.ts";
+import { openContext, type OpenedContext } from "./context/open.ts";
+import type { Dockerfile } from "./dockerfile/ast.ts";
+import { parseDockerfile } from "./dockerfile/parse.ts";
+import type { BuildOptions } from "./options.ts";
+import { overrideDockerfile } from "./overrides.ts";
+import type { BuildServices } from "./services.ts";
+import type { Vertices } from "./vertices.ts";
+
+export interface Definition extends AsyncDisposable {
+  dockerfile: Dockerfile;
+  main: OpenedContext;
+}
+
+/** Names that are looked for in a context, the first that is there. */
+const DEFAULT_NAMES = ["Dockerfile", "dockerfile", "Containerfile"];
+/** Far above any real one. */
+const MAX_BYTES = 16 << 20;
+
+export async function loadDefinition(
+  services: BuildServices,
+  options: BuildOptions,
+  vertices: Vertices,
+  signal: AbortSignal,
+): Promise<Definition> {
+  const { dockerfile: given, context } = options;
+  const onHost = given?.kind === "stdin" ? "-" : given?.path ?? "Dockerfile";
+  const shown = onHost === "-" ? "Dockerfile" : baseName(onHost);
+  const main = await openContext(services, context, {
+    ignoreFile: options.ignoreFile,
+    dockerfileName: onHost === "-" ? undefined : onHost,
+    signal,
+  });
+  try {
+    const dockerfile = await vertices.run(
+      `[internal] load build definition from ${shown}`,
+      async (vertex): Promise<Dockerfile> => {
+        const { name, bytes } = await readDefinition(options, main);
+        vertex.progress("transferring dockerfile", bytes.length, bytes.length, true);
+        return overrideDockerfile(parseDockerfile(bytes, name), options);
+      },
+    );
+    return { dockerfile, main, [Symbol.asyncDispose]: () => main[Symbol.asyncDispose]() };
+  } catch (error) {
+    await main[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function readDefinition(
+  { dockerfile, context }: BuildOptions,
+  main: OpenedContext,
+): Promise<{ name: string; bytes: Uint8Array }> {
+  if (dockerfile?.kind === "stdin") return { name: "Dockerfile", bytes: await readAll(dockerfile.fd) };
+  if (dockerfile !== undefined) {
+    const { path } = dockerfile;
+    // of a folder the path is the host's, which may lie outside; of all else it is the context's
+    if (context.kind === "folder") return { name: baseName(path), bytes: await readHostFile(path) };
+    const bytes = await main.readFile(path);
+    if (bytes === undefined) throw notFound(path);
+    return { name: baseName(path), bytes };
+  }
+  for (const name of DEFAULT_NAMES) {
+    const bytes = await main.readFile(name);
+    if (bytes !== undefined) return { name, bytes };
+  }
+  throw notFound("Dockerfile");
+}
+
+async function readHostFile(path: string): Promise<Uint8Array> {
+  try {
+    const { size, isFile } = await Deno.stat(path);
+    if (isFile && size > MAX_BYTES) {
+      throw new BuildError(`read "${path}": it is larger than ${MAX_BYTES} bytes`);
+    }
+    return await Deno.readFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw notFound(path);
+    throw error;
+  }
+}
+
+async function readAll(fd: number): Promise<Uint8Array> {
+  using file = await Deno.open(`/proc/self/fd/${fd}`, { read: true });
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const buffer = new Uint8Array(1 << 16);
+  for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
+    chunks.push(buffer.slice(0, n));
+    length += n;
+    if (length > MAX_BYTES) {
+      throw new BuildError(`read Dockerfile from standard input: it is larger than ${MAX_BYTES} bytes`);
+    }
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+function notFound(path: string): NotFoundError {
+  return new NotFoundError("file", path, {
+    message: `failed to read dockerfile: open ${printable(path)}: no such file or directory`,
+  });
+}
+
+function baseName(path: string): string {
+  return path.replace(/\/+$/, "").split("/").at(-1) || "Dockerfile";
+}
