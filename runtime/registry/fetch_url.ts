@@ -11,6 +11,8 @@ export interface FetchOptions {
   /** More is refused. */
   limitBytes: number;
   onProgress?: (bytes: number, total: number | undefined) => void;
+  /** Told before the body comes; `header` gives one of the answer's, by its name in lower case. */
+  onHeader?: (header: (name: string) => string | undefined) => void;
 }
 
 /** Writes the body into `file`. @throws {NotFoundError} on 404; RegistryError otherwise */
@@ -34,6 +36,7 @@ export async function fetchUrl(text: string, file: Deno.FsFile, options: FetchOp
           response.status,
         );
       }
+      options.onHeader?.((name) => response.head.get(name));
       const buffer = new Uint8Array(1 << 18);
       let total = 0;
       for (let got = await response.read(buffer); got !== null; got = await response.read(buffer)) {

@@ -1,0 +1,294 @@
+/**
+ * Repositories as contexts and as sources of ADD, fetched by the git program of this machine. What a repository brings
+ * along (hooks, attributes, the addresses of its submodules) runs nothing here: git gets an empty home, no
+ * configuration but ours, and only protocols that fetch.
+ *
+ * @see Docker documentation, "Git repositories"; BuildKit source/git; git(1), git-config(1): protocol.allow
+ */
+
+import { BuildError, HostError } from "../../errors.ts";
+import { printable } from "../../spec/printable.ts";
+import { openInRoot } from "../../rootfs/in_root.ts";
+import { Fd, open, readlinkat } from "../../../ffi/file.ts";
+import { umask } from "../../../ffi/process.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts";
+import { ENOENT, ENOTDIR, isErrno } from "../../../ffi/errno.ts";
+import { makeScratch } from "../scratch.ts";
+import type { BuildServices } from "../services.ts";
+import type { SourceTree } from "../step.ts";
+import type { FetchedContext } from "./open.ts";
+
+const PROGRAM_FOLDERS = ["/usr/bin", "/bin", "/usr/local/bin"];
+/** What git may need of the caller's to reach a server; nothing else of the environment gets to it. */
+const PASSED_ON = [
+  "SSH_AUTH_SOCK",
+  ...["http_proxy", "https_proxy", "no_proxy", "all_proxy"].flatMap((name) => [name, name.toUpperCase()]),
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+];
+const CONFIG: readonly [key: string, value: string][] = [
+  ["core.hooksPath", "/dev/null"],
+  ["core.attributesFile", "/dev/null"],
+  ["core.fsmonitor", "false"],
+  ["core.askPass", ""],
+  ["credential.helper", ""],
+  ["advice.detachedHead", "false"],
+  ["gc.auto", "0"],
+  ["maintenance.auto", "false"],
+  ["safe.directory", "*"],
+  ["protocol.allow", "never"],
+  ["protocol.https.allow", "always"],
+  ["protocol.http.allow", "always"],
+  ["protocol.git.allow", "always"],
+  ["protocol.ssh.allow", "always"],
+];
+const MAX_OUTPUT_BYTES = 1 << 20;
+
+/** An address with what its fragment or query says. */
+export interface GitAddress {
+  remote: string;
+  /** Branch, tag or commit; undefined: the remote's HEAD. */
+  ref?: string;
+  subdir?: string;
+  /** The commit that it must be, or its beginning. */
+  checksum?: string;
+}
+
+/**
+ * `https://host/repo.git#ref:folder`, `git@host:repo.git`, or with `?branch=`, `tag=`, `ref=`, `commit=`, `subdir=`.
+ *
+ * @throws {BuildError}
+ */
+export function parseGitAddress(text: string): GitAddress {
+  const hash = text.indexOf("#");
+  let remote = hash === -1 ? text : text.slice(0, hash);
+  const fragment = hash === -1 ? "" : text.slice(hash + 1);
+  const colon = fragment.indexOf(":");
+  const address: GitAddress = { remote };
+  const ref = colon === -1 ? fragment : fragment.slice(0, colon);
+  if (ref !== "") address.ref = ref;
+  if (colon !== -1 && fragment.slice(colon + 1) !== "") address.subdir = fragment.slice(colon + 1);
+  const query = remote.indexOf("?");
+  if (query !== -1 && /^[a-z]+:\/\//.test(remote)) {
+    for (const [name, value] of new URLSearchParams(remote.slice(query + 1))) {
+      if (name === "branch") address.ref = `refs/heads/${value}`;
+      else if (name === "tag") address.ref = `refs/tags/${value}`;
+      else if (name === "ref") address.ref = value;
+      else if (name === "subdir") address.subdir = value;
+      else if (name === "commit" || name === "checksum") address.checksum = value;
+      else {throw new BuildError(
+          `use git address "${printable(text)}": unexpected query parameter "${printable(name)}"`,
+        );}
+    }
+    remote = remote.slice(0, query);
+  }
+  if (/^github\.com\//.test(remote)) remote = `https://${remote}`;
+  address.remote = remote;
+  // what begins with a dash is an option, wherever it stands
+  for (const word of [remote, address.ref ?? "", address.checksum ?? ""]) {
+    if (word.startsWith("-") || /[\0\n]/.test(word)) {
+      throw new BuildError(`use git address "${printable(text)}": malformed`);
+    }
+  }
+  if (/[\s~^:?*[\\]/.test(address.ref ?? "")) {
+    throw new BuildError(
+      `use git address "${printable(text)}": "${printable(address.ref!)}" is no branch, tag or commit`,
+    );
+  }
+  if (address.checksum !== undefined && !/^[0-9a-f]{7,64}$/.test(address.checksum)) {
+    throw new BuildError(`use git address "${printable(text)}": its checksum is no commit`);
+  }
+  return address;
+}
+
+export interface GitOptions {
+  /** .git stays in the tree. */
+  keepGitDir?: boolean;
+  checksum?: string;
+  signal?: AbortSignal;
+  /** `file://` is allowed: for repositories of this machine that a test makes. */
+  allowFile?: boolean;
+}
+
+/** The files of a repository, in a folder of the build's own. */
+export async function cloneContext(
+  services: Pick<BuildServices, "folders" | "namespaces">,
+  url: string,
+  options: GitOptions = {},
+): Promise<FetchedContext> {
+  const address = parseGitAddress(url);
+  const program = findGit();
+  const scratch = await makeScratch(services);
+  try {
+    const folder = `${scratch.path}/context`;
+    for (const name of ["context", "home"]) Deno.mkdirSync(`${scratch.path}/${name}`, { mode: 0o755 });
+    Deno.chmodSync(folder, 0o755);
+    const git = new Git(program, folder, `${scratch.path}/home`, options);
+    await checkOut(git, address, options.checksum ?? address.checksum);
+    if (options.keepGitDir !== true) await Deno.remove(`${folder}/.git`, { recursive: true });
+    const path = address.subdir === undefined ? folder : subfolder(folder, address.subdir);
+    return { path, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
+  } catch (error) {
+    await scratch[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The same for an ADD; whoever gets the tree removes it. */
+export async function fetchGit(
+  services: Pick<BuildServices, "folders" | "namespaces">,
+  url: string,
+  options: GitOptions = {},
+): Promise<SourceTree & { kind: "folder" } & AsyncDisposable> {
+  const fetched = await cloneContext(services, url, options);
+  return {
+    kind: "folder",
+    path: fetched.path,
+    ignore: [],
+    [Symbol.asyncDispose]: () => fetched[Symbol.asyncDispose](),
+  };
+}
+
+async function checkOut(git: Git, { remote, ref }: GitAddress, checksum: string | undefined): Promise<void> {
+  await git.run("init", "--quiet", "--initial-branch=main", ".");
+  await git.run("remote", "add", "origin", remote);
+  const wanted = ref ?? "HEAD";
+  // the whole history where a server gives no single commits, or only knows it by an abbreviated number
+  const isFetched = await git.tries("fetch", "--quiet", "--no-tags", "--depth=1", "origin", wanted) ||
+    await git.tries("fetch", "--quiet", "--no-tags", "origin", wanted);
+  let commit = "FETCH_HEAD";
+  if (!isFetched) {
+    if (!/^[0-9a-f]{7,64}$/.test(wanted)) {
+      throw git.failure(`fetch "${printable(wanted)}" of ${shown(remote)}`);
+    }
+    await git.run("fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*");
+    commit = wanted;
+  }
+  await git.run("-c", "core.symlinks=true", "checkout", "--quiet", "--force", "--detach", commit, "--");
+  const head = (await git.run("rev-parse", "--verify", "HEAD")).trim();
+  if (checksum !== undefined && !head.startsWith(checksum)) {
+    throw new BuildError(`expected checksum to match ${printable(checksum)}, got ${head}`);
+  }
+  // relative addresses and ssh stay possible, files of this machine do not
+  await git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1");
+}
+
+/** One repository, and the program with an environment that has nothing of the user's. */
+class Git {
+  readonly #program: string;
+  readonly #folder: string;
+  readonly #env: Record<string, string>;
+  readonly #signal?: AbortSignal;
+  #said = "";
+
+  constructor(program: string, folder: string, home: string, { signal, allowFile }: GitOptions) {
+    this.#program = program;
+    this.#folder = folder;
+    this.#signal = signal;
+    const config = allowFile ? [...CONFIG, ["protocol.file.allow", "user"] as const] : CONFIG;
+    this.#env = {
+      PATH: "/usr/bin:/bin",
+      HOME: home,
+      LC_ALL: "C",
+      GIT_CONFIG_NOSYSTEM: "1",
+      GIT_CONFIG_GLOBAL: "/dev/null",
+      GIT_ATTR_NOSYSTEM: "1",
+      GIT_TERMINAL_PROMPT: "0",
+      GIT_LFS_SKIP_SMUDGE: "1",
+      GIT_SSH_COMMAND: "ssh -oBatchMode=yes",
+      GIT_CONFIG_COUNT: String(config.length),
+    };
+    config.forEach(([key, value], at) => {
+      this.#env[`GIT_CONFIG_KEY_${at}`] = key;
+      this.#env[`GIT_CONFIG_VALUE_${at}`] = value;
+    });
+    for (const name of PASSED_ON) {
+      const value = Deno.env.get(name);
+      if (value !== undefined) this.#env[name] = value;
+    }
+  }
+
+  /** Its output. @throws {BuildError} with what it said */
+  async run(...args: string[]): Promise<string> {
+    const output = await this.#spawn(args);
+    if (output === undefined) throw this.failure(args.find((word) => /^[a-z]/.test(word)) ?? "git");
+    return output;
+  }
+
+  async tries(...args: string[]): Promise<boolean> {
+    return await this.#spawn(args) !== undefined;
+  }
+
+  failure(what: string): BuildError {
+    return new BuildError(`git: ${what}: ${printable(this.#said || "it failed")}`);
+  }
+
+  async #spawn(args: string[]): Promise<string | undefined> {
+    this.#signal?.throwIfAborted();
+    // modes of files shall not depend on who builds
+    const before = umask(0o022);
+    let child: Deno.ChildProcess;
+    try {
+      child = new Deno.Command(this.#program, {
+        args,
+        cwd: this.#folder,
+        clearEnv: true,
+        env: this.#env,
+        stdin: "null",
+        stdout: "piped",
+        stderr: "piped",
+        signal: this.#signal,
+      }).spawn();
+    } finally {
+      umask(before);
+    }
+    const [out, said, status] = await Promise.all([
+      readText(child.stdout),
+      readText(child.stderr),
+      child.status,
+    ]);
+    this.#signal?.throwIfAborted();
+    this.#said = said.trim().split("\n").findLast((line) => /^(fatal|error|remote)/.test(line)) ??
+      said.trim();
+    return status.success ? out : undefined;
+  }
+}
+
+/** The end of what is longer than anybody reads is dropped. */
+async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    if (text.length < MAX_OUTPUT_BYTES) text += decoder.decode(chunk, { stream: true });
+  }
+  return text;
+}
+
+function findGit(): string {
+  const found = PROGRAM_FOLDERS.map((folder) => `${folder}/git`).find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+  if (found !== undefined) return found;
+  throw new HostError("fetch git repository: git is not installed on this machine", { hint: "install git" });
+}
+
+/** A folder of the repository; no link leads out of it. */
+function subfolder(folder: string, name: string): string {
+  using root = new Fd(open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  try {
+    using found = new Fd(openInRoot(root.number, name, O_PATH | O_DIRECTORY));
+    return new TextDecoder().decode(readlinkat(AT_FDCWD, `/proc/self/fd/${found.number}`));
+  } catch (error) {
+    if (!isErrno(error, ENOENT, ENOTDIR)) throw error;
+    throw new BuildError(`subdirectory "${printable(name)}" of the repository not found`, { cause: error });
+  }
+}
+
+/** Without a password that the address may have. */
+function shown(remote: string): string {
+  return printable(remote.replace(/^([a-z+]+:\/\/)[^/@]*@/, "$1"));
+}
