@@ -74,6 +74,12 @@ export class Sources implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const opened = await Promise.allSettled([...this.#contexts.values()]);
     for (const result of opened) if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]();
+    // what was downloaded lies in folders of its own
+    for (const result of await Promise.allSettled([...this.#fetched.values()])) {
+      if (result.status === "fulfilled") {
+        await (result.value as Partial<AsyncDisposable>)[Symbol.asyncDispose]?.();
+      }
+    }
     await (await this.#scratch)?.[Symbol.asyncDispose]();
   }
 
