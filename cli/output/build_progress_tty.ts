@@ -51,7 +51,8 @@ interface Line {
 
 export function buildPicture(trace: BuildTrace, options: PictureOptions): string[] {
   const { columns, rows, now, started, isLast } = options;
-  const vertices = [...trace.vertices.values()].filter((vertex) => vertex.started !== undefined);
+  const vertices = [...trace.vertices.values()].filter(({ index }) => index > 0)
+    .sort((a, b) => a.index - b.index);
   const blocks = vertices.map((vertex) => linesOf(vertex, now, isLast));
   const done = vertices.filter((vertex) => vertex.completed !== undefined).length;
   const end = isLast ? (vertices.some((vertex) => vertex.error !== undefined) ? " ERROR" : " FINISHED") : "";

@@ -9,7 +9,7 @@ import type { BuildEvent, Vertex, VertexStatus } from "../../runtime/engine/buil
 import { escapeControl } from "./escape.ts";
 
 export interface TracedVertex extends Vertex {
-  /** From 1, in the order of first appearance. */
+  /** From 1, in the order of their starts; 0 before. */
   index: number;
   statuses: Map<string, VertexStatus>;
   /** Whole lines with the seconds since the start of the step, oldest first; bounded. */
@@ -34,6 +34,7 @@ export class BuildTrace {
   readonly vertices = new Map<string, TracedVertex>();
   readonly warnings: string[] = [];
   readonly findings: Extract<BuildEvent, { kind: "finding" }>[] = [];
+  #begun = 0;
   readonly #decoders = new Map<string, TextDecoder>();
 
   /** The vertex that the event is about. */
@@ -63,12 +64,14 @@ export class BuildTrace {
 
   #vertex(told: Vertex): TracedVertex {
     const known = this.vertices.get(told.digest);
+    const isBegun = told.started !== undefined || told.completed !== undefined;
     if (known !== undefined) {
       Object.assign(known, told);
+      if (isBegun && known.index === 0) known.index = ++this.#begun;
       if (told.completed !== undefined && known.partial !== "") endLine(known, told.completed);
       return known;
     }
-    const index = this.vertices.size + 1;
+    const index = isBegun ? ++this.#begun : 0;
     const vertex = { ...told, index, statuses: new Map(), lines: [], droppedLines: 0, partial: "" };
     this.vertices.set(told.digest, vertex);
     return vertex;

@@ -39,7 +39,7 @@ export async function loadDefinition(
       `[internal] load build definition from ${shown}`,
       async (vertex): Promise<Dockerfile> => {
         const { name, bytes } = await readDefinition(options, main);
-        vertex.progress("transferring dockerfile", bytes.length, bytes.length, true);
+        vertex.progress("transferring dockerfile:", bytes.length, undefined, true);
         return overrideDockerfile(parseDockerfile(bytes, name), options);
       },
     );

@@ -14,6 +14,7 @@ import type { BuildEvent } from "./events.ts";
 import { completeConfig } from "./image_config.ts";
 import { loadDefinition } from "./definition.ts";
 import type { BuildOptions } from "./options.ts";
+import { overrideDockerfile } from "./overrides.ts";
 import { type ImageRequest, planBuild } from "./plan/plan.ts";
 import { Run } from "./schedule.ts";
 import type { BuildServices } from "./services.ts";
@@ -49,7 +50,8 @@ export async function build(
   const vertices = new Vertices(emit);
   await using definition = await loadDefinition(services, options, vertices, signal);
   if (options.checkOnly) return [];
-  const { dockerfile, main } = definition;
+  const { main } = definition;
+  const dockerfile = overrideDockerfile(definition.dockerfile, options);
   // one failure ends the work on all platforms
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);

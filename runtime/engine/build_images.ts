@@ -17,6 +17,8 @@ import type { Engine } from "./engine.ts";
 export interface BuildImageOptions {
   tlsVerify?: boolean;
   authFile?: string;
+  credentials?: { username: string; password: string };
+  certDir?: string;
 }
 
 /**
@@ -28,7 +30,7 @@ export async function resolveBuildImage(
   engine: Engine,
   reference: string,
   { platform, policy, signal, progress }: ResolveImageOptions,
-  { tlsVerify, authFile }: BuildImageOptions = {},
+  { tlsVerify, authFile, credentials, certDir }: BuildImageOptions = {},
 ): Promise<BaseImage> {
   if (reference === HOST_IMAGE) {
     throw new UnsupportedError(
@@ -42,6 +44,8 @@ export async function resolveBuildImage(
     policy,
     tlsVerify,
     authFile,
+    credentials,
+    certDir,
     signal,
     progress,
   });

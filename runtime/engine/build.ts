@@ -1,0 +1,219 @@
+/**
+ * `build`: makes an image of a Dockerfile and its context, names it, and puts it where it was asked for.
+ *
+ * The lock `images` is held shared from the first step to the last name, so that nobody takes away layers that no
+ * image has yet. A build that fails or is given up leaves steps in the cache, and nothing that looks like an image.
+ */
+
+import type { BuildEvent } from "../build/events.ts";
+import type { BuildOptions, BuildOutput, BuildResult } from "../build/options.ts";
+import type { BuildServices } from "../build/services.ts";
+import { stripConfig } from "../build/overrides.ts";
+import type { BuiltImage } from "../build/solve.ts";
+import { hostPlatform, platformFits } from "../image/platform.ts";
+import { imagesLockPath, recordNamedImage } from "../image/store.ts";
+import { digestHex } from "../spec/digest.ts";
+import { recordEvent } from "../state/events.ts";
+import { takeLock } from "../state/locks.ts";
+import { writeBlob } from "../storage/blobs.ts";
+import { indexOver, writeDocuments, type WrittenImage } from "./build_documents.ts";
+import { asVertex, type VertexWork } from "./build_vertex.ts";
+import type { Engine } from "./engine.ts";
+
+export type { BuildEvent } from "../build/events.ts";
+export type { BuildOptions, BuildResult } from "../build/options.ts";
+
+export interface BuildHooks {
+  signal?: AbortSignal;
+  /** Is told of every step, its output and its end. */
+  emit?: (event: BuildEvent) => void;
+}
+
+/** @throws {BuildError} where a step fails or the Dockerfile has a mistake; with the place in it */
+export async function build(
+  engine: Engine,
+  options: BuildOptions,
+  { signal = new AbortController().signal, emit = () => {} }: BuildHooks = {},
+): Promise<BuildResult> {
+  const { build: solve } = await import("../build/solve.ts");
+  using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
+  const services = await buildServices(engine, options);
+  const built = (await solve(services, options, emit, signal)).map((image) => ({
+    ...image,
+    config: stripConfig(image.config, options),
+  }));
+  if (options.checkOnly) return { names: [], metadata: {} };
+  const outputs: BuildOutput[] = options.outputs.length > 0
+    ? options.outputs
+    : [{ type: "image", names: options.tags, push: false }];
+  const context = { engine, options, emit, signal };
+  const images = options.squash === undefined ? built : await squashAll(context, built, options.squash);
+  const result: BuildResult = { names: [], metadata: { "buildx.build.ref": buildReference() } };
+  let written: WrittenImage[] | undefined;
+  const documents = async () => written ??= await writeAll(engine, images, options);
+  for (const output of outputs) {
+    signal.throwIfAborted();
+    switch (output.type) {
+      case "image":
+        await recordImages(context, await documents(), output, result);
+        break;
+      case "oci":
+      case "docker": {
+        const { writeArchive } = await import("./build_outputs.ts");
+        await writeArchive(context, await documents(), output);
+        break;
+      }
+      case "local": {
+        const { writeLocal } = await import("./build_outputs.ts");
+        await writeLocal(context, images, output);
+        break;
+      }
+      case "tar": {
+        const { writeFilesTar } = await import("./build_outputs.ts");
+        await writeFilesTar(context, images, output);
+      }
+    }
+  }
+  if (written !== undefined) await describe(written, options, result);
+  return result;
+}
+
+interface Context {
+  engine: Engine;
+  options: BuildOptions;
+  emit: (event: BuildEvent) => void;
+  signal: AbortSignal;
+}
+
+async function buildServices(engine: Engine, options: BuildOptions): Promise<BuildServices> {
+  const { loadBuildLayout, resolveBuildImage } = await import("./build_images.ts");
+  return {
+    folders: engine.folders,
+    namespaces: engine.namespaces,
+    storageDriver: engine.storageDriver,
+    database: () => engine.database(),
+    resolveImage: (reference, how) => resolveBuildImage(engine, reference, how, options),
+    loadLayout: (source, how) => loadBuildLayout(engine, source, how),
+    async runStep(step, base, mounts, context) {
+      const { runBuildStep } = await import("./build_run.ts");
+      return await runBuildStep(engine, options, step, base, mounts, context);
+    },
+  };
+}
+
+async function squashAll(
+  { engine, options, signal, emit }: Context,
+  built: readonly BuiltImage[],
+  which: "new" | "all",
+): Promise<BuiltImage[]> {
+  const { squashImage } = await import("./build_squash.ts");
+  return await asVertex(
+    emit,
+    "squashing layers",
+    () => Promise.all(built.map((image) => squashImage(engine, image, which, options, signal))),
+  );
+}
+
+async function writeAll(
+  engine: Engine,
+  images: readonly BuiltImage[],
+  options: BuildOptions,
+): Promise<WrittenImage[]> {
+  const { ensureBlob } = await import("../storage/capture.ts");
+  for (const layer of images.flatMap(({ layers }) => layers)) await ensureBlob(engine, layer);
+  return await Promise.all(images.map((image) => writeDocuments(engine, image, options)));
+}
+
+/** Records each image; the names are those of the one for this machine, or of the first. */
+async function recordImages(
+  context: Context,
+  written: readonly WrittenImage[],
+  output: BuildOutput & { type: "image" },
+  result: BuildResult,
+): Promise<void> {
+  const { engine, options, emit } = context;
+  const host = hostPlatform();
+  const named = written.find(({ platform }) => platformFits(platform, host)) ?? written[0]!;
+  await asVertex(emit, "exporting to image", async (work) => {
+    const index = written.length > 1 ? await indexOver(written, options) : undefined;
+    if (index !== undefined) await writeBlob(engine.folders, index.bytes);
+    const db = await engine.database();
+    for (const image of written) {
+      const names = image === named ? output.names : [];
+      await work.part(`writing image ${image.saved.configDigest}`, () =>
+        recordNamedImage(db, {
+          names,
+          digest: image.descriptor.digest,
+          indexDigest: image === named ? index?.descriptor.digest : undefined,
+          imageId: image.saved.configDigest,
+          config: image.config,
+          layers: image.saved.layers,
+          size: image.size,
+        }));
+      const id = digestHex(image.saved.configDigest);
+      recordEvent(engine.folders, { type: "image", action: "build", id, name: names[0] ?? "" });
+      for (const name of names) {
+        recordEvent(engine.folders, { type: "image", action: "tag", id, name });
+        await work.part(`naming to ${name}`, () => Promise.resolve());
+      }
+    }
+    if (output.push) await pushNames(context, written, output.names, work, result);
+  });
+  result.imageId = digestHex(named.saved.configDigest);
+  result.names = [...new Set([...result.names, ...output.names])];
+}
+
+async function pushNames(
+  { engine, options, signal }: Context,
+  written: readonly WrittenImage[],
+  names: readonly string[],
+  work: VertexWork,
+  result: BuildResult,
+): Promise<void> {
+  const [{ pushImages }, { packAll }] = await Promise.all([
+    import("../registry/push.ts"),
+    import("./build_outputs.ts"),
+  ]);
+  await using packed = await work.part("compressing layers", () => packAll(engine, written, signal));
+  const { list } = packed;
+  const index = list.length > 1 ? await indexOver(list, options) : undefined;
+  for (const name of names) {
+    const { digest } = await pushImages(engine.folders, name, list.map(({ saved }) => saved), {
+      index: index && { bytes: index.bytes, mediaType: index.descriptor.mediaType },
+      tlsVerify: options.tlsVerify,
+      authFile: options.authFile,
+      credentials: options.credentials,
+      signal,
+      progress: ({ digest, current, total }) => work.report(`pushing ${digest}`, current, total),
+    });
+    await work.part(`pushing manifest for ${name}@${digest}`, () => Promise.resolve());
+    result.digest = digest;
+  }
+}
+
+/** What `--metadata-file` tells, as buildx does. */
+async function describe(
+  written: readonly WrittenImage[],
+  options: BuildOptions,
+  result: BuildResult,
+): Promise<void> {
+  const [only] = written;
+  const { descriptor } = written.length === 1 ? only! : await indexOver(written, options);
+  result.digest ??= descriptor.digest;
+  Object.assign(
+    result.metadata,
+    written.length === 1 ? { "containerimage.config.digest": only!.saved.configDigest } : {},
+    {
+      "containerimage.descriptor": { ...descriptor, digest: result.digest },
+      "containerimage.digest": result.digest,
+    },
+    result.names.length > 0 ? { "image.name": result.names.join(",") } : {},
+  );
+}
+
+/** `default/default/…`: builder, node and a name of this build. */
+function buildReference(): string {
+  const letters = "0123456789abcdefghijklmnopqrstuvwxyz";
+  const bytes = crypto.getRandomValues(new Uint8Array(25));
+  return `default/default/${Array.from(bytes, (byte) => letters[byte % letters.length]).join("")}`;
+}
