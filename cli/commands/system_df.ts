@@ -1,6 +1,7 @@
 /** @see podman-system-df(1) */
 
 import {
+  type BuildCacheEntry,
   type ContainerUsage,
   type ImageUsage,
   systemDf,
@@ -85,10 +86,25 @@ const VOLUMES: ListView<VolumeUsage> = {
   document: (one) => one,
 };
 
+const BUILD_CACHE: ListView<BuildCacheEntry> = {
+  name: "df",
+  rowType: "*system.dfBuildCache",
+  fields: {
+    ID: { heading: "CACHE ID", value: ({ ID }) => shortId(ID) },
+    CacheType: { heading: "CACHE TYPE", value: ({ CacheType }) => CacheType },
+    Size: { heading: "SIZE", value: ({ Size }) => size(Size) },
+    CreatedSince: { heading: "CREATED", value: ({ CreatedAt }) => age(CreatedAt) },
+    LastUsedSince: { heading: "LAST USED", value: ({ LastUsedAt }) => age(LastUsedAt) },
+    UsageCount: { heading: "USAGE", value: ({ UsageCount }) => UsageCount },
+    Shared: { heading: "SHARED", value: ({ Shared }) => Shared },
+  },
+  document: (one) => one,
+};
+
 export const command = defineCommand({
   usage: "[options]",
   description:
-    "Shows what images, containers and volumes take of the disk. A layer that several images share\n" +
+    "Shows what images, containers, volumes and builds take of the disk. A layer that several images share\n" +
     "counts once; a container's size is what it has written.",
   examples: [
     "skiff system df",
@@ -114,5 +130,8 @@ export const command = defineCommand({
     print(`Images space usage:\n\n${await table(usage.images, IMAGES)}`);
     print(`\nContainers space usage:\n\n${await table(usage.containers, CONTAINERS)}`);
     print(`\nLocal Volumes space usage:\n\n${await table(usage.volumes, VOLUMES)}`);
+    if (usage.buildCache.length > 0) {
+      print(`\nBuild cache usage:\n\n${await table(usage.buildCache, BUILD_CACHE)}`);
+    }
   },
 });

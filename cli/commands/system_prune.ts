@@ -1,5 +1,6 @@
 /** @see podman-system-prune(1) */
 
+import { buildPrune, type BuildPruneOptions } from "../../runtime/engine/build_prune.ts";
 import { pruneContainers } from "../../runtime/engine/container_prune.ts";
 import { images } from "../../runtime/engine/images.ts";
 import { removeUnusedNetworks, unusedNetworks } from "../../runtime/engine/network_rm.ts";
@@ -26,8 +27,8 @@ export const command = defineCommand({
   usage: "[options]",
   description:
     "Removes the containers that do not run, the networks that none is on, and the images without a name\n" +
-    "that no container uses; with --all every image that no container uses, with --volumes the volumes\n" +
-    "that no container uses.",
+    "that no container uses, and the build cache that no image shares; with --all every image that no\n" +
+    "container uses and all build cache, with --volumes the volumes that no container uses.",
   examples: [
     "skiff system prune",
     "skiff system prune --all --force",
@@ -55,6 +56,8 @@ export const command = defineCommand({
     const unused = filterImages(await images(engine), filter)
       .filter(({ Containers, Dangling }) => Containers === 0 && (all || Dangling));
     printDeleted("Images", await removeUnusedImages(engine, unused.map(({ Id }) => Id)));
+    const { removed } = await buildPrune(engine, cacheFilter(all, filter));
+    printDeleted("Build Cache", removed.map(({ ID }) => ID));
     print(`Total reclaimed space: ${humanSize(Math.max(0, before - await totalUsage(engine)), 4)}\n`);
   },
 });
@@ -69,6 +72,19 @@ function warning(all: boolean, volumes: boolean): string {
     all ? "all build cache" : "all dangling build cache",
   ];
   return `WARNING! This command removes:\n${lines.map((line) => `\t- ${line}\n`).join("")}`;
+}
+
+/** The build cache has no labels: with a filter by label nothing of it goes. */
+function cacheFilter(all: boolean, filters: readonly string[]): BuildPruneOptions {
+  const tests = parseFilters(filters, KEYS);
+  const times = tests.flatMap(({ key, value }) =>
+    key === "until" ? [parseTime(value, "filter until", Date.now())] : []
+  );
+  return {
+    all,
+    ...(times.length > 0 && { unusedSince: Math.min(...times) }),
+    ...(tests.length > times.length && { ids: [] }),
+  };
 }
 
 function printDeleted(what: string, names: readonly string[]): void {

@@ -4,6 +4,7 @@
  */
 
 import { observeContainers } from "../container/state.ts";
+import { listCached } from "../state/build_cache.ts";
 import { listContainers, listContainersOfImage } from "../state/containers.ts";
 import { type ImageRow, listImages, listLayers, listNames, listReferencedContent } from "../state/images.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
@@ -76,6 +77,7 @@ async function checkLayers(engine: Engine, options: CheckOptions): Promise<Damag
   const db = await engine.database();
   const found: Damage[] = [];
   const jobs = new Map<string, LayerJob>();
+  for (const job of cachedJobs(engine, db)) jobs.set(job.diffId, job);
   for (const { id } of listImages(db)) for (const job of jobsOf(engine, id, db)) jobs.set(job.diffId, job);
   for (const job of jobs.values()) {
     options.signal?.throwIfAborted();
@@ -89,16 +91,28 @@ async function checkLayers(engine: Engine, options: CheckOptions): Promise<Damag
 }
 
 function jobsOf(engine: Engine, imageId: string, db: Awaited<ReturnType<Engine["database"]>>): LayerJob[] {
-  const form = layerForm(engine.namespaces);
-  return listLayers(db, imageId).map(({ digest, diffId, size, mediaType }) => ({
+  return listLayers(db, imageId).map((layer) => jobOf(engine, layer));
+}
+
+/** Layers of steps of builds, where they are unpacked: one that is gone is only a step to be done again. */
+function cachedJobs(engine: Engine, db: Awaited<ReturnType<Engine["database"]>>): LayerJob[] {
+  return listCached(db).flatMap(({ layer }) => layer === null ? [] : [jobOf(engine, layer)])
+    .filter(({ diffId, form }) => hasLayer(engine.folders, diffId, form));
+}
+
+function jobOf(
+  engine: Engine,
+  { digest, diffId, size, mediaType }: { digest: string; diffId: string; size: number; mediaType: string },
+): LayerJob {
+  return {
     digest: digest as Digest,
     diffId: diffId as Digest,
     size,
     mediaType,
-    form,
+    form: layerForm(engine.namespaces),
     blobFile: blobPath(engine.folders, digest as Digest),
     limitBytes: DEFAULT_LAYER_LIMIT_BYTES,
-  }));
+  };
 }
 
 interface Examination {

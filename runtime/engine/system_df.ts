@@ -1,10 +1,11 @@
 /**
- * `system df`: what images, containers and volumes take, and what of it could be had back.
+ * `system df`: what images, containers, volumes and builds take, and what of it could be had back.
  *
  * A layer that several images share counts once; of the images that no container uses, only the layers that no
  * other image has can be had back.
  */
 
+import { listCached } from "../state/build_cache.ts";
 import { listContainers } from "../state/containers.ts";
 import { listAllLayers, listImages, listNames } from "../state/images.ts";
 import { listVolumes, listVolumeUses } from "../state/volumes.ts";
@@ -12,11 +13,15 @@ import type { Digest } from "../spec/digest.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
 import { treeSizes } from "../storage/tree_sizes.ts";
 import { volumePath } from "../storage/volumes.ts";
+import { buildCache, type BuildCacheEntry } from "./build_prune.ts";
 import type { Engine } from "./engine.ts";
 import { type ContainerListEntry, ps } from "./ps.ts";
 
+export type { BuildCacheEntry } from "./build_prune.ts";
+
 export interface UsageSummary {
-  Type: "Images" | "Containers" | "Local Volumes";
+  /** The last only where builds have left something. */
+  Type: "Images" | "Containers" | "Local Volumes" | "Build Cache";
   Total: number;
   Active: number;
   /** Bytes. */
@@ -67,6 +72,7 @@ export interface DiskUsage {
   images: ImageUsage[];
   containers: ContainerUsage[];
   volumes: VolumeUsage[];
+  buildCache: BuildCacheEntry[];
 }
 
 export async function systemDf(engine: Engine): Promise<DiskUsage> {
@@ -75,6 +81,7 @@ export async function systemDf(engine: Engine): Promise<DiskUsage> {
   const images = measureImages(engine, await engine.database(), containers);
   const volumes = listVolumes(db);
   const uses = listVolumeUses(db);
+  const cache = await buildCache(engine);
   const [written, held] = await measureTrees(engine, containers, volumes.map(({ name }) => name));
 
   const containerUsages = containers.map((one, index): ContainerUsage => ({
@@ -115,10 +122,24 @@ export async function systemDf(engine: Engine): Promise<DiskUsage> {
         RawSize: sum(volumeUsages, ({ Size }) => Size),
         RawReclaimable: sum(volumeUsages, ({ ReclaimableSize }) => ReclaimableSize),
       },
+      ...cache.length > 0 ? [summarizeCache(cache)] : [],
     ],
     images: images.usages,
     containers: containerUsages,
     volumes: volumeUsages,
+    buildCache: cache,
+  };
+}
+
+/** What images have as well is counted there. */
+function summarizeCache(cache: readonly BuildCacheEntry[]): UsageSummary {
+  const own = sum(cache, ({ Shared, Size }) => Shared ? 0 : Size);
+  return {
+    Type: "Build Cache",
+    Total: cache.length,
+    Active: cache.filter(({ InUse }) => InUse).length,
+    RawSize: own,
+    RawReclaimable: own - sum(cache, ({ InUse, Size }) => InUse ? Size : 0),
   };
 }
 
@@ -189,9 +210,10 @@ function sum<T>(items: readonly T[], value: (item: T) => number): number {
   return items.reduce((total, item) => total + value(item), 0);
 }
 
-/** How much the containers, images and volumes take together, for what a removal has freed. */
+/** How much the containers, images, volumes and builds take together, for what a removal has freed. */
 export async function totalUsage(engine: Engine): Promise<number> {
   const db = await engine.database();
-  if (listContainers(db).length + listImages(db).length + listVolumes(db).length === 0) return 0;
+  const kinds = [listContainers, listImages, listVolumes, listCached];
+  if (kinds.every((list) => list(db).length === 0)) return 0;
   return sum((await systemDf(engine)).summaries, ({ RawSize }) => RawSize);
 }

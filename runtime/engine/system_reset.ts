@@ -28,7 +28,13 @@ export async function systemReset(engine: Engine): Promise<void> {
   }
   engine[Symbol.dispose]();
   // what may belong to subordinate ids goes first, as root of their namespace
-  const trees = [folders.containers, folders.layers, folders.volumes, folders.tmp];
+  const trees = [
+    folders.containers,
+    folders.layers,
+    folders.volumes,
+    folders.tmp,
+    `${folders.data}/build-cache`,
+  ];
   await removeInNamespace(engine, trees);
   await removeFolder(folders.data);
   if (!isShared(folders.run)) await removeFolder(folders.run);

@@ -166,7 +166,7 @@ export function listRepoDigests(db: Database, imageId: string): string[] {
 
 /**
  * Every digest that an image of the store refers to: manifests, indexes, configs, layers and their diff ids; and the
- * layers of the build cache, of which only those archives count that cannot be made again of the files.
+ * layers of the build cache.
  */
 export function listReferencedContent(db: Database): { blobs: Set<string>; diffIds: Set<string> } {
   const blobs = new Set<string>();
@@ -180,7 +180,7 @@ export function listReferencedContent(db: Database): { blobs: Set<string>; diffI
     diffIds.add(String(row.diff_id));
   }
   for (const row of db.all("SELECT digest, diff_id FROM build_cache WHERE diff_id IS NOT NULL")) {
-    if (row.digest !== row.diff_id) blobs.add(String(row.digest));
+    blobs.add(String(row.digest));
     diffIds.add(String(row.diff_id));
   }
   return { blobs, diffIds };
