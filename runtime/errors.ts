@@ -93,13 +93,17 @@ export class BuildError extends SkiffError {
   override name = "BuildError";
   override readonly exitCode: number;
   readonly source?: BuildSource;
+  /** The end of what the failed program has written. */
+  readonly output?: string;
 
   constructor(
     message: string,
-    options: { cause?: unknown; hint?: string; source?: BuildSource; exitCode?: number } = {},
+    options: { cause?: unknown; hint?: string; source?: BuildSource; exitCode?: number; output?: string } =
+      {},
   ) {
     super(message, options);
     this.source = options.source;
+    this.output = options.output;
     this.exitCode = options.exitCode ?? 1;
   }
 }

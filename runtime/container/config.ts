@@ -31,6 +31,8 @@ export const CONFIG_VERSION = 1;
 
 export type RootSource =
   | { kind: "image"; id: string; digest: string; diffIds: string[] }
+  /** Of a step of a build: layers that need no image. */
+  | { kind: "layers"; diffIds: string[] }
   /** `--rootfs`: a folder used as it is, or with `overlay` written over afresh by each run. */
   | { kind: "rootfs"; path: string; overlay?: boolean }
   /** The built-in image `host`. */

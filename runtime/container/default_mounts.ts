@@ -193,7 +193,7 @@ function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
     source: sourceOf(mount, facts),
     options: [...options, ...access],
   };
-  return mount.kind === "bind" || !mount.subpath ? spec : { ...spec, subpath: mount.subpath };
+  return mount.subpath ? { ...spec, subpath: mount.subpath } : spec;
 }
 
 function sourceOf(mount: BindMount | VolumeMount | ImageMount, facts: MountFacts): string {

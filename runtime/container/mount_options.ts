@@ -14,6 +14,8 @@ import { checkName } from "../state/ids.ts";
 export interface BindMount {
   kind: "bind";
   source: string;
+  /** A path in the source, resolved inside it. */
+  subpath?: string;
   destination: string;
   readOnly: boolean;
   options: string[];

@@ -18,11 +18,12 @@ export async function prepareRoot(
   const { root } = config;
   switch (root.kind) {
     case "image":
+    case "layers":
       return await driverNamed(config.storageDriver).prepare(engine, {
         containerDir,
         layers: root.diffIds.toReversed() as Digest[],
         nested,
-        volatile: config.autoRemove,
+        volatile: config.autoRemove || root.kind === "layers",
       });
     case "rootfs": {
       if (root.overlay) {

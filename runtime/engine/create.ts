@@ -161,7 +161,7 @@ async function resolve(
   hooks: CreateHooks,
   attempt: number,
 ): Promise<{ config: ContainerConfig; release?: () => void; warning?: string }> {
-  const { root, imageName, image } = await resolveRoot(engine, db, options, hooks);
+  const { root, imageName, image } = hooks.root ?? await resolveRoot(engine, db, options, hooks);
   const argv = [...(options.entrypoint ?? image?.config?.Entrypoint ?? []), ...options.command];
   const argv0 = argv[0] ?? image?.config?.Cmd?.[0] ?? "";
   const extras = hasExtras(options, argv0)
@@ -227,6 +227,7 @@ const EXTRA_OPTIONS: readonly (keyof CreateOptions)[] = [
   "dnsOptions",
   "devices",
   "umask",
+  "oomScoreAdj",
   "sysctls",
   "pid",
   "ipc",
@@ -354,7 +355,7 @@ async function driverFor(
   root: RootSource,
 ): Promise<ContainerConfig["storageDriver"]> {
   const forced = options.storageDriver ?? engine.storageDriver;
-  if (root.kind !== "image") return forced ?? "overlay";
+  if (root.kind !== "image" && root.kind !== "layers") return forced ?? "overlay";
   return (await chooseDriver(engine, forced)).name;
 }
 

@@ -47,7 +47,7 @@ export async function planMountRoots(
     }
     if (mount.kind === "image") {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const driver = config.root.kind === "image"
+      const driver = config.root.kind === "image" || config.root.kind === "layers"
         ? driverNamed(config.storageDriver)
         : await chooseDriver(engine, engine.storageDriver);
       plan = await driver.prepare(engine, {

@@ -23,6 +23,7 @@ import {
   UnsupportedError,
   VerificationError,
 } from "../errors.ts";
+import { takeLaunch } from "../config/launch.ts";
 import type { EngineOptions } from "./engine.ts";
 import type { PullProgress } from "./pull.ts";
 
@@ -36,12 +37,13 @@ export interface RemoteRequest {
 export type RemoteVerb =
   | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
   | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune")
-  | "commit";
+  | ("commit" | "buildRun");
 
 /** A line of its answer. */
 export type RemoteAnswer =
   | { progress: PullProgress }
   | { warning: string }
+  | { event: unknown }
   | { result: unknown }
   | { error: RemoteError };
 
@@ -58,12 +60,22 @@ export interface RemoteHooks {
   signal?: AbortSignal;
   progress?: (event: PullProgress) => void;
   warn?: (text: string) => void;
+  /** What a verb tells before its result. */
+  event?: (event: unknown) => void;
+  /** Closes this end before there is a result; the verb gives up and answers. */
+  hangUp?: AbortSignal;
 }
 
 /** The result, and the spawned skiff: it ends when `release` is called. */
 export interface RemoteReply<T> {
   result: T;
   release(): Promise<void>;
+}
+
+/** The words that start this skiff again. */
+export function ownCommand(): string[] {
+  const binary = Deno.env.get("SKIFF_BINARY");
+  return binary ? [binary] : takeLaunch().command;
 }
 
 /** Spawns `command __engine`, asks, and waits for the result. Throws what the verb has thrown there. */
@@ -87,6 +99,9 @@ export async function callRemote<T>(
   };
   try {
     await writer.write(new TextEncoder().encode(JSON.stringify(request) + "\n"));
+    const hangUp = () => void writer.close().catch(() => {});
+    hooks.hangUp?.addEventListener("abort", hangUp);
+    if (hooks.hangUp?.aborted) hangUp();
     const result = await readAnswer<T>(child.stdout, hooks);
     return { result, release };
   } catch (error) {
@@ -112,6 +127,7 @@ async function readAnswer<T>(stdout: ReadableStream<Uint8Array>, hooks: RemoteHo
         if ("result" in answer) return answer.result as T;
         if ("error" in answer) throw fromRemoteError(answer.error);
         if ("progress" in answer) hooks.progress?.(answer.progress);
+        else if ("event" in answer) hooks.event?.(answer.event);
         else hooks.warn?.(answer.warning);
       }
     }

@@ -15,6 +15,8 @@ export interface CreateHooks {
   progress?: (event: PullProgress) => void;
   /** @internal The container starts at once: its ports are bound and stay so. */
   listens?: boolean;
+  /** @internal What it stands on, found already. */
+  root?: ResolvedRoot;
 }
 
 export interface ResolvedRoot {

@@ -1,5 +1,6 @@
 /** The other end of remote.ts: performs one request in a skiff of its own. */
 
+import type { BuildContainerRequest } from "./build_container.ts";
 import type { CloneOptions } from "./clone.ts";
 import type { CommitOptions } from "./commit.ts";
 import { InvalidArgumentError } from "../errors.ts";
@@ -25,7 +26,15 @@ import type { StartOptions } from "./start.ts";
 import type { VolumeRmOptions } from "./volume_rm.ts";
 import type { VolumeCreateOptions } from "./volumes.ts";
 
-type Perform = (engine: Engine, args: unknown[], hooks: RemoteHooks) => Promise<unknown>;
+/** What a verb has here beside the asker's hooks. */
+export interface ServeHooks extends RemoteHooks {
+  /** Resolves when the asker has closed its end, or was killed. */
+  gone: Promise<void>;
+  /** Done then, before this process ends. */
+  atEnd(work: () => Promise<void>): void;
+}
+
+type Perform = (engine: Engine, args: unknown[], hooks: ServeHooks) => Promise<unknown>;
 
 const VERBS: Record<RemoteVerb, Perform> = {
   pull: async (engine, [reference, options], hooks) =>
@@ -85,6 +94,12 @@ const VERBS: Record<RemoteVerb, Perform> = {
     (await import("./network_rm.ts")).networkRm(engine, name as string, options as NetworkRmOptions),
   clone: async (engine, [text, options], hooks) =>
     (await import("./clone.ts")).clone(engine, text as string, options as CloneOptions, hooks),
+  buildRun: async (engine, [request], hooks) =>
+    await (await import("./build_container.ts")).runBuildContainer(
+      engine,
+      request as BuildContainerRequest,
+      hooks,
+    ),
   commit: async (engine, [text, options]) =>
     (await import("./commit.ts")).commit(engine, text as string, options as CommitOptions),
   prune: async (engine, [options]) => (await import("./prune.ts")).prune(engine, options as PruneOptions),
@@ -104,9 +119,15 @@ export async function serveRequest(
     if (done) return;
     text += value;
   }
+  // a foreground start is given up when its parent goes before a client has come
+  const gone = drain(reader);
+  const endings: (() => Promise<void>)[] = [];
   try {
     const request: RemoteRequest = JSON.parse(text);
-    const hooks = {
+    const hooks: ServeHooks = {
+      gone,
+      atEnd: (work) => void endings.push(work),
+      event: (event) => send({ event }),
       progress: (progress: NonNullable<Parameters<NonNullable<RemoteHooks["progress"]>>[0]>) =>
         send({ progress }),
       warn: (warning: string) => send({ warning }),
@@ -117,6 +138,10 @@ export async function serveRequest(
   } catch (error) {
     send({ error: toRemoteError(error) });
   }
-  // a foreground start is given up when its parent goes before a client has come
+  await gone;
+  for (const work of endings) await work();
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
   while (!(await reader.read()).done);
 }

@@ -28,6 +28,8 @@ export interface StartOptions {
   meanwhile?: () => Promise<void>;
   /** @internal The sockets of its published ports; used up. */
   ports?: BoundPort[];
+  /** @internal Changes the plan: what must not be in the container's config. */
+  adjust?: (plan: MonitorPlan) => void;
 }
 
 export interface StartedContainer {
@@ -37,6 +39,8 @@ export interface StartedContainer {
   socketPath: string;
   /** It ran before; nothing was done. */
   wasRunning: boolean;
+  /** @internal A child of this process. */
+  monitorPid?: number;
 }
 
 /** Starts a created or exited container; one that runs is left alone. */
@@ -87,6 +91,7 @@ export async function startHeld(
     ]);
     if (options.preserveFds) plan.passedFds = options.preserveFds;
     if (ports.length > 0) plan.ports = ports.map(({ port }) => port);
+    options.adjust?.(plan);
     options.signal?.throwIfAborted();
   } catch (error) {
     for (const fd of [lockFd, ...ports.map(({ fd }) => fd)]) close(fd);
@@ -103,7 +108,7 @@ export async function startHeld(
   if (options.foreground) {
     // the attached client hears of a failure; the pipe stays open so that the monitor sees this command live
     monitor.ready.catch(() => {});
-    return started;
+    return { ...started, monitorPid: monitor.pid };
   }
   const message = await monitor.ready;
   if (!message.ok) throw setupError(message.failure);

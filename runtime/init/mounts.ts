@@ -21,6 +21,7 @@ import {
 } from "../rootfs/in_root.ts";
 import { type MountWords, parseMountWords } from "../rootfs/mount_words.ts";
 import type { MountSpec } from "../spec/runtime.ts";
+import { prepareContent } from "./content_mount.ts";
 
 /** A complete mount without a place. */
 export interface PreparedMount {
@@ -43,8 +44,12 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
     try {
       const isBind = words.isBind || spec.type === "bind";
       let isView = isBind && (spec.source === "/proc" || spec.source === "/sys");
-      const fd = isBind ? prepareBind(spec, words) : prepareFilesystem(spec, words, () => isView = true);
-      const isFolder = !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
+      const fd = spec.content !== undefined
+        ? prepareContent(spec.content, words)
+        : isBind
+        ? prepareBind(spec, words)
+        : prepareFilesystem(spec, words, () => isView = true);
+      const isFolder = spec.content === undefined && !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
       const { copyUp, mayBeMissing, needsFolder } = words;
       const { destination, type } = spec;
       const isReadOnly = (words.set & MOUNT_ATTR_RDONLY) !== 0;

@@ -54,6 +54,15 @@ export interface MountSpec {
   options: string[];
   /** Not of the specification: of a bind, a path that is resolved inside `source`, whose content is not trusted. */
   subpath?: string;
+  /** Not of the specification: of a tmpfs, the one file that is mounted, made of this and never on a disk. */
+  content?: FileContent;
+}
+
+export interface FileContent {
+  base64: string;
+  mode: number;
+  uid: number;
+  gid: number;
 }
 
 export interface LinuxSpec {

@@ -1,8 +1,7 @@
 /** How a program's objects reach the engine: here in the process, or in a skiff of its own for whatever forks. */
 
-import { takeLaunch } from "../../config/launch.ts";
 import { type Engine, type EngineOptions, openEngine } from "../engine.ts";
-import { callRemote, type RemoteHooks, type RemoteReply, type RemoteVerb } from "../remote.ts";
+import { callRemote, ownCommand, type RemoteHooks, type RemoteReply, type RemoteVerb } from "../remote.ts";
 
 export interface SkiffOptions extends EngineOptions {
   /**
@@ -44,8 +43,7 @@ export class Caller {
   }
 
   get #executable(): string[] {
-    const binary = Deno.env.get("SKIFF_BINARY");
-    return this.#options.executable ?? (binary ? [binary] : takeLaunch().command);
+    return this.#options.executable ?? ownCommand();
   }
 }
 
