@@ -87,8 +87,8 @@ export const TOPICS: readonly Topic[] = [
       "Containers on a network of `network create` reach each other by name, by their aliases, and by the first " +
       "twelve digits of their ids. A container may be on several; those of two networks reach each other only where " +
       "one is on both. Other names, and other addresses, go out by way of this machine.",
-      "Bridges are in a network namespace of skiff's own, as root, too: this machine has no interface of them, and " +
-      "reaches containers by their published ports only.",
+      "Without root, bridges are in a network namespace of skiff's own: this machine has no interface of them, and " +
+      "reaches containers by their published ports only. As root they are interfaces of this machine (see below).",
       [
         ["skiff network create web", "A network with a free subnet; --ipv6 for addresses of both versions"],
         ["skiff run -d --network web --name db IMAGE", "`db` can be looked up by all on web"],
@@ -110,7 +110,11 @@ export const TOPICS: readonly Topic[] = [
       "is given away by itself. Options of the driver (--opt):",
       [
         ["mtu=BYTES", "Of the interfaces"],
-        ["isolate=true|strict", "Accepted: networks are apart from each other with and without it"],
+        [
+          "isolate=true|strict",
+          "Networks are apart without it. As root, also no ports that containers of other such networks (strict: of any) " +
+          "have published on this machine",
+        ],
         ["host_binding_ipv4=ADDRESS", "Where ports are published that name no address of this machine"],
         ["metric=NUMBER, no_default_route=true", "Of the default route, or without one"],
         ["vlan=ID", "The bridge keeps its containers in this VLAN"],
@@ -120,6 +124,25 @@ export const TOPICS: readonly Topic[] = [
         ],
         ["com.docker.network.driver.mtu, com.docker.network.bridge.name, …", "Docker's names of these"],
       ],
+      "As root, while a container is on a bridge, this machine has the bridge as an interface, and besides:",
+      [
+        [
+          "nf_tables",
+          "One table, `inet skiff` (with another data folder skiff-…): containers leave under this machine's address, " +
+          "published ports lead to them with the client's, and from outside nothing else does. No other table is " +
+          "touched",
+        ],
+        [
+          "net.ipv4.ip_forward, net.ipv6.conf.all.forwarding",
+          "1, where a network leads out by that version; for IPv6 accept_ra becomes 2 where it was 1. Both are as " +
+          "before when the last container has gone, unless there are bridges of others by then that were not there",
+        ],
+      ],
+      "What the tables of others drop stays dropped: a firewall whose forward chain drops has to let the bridges pass " +
+      '(iifname "skiff*" accept, oifname "skiff*" accept), one whose input chain drops port 53 from them, for names. ' +
+      "Docker's chains drop what is forwarded, too. After a firewall has flushed all tables, `network reload` makes " +
+      "ours again. Clients of 127.0.0.1 and ::1 come to the container from its gateway's address. Where bridges are " +
+      "left because all processes were killed, the next rm, network rm or start clears them away.",
     ],
   },
   {

@@ -1,12 +1,21 @@
 /** Links that are more than a name: veth pairs, bridges, macvlan and ipvlan. @see ip-link(8), types */
 
 import { type Attribute, encodeAttributes, type NetlinkRequest, u16 } from "./netlink.ts";
-import { addLink, ifinfomsg, type LinkSettings } from "./rtnetlink.ts";
-import { IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_NET_NS_FD } from "./constants/rtnetlink.ts";
+import { addLink, ifinfomsg, type LinkId, type LinkSettings, setLink } from "./rtnetlink.ts";
+import {
+  IFLA_ADDRESS,
+  IFLA_IFNAME,
+  IFLA_INFO_SLAVE_DATA,
+  IFLA_INFO_SLAVE_KIND,
+  IFLA_LINKINFO,
+  IFLA_MTU,
+  IFLA_NET_NS_FD,
+} from "./constants/rtnetlink.ts";
 import {
   IFLA_BR_MCAST_SNOOPING,
   IFLA_BR_VLAN_DEFAULT_PVID,
   IFLA_BR_VLAN_FILTERING,
+  IFLA_BRPORT_MODE,
   IFLA_IPVLAN_MODE,
   IFLA_MACVLAN_MODE,
   IPVLAN_MODE_L2,
@@ -55,6 +64,16 @@ export function addBridge({ vlan, ...settings }: BridgeSettings): NetlinkRequest
       [IFLA_BR_VLAN_DEFAULT_PVID, vlan === 0 ? undefined : u16(vlan)],
     ],
   });
+}
+
+/** Lets a port of a bridge have back what came by it: what a packet filter has redirected on the way. */
+export function setHairpin(port: LinkId): NetlinkRequest {
+  return setLink(port, {}, [
+    [IFLA_LINKINFO, [
+      [IFLA_INFO_SLAVE_KIND, "bridge"],
+      [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, Uint8Array.of(1)]]],
+    ]],
+  ]);
 }
 
 export const MACVLAN_MODES: Record<string, number> = {

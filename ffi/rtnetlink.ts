@@ -96,8 +96,8 @@ export interface NewLink extends LinkSettings {
   parent?: number;
 }
 
-export function setLink(link: LinkId, settings: LinkSettings): NetlinkRequest {
-  const attributes = settingAttributes(settings);
+export function setLink(link: LinkId, settings: LinkSettings, more: Attribute[] = []): NetlinkRequest {
+  const attributes = [...settingAttributes(settings), ...more];
   if (typeof link === "string") attributes.unshift([IFLA_IFNAME, link]);
   const index = typeof link === "number" ? link : 0;
   return request(`set link ${link}`, RTM_NEWLINK, ifinfomsg(index, settings.up), attributes);

@@ -8,7 +8,7 @@ import type { MonitorPlan } from "../monitor/plan.ts";
 export function planBridges(
   plan: MonitorPlan,
   bridge: BridgePlan,
-  { membersDir }: Pick<NamespaceContext, "membersDir">,
+  { membersDir, isRootless }: Pick<NamespaceContext, "membersDir" | "isRootless">,
   data: string,
 ): void {
   plan.init.annex.handsOverNetwork = true;
@@ -19,7 +19,7 @@ export function planBridges(
   plan.network = {
     kind: "bridge",
     bridge,
-    holder: { run: plan.runtimeDir, members: membersDir, data },
+    holder: { run: plan.runtimeDir, members: membersDir, data, isOfMachine: !isRootless },
   };
   // whoever is first forks the holder, which must not be born among the container's processes
   plan.init.annex.monitorForksAgain = true;

@@ -28,3 +28,10 @@ export async function containersOn(engine: Engine, networkId: string): Promise<C
   );
   return [...ids].flatMap((id) => findContainer(db, id) ?? []);
 }
+
+/** As root, what containers and the holder of their bridges have left of these where all of them were killed. */
+export async function removeBridgeRemains({ namespaces, folders }: Engine): Promise<void> {
+  if (namespaces.isRootless) return;
+  const { removeRemains } = await import("../network/bridge/host_record.ts");
+  removeRemains(folders);
+}

@@ -2,6 +2,7 @@
 
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import { deleteUnusedNetwork, listMembers } from "../state/networks.ts";
+import { removeBridgeRemains } from "./bridge_change.ts";
 import type { Engine } from "./engine.ts";
 import {
   BUILT_IN,
@@ -52,6 +53,7 @@ export async function networkRm(
   } else if (users().length > 0) await forgetVanished(engine, users());
   if (await db.transaction(() => deleteUnusedNetwork(db, row.id))) {
     recordNetworkEvent(engine, row, "remove");
+    await removeBridgeRemains(engine);
     return row.name;
   }
   if (users().length === 0) throw new NotFoundError("network", text);

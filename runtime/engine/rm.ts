@@ -76,6 +76,7 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
   // a monitor has told of the removal of its --rm container
   if (!(row.autoRemove && isRunning)) recordContainerEvent(engine.folders, row, "remove");
   await collectContainerGarbage(engine);
+  if (row.network === "bridge") await (await import("./bridge_change.ts")).removeBridgeRemains(engine);
   return row.id;
 }
 

@@ -10,6 +10,7 @@ type ProgramModule = typeof import("./program_network.ts");
 type MemberModule = typeof import("./bridge/member.ts");
 type ParentModule = typeof import("./parent_links.ts");
 type HolderModule = typeof import("./bridge/holder.ts");
+type HostGroundModule = typeof import("./bridge/host_ground.ts");
 
 /** Defined in scripts only. */
 declare const $skiffLoad: unknown;
@@ -23,6 +24,7 @@ let programs: ProgramModule | undefined;
 let member: MemberModule | undefined;
 let parent: ParentModule | undefined;
 let holder: HolderModule | undefined;
+let hostGround: HostGroundModule | undefined;
 
 /** To be called before the fork of a monitor that may have to serve a network. */
 export async function prepareNetworkCode(): Promise<void> {
@@ -32,6 +34,7 @@ export async function prepareNetworkCode(): Promise<void> {
   member ??= await import("./bridge/member.ts");
   parent ??= await import("./parent_links.ts");
   holder ??= await import("./bridge/holder.ts");
+  hostGround ??= await import("./bridge/host_ground.ts");
 }
 
 /** Gives what loads the user-mode stack, in a forked child. */
@@ -57,6 +60,11 @@ export function openParentLinks(): () => ParentModule {
 /** The same for the holder of the bridges. */
 export function openBridgeHolder(): () => HolderModule {
   return openCode(holder, () => import("./bridge/holder.ts"));
+}
+
+/** The same for bridges that are interfaces of this machine. */
+export function openHostGround(): () => HostGroundModule {
+  return openCode(hostGround, () => import("./bridge/host_ground.ts"));
 }
 
 function openCode<T>(imported: T | undefined, load: () => Promise<T>): () => T {

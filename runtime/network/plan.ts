@@ -28,6 +28,8 @@ export interface HolderPlan {
   members: string;
   /** The data folder. What is mounted in it is the monitors' alone. */
   data: string;
+  /** The bridges are interfaces of this machine, not of a network namespace of their own. */
+  isOfMachine?: boolean;
 }
 
 /** What slirp4netns is asked for when it is there: published ports. */

@@ -5,9 +5,9 @@ import { NetlinkSocket } from "../../../ffi/netlink.ts";
 import type { BridgeChange, BridgeNetwork, BridgePlan, NetworkAttachment, PublishedPort } from "../plan.ts";
 import { SkiffError } from "../../errors.ts";
 import { whyNoBridgeName } from "../interface_name.ts";
-import { BridgeLinks, type ContainerSide, portName, takeOverDefault, UPLINK } from "./links.ts";
-import { NameTable } from "./names.ts";
-import type { Guest, Uplink } from "./uplink.ts";
+import type { Guest, Links, Outside } from "./ground.ts";
+import { type ContainerSide, portName, takeOverDefault } from "./links.ts";
+import type { NameTable } from "./names.ts";
 
 export interface Container {
   plan: BridgePlan;
@@ -17,17 +17,16 @@ export interface Container {
 }
 
 export class Bridges {
-  readonly #links: BridgeLinks;
-  readonly #names = new NameTable();
-  readonly #uplink: Uplink;
-  /** Of those that lead out, the subnets. */
-  #subnets = "";
+  readonly #links: Links;
+  readonly #names: NameTable;
+  readonly #outside: Outside;
   /** In the order they came. */
   readonly #containers = new Map<Container, ContainerSide>();
 
-  constructor(netlink: number, makeUplink: (names: NameTable) => Uplink) {
-    this.#links = new BridgeLinks(new NetlinkSocket(netlink));
-    this.#uplink = makeUplink(this.#names);
+  constructor(links: Links, names: NameTable, outside: Outside) {
+    this.#links = links;
+    this.#names = names;
+    this.#outside = outside;
   }
 
   /** Owns the container's descriptors from here on. Throws what could not be made, having made nothing. */
@@ -42,14 +41,15 @@ export class Bridges {
     }
     this.#containers.set(container, side);
     try {
+      this.#updateNetworks();
       for (const place of container.plan.attachments) this.#link(container, place);
+      this.#names.set(container.plan);
+      for (const { port } of container.ports) this.#publish(container, port);
+      this.#outside.settle();
     } catch (error) {
       this.remove(container);
       throw error;
     }
-    this.#names.set(container.plan);
-    this.#updateSubnets();
-    for (const { port } of container.ports) this.publish(container, port);
   }
 
   /** The container has ended, or its monitor. */
@@ -57,26 +57,30 @@ export class Bridges {
     if (!this.#containers.delete(container)) return;
     this.#names.delete(container.plan.id);
     for (const { port, listener } of container.ports.splice(0)) {
-      this.#uplink.unpublish(port);
+      this.#outside.unpublish(port);
       close(listener);
     }
-    for (const place of container.plan.attachments) this.#disconnect(container, place);
-    this.#updateSubnets();
-    close(container.netns);
-    close(container.netlink);
+    try {
+      for (const place of container.plan.attachments) this.#disconnect(container, place);
+      this.#updateNetworks();
+      this.#outside.settle();
+    } finally {
+      close(container.netns);
+      close(container.netlink);
+    }
   }
 
-  publish(container: Container, port: PublishedPort): void {
-    const held = container.ports.find((one) => samePort(one.port, port));
-    const guest = guestOf(container.plan);
-    if (held && guest) this.#uplink.publish(port, held.listener, guest);
+  publish(container: Container, ports: readonly PublishedPort[]): void {
+    for (const port of ports) this.#publish(container, port);
+    this.#outside.settle();
   }
 
   unpublish(container: Container, port: PublishedPort): void {
     const at = container.ports.findIndex((one) => samePort(one.port, port));
     if (at === -1) return;
-    this.#uplink.unpublish(port);
+    this.#outside.unpublish(port);
     close(container.ports.splice(at, 1)[0]!.listener);
+    this.#outside.settle();
   }
 
   /** Whether it concerns this container, whose plan is another then. Throws what could not be changed. */
@@ -105,24 +109,21 @@ export class Bridges {
         for (const place of change.plan.attachments) this.#connect(container, place);
     }
     this.#names.set(plan);
-    this.#updateSubnets();
+    this.#updateNetworks();
     this.#publishAgain(container);
+    this.#outside.settle(change.kind === "reload");
     return true;
   }
 
   /** Bridges and ports that no container has: of those that ended while nobody held the bridges. */
   removeStrangers(): void {
-    const networks = new Map(this.#networks().map((network) => [network.interface, network]));
-    const ports = new Set<string>();
-    for (const { plan } of this.#containers.keys()) {
-      for (const place of plan.attachments) {
-        ports.add(portName(plan.id, place));
-      }
-    }
-    for (const { name, kind } of this.#links.links()) {
-      if (name === UPLINK || ports.has(name) || networks.has(name)) continue;
-      if (kind === "veth" || kind === "bridge") this.#links.removeLink(name);
-    }
+    const ports = [...this.#containers.keys()].flatMap(({ plan }) =>
+      plan.attachments.map((place) => portName(plan.id, place))
+    );
+    this.#links.removeStrangers(this.#networks(), new Set(ports));
+    this.#outside.forgetFormer?.();
+    this.#updateNetworks();
+    this.#outside.settle(true);
   }
 
   #connect(container: Container, place: NetworkAttachment): void {
@@ -130,8 +131,15 @@ export class Bridges {
     const former = plan.attachments.find(({ network }) => network.id === place.network.id);
     if (former) this.#leave(container, former);
     this.#checkNames(plan, place);
-    this.#link(container, place);
     plan.attachments.push(place);
+    try {
+      this.#updateNetworks();
+      this.#link(container, place);
+    } catch (error) {
+      plan.attachments.splice(plan.attachments.indexOf(place), 1);
+      this.#disconnect(container, place);
+      throw error;
+    }
   }
 
   #link(container: Container, place: NetworkAttachment): void {
@@ -185,21 +193,22 @@ export class Bridges {
     this.#names.deleteBridge(place.network.id);
   }
 
+  #publish(container: Container, port: PublishedPort): void {
+    const held = container.ports.find((one) => samePort(one.port, port));
+    const guest = guestOf(container.plan);
+    if (held && guest) this.#outside.publish(port, held.listener, guest);
+  }
+
   /** Its ports lead to its address on the network with the default routes, which may be another now. */
   #publishAgain(container: Container): void {
     for (const { port } of container.ports) {
-      this.#uplink.unpublish(port);
-      this.publish(container, port);
+      this.#outside.unpublish(port);
+      this.#publish(container, port);
     }
   }
 
-  #updateSubnets(): void {
-    const subnets = this.#networks().filter(({ internal }) => !internal)
-      .flatMap((network) => network.subnets.map(({ subnet }) => subnet));
-    const key = [...new Set(subnets)].sort().join();
-    if (key === this.#subnets) return;
-    this.#subnets = key;
-    this.#uplink.setSubnets(key === "" ? [] : key.split(","));
+  #updateNetworks(): void {
+    this.#outside.setNetworks(this.#networks());
   }
 
   #networks(): BridgeNetwork[] {
@@ -216,7 +225,7 @@ function guestOf({ attachments }: BridgePlan): Guest | undefined {
   return place && { ipv4: find(false), ipv6: find(true) };
 }
 
-function samePort(one: PublishedPort, other: PublishedPort): boolean {
+export function samePort(one: PublishedPort, other: PublishedPort): boolean {
   return one.protocol === other.protocol && one.hostAddress === other.hostAddress &&
     one.hostPort === other.hostPort && one.containerPort === other.containerPort;
 }

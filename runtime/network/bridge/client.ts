@@ -21,7 +21,7 @@ export function bridgeSocketPath({ run, data }: { run: string; data: string }): 
 }
 
 /** FNV-1a: enough to tell apart the few data folders that a user ever has. */
-function shortHash(text: string): string {
+export function shortHash(text: string): string {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return hash.toString(16).padStart(8, "0");

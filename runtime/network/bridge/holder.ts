@@ -11,7 +11,7 @@ import { MNT_DETACH, MS_REC, MS_SLAVE } from "../../../ffi/constants/mount.ts";
 import { CLONE_NEWNS } from "../../../ffi/constants/sched.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../../ffi/constants/socket.ts";
 import { EAGAIN, isErrno } from "../../../ffi/errno.ts";
-import { close, closeAllExcept, dup2, flock, open } from "../../../ffi/file.ts";
+import { close, closeAllExcept, dup2, Fd, flock, open } from "../../../ffi/file.ts";
 import { mount, umount2 } from "../../../ffi/mount.ts";
 import { unshare } from "../../../ffi/namespaces.ts";
 import { _exit, chdir, geteuid, setsid } from "../../../ffi/process.ts";
@@ -19,13 +19,14 @@ import { setProcessTitle } from "../../../ffi/process_title.ts";
 import { accept4, peerCredentials } from "../../../ffi/socket.ts";
 import { registerMember } from "../../namespaces/user_namespace.ts";
 import type { ProcessLoop } from "../monitor_network.ts";
-import type { BridgeChange, HolderPlan } from "../plan.ts";
-import { Bridges, type Container } from "./bridges.ts";
-import { type HolderListeners, holderPaths, removeHolderSockets } from "./holder_paths.ts";
+import type { BridgeChange, HolderPlan, PublishedPort } from "../plan.ts";
+import { openHostGround } from "../lazy_code.ts";
+import { type Bridges, type Container, samePort } from "./bridges.ts";
+import type { BridgeGround } from "./ground.ts";
+import { type HolderListeners, holderPaths, ownNetns, removeHolderSockets } from "./holder_paths.ts";
 import { type MemberMessage, receiveMessage, sendMessage } from "./messages.ts";
-import { descriptorsOf, fromDescriptors, openNamespaceBlocking } from "./namespace.ts";
+import { prepareOwnGround } from "./own_ground.ts";
 import { RequestServer } from "./request_server.ts";
-import { Uplink } from "./uplink.ts";
 
 export interface HolderOptions extends HolderPlan {
   listeners: HolderListeners;
@@ -40,7 +41,7 @@ const RETRY_MS = 20;
 export function runHolder(options: HolderOptions): never {
   const { listeners, members } = options;
   // what is loaded later would be read by a descriptor that is closed here
-  const makeUplink = Uplink.prepare();
+  const ground = options.isOfMachine ? openHostGround()().prepareHostGround(options) : prepareOwnGround();
   closeAllExcept([listeners.members, listeners.requests]);
   setsid();
   detachStandardStreams();
@@ -48,7 +49,7 @@ export function runHolder(options: HolderOptions): never {
   chdir("/");
   leaveContainerMounts(options.data);
   if (members !== "") registerMember(members);
-  new Holder(options, options.makeLoop(), makeUplink).runBlocking();
+  new Holder(options, options.makeLoop(), ground).runBlocking();
   _exit(0);
 }
 
@@ -56,8 +57,10 @@ export function runHolder(options: HolderOptions): never {
 interface Member {
   connection: number;
   container?: Container;
-  /** It waits until there is a namespace. */
+  /** It waits until there is a namespace, and its ports have come. */
   isWaiting: boolean;
+  /** Ports that are still to come before it is attached. */
+  portsDue: number;
   /** It has the descriptors of the namespace. */
   keeps: boolean;
 }
@@ -65,16 +68,16 @@ interface Member {
 class Holder {
   readonly #options: HolderOptions;
   readonly #loop: ProcessLoop;
-  readonly #makeUplink: ReturnType<typeof Uplink.prepare>;
+  readonly #ground: BridgeGround;
   readonly #members = new Set<Member>();
   #bridges: Bridges | undefined;
   /** What members keep: the namespace's descriptors and that of the lock. */
   #kept: number[] = [];
 
-  constructor(options: HolderOptions, loop: ProcessLoop, makeUplink: ReturnType<typeof Uplink.prepare>) {
+  constructor(options: HolderOptions, loop: ProcessLoop, ground: BridgeGround) {
     this.#options = options;
     this.#loop = loop;
-    this.#makeUplink = makeUplink;
+    this.#ground = ground;
   }
 
   runBlocking(): void {
@@ -116,7 +119,7 @@ class Holder {
         close(connection);
         continue;
       }
-      const member: Member = { connection, isWaiting: false, keeps: false };
+      const member: Member = { connection, isWaiting: false, portsDue: 0, keeps: false };
       this.#members.add(member);
       this.#loop.watch(connection, () => this.#guard(() => this.#hear(member)));
     }
@@ -144,22 +147,39 @@ class Holder {
         if (member.isWaiting) forget(member);
         else if (member.container) this.#bridges?.remove(member.container);
         member.container = { plan: message.plan, netns, netlink, ports: [] };
+        if (this.#options.isOfMachine && !isInOwnNetwork(member.connection)) {
+          return this.#refuse(member, "the bridges are in another network namespace");
+        }
+        member.portsDue = message.ports ?? 0;
         return this.#attach(member);
       }
       case "publish": {
         const [listener] = fds;
         if (listener === undefined || !member.container) return fds.forEach(close);
         member.container.ports.push({ port: message.port, listener });
-        if (!member.isWaiting) this.#bridges?.publish(member.container, message.port);
+        if (!member.isWaiting) this.#bridges?.publish(member.container, [message.port]);
+        else if (--member.portsDue === 0) this.#attach(member);
         return;
       }
-      case "unpublish":
-        if (member.container) this.#bridges?.unpublish(member.container, message.port);
+      case "unpublish": {
+        const { container } = member;
+        if (!container) return;
+        if (member.isWaiting) return this.#takeBack(member, container, message.port);
+        this.#bridges?.unpublish(container, message.port);
+      }
     }
+  }
+
+  /** A port that has come already, or will not come. */
+  #takeBack(member: Member, container: Container, port: PublishedPort): void {
+    const at = container.ports.findIndex((one) => samePort(one.port, port));
+    if (at !== -1) return close(container.ports.splice(at, 1)[0]!.listener);
+    if (member.portsDue > 0 && --member.portsDue === 0) this.#attach(member);
   }
 
   #attach(member: Member): void {
     member.isWaiting = true;
+    if (member.portsDue > 0) return;
     if (!this.#bridges && !this.#openNamespace(member)) return;
     member.isWaiting = false;
     const { connection } = member;
@@ -188,7 +208,7 @@ class Holder {
       return false;
     }
     try {
-      this.#adopt([...descriptorsOf(openNamespaceBlocking()), alive], member);
+      this.#adopt([...this.#ground.make(), alive], member);
       return true;
     } catch (error) {
       close(alive);
@@ -204,14 +224,9 @@ class Holder {
 
   /** The descriptors of a namespace and of its lock. `founder` is served by the caller. */
   #adopt(fds: number[], founder?: Member): void {
-    const namespace = fromDescriptors(fds.slice(0, -1));
-    if (!namespace) return fds.forEach(close);
+    this.#bridges = this.#ground.open(fds.slice(0, -1), this.#loop, (error) => this.#recordFault(error));
+    if (!this.#bridges) return fds.forEach(close);
     this.#kept = fds;
-    const onFault = (error: unknown) => this.#recordFault(error);
-    this.#bridges = new Bridges(
-      namespace.netlink,
-      (names) => this.#makeUplink({ namespace, loop: this.#loop, names, onFault }),
-    );
     for (const member of this.#members) if (member.isWaiting && member !== founder) this.#attach(member);
     // what belongs to nobody after a while belonged to who has ended meanwhile
     this.#loop.after(PATIENCE_MS, () => this.#guard(() => this.#bridges!.removeStrangers()));
@@ -239,8 +254,22 @@ class Holder {
     }
     this.#guard(() => this.#accept());
     if (this.#members.size > 0) return close(lock);
+    this.#guard(() => this.#cleanUp());
     removeHolderSockets(this.#options);
     _exit(0);
+  }
+
+  /** Where a container's monitor is still on its way back, what there is stays for the holder that it makes. */
+  #cleanUp(): void {
+    this.#kept.forEach(close);
+    using alive = new Fd(open(holderPaths(this.#options).alive, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
+    try {
+      flock(alive.number, LOCK_EX | LOCK_NB);
+    } catch (error) {
+      if (isErrno(error, EAGAIN)) return;
+      throw error;
+    }
+    this.#ground.end?.();
   }
 
   /** What a command asks for; whether anybody is concerned. Throws what is wrong. */
@@ -254,6 +283,15 @@ class Holder {
       sendMessage(member.connection, { op: "plan", plan: container.plan });
     }
     return isKnown;
+  }
+}
+
+/** One that has ended meanwhile is in none. */
+function isInOwnNetwork(connection: number): boolean {
+  try {
+    return Deno.readLinkSync(`/proc/${peerCredentials(connection).pid}/ns/net`) === ownNetns();
+  } catch {
+    return false;
   }
 }
 

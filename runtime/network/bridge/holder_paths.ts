@@ -18,6 +18,8 @@ export interface HolderPaths {
   lock: string;
   /** Held, by a descriptor that monitors keep, while the bridges' namespace lives. */
   alive: string;
+  /** What was changed of this machine, see host_record.ts. */
+  record: string;
 }
 
 export function holderPaths(folders: Folders): HolderPaths {
@@ -27,6 +29,7 @@ export function holderPaths(folders: Folders): HolderPaths {
     members: `${requests}.members`,
     lock: `${requests}.lock`,
     alive: `${requests}.alive`,
+    record: `${requests}.host`,
   };
 }
 
@@ -59,4 +62,9 @@ export function removeHolderSockets(folders: Folders): void {
       if (!(error instanceof Deno.errors.NotFound) && !isErrno(error, ENOENT)) throw error;
     }
   }
+}
+
+/** The network namespace of this process: `net:[4026531840]`. */
+export function ownNetns(): string {
+  return Deno.readLinkSync("/proc/self/ns/net");
 }

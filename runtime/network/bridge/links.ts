@@ -27,7 +27,6 @@ import {
   deleteLink,
   deleteRoute,
   deleteRule,
-  type FoundLink,
   LIST_LINKS,
   parseLink,
   type Route,
@@ -35,6 +34,7 @@ import {
 } from "../../../ffi/rtnetlink.ts";
 import { mustParse } from "../stack/addresses.ts";
 import type { BridgeNetwork, NetworkAttachment } from "../plan.ts";
+import type { Links } from "./ground.ts";
 import { familyOf, parseMac, parsePrefix } from "./prefix.ts";
 
 export const UPLINK = "uplink";
@@ -77,24 +77,23 @@ export function portName(containerId: string, { hostInterface, network }: Networ
   return hostInterface ?? `v${containerId.slice(0, 7)}${network.id.slice(0, 7)}`;
 }
 
-export class BridgeLinks {
-  readonly #netlink: NetlinkSocket;
-
-  /** @param netlink a socket of the bridges' namespace */
-  constructor(netlink: NetlinkSocket) {
-    this.#netlink = netlink;
-  }
+export class BridgeLinks implements Links {
+  /**
+   * @param netlink a socket of the bridges' namespace
+   * @param mtu of networks that have none of their own
+   */
+  constructor(protected readonly netlink: NetlinkSocket, protected readonly mtu: number = UPLINK_MTU) {}
 
   /** Makes the bridge where it is missing, with the gateways' addresses and the subnets' rules; gives its index. */
   openBridge(network: BridgeNetwork): number {
-    const found = this.#netlink.indexOf(network.interface);
+    const found = this.netlink.indexOf(network.interface);
     if (found !== undefined) return found;
     const mac = Uint8Array.of(0x02, ...bytesOfId(network.id));
     const { interface: name, vlan } = network;
-    this.#netlink.perform([addBridge({ name, vlan, mac, up: true, mtu: network.mtu || UPLINK_MTU })]);
-    const link = this.#netlink.indexOf(name)!;
+    this.netlink.perform([addBridge({ name, vlan, mac, up: true, mtu: network.mtu || this.mtu })]);
+    const link = this.netlink.indexOf(name)!;
     try {
-      this.#netlink.perform([
+      this.netlink.perform([
         ...network.subnets.flatMap(({ subnet, gateway }) =>
           gateway
             ? [addAddress({ link, address: mustParse(gateway), prefix: parsePrefix(subnet).prefix })]
@@ -112,7 +111,7 @@ export class BridgeLinks {
   /** Takes the bridge away with all that belongs to it; what is not there is no fault. */
   closeBridge(network: BridgeNetwork): void {
     for (const request of [deleteLink(network.interface), ...subnetRequests(network, false)]) {
-      this.#attempt(request);
+      this.attempt(request);
     }
   }
 
@@ -123,7 +122,7 @@ export class BridgeLinks {
   connect(containerId: string, place: NetworkAttachment, container: ContainerSide): number {
     const { network } = place;
     const bridge = this.openBridge(network);
-    const mtu = network.mtu || UPLINK_MTU;
+    const mtu = network.mtu || this.mtu;
     const name = portName(containerId, place);
     // nobody has given it an address to make one of: the kernel's
     const mac = place.mac === "" ? undefined : parseMac(place.mac);
@@ -132,40 +131,40 @@ export class BridgeLinks {
       { name: place.interface, netns: container.netns, mac, mtu },
     );
     try {
-      this.#netlink.perform([pair]);
+      this.netlink.perform([pair]);
     } catch (error) {
       // it outlived who made it
-      if (isErrno(error, EEXIST) && this.#netlink.indexOf(name) !== undefined) return bridge;
+      if (isErrno(error, EEXIST) && this.netlink.indexOf(name) !== undefined) return bridge;
       throw error;
     }
     try {
       configureInterface(container.netlink, place);
     } catch (error) {
-      this.#attempt(deleteLink(name));
+      this.attempt(deleteLink(name));
       throw error;
     }
     return bridge;
   }
 
   disconnect(containerId: string, place: NetworkAttachment): void {
-    this.#attempt(deleteLink(portName(containerId, place)));
+    this.attempt(deleteLink(portName(containerId, place)));
   }
 
-  removeLink(name: string): void {
-    this.#attempt(deleteLink(name));
-  }
-
-  /** All links of the namespace. */
-  links(): FoundLink[] {
-    return this.#netlink.dump(LIST_LINKS).map(parseLink);
+  /** The namespace is the bridges' alone. */
+  removeStrangers(networks: readonly BridgeNetwork[], ports: ReadonlySet<string>): void {
+    const bridges = new Set(networks.map((network) => network.interface));
+    for (const { name, kind } of this.netlink.dump(LIST_LINKS).map(parseLink)) {
+      if (name === UPLINK || ports.has(name) || bridges.has(name)) continue;
+      if (kind === "veth" || kind === "bridge") this.attempt(deleteLink(name));
+    }
   }
 
   /** That it is so already is no fault. */
-  #attempt(request: NetlinkRequest, ...passed: number[]): void {
+  protected attempt(request: NetlinkRequest): void {
     try {
-      this.#netlink.perform([request]);
+      this.netlink.perform([request]);
     } catch (error) {
-      if (![ENODEV, ENOENT, ESRCH, ...passed].some((code) => isErrno(error, code))) throw error;
+      if (![ENODEV, ENOENT, ESRCH].some((code) => isErrno(error, code))) throw error;
     }
   }
 }

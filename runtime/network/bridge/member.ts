@@ -125,7 +125,7 @@ export class BridgeMember implements MonitorNetwork {
 
   #attach(): void {
     if (this.#own.length === 0) return;
-    this.#send({ op: "attach", plan: this.#plan.bridge }, this.#own);
+    this.#send({ op: "attach", plan: this.#plan.bridge, ports: this.#ports.length }, this.#own);
     for (const { port, fd } of this.#ports) this.#send({ op: "publish", port }, [fd]);
   }
 

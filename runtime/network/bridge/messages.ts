@@ -25,7 +25,8 @@ import type { BridgePlan, PublishedPort } from "../plan.ts";
 
 export type MemberMessage =
   | { op: "keep" }
-  | { op: "attach"; plan: BridgePlan }
+  /** `ports`: how many follow, with which it is attached. */
+  | { op: "attach"; plan: BridgePlan; ports?: number }
   | { op: "publish" | "unpublish"; port: PublishedPort };
 
 export type HolderMessage =

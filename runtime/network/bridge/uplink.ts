@@ -4,8 +4,9 @@ import { F_DUPFD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
 import { fcntl } from "../../../ffi/file.ts";
 import { openStack } from "../lazy_code.ts";
 import type { NetworkLoop } from "../monitor_network.ts";
-import type { PublishedPort, StackPlan } from "../plan.ts";
+import type { BridgeNetwork, PublishedPort, StackPlan } from "../plan.ts";
 import type { Stack } from "../stack/stack.ts";
+import type { Guest, Outside } from "./ground.ts";
 import { UPLINK_MTU } from "./links.ts";
 import { serveNames } from "./name_server.ts";
 import type { NameTable } from "./names.ts";
@@ -17,12 +18,6 @@ export interface UplinkOptions {
   /** Of the containers, for who asks the nameserver of a bridge. */
   names: NameTable;
   onFault(error: unknown): void;
-}
-
-/** Where a container is on a network that leads out. */
-export interface Guest {
-  ipv4?: string;
-  ipv6?: string;
 }
 
 /**
@@ -38,8 +33,10 @@ const PLAN: StackPlan = {
   dns: { resolvConf: "/etc/resolv.conf" },
 };
 
-export class Uplink {
+export class Uplink implements Outside {
   readonly #stack: Stack;
+  /** Of those that lead out, the subnets. */
+  #subnets = "";
 
   private constructor(stack: Stack) {
     this.#stack = stack;
@@ -61,9 +58,14 @@ export class Uplink {
     };
   }
 
-  /** Only these lead out, and what is addressed to them never does. */
-  setSubnets(subnets: readonly string[]): void {
-    this.#stack.setGuests(subnets.map((text) => {
+  /** Only those that are not internal lead out, and what is addressed to them never does. */
+  setNetworks(networks: readonly BridgeNetwork[]): void {
+    const subnets = networks.filter(({ internal }) => !internal)
+      .flatMap((network) => network.subnets.map(({ subnet }) => subnet));
+    const key = [...new Set(subnets)].sort().join();
+    if (key === this.#subnets) return;
+    this.#subnets = key;
+    this.#stack.setGuests((key === "" ? [] : key.split(",")).map((text) => {
       const [address, prefix] = text.split("/");
       return { address: address!, prefix: Number(prefix) };
     }));
@@ -72,10 +74,13 @@ export class Uplink {
   /** `listener` stays the caller's. */
   publish(port: PublishedPort, listener: number, guest: Guest): void {
     this.#stack.publish(port, fcntl(listener, F_DUPFD_CLOEXEC, 3), guest);
-    this.#stack.work();
   }
 
   unpublish(port: PublishedPort): void {
     this.#stack.unpublish(port);
+  }
+
+  settle(): void {
+    this.#stack.work();
   }
 }
