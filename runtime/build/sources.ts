@@ -20,11 +20,14 @@ export interface SourceOptions {
 /** What another step has made. */
 type SnapshotOf = (step: StepId) => Promise<Snapshot>;
 
+/** What was fetched goes with the build. */
+type FetchedTree = SourceTree & Partial<AsyncDisposable>;
+
 export class Sources implements AsyncDisposable {
   readonly #services: BuildServices;
   readonly #given: SourceOptions;
   readonly #contexts = new Map<string, Promise<OpenedContext>>();
-  readonly #fetched = new Map<string, Promise<SourceTree>>();
+  readonly #fetched = new Map<string, Promise<FetchedTree>>();
   readonly #vertices = new Map<string, LiveVertex>();
   #scratch?: Promise<AsyncDisposable & { path: string }>;
   #files = 0;
@@ -73,7 +76,10 @@ export class Sources implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const opened = await Promise.allSettled([...this.#contexts.values()]);
-    for (const result of opened) if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]();
+    const fetched = await Promise.allSettled([...this.#fetched.values()]);
+    for (const result of [...opened, ...fetched]) {
+      if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]?.();
+    }
     // what was downloaded lies in folders of its own
     for (const result of await Promise.allSettled([...this.#fetched.values()])) {
       if (result.status === "fulfilled") {
@@ -114,13 +120,13 @@ export class Sources implements AsyncDisposable {
     }
   }
 
-  #once(key: string, make: () => Promise<SourceTree>): Promise<SourceTree> {
+  #once(key: string, make: () => Promise<FetchedTree>): Promise<FetchedTree> {
     let tree = this.#fetched.get(key);
     if (tree === undefined) this.#fetched.set(key, tree = make());
     return tree;
   }
 
-  async #fetch(from: FileSource & { kind: "http" | "git" }): Promise<SourceTree> {
+  async #fetch(from: FileSource & { kind: "http" | "git" }): Promise<FetchedTree> {
     const { signal, vertices } = this.#given;
     return await vertices.run(from.url, async (vertex) => {
       const progress = (current: number, total?: number) =>
