@@ -16,7 +16,7 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--cpus --cpu-shares -c --cpu-period --cpu-quota --cpu-count --cpu-percent --cpu-rt-period --cpu-rt-runtime " +
     "--cpuset-cpus --cpuset-mems --blkio-weight --blkio-weight-device --device-read-bps --device-read-iops " +
     "--device-write-bps --device-write-iops --io-maxbandwidth --io-maxiops --oom-kill-disable " +
-    "--oom-score-adj --cgroup-conf --cgroup-parent --device-cgroup-rule --rdt-class",
+    "--cgroup-conf --cgroup-parent --device-cgroup-rule --rdt-class",
   "containers on a network find each other by name: --network NAME, and --network-alias for another one":
     "--link",
   "an address of a network is chosen by --ip and --ip6": "--link-local-ip",

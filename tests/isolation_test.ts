@@ -3,6 +3,7 @@ import {
   assert,
   assertEquals,
   assertIncludes,
+  assertMatch,
   driverTest,
   type Host,
   hostTest,
@@ -218,3 +219,57 @@ hostTest("no score, niceness or scheduler of its own", { needs: NEEDS }, async (
   const inside = await host.run("--rm", image, "sh", "-c", script);
   assertEquals(inside.stdout, (await host.sh(script)).stdout);
 });
+
+hostTest(
+  "an oom score of its own, also of what is entered later; AppArmor",
+  { needs: NEEDS },
+  async (host) => {
+    const image = await pulled(host);
+    const score = ["cat", "/proc/self/oom_score_adj"];
+    for (
+      const options of [[], ["--userns", "keep-id"], ["--init"], ["--restart", "no", "--network", "none"]]
+    ) {
+      const { stdout, stderr } = await host.run(
+        "--rm",
+        "--oom-score-adj",
+        "501",
+        ...options,
+        image,
+        ...score,
+      );
+      assertEquals([stdout, stderr.includes("Error")], ["501\n", false], stderr);
+    }
+    const own = (await host.sh(score.join(" "))).stdout.trim();
+    await host.ok(
+      "run",
+      "-d",
+      "--name",
+      "box",
+      "--network",
+      "none",
+      "--oom-score-adj",
+      "77",
+      image,
+      "sleep",
+      "600",
+    );
+    assertEquals(await host.ok("exec", "box", ...score), "77");
+    assertEquals(await host.ok("inspect", "--format", "{{.HostConfig.OomScoreAdj}}", "box"), "77");
+    const refused = async (...options: string[]) => {
+      const { code, stderr } = await host.run("--rm", ...options, image, "true");
+      return [code, stderr];
+    };
+    assertEquals(await refused("--oom-score-adj", "2000"), [
+      125,
+      "Error: set oom score 2000: it must be between -1000 and 1000\n",
+    ]);
+    const lower = Number(own) - 1;
+    assertEquals(await refused("--oom-score-adj", `${lower}`), [
+      125,
+      `Error: set oom score ${lower}: without root it cannot be below the caller's\n`,
+    ]);
+    const [code, stderr] = await refused("--security-opt", "apparmor=foo");
+    assertEquals(code, 125);
+    assertMatch(stderr as string, /^Error: apparmor profile "foo" specified, /);
+  },
+);

@@ -104,6 +104,12 @@ export const MORE_CREATE_FLAGS = {
   },
   "no-hostname": { kind: "bool", option: "noHostname", help: "Make no /etc/hostname" },
   "no-hosts": { kind: "bool", option: "noHosts", help: "Make no /etc/hosts" },
+  "oom-score-adj": {
+    kind: "int",
+    option: "oomScoreAdj",
+    value: "NUMBER",
+    help: "How soon it is killed when memory runs out, -1000 to 1000; only root may go below the caller's",
+  },
   passwd: {
     kind: "bool",
     option: "passwd",

@@ -58,6 +58,7 @@ export function planExec(config: ContainerConfig, options: ExecOptions, facts: E
       },
       rlimits,
       noNewPrivileges: config.security.noNewPrivileges,
+      ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
     },
     annex: {
       user: options.user ?? config.user,

@@ -30,6 +30,7 @@ export interface ConfigExtras {
   /** Devices of the host; a folder stands for all devices below it. */
   devices?: { source: string; destination: string; permissions: string }[];
   umask?: number;
+  oomScoreAdj?: number;
   sysctl?: Record<string, string>;
   namespaces?: Partial<Record<ChosenNamespace, NamespaceChoice>>;
   /** Of a nested user namespace, counted in the ids of the user's shared one. */

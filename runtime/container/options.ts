@@ -97,6 +97,8 @@ export interface CreateOptions {
   devices?: string[];
   /** Octal. */
   umask?: string;
+  /** From -1000 to 1000. */
+  oomScoreAdj?: number;
   /** `KEY=VALUE`. */
   sysctls?: string[];
   /** False leaves the image's passwd and group as they are. */

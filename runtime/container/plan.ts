@@ -155,6 +155,7 @@ function planProcess(config: ContainerConfig, facts: PlanFacts): ProcessSpec {
     capabilities: { bounding: names, effective: names, permitted: names, inheritable: [], ambient: [] },
     rlimits: planRlimits(config.rlimits, facts.callerNofile),
     noNewPrivileges: config.security.noNewPrivileges,
+    ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
   };
 }
 

@@ -57,6 +57,12 @@ export function parseUmask(text: string): number {
   return parseInt(text, 8) & 0o777;
 }
 
+/** @see proc_pid_oom_score_adj(5) */
+export function checkOomScore(value: number): number {
+  if (value >= -1000 && value <= 1000) return value;
+  throw new InvalidArgumentError(`set oom score ${value}: it must be between -1000 and 1000`);
+}
+
 export function parseAnnotations(words: readonly string[]): Record<string, string> {
   const annotations: Record<string, string> = Object.create(null);
   for (const word of words) {

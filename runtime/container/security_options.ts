@@ -43,16 +43,29 @@ export function parseSecurityOptions(words: string[], readFile: (path: string) =
         checkLabel(word, value ?? "", readFile);
         break;
       case "apparmor":
+        if (!value) throw invalid(word);
         // skiff confines with none, so switching it off is what is there already
-        if (value !== "unconfined") {
-          throw new UnsupportedError(`set security option "${word}": apparmor profiles are not supported`);
-        }
+        if (value !== "unconfined") throw refuseApparmor(value, readFile);
         break;
       default:
         throw invalid(word);
     }
   }
   return options;
+}
+
+/** Where the kernel has it off, in podman's words. */
+function refuseApparmor(profile: string, readFile: (path: string) => string): UnsupportedError {
+  let isEnabled = false;
+  try {
+    isEnabled = readFile("/sys/module/apparmor/parameters/enabled").startsWith("Y");
+  } catch {
+    // the kernel was built without, or hides it
+  }
+  const why = isEnabled
+    ? "skiff confines no program by AppArmor, but by capabilities, seccomp and namespaces"
+    : "but Apparmor is not enabled on this system";
+  return new UnsupportedError(`apparmor profile "${profile}" specified, ${why}`);
 }
 
 /** Where SELinux is off, a label says nothing, as with podman; where it is on, skiff sets none. */

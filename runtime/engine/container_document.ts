@@ -230,7 +230,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     Cgroup: "",
     Cgroups: "default",
     Links: null,
-    OomScoreAdj: 0,
+    OomScoreAdj: config.oomScoreAdj ?? 0,
     PidMode: namespaceText(config, "pid"),
     Privileged: config.privileged,
     PublishAllPorts: false,

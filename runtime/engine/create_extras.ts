@@ -14,6 +14,7 @@ import { parseTmpfs } from "../container/mount_options.ts";
 import { resolveHosts, resolveResolver } from "../container/names_options.ts";
 import { parseNamespace } from "../container/namespace_options.ts";
 import {
+  checkOomScore,
   parseAnnotations,
   parseSysctls,
   parseUmask,
@@ -47,6 +48,7 @@ export async function resolveExtras(
     noHostname: options.noHostname,
     devices: options.devices?.map(parseDevice),
     umask: options.umask === undefined ? undefined : parseUmask(options.umask),
+    oomScoreAdj: options.oomScoreAdj === undefined ? undefined : checkOomScore(options.oomScoreAdj),
     namespaces,
     sysctl: options.sysctls && parseSysctls(options.sysctls, namespaces, options.network),
     timezoneFile: options.timezone ? timezoneFile(options.timezone) : undefined,

@@ -45,6 +45,7 @@ import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
 import { allowPing, bringLoopbackUp } from "./loopback.ts";
+import { setOomScore } from "./oom_score.ts";
 import { attachMounts, copyUpVolume, giveVolumes, openSource } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
 import { giveTree } from "./give_tree.ts";
@@ -130,6 +131,9 @@ function performInit(
     link.waitForRoot();
     unshare(CLONE_NEWNS);
   } else {
+    stage("set the oom score");
+    setOomScore(spec.process.oomScoreAdj);
+    stage("enter namespaces");
     prctl(PR_SET_DUMPABLE, 0);
     if (annex.sharedMemoryOf !== undefined) sharedMemory = cloneSharedMemory(annex.sharedMemoryOf);
     enterNamespaces(context);
