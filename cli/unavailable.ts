@@ -38,20 +38,42 @@ const CONTAINER_FLAGS: Record<string, string> = {
   "pulls are tried again by themselves": "--retry --retry-delay",
 };
 
+/** The same for `build`. */
+const BUILD_FLAGS: Record<string, string> = {
+  "resource limits are not set yet":
+    "--memory -m --memory-swap --cpu-shares -c --cpu-period --cpu-quota --cpuset-cpus --cpuset-mems --cgroup-parent",
+  "namespaces of steps are their own": "--cgroupns --ipc --pid --uts",
+  "steps run in the user's own user namespace":
+    "--userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user",
+  "steps are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag --hooks-dir",
+  "images are not signed yet": "--sign-by",
+  "encrypted images cannot be read": "--decryption-key",
+  "manifest lists are made by --platform with several platforms": "--manifest",
+  "attestations are not made": "--attest",
+  "platforms are named by --platform": "--all-platforms",
+  "the Dockerfile is read as it is, without a preprocessor": "--cpp-flag",
+  "pulls are tried again by themselves": "--retry --retry-delay",
+  "records of the cache are valid as long as they are there": "--cache-ttl",
+  "there is one log for all platforms": "--logsplit",
+  "programs of steps have no input": "--stdin",
+  "images are for Linux": "--os-feature --os-version",
+  "groups of steps are those of their user": "--group-add",
+};
+
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
   ("--domainname --preserve-fd --retry --retry-delay --runtime --runtime-flag --tls-details " +
     "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --tree --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
-    "--network-cmd-path --network-config-dir --noout --ssh --syslog --tmpdir --volumepath " +
+    "--network-cmd-path --network-config-dir --noout --syslog --tmpdir --volumepath " +
     "--transient-store --imagestore --aux-address --config-from --config-only --ingress --ipam-opt --link")
     .split(" "),
 );
 
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
-  ("artifact auto-update build builder buildx compose context farm generate init kube machine " +
+  ("artifact auto-update bake compose context farm generate init kube machine " +
     "manifest plugin pod push quadlet search secret service stack stats swarm trust cleanup " +
     "runlabel scp sign migrate renumber").split(" "),
 );
@@ -59,8 +81,13 @@ const OTHER_VERBS = new Set(
 /** A better error for an option that the table does not have: a known gap, or a near miss. */
 export function explainUnknownFlag(error: UnknownFlagError, path: string, flags: Flags): SkiffError {
   const { flag } = error;
-  if (/ (run|create|update)$/.test(path)) {
-    for (const [reason, names] of Object.entries(CONTAINER_FLAGS)) {
+  const reasons = / (run|create|update)$/.test(path)
+    ? CONTAINER_FLAGS
+    : / build$/.test(path)
+    ? BUILD_FLAGS
+    : undefined;
+  if (reasons !== undefined) {
+    for (const [reason, names] of Object.entries(reasons)) {
       if (names.split(" ").includes(flag)) {
         return new UnsupportedError(`${flag} is not available yet: ${reason}`, { hint: error.hint });
       }

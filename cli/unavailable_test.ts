@@ -49,7 +49,7 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     const { message, hint } = explainUnknownVerb(found);
     return [message, hint];
   };
-  assertEquals(unknown("build ."), ["`skiff build` is not available yet", "Try 'skiff --help' for what is"]);
+  assertEquals(unknown("push a"), ["`skiff push` is not available yet", "Try 'skiff --help' for what is"]);
   assertEquals(unknown("image sign"), [
     "`skiff image sign` is not available yet",
     "Try 'skiff image --help' for what is",
@@ -73,6 +73,8 @@ Deno.test("a command is pointed to where it is", () => {
     "skiff network prune",
     "skiff system prune",
     "skiff volume prune",
+    "skiff builder prune",
+    "skiff buildx prune",
   ]);
 });
 

@@ -15,6 +15,7 @@ function verb(name: string, summary: string, load: Verb["load"]): Verb {
   return { name, summary, load };
 }
 
+const build = verb("build", "Build an image from a Dockerfile", () => import("./commands/build.ts"));
 const run = verb("run", "Run a command in a new container", () => import("./commands/run.ts"));
 const create = verb("create", "Create but do not start a container", () => import("./commands/create.ts"));
 const start = verb("start", "Start one or more containers", () => import("./commands/start.ts"));
@@ -205,6 +206,7 @@ const image: VerbGroup = {
   name: "image",
   summary: "Manage images",
   verbs: [
+    build,
     verb("exists", "Check if an image exists in local storage", () => import("./commands/image_exists.ts")),
     verb("inspect", "Display the configuration of an image", () => import("./commands/image_inspect.ts")),
     { ...images, name: "list", aliases: ["ls"] },
@@ -292,8 +294,32 @@ const healthcheck: VerbGroup = {
   }],
 };
 
+const buildPrune = verb(
+  "prune",
+  "Remove what builds have kept",
+  () => import("./commands/builder_prune.ts"),
+);
+
+const buildx: VerbGroup = {
+  name: "buildx",
+  summary: "Manage builds, as docker buildx",
+  verbs: [
+    build,
+    verb("create", "Ask for a builder; there is one", () => import("./commands/builder_create.ts")),
+    verb("du", "Show what builds have kept", () => import("./commands/builder_du.ts")),
+    verb("inspect", "Describe the builder", () => import("./commands/builder_inspect.ts")),
+    verb("ls", "List the builder", () => import("./commands/builder_ls.ts")),
+    buildPrune,
+    verb("use", "Choose the builder; there is one", () => import("./commands/builder_use.ts")),
+    verb("version", "Display the version of skiff", () => import("./commands/builder_version.ts")),
+  ],
+};
+
+const builder: VerbGroup = { name: "builder", summary: "Manage builds", verbs: [build, buildPrune] };
+
 export const VERBS: readonly Verb[] = [
   attach,
+  build,
   commit,
   completion,
   cp,
@@ -339,7 +365,16 @@ export const VERBS: readonly Verb[] = [
   logout,
 ];
 
-export const GROUPS: readonly VerbGroup[] = [container, image, healthcheck, network, system, volume];
+export const GROUPS: readonly VerbGroup[] = [
+  container,
+  image,
+  healthcheck,
+  network,
+  system,
+  volume,
+  builder,
+  buildx,
+];
 
 export interface FoundVerb {
   kind: "verb";
@@ -358,6 +393,10 @@ export type Lookup =
 /** Finds the command that `words` begin with. */
 export function findVerb(words: readonly string[]): Lookup {
   const [first = "", second] = words;
+  // a context folder of that name is `./prune`
+  if (first === "build" && second === "prune") {
+    return { kind: "verb", verb: buildPrune, path: "skiff build prune", rest: words.slice(2) };
+  }
   const verb = named(VERBS, first);
   if (verb) return { kind: "verb", verb, path: `skiff ${verb.name}`, rest: words.slice(1) };
   const group = GROUPS.find((candidate) => candidate.name === first);

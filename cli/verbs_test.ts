@@ -19,6 +19,14 @@ const SPELLINGS: [words: string, path: string][] = [
   ["container run x", "skiff container run"],
   ["container rm x", "skiff container rm"],
   ["system info", "skiff system info"],
+  ["build .", "skiff build"],
+  ["image build .", "skiff image build"],
+  ["buildx build .", "skiff buildx build"],
+  ["builder build .", "skiff builder build"],
+  ["builder prune -f", "skiff builder prune"],
+  ["buildx prune -f", "skiff buildx prune"],
+  ["build prune", "skiff build prune"],
+  ["build ./prune", "skiff build"],
 ];
 for (const [words, path] of SPELLINGS) {
   Deno.test(`skiff ${words} is ${path}`, () => {
