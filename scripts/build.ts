@@ -9,6 +9,7 @@
 import * as esbuild from "esbuild";
 import { type Variant, writeClassicScripts } from "./classic_scripts.ts";
 import { type Group, mergeChunks } from "./merge_chunks.ts";
+import { prelink } from "./prelink.ts";
 
 interface Options {
   dev: boolean;
@@ -234,7 +235,7 @@ async function compressedRuntime(runtime: Uint8Array<ArrayBuffer>, hash: string,
 
 async function pack(folder: string, names: string[], options: Options): Promise<void> {
   const level = options.dev ? 1 : 9;
-  const runtime = await Deno.readFile(Deno.execPath());
+  const runtime = prelink(await Deno.readFile(Deno.execPath()));
   const runtimeHash = await sha256(runtime);
   const files = await Promise.all(names.map(async (name) => ({
     name,
