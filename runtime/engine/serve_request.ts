@@ -109,8 +109,15 @@ const VERBS: Record<RemoteVerb, Perform> = {
 /** Reads one request, performs it, answers, and returns when the asker has closed its end. */
 export async function serveRequest(
   input: ReadableStream<Uint8Array>,
-  send: (answer: RemoteAnswer) => void,
+  output: (answer: RemoteAnswer) => void,
 ): Promise<void> {
+  const send = (answer: RemoteAnswer) => {
+    try {
+      output(answer);
+    } catch {
+      // The asker was killed; what is to be done at the end is done all the same.
+    }
+  };
   const reader = input.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>)
     .getReader();
   let text = "";
