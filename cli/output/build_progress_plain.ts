@@ -66,10 +66,15 @@ export class PlainProgress {
     return this.#print(vertex);
   }
 
-  /** All that was held back. */
+  /** All that was held back; what still runs is given up. */
   finish(): string {
-    const held = [...this.#waiting].map((digest) => this.trace.vertices.get(digest)!);
-    return held.filter((vertex) => !this.#printedOf(vertex).end).map((vertex) => this.#show(vertex)).join("");
+    const begun = [...this.trace.vertices.values()].filter(({ index }) => index > 0);
+    return begun.filter((vertex) => !this.#printedOf(vertex).end).map((vertex) => {
+      const text = this.#show(vertex);
+      if (!isRunning(vertex)) return text;
+      this.#current = undefined;
+      return `${text}#${vertex.index} CANCELED\n`;
+    }).join("");
   }
 
   #print(vertex: TracedVertex): string {

@@ -23,11 +23,10 @@ const status = (digest: string, id: string, more: Partial<VertexStatus>): BuildE
 function plain(events: BuildEvent[], now: () => number = () => 0): string {
   const trace = new BuildTrace();
   const printer = new PlainProgress(trace, now);
-  const text = events.map((event) => {
+  return events.map((event) => {
     trace.add(event);
     return printer.update(event);
   }).join("");
-  return text + printer.finish();
 }
 
 function picture(events: BuildEvent[], more: Partial<Parameters<typeof buildPicture>[1]> = {}): string[] {
@@ -92,6 +91,17 @@ Deno.test("plain: after five seconds another step has the floor", () => {
   assertEquals(feed(log("b", "x\n", 1)), "");
   ms = 5000;
   assertEquals(feed(log("b", "y\n", 5)), "#1 ...\n\n#2 [b] RUN b\n#2 1.000 x\n#2 5.000 y\n");
+});
+
+Deno.test("plain: what is given up is told so", () => {
+  const trace = new BuildTrace();
+  const printer = new PlainProgress(trace, () => 0);
+  const events = [vertex("a", { started: at(0) }), vertex("b", { started: at(1) }), vertex("c")];
+  for (const event of events) {
+    trace.add(event);
+    printer.update(event);
+  }
+  assertEquals(printer.finish(), "#1 CANCELED\n\n#2 [b] RUN b\n#2 CANCELED\n");
 });
 
 Deno.test("plain: a transfer is told at its beginning and at its end", () => {

@@ -55,7 +55,8 @@ export function buildPicture(trace: BuildTrace, options: PictureOptions): string
     .sort((a, b) => a.index - b.index);
   const blocks = vertices.map((vertex) => linesOf(vertex, now, isLast));
   const done = vertices.filter((vertex) => vertex.completed !== undefined).length;
-  const end = isLast ? (vertices.some((vertex) => vertex.error !== undefined) ? " ERROR" : " FINISHED") : "";
+  const hasFailed = vertices.some((vertex) => vertex.error !== undefined || vertex.completed === undefined);
+  const end = isLast ? (hasFailed ? " ERROR" : " FINISHED") : "";
   const header = `[+] Building ${
     secondsBetween(started, now).toFixed(1)
   }s (${done}/${trace.vertices.size})${end}`;
@@ -83,9 +84,12 @@ function fitting(vertices: readonly TracedVertex[], blocks: Line[][], room: numb
 
 function linesOf(vertex: TracedVertex, now: string, isLast: boolean): Line[] {
   const { completed, cached, error } = vertex;
-  const mark = error === undefined ? (cached ? "CACHED " : "") : isCanceled(vertex) ? "CANCELED " : "ERROR ";
-  const colour = error !== undefined
-    ? (isCanceled(vertex) ? "yellow" : "red")
+  const isGivenUp = isCanceled(vertex) || isLast && completed === undefined;
+  const mark = isGivenUp ? "CANCELED " : error !== undefined ? "ERROR " : cached ? "CACHED " : "";
+  const colour = isGivenUp
+    ? "yellow"
+    : error !== undefined
+    ? "red"
     : completed === undefined
     ? undefined
     : "blue";

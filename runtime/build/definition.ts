@@ -1,5 +1,6 @@
 /** What a build begins with: the Dockerfile, the context, and what the checks say of them. */
 
+import { readAsync } from "../../ffi/file.ts";
 import { BuildError, NotFoundError } from "../errors.ts";
 import { printable } from "../spec/printable.ts";
 import { openContext, type OpenedContext } from "./context/open.ts";
@@ -84,11 +85,10 @@ async function readHostFile(path: string): Promise<Uint8Array> {
 }
 
 async function readAll(fd: number): Promise<Uint8Array> {
-  using file = await Deno.open(`/proc/self/fd/${fd}`, { read: true });
   const chunks: Uint8Array[] = [];
   let length = 0;
   const buffer = new Uint8Array(1 << 16);
-  for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
+  for (let n = await readAsync(fd, buffer); n > 0; n = await readAsync(fd, buffer)) {
     chunks.push(buffer.slice(0, n));
     length += n;
     if (length > MAX_BYTES) {
