@@ -9,6 +9,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../image/platform.t
 import { formatReference, parseReference, withDefaultTag } from "../image/reference.ts";
 import type { PullProgress } from "../registry/pull.ts";
 import type { ImageConfig, Platform } from "../spec/image.ts";
+import { checkOnly, startChecks, tellFindings } from "./check.ts";
 import { BuildCache } from "./cache.ts";
 import type { BuildEvent } from "./events.ts";
 import { completeConfig } from "./image_config.ts";
@@ -49,7 +50,11 @@ export async function build(
 ): Promise<BuiltImage[]> {
   const vertices = new Vertices(emit);
   await using definition = await loadDefinition(services, options, vertices, signal);
-  if (options.checkOnly) return [];
+  if (options.checkOnly) {
+    await checkOnly(services, options, definition, emit, signal);
+    return [];
+  }
+  const checks = startChecks(options, definition);
   const { main } = definition;
   const dockerfile = overrideDockerfile(definition.dockerfile, options);
   // one failure ends the work on all platforms
@@ -71,9 +76,10 @@ export async function build(
   const platforms = options.platforms.map((text) => parsePlatform(text));
   const plans = await Promise.all(
     (platforms.length === 0 ? [undefined] : platforms).map((platform) =>
-      planBuild({ dockerfile, options, platform, isOneOfMany: platforms.length > 1, resolveImage })
+      planBuild({ dockerfile, options, platform, isOneOfMany: platforms.length > 1, resolveImage, checks })
     ),
   );
+  tellFindings(checks, emit);
   const [first] = plans as [BuildGraph, ...BuildGraph[]];
   if (first.unusedArgs.length > 0) {
     vertices.warn(`One or more build-args [${first.unusedArgs.join(" ")}] were not consumed`);

@@ -10,6 +10,7 @@ import type { ImageConfig, ImageRunConfig, Platform } from "../../spec/image.ts"
 import { parseSignal } from "../../spec/signal.ts";
 import type { Instruction } from "../dockerfile/ast.ts";
 import { expandWords } from "../dockerfile/expand.ts";
+import { checkBegin, checkInstruction, checkUnset } from "./checks.ts";
 import { planCopy } from "./copy.ts";
 import { addStep, commit, type Dispatch, expand, originOf, shownAs, withShell } from "./dispatch_state.ts";
 import { parseExposed } from "./expose.ts";
@@ -59,6 +60,7 @@ export function dispatchStage(context: PlanContext, stage: PlannedStage): void {
   if (run.WorkingDir) run.WorkingDir = cleanPath(run.WorkingDir);
   else if (stage.image === undefined) run.WorkingDir = "/";
   beginWithFiles(dispatch);
+  checkBegin(dispatch);
   const { dockerfile } = context.input;
   for (const command of stage.isReplaced ? [] : stage.commands) {
     locate(dockerfile, command.instruction.location, () => dispatchOne(dispatch, command));
@@ -119,6 +121,8 @@ function nameWithDigest(name: string, digest: string): string {
 
 function dispatchOne(dispatch: Dispatch, command: PlannedCommand): void {
   const { instruction, isTrigger } = command;
+  dispatch.instruction = instruction;
+  checkInstruction(dispatch, instruction);
   if (instruction.keyword === "RUN") return planRun(dispatch, instruction, command.sources, isTrigger);
   if (instruction.keyword === "COPY" || instruction.keyword === "ADD") {
     return planCopy(dispatch, instruction, command.sources[0], isTrigger);
@@ -180,7 +184,11 @@ const EFFECTS: Effects = {
   EXPOSE(dispatch, { words }) {
     const { escape } = dispatch.context.input.dockerfile.directives;
     const lookup = (name: string) => dispatch.env.get(name);
-    const ports = words.flatMap((word) => expandWords(word, lookup, escape).words).flatMap(parseExposed);
+    const ports = words.flatMap((word) => {
+      const expanded = expandWords(word, lookup, escape);
+      checkUnset(dispatch, expanded.unset);
+      return expanded.words.flatMap(parseExposed);
+    });
     const exposed = { ...dispatch.run.ExposedPorts };
     for (const port of ports) exposed[port] = {};
     dispatch.run.ExposedPorts = exposed;

@@ -2,9 +2,10 @@
 
 import { formatPlatform } from "../../image/platform.ts";
 import type { HistoryEntry, ImageConfig, ImageRunConfig, Platform } from "../../spec/image.ts";
-import type { CommandLine, Location } from "../dockerfile/ast.ts";
+import type { CommandLine, Instruction, Location } from "../dockerfile/ast.ts";
 import { expandForDisplay, expandHeredoc, expandWord } from "../dockerfile/expand.ts";
 import type { FileSource, Step, StepOrigin } from "../step.ts";
+import { checkUnset } from "./checks.ts";
 import type { PlanContext } from "./plan.ts";
 import type { PlannedStage } from "./stages.ts";
 import type { Variables } from "./variables.ts";
@@ -26,16 +27,22 @@ export interface Dispatch {
   isCmdSet: boolean;
   total: number;
   index: number;
+  /** The one that is gone through now. */
+  instruction?: Instruction;
 }
 
 /** A word with the stage's variables in it. */
 export function expand(dispatch: Dispatch, word: string): string {
   const { escape } = dispatch.context.input.dockerfile.directives;
-  return expandWord(word, (name) => dispatch.env.get(name), escape).text;
+  const { text, unset } = expandWord(word, (name) => dispatch.env.get(name), escape);
+  checkUnset(dispatch, unset);
+  return text;
 }
 
 export function expandDocument(dispatch: Dispatch, content: string): string {
-  return expandHeredoc(content, (name) => dispatch.env.get(name)).text;
+  const { text, unset } = expandHeredoc(content, (name) => dispatch.env.get(name));
+  checkUnset(dispatch, unset);
+  return text;
 }
 
 /** The instruction as progress shows it; `hidden` variables come from secrets. */

@@ -14,6 +14,7 @@ import { expandWord } from "../dockerfile/expand.ts";
 import { parseTrigger } from "../dockerfile/parse.ts";
 import type { BuildOptions, ContextSource } from "../options.ts";
 import type { BaseImage, BuildGraph, Step } from "../step.ts";
+import { checkGlobals, type PlanChecks } from "./checks.ts";
 import { dispatchStage } from "./dispatch.ts";
 import { locate, located } from "./located.ts";
 import {
@@ -44,6 +45,8 @@ export interface PlanInput {
   /** Several platforms are built: names of steps tell which. */
   isOneOfMany?: boolean;
   resolveImage(request: ImageRequest): Promise<BaseImage>;
+  /** Takes what the checks find. */
+  checks?: PlanChecks;
 }
 
 /** What all stages share while they are planned. */
@@ -85,6 +88,11 @@ export async function planBuild(input: PlanInput): Promise<BuildGraph> {
     images: [],
   };
   const target = findTarget(context);
+  checkGlobals(context, () => {
+    const defaults = automaticArguments(hostPlatform(), platform, lastName ?? "default", {});
+    setGlobalArguments(dockerfile, {}, defaults);
+    return defaults;
+  });
   for (const stage of [...context.stages]) {
     stage.commands = stage.commands.map((command) => sourcesOf(context, stage, command.instruction));
   }
@@ -140,7 +148,7 @@ function findTarget(context: PlanContext): PlannedStage {
 /** Resolves the images of all stages that the target needs; triggers of an image may need more. */
 async function resolveStages(context: PlanContext, target: PlannedStage): Promise<Set<PlannedStage>> {
   for (;;) {
-    const needed = reachableStages(target);
+    const needed = reachableStages(context.input.checks?.isForAll ? context.stages : [target]);
     const pending = [...needed].filter((stage) => stage.base === undefined && !stage.isResolved);
     await Promise.allSettled(pending.map((stage) => resolveStage(context, stage, target)));
     // the first one's; the others may have been stopped for it

@@ -152,9 +152,9 @@ function findSource(
   return source;
 }
 
-/** The stage, what it stands on, and all that these take files of. */
-export function reachableStages(target: PlannedStage): Set<PlannedStage> {
-  const found = new Set([target]);
+/** The stages, what they stand on, and all that these take files of. */
+export function reachableStages(targets: readonly PlannedStage[]): Set<PlannedStage> {
+  const found = new Set(targets);
   for (const stage of found) {
     if (stage.base !== undefined) found.add(stage.base);
     for (const source of stage.dependencies.keys()) found.add(source);
