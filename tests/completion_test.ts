@@ -29,6 +29,21 @@ async function stage(host: Host): Promise<string> {
   await host.ok("network", "create", "inner-net");
   await Deno.writeTextFile(`${host.home}/some-file`, "");
   await host.ok("create", "-q", "--network=none", "-v", "web-data:/data", "--name", "web-off", image, "true");
+  // a name that a shell would take apart is offered to nobody
+  await host.sh("mkdir -p in/config.d 'in/$(touch ~/evil)' && touch in/config.d/site.conf in/config.d/siteb");
+  await host.ok("cp", "in", "web-off:/srv");
+  await host.ok(
+    "create",
+    "-q",
+    "-p",
+    "127.0.0.1:0:5432",
+    "-p",
+    "127.0.0.1::5300/udp",
+    "--name",
+    "db-1",
+    image,
+    "true",
+  );
   return image;
 }
 
@@ -59,6 +74,16 @@ const COMPLETED: [typed: string, shown: string][] = [
   ["skiff --log-level de", "skiff --log-level debug "],
   ["skiff volume ls --filter dri", "skiff volume ls --filter driver="],
   ["skiff cp web-of", "skiff cp web-off:"],
+  ["skiff cp web-on:/bin/busyb", "skiff cp web-on:/bin/busybox "],
+  ["skiff cp web-off:/sr", "skiff cp web-off:/srv/"],
+  ["skiff cp web-off:/srv/con", "skiff cp web-off:/srv/config.d/"],
+  [
+    "skiff cp some-file web-off:/srv/../srv/config.d/site.",
+    "skiff cp some-file web-off:/srv/../srv/config.d/site.conf ",
+  ],
+  ["skiff cp web-off:sr", "skiff cp web-off:srv/"],
+  ["skiff port db-1 54", "skiff port db-1 5432 "],
+  ["skiff port db-1 530", "skiff port db-1 5300/udp "],
   ["skiff volume inspect web", "skiff volume inspect web-data "],
   ["skiff help exit", "skiff help exit-codes "],
   ["skiff run --env-file ~/some-f", "skiff run --env-file ~/some-file "],
@@ -123,6 +148,9 @@ hostTest(
     ];
     await withShell(host, ["/bin/bash", "--norc", "--noprofile", "-i"], setUp, async (pty) => {
       assertEquals(await typeAll(pty, host, image), []);
+      const paths = (typed: string) => host.ok("__complete", "cp", typed);
+      assertEquals(await paths("web-off:/srv/"), "web-off:/srv/config.d/\n:none,nospace");
+      assertEquals([await paths("web-off:/nowhere/x"), await paths("nobody:/")], [":none", ":none"]);
       // where there are several, all are listed
       await pty.write("skiff rm web-o\t\t");
       await pty.expect(/web-off +web-on/);

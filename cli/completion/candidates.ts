@@ -20,7 +20,8 @@ export interface Completion {
 
 /** A kind of word, found by what the usage or the help calls it. */
 interface Kind {
-  list?: (engine: Engine, path: string) => Promise<Candidate[]>;
+  /** Of what there is, for the command at `path`; `typed` is the word so far, `before` are the arguments before it. */
+  list?: (engine: Engine, path: string, typed: string, before: readonly string[]) => Promise<Candidate[]>;
   paths?: Completion["paths"];
   noSpace?: boolean;
 }
@@ -55,11 +56,12 @@ const FLAG_KINDS: Record<string, Kind> = {
 
 /** By what the usage calls an argument or the help the value of a flag; the first that matches. */
 const WORD_KINDS: [RegExp, Kind][] = [
-  [/^CONTAINER:/, { list: appended(containers, ":"), paths: "files", noSpace: true }],
+  [/^CONTAINER:/, { list: containersOrPaths, paths: "files" }],
   [/^CONTAINER/, { list: containers }],
   [/^IMAGE/, { list: images }],
   [/^VOLUME/, { list: volumes }],
   [/^NETWORK/, { list: networks }],
+  [/^PORT/, { list: ports }],
   [/^(TOPIC|PAGE)$/, { list: topics }],
   [/^(FILE|PATH|COMMAND|ARG|SRC|DEST|TARBALL|ARCHIVE)/, { paths: "files" }],
   [/^(FOLDER|DIR)/, { paths: "folders" }],
@@ -107,7 +109,7 @@ export async function candidatesAt(point: Point, engine: () => Engine): Promise<
     const kind = choices
       ? { list: () => Promise.resolve(choices) }
       : await kindOfValue(name, flag, path, typed);
-    const completion = fitting(typed, await kind.list?.(engine(), path) ?? [], kind);
+    const completion = fitting(typed, await kind.list?.(engine(), path, typed, []) ?? [], kind);
     return {
       ...completion,
       candidates: completion.candidates.map((one) => ({ ...one, text: lead + one.text })),
@@ -117,8 +119,9 @@ export async function candidatesAt(point: Point, engine: () => Engine): Promise<
   if (/^[a-z]+(\|[a-z]+)+$/.test(word)) return fitting(typed, word.split("|").map((text) => ({ text })));
   const kind = word === "NAME" ? NAME_KINDS[path] : WORD_KINDS.find(([pattern]) => pattern.test(word))?.[1];
   if (!kind) return NOTHING;
-  const list = await kind.list?.(engine(), path) ?? [];
-  return fitting(typed, list.filter(({ text }) => !before.includes(text)), kind);
+  const list = await kind.list?.(engine(), path, typed, before) ?? [];
+  const completion = fitting(typed, list.filter(({ text }) => !before.includes(text)), kind);
+  return isInContainer(word, typed) ? { ...completion, paths: "none" } : completion;
 }
 
 function fitting(
@@ -134,7 +137,7 @@ function fitting(
     seen.add(text);
     return true;
   });
-  const isOpen = candidates.length > 0 && candidates.every(({ text }) => /[=:]$/.test(text));
+  const isOpen = candidates.length > 0 && candidates.every(({ text }) => /[=:/]$/.test(text));
   return { candidates, paths, noSpace: noSpace ?? isOpen };
 }
 
@@ -193,13 +196,13 @@ function filterValues(typed: string): Kind["list"] {
   const lead = typed.slice(0, typed.indexOf("=") + 1);
   const values = FILTER_VALUES[lead.slice(0, -1)];
   return values &&
-    (async (engine, path) => behind(lead, await values(engine, path)));
+    (async (engine, path) => behind(lead, await values(engine, path, typed, [])));
 }
 
 /** The words, and the namespaces of containers that run. */
 function modes(text: string): NonNullable<Kind["list"]> {
   return async (engine) => [
-    ...await words(text)!(engine, ""),
+    ...await words(text)!(engine, "", "", []),
     ...behind("container:", await containers(engine, "attach")),
   ];
 }
@@ -239,7 +242,7 @@ function endings(name: string): string[] {
 /** The modes, and the user's networks. */
 async function networkWords(engine: Engine, path: string): Promise<Candidate[]> {
   const named = (await networks(engine)).filter(({ text }) => text !== "host" && text !== "none");
-  return [...await modes("slirp none host slirp4netns pasta")(engine, path), ...named];
+  return [...await modes("slirp none host slirp4netns pasta")(engine, path, "", []), ...named];
 }
 
 async function networks(engine: Engine): Promise<Candidate[]> {
@@ -257,7 +260,47 @@ async function volumes(engine: Engine): Promise<Candidate[]> {
 
 function appended(list: NonNullable<Kind["list"]>, ending: string): NonNullable<Kind["list"]> {
   return async (engine, path) =>
-    (await list(engine, path)).map(({ text, description }) => ({ text: text + ending, description }));
+    (await list(engine, path, "", [])).map(({ text, description }) => ({ text: text + ending, description }));
+}
+
+/** `web:/etc/pa`, and not `./a:b`. */
+function isInContainer(word: string, typed: string): boolean {
+  return word.startsWith("CONTAINER:") && /^[^./][^:]*:/.test(typed);
+}
+
+/** A copy that is under way keeps its container to itself; nobody waits that long for a word. */
+const PATIENCE_MS = 15_000;
+/** What a shell would take apart. */
+const UNUSUAL = /[\s'"`$\\|&;<>(){}[\]*?!#~]/;
+
+async function containersOrPaths(engine: Engine, path: string, typed: string): Promise<Candidate[]> {
+  if (!isInContainer("CONTAINER:", typed)) return await appended(containers, ":")!(engine, path, typed, []);
+  const { listFolder } = await import("../../runtime/engine/list_folder.ts");
+  const colon = typed.indexOf(":"), slash = typed.lastIndexOf("/");
+  const lead = typed.slice(0, Math.max(colon, slash) + 1);
+  const folder = slash > colon ? typed.slice(colon + 1, slash + 1) : ".";
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const entries = await listFolder(engine, typed.slice(0, colon), folder, typed.slice(lead.length), signal);
+  return entries.filter(({ name }) => !UNUSUAL.test(name))
+    .map(({ name, isFolder }) => ({ text: `${lead}${name}${isFolder ? "/" : ""}` }));
+}
+
+/** Those of the container that are published. */
+async function ports(
+  engine: Engine,
+  _path: string,
+  _typed: string,
+  [container]: readonly string[],
+): Promise<Candidate[]> {
+  const { ps } = await import("../../runtime/engine/ps.ts");
+  const list = await ps(engine, { all: true });
+  const found = list.find(({ Id, Names }) => Names.includes(container!) || Id.startsWith(container!));
+  return (found?.Ports ?? []).flatMap(({ container_port, host_ip, host_port, range, protocol }) =>
+    Array.from({ length: Math.min(range, 1000) }, (_, at) => ({
+      text: `${container_port + at}${protocol === "tcp" ? "" : `/${protocol}`}`,
+      description: `${host_ip || "0.0.0.0"}:${host_port + at}`,
+    }))
+  );
 }
 
 async function merged(...lists: Promise<Candidate[]>[]): Promise<Candidate[]> {
