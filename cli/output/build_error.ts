@@ -1,33 +1,11 @@
 /** The lines of a build file round the one that something is wrong with. */
 
 import type { BuildSource } from "../../runtime/errors.ts";
+import { sourceExcerpt as excerpt } from "../../runtime/spec/source_excerpt.ts";
 import { escapeControl } from "./escape.ts";
 
-/** Lines before and after. */
-const CONTEXT = 2;
-
-/**
- * ```
- * Dockerfile:3
- * --------------------
- *    1 |     FROM debian
- *    2 |
- *    3 | >>> RUN false
- * --------------------
- * ```
- *
- * @see BuildKit solver/errdefs/source.go: Source.Print
- */
+/** As a terminal may have it: whatever the file holds moves no cursor. */
 export function sourceExcerpt({ fileName, lines, location }: BuildSource): string {
-  const { startLine, endLine } = location;
-  const first = Math.max(1, startLine - CONTEXT);
-  const last = Math.min(lines.length, endLine + CONTEXT);
-  const shown: string[] = [];
-  for (let number = first; number <= last; number++) {
-    const mark = number >= startLine && number <= endLine ? ">>>" : "   ";
-    const text = escapeControl(lines[number - 1]!.replaceAll("\t", "    "));
-    shown.push(` ${String(number).padStart(3)} | ${mark} ${text}`.trimEnd());
-  }
-  const rule = "-".repeat(20);
-  return [`${escapeControl(fileName)}:${startLine}`, rule, ...shown, rule].join("\n") + "\n";
+  const shown = lines.map((line) => escapeControl(line.replaceAll("\t", "    ")));
+  return excerpt({ fileName: escapeControl(fileName), lines: shown, location });
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { assertEquals, assertIncludes, messageOf } from "../../../tests/assertions.ts";
 import { BuildError } from "../../errors.ts";
-import { sourceExcerpt } from "./excerpt.ts";
+import { sourceExcerpt } from "../../spec/source_excerpt.ts";
 import { parseDockerfile } from "./parse.ts";
 
 /** Below `FROM scratch`, so that the fault is on line 2; undefined: the message has no line. */
@@ -142,7 +142,10 @@ Deno.test("an excerpt shows the lines at fault and some round them", () => {
     `Df:4\n${rule}   2 |     b\n   3 |     c\n   4 | >>> d\n   5 |     e\n   6 |     f\n${rule}`,
   );
   assertEquals(show(1, 1), `Df:1\n${rule}   1 | >>> a\n   2 |     b\n   3 |     c\n${rule}`);
-  assertEquals(show(6, 7), `Df:6\n${rule}   5 |     e\n   6 | >>> f\n   7 | >>> g\n   8 |     \n${rule}`);
+  assertEquals(
+    show(6, 7),
+    `Df:6\n${rule}   4 |     d\n   5 |     e\n   6 | >>> f\n   7 | >>> g\n   8 |\n${rule}`,
+  );
   assertEquals(show(9, 9), "");
 });
 

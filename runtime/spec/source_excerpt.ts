@@ -1,7 +1,9 @@
 /** The lines of a Dockerfile that an error or a finding is about, as docker shows them. */
 
-import type { BuildSource } from "../../errors.ts";
+import type { BuildSource } from "../errors.ts";
 
+/** Before and behind. */
+const CONTEXT_LINES = 2;
 const RULE = "--------------------";
 
 /**
@@ -20,17 +22,12 @@ export function sourceExcerpt({ fileName, lines, location }: BuildSource): strin
   const start = Math.max(1, location.startLine);
   const end = Math.min(lines.length, Math.max(start, location.endLine));
   if (start > lines.length) return "";
-  const [first, last] = widen(start, end, lines.length);
+  const first = Math.max(1, start - CONTEXT_LINES);
+  const last = Math.min(lines.length, end + CONTEXT_LINES);
   const rows: string[] = [];
   for (let number = first; number <= last; number++) {
     const mark = number >= start && number <= end ? ">>>" : "   ";
-    rows.push(` ${String(number).padStart(3)} | ${mark} ${lines[number - 1]}\n`);
+    rows.push(` ${String(number).padStart(3)} | ${mark} ${lines[number - 1]}`.trimEnd() + "\n");
   }
   return `${fileName}:${start}\n${RULE}\n${rows.join("")}${RULE}\n`;
-}
-
-/** One line is shown with two around it, several with one. */
-function widen(start: number, end: number, total: number): [number, number] {
-  const around = start === end ? 2 : 1;
-  return [Math.max(1, start - around), Math.min(total, end + around)];
 }
