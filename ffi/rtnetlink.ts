@@ -7,6 +7,7 @@
 import {
   FR_ACT_TO_TBL,
   FR_ACT_UNREACHABLE,
+  FRA_DST,
   FRA_IIFNAME,
   FRA_PRIORITY,
   FRA_SRC,
@@ -220,8 +221,9 @@ export interface Rule {
   family: "ipv4" | "ipv6";
   /** The link that the packet came in by. */
   incoming?: string;
-  /** Where it comes from. */
+  /** Where it comes from, and where it goes. */
   from?: { address: Uint8Array; prefix: number };
+  to?: { address: Uint8Array; prefix: number };
   /** Absent: unreachable. */
   table?: number;
   priority: number;
@@ -240,9 +242,10 @@ function ruleRequest(verb: string, type: number, flags: number, rule: Rule): Net
   // struct fib_rule_hdr
   const struct = new Uint8Array(12);
   const family = rule.family === "ipv4" ? AF_INET : AF_INET6;
-  struct.set([family, 0, rule.from?.prefix ?? 0, 0, table < 256 ? table : 0]);
+  struct.set([family, rule.to?.prefix ?? 0, rule.from?.prefix ?? 0, 0, table < 256 ? table : 0]);
   struct[7] = rule.table === undefined ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL;
   return request(`${verb} rule ${rule.priority}`, type, struct, [
+    [FRA_DST, rule.to?.address],
     [FRA_SRC, rule.from?.address],
     [FRA_IIFNAME, rule.incoming],
     [FRA_PRIORITY, rule.priority],

@@ -81,9 +81,22 @@ hostTest(
 
     // the fourth can do neither, until it is on that network as well
     assertEquals(await lookUp(host, "four", "one.dns.podman"), []);
+    const unknown = await host.skiff(["exec", "one", "busybox", "nslookup", "nosuch.dns.podman"]);
+    assertIncludes(unknown.stdout + unknown.stderr, "NXDOMAIN");
     assertEquals(await get(host, "four", "one.dns.podman"), "");
     assertEquals(await get(host, "four", address), "");
     assertEquals(await get(host, "four", ipv6), "");
+    // nor by another network's gateway, which pings would find
+    for (const field of ["Gateway", "IPv6Gateway"]) {
+      const gateway = await addressOf(host, "one", "front", field);
+      const sees = async (from: string, seconds: number) =>
+        (await host.skiff(["exec", from, "busybox", "ping", "-c", "1", "-W", String(seconds), gateway]))
+          .code === 0;
+      const reachesNames = async (from: string) =>
+        (await host.skiff(["exec", from, "bash", "-c", ": </dev/tcp/$0/53", gateway])).code === 0;
+      assertEquals([await sees("one", 20), await sees("four", 1)], [true, false], field);
+      assertEquals([await reachesNames("one"), await reachesNames("four")], [true, false], field);
+    }
     await host.ok("network", "connect", "--alias", "latecomer", "front", "four");
     assertEquals(await get(host, "four", "one"), "I am one");
     assertEquals(await get(host, "one", "latecomer"), "I am four");

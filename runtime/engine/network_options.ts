@@ -54,6 +54,9 @@ export interface NetworkWorld {
   random(count: number): Uint8Array;
 }
 
+/** More interfaces than this no machine has. */
+const BRIDGES_MAX = 65_535;
+
 /** @see RFC 8200, 5 */
 const IPV6_MIN_MTU = 1280;
 
@@ -157,11 +160,12 @@ function chooseInterface(
     return name;
   }
   // 0 is the default network's
-  for (let number = 1;; number++) {
+  for (let number = 1; number <= BRIDGES_MAX; number++) {
     const candidate = `skiff${number}`;
     if (isUsed(candidate) || world.others.some((network) => network.name === candidate)) continue;
     if (!(world.isRoot && world.hasInterface(candidate))) return candidate;
   }
+  throw new InvalidArgumentError(`choose a bridge name: skiff1 to skiff${BRIDGES_MAX} are all taken`);
 }
 
 function freeName(driver: NetworkDriver, { others }: NetworkWorld): string {

@@ -123,7 +123,7 @@ export class Bridges {
     this.#links.removeStrangers(this.#networks(), new Set(ports));
     this.#outside.forgetFormer?.();
     this.#updateNetworks();
-    this.#outside.settle(true);
+    this.#outside.settle();
   }
 
   #connect(container: Container, place: NetworkAttachment): void {

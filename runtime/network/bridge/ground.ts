@@ -34,12 +34,19 @@ export interface Links {
   removeStrangers(networks: readonly BridgeNetwork[], ports: ReadonlySet<string>): void;
 }
 
+/** What the holder lends. */
+export interface HolderProcess {
+  loop: ProcessLoop;
+  onFault(error: unknown): void;
+  onLull(): void;
+}
+
 /** A process that holds bridges there. */
 export interface BridgeGround {
   /** Descriptors of what is made for the first container, each kept by every monitor as well. */
   make(): number[];
   /** Takes those that were made, by this process or one before; undefined where they cannot be these. */
-  open(fds: readonly number[], loop: ProcessLoop, onFault: (error: unknown) => void): Bridges | undefined;
+  open(fds: readonly number[], process: HolderProcess): Bridges | undefined;
   /** Nobody keeps anything any more. */
   end?(): void;
 }

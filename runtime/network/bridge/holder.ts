@@ -31,6 +31,8 @@ import { RequestServer } from "./request_server.ts";
 export interface HolderOptions extends HolderPlan {
   listeners: HolderListeners;
   makeLoop(): ProcessLoop;
+  /** Much was done, and then little is for a while: the time to give memory back. */
+  onLull?(): void;
 }
 
 /** How long a holder waits for the monitor that forked it, or for one that has the bridges' namespace. */
@@ -224,7 +226,11 @@ class Holder {
 
   /** The descriptors of a namespace and of its lock. `founder` is served by the caller. */
   #adopt(fds: number[], founder?: Member): void {
-    this.#bridges = this.#ground.open(fds.slice(0, -1), this.#loop, (error) => this.#recordFault(error));
+    this.#bridges = this.#ground.open(fds.slice(0, -1), {
+      loop: this.#loop,
+      onFault: (error) => this.#recordFault(error),
+      onLull: () => this.#options.onLull?.(),
+    });
     if (!this.#bridges) return fds.forEach(close);
     this.#kept = fds;
     for (const member of this.#members) if (member.isWaiting && member !== founder) this.#attach(member);

@@ -21,7 +21,7 @@ export function prepareHostGround(folders: Pick<HolderPlan, "run" | "data">): Br
       undoRecord(folders);
       return [];
     },
-    open(_fds, loop, onFault) {
+    open(_fds, process) {
       const { soft, hard } = getrlimit(RLIMIT_NOFILE);
       if (soft < hard) setrlimit(RLIMIT_NOFILE, { soft: hard, hard });
       const record = readRecord(folders) ??
@@ -29,7 +29,7 @@ export function prepareHostGround(folders: Pick<HolderPlan, "run" | "data">): Br
       const names = new NameTable();
       const links = new HostLinks(new NetlinkSocket(), markOf(folders), record.rules.networks);
       const filter = new NetlinkSocket(openNetlink(NETLINK_NETFILTER));
-      const outside = new HostOutside({ folders, links, filter, names, loop, record, onFault });
+      const outside = new HostOutside({ folders, links, filter, names, record, ...process });
       return new Bridges(links, names, outside);
     },
     end: () => undoRecord(folders),

@@ -9,15 +9,15 @@ import { type NetlinkSocket } from "../../../ffi/netlink.ts";
 import { batch } from "../../../ffi/nftables.ts";
 import { setNonblocking } from "../../../ffi/file.ts";
 import { SkiffError } from "../../errors.ts";
-import type { ProcessLoop } from "../monitor_network.ts";
 import type { BridgeNetwork, HolderPlan, PublishedPort } from "../plan.ts";
 import { mustParse } from "../stack/addresses.ts";
 import { DnsForwarder } from "../stack/dns_forwarder.ts";
 import { DnsStreams } from "../stack/dns_stream.ts";
 import { Host } from "../stack/host.ts";
+import { Lull } from "../stack/lull.ts";
 import { planForwarding, undoForwarding } from "./forwarding.ts";
 import { closeGatewaySockets, type GatewaySockets, openGatewaySockets } from "./gateway_sockets.ts";
-import type { Guest, Outside } from "./ground.ts";
+import type { Guest, HolderProcess, Outside } from "./ground.ts";
 import type { HostLinks } from "./host_links.ts";
 import { type HostRecord, removeRecord, tableOf, writeRecord } from "./host_record.ts";
 import { type RuledNetwork, type RuledPort, rulesetRequests } from "./host_rules.ts";
@@ -26,16 +26,14 @@ import type { NameTable } from "./names.ts";
 import { TcpRelay } from "./relay_tcp.ts";
 import { UdpRelay } from "./relay_udp.ts";
 
-export interface HostOutsideOptions {
+export interface HostOutsideOptions extends HolderProcess {
   folders: Pick<HolderPlan, "run" | "data">;
   links: HostLinks;
   /** Of nf_tables. */
   filter: NetlinkSocket;
   names: NameTable;
-  loop: ProcessLoop;
   /** As it was written down last: what a holder before has made. */
   record: HostRecord;
-  onFault(error: unknown): void;
 }
 
 export class HostOutside implements Outside {
@@ -56,13 +54,15 @@ export class HostOutside implements Outside {
   readonly #gateways = new Map<string, GatewaySockets>();
 
   constructor(options: HostOutsideOptions) {
-    const { loop, onFault, names, record } = this.#options = options;
+    const { loop, onFault, onLull, names, record } = this.#options = options;
     this.#record = record;
     this.#inherited = record.rules;
     this.#made = JSON.stringify(record.rules);
     const host = this.#host = new Host(onFault);
     this.#forwarder = new DnsForwarder({ host, plan: { resolvConf: "/etc/resolv.conf" }, names });
     this.#streams = new DnsStreams(host, this.#forwarder);
+    const lull = new Lull(host, onLull);
+    host.afterRound = () => lull.worked();
     this.#tcp = new TcpRelay(host);
     this.#udp = new UdpRelay(host);
     loop.watch(host.fd, () => host.work());

@@ -5,6 +5,10 @@
  * Networks are kept apart by where the namespace looks for routes, which is by where a packet comes from:
  *
  * ```
+ *   100  from the uplink, or made here   table local       what is addressed to the namespace
+ *   300  from a bridge, to its gateway   table local
+ *   500  to a gateway                    unreachable
+ *   900  else                            table local
  *  1000  from the uplink, or made here   table main        every bridge's subnet
  *  2000  else, from a bridge             table APART       every bridge's subnet is unreachable
  *  3000  from a subnet with a way out,   table OUT         default: the uplink
@@ -32,6 +36,7 @@ import {
   type Route,
   setLink,
 } from "../../../ffi/rtnetlink.ts";
+import { RT_TABLE_LOCAL, RT_TABLE_MAIN } from "../../../ffi/constants/rtnetlink.ts";
 import { mustParse } from "../stack/addresses.ts";
 import type { BridgeNetwork, NetworkAttachment } from "../plan.ts";
 import type { Links } from "./ground.ts";
@@ -42,6 +47,7 @@ export const UPLINK = "uplink";
 export const UPLINK_MTU = 65520;
 
 const TABLE_APART = 1001, TABLE_OUT = 1002;
+const LOCAL_FROM_HERE = 100, OWN_GATEWAY = 300, GATEWAY = 500, LOCAL = 900;
 const FROM_HERE = 1000, APART = 2000, OUT = 3000, NOWHERE = 4000;
 /** As netavark's. */
 const DEFAULT_METRIC = 100;
@@ -50,8 +56,13 @@ const FAMILIES = ["ipv4", "ipv6"] as const;
 /** The rules of a namespace that has no bridges yet. */
 export function namespaceRules(family: typeof FAMILIES[number], uplink: number): NetlinkRequest[] {
   return [
-    addRule({ family, incoming: UPLINK, table: 254, priority: FROM_HERE }),
-    addRule({ family, incoming: "lo", table: 254, priority: FROM_HERE }),
+    addRule({ family, incoming: UPLINK, table: RT_TABLE_LOCAL, priority: LOCAL_FROM_HERE }),
+    addRule({ family, incoming: "lo", table: RT_TABLE_LOCAL, priority: LOCAL_FROM_HERE }),
+    addRule({ family, table: RT_TABLE_LOCAL, priority: LOCAL }),
+    // the kernel's, which stands before all others
+    deleteRule({ family, table: RT_TABLE_LOCAL, priority: 0 }),
+    addRule({ family, incoming: UPLINK, table: RT_TABLE_MAIN, priority: FROM_HERE }),
+    addRule({ family, incoming: "lo", table: RT_TABLE_MAIN, priority: FROM_HERE }),
     addRule({ family, table: TABLE_APART, priority: APART }),
     addRule({ family, priority: NOWHERE }),
     addRoute({ family, link: uplink, table: TABLE_OUT }),
@@ -62,10 +73,17 @@ export function namespaceRules(family: typeof FAMILIES[number], uplink: number):
 function subnetRequests(network: BridgeNetwork, add: boolean): NetlinkRequest[] {
   const [route, rule] = add ? [addRoute, addRule] : [deleteRoute, deleteRule];
   const incoming = network.interface;
-  return network.subnets.flatMap(({ subnet }) => {
+  return network.subnets.flatMap(({ subnet, gateway }) => {
     const from = parsePrefix(subnet);
     const family = familyOf(from.address);
+    const to = gateway && { address: mustParse(gateway), prefix: 8 * from.address.length };
     return [
+      ...(to
+        ? [
+          rule({ family, incoming, to, table: RT_TABLE_LOCAL, priority: OWN_GATEWAY }),
+          rule({ family, to, priority: GATEWAY }),
+        ]
+        : []),
       route({ family, destination: from, unreachable: true, table: TABLE_APART }),
       ...(network.internal ? [] : [rule({ ...{ family, from, incoming }, table: TABLE_OUT, priority: OUT })]),
     ];

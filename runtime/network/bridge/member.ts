@@ -223,7 +223,14 @@ export class BridgeMember implements MonitorNetwork {
     try {
       const load = this.#loadHolder;
       const { holder } = this.#plan;
-      forkChild(() => load().runHolder({ ...holder, listeners, makeLoop: this.#ground.makeLoop }));
+      forkChild(() =>
+        load().runHolder({
+          ...holder,
+          listeners,
+          makeLoop: this.#ground.makeLoop,
+          onLull: this.#ground.onLull,
+        })
+      );
     } finally {
       close(listeners.members);
       close(listeners.requests);

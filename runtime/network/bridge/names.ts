@@ -58,11 +58,11 @@ export class NameTable implements NameSource {
       places.some(({ attachment }) => this.#bridges.get(attachment.network.id) === bridge);
   }
 
-  addresses(asked: string, asker: AddressBytes): readonly string[] | undefined {
+  addresses(asked: string, asker: AddressBytes): readonly string[] | "nobody" | undefined {
     const name = asked.endsWith(DOMAIN) ? asked.slice(0, -DOMAIN.length) : asked;
     const places = [...this.#seenBy(asker)].filter(({ names }) => names.includes(name));
     // a name in a domain that is ours is known nowhere else
-    if (places.length === 0 && name === asked) return undefined;
+    if (places.length === 0) return name === asked ? undefined : "nobody";
     return places.flatMap(({ attachment }) => attachment.addresses.map(({ address }) => address));
   }
 

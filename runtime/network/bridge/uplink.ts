@@ -3,21 +3,18 @@
 import { F_DUPFD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
 import { fcntl } from "../../../ffi/file.ts";
 import { openStack } from "../lazy_code.ts";
-import type { NetworkLoop } from "../monitor_network.ts";
 import type { BridgeNetwork, PublishedPort, StackPlan } from "../plan.ts";
 import type { Stack } from "../stack/stack.ts";
-import type { Guest, Outside } from "./ground.ts";
+import type { Guest, HolderProcess, Outside } from "./ground.ts";
 import { UPLINK_MTU } from "./links.ts";
 import { serveNames } from "./name_server.ts";
 import type { NameTable } from "./names.ts";
 import type { BridgeNamespace } from "./namespace.ts";
 
-export interface UplinkOptions {
+export interface UplinkOptions extends HolderProcess {
   namespace: BridgeNamespace;
-  loop: NetworkLoop;
   /** Of the containers, for who asks the nameserver of a bridge. */
   names: NameTable;
-  onFault(error: unknown): void;
 }
 
 /**
@@ -45,12 +42,13 @@ export class Uplink implements Outside {
   /** Loads the stack; gives what puts it behind the TUN interface, whose descriptor stays the caller's. */
   static prepare(): (options: UplinkOptions) => Uplink {
     const { Stack } = openStack()();
-    return ({ namespace, loop, names, onFault }) => {
+    return ({ namespace, loop, names, onFault, onLull }) => {
       const stack = new Stack({
         tun: fcntl(namespace.uplink, F_DUPFD_CLOEXEC, 3),
         plan: PLAN,
         names,
         onFault,
+        onLull,
       });
       loop.watch(stack.fd, () => stack.work());
       serveNames(loop, namespace.nameservers, stack, names);

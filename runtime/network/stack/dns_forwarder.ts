@@ -35,9 +35,10 @@ import type { Host } from "./host.ts";
 export interface NameSource {
   /**
    * Addresses of a name (lower case, without a final dot), as the asker may see them; undefined where it is not known
-   * here, and so is asked outside. No address at all: the name is known, and nobody outside is asked.
+   * here, and so is asked outside. No address at all: the name is known, and has none. "nobody": it would be known here
+   * if there were such a name.
    */
-  addresses(name: string, asker: AddressBytes): readonly string[] | undefined;
+  addresses(name: string, asker: AddressBytes): readonly string[] | "nobody" | undefined;
   /** Names of an address; undefined as above. */
   names(address: string, asker: AddressBytes): readonly string[] | undefined;
   /** Whether the asker's questions may go outside (not from an internal network). */
@@ -139,8 +140,9 @@ export class DnsForwarder {
     const address = query.type === TYPE.PTR ? reverseAddress(query.name) : undefined;
     const names = address === undefined ? undefined : this.#names.names(address, asker);
     if (names) return localAnswer(query, { names }, limitBytes);
-    const addresses = this.#names.addresses(query.name, asker)?.map(parseAddress)
-      .filter((bytes) => bytes !== undefined);
+    const found = this.#names.addresses(query.name, asker);
+    if (found === "nobody") return errorAnswer(query.message, RCODE.NXDOMAIN, query);
+    const addresses = found?.map(parseAddress).filter((bytes) => bytes !== undefined);
     return addresses && localAnswer(query, { addresses }, limitBytes);
   }
 

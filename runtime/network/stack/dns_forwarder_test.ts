@@ -236,6 +236,8 @@ const NAMES: NameSource = {
       ? ["10.0.2.77", "fd00::77"]
       : name === "empty"
       ? []
+      : name === "ghost"
+      ? "nobody"
       : undefined,
   names: (address) => address === "10.0.2.77" ? ["db"] : undefined,
 };
@@ -250,6 +252,7 @@ Deno.test("names that are known here are answered here, others are asked outside
   equal([...ask("DB", TYPE.A)].slice(-4), [10, 0, 2, 77]);
   equal(answerCount(ask("db", TYPE.AAAA)), 1);
   equal([answerCount(ask("db", 16)), rcode(ask("empty", TYPE.A))], [0, 0]);
+  equal([rcode(ask("ghost", TYPE.A)), rcode(ask("ghost", TYPE.AAAA))], [RCODE.NXDOMAIN, RCODE.NXDOMAIN]);
   equal([...ask("77.2.0.10.in-addr.arpa", TYPE.PTR)].slice(-4), [2, 100, 98, 0]);
   equal(servers.udp[0]!.receive(), undefined);
   // another asker does not see it
