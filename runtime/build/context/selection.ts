@@ -23,6 +23,7 @@ import {
   RESOLVE_NO_MAGICLINKS,
 } from "../../../ffi/constants/fcntl.ts";
 import { S_IFDIR, S_IFMT } from "../../../ffi/constants/stat.ts";
+import { cleanPath } from "../plan/paths.ts";
 import { below, both, type EntryFilter, excluding, including, TAKE_ALL } from "./filter.ts";
 import { compilePart, hasWildcards, patternText, splitWildcards } from "./go_match.ts";
 
@@ -67,11 +68,11 @@ export function* selectSources(
 ): Generator<SelectedSource> {
   const { folder: path, include } = selection.parents
     ? splitParents(pattern)
-    : { folder: pattern, include: undefined };
+    : { folder: cleanPath(pattern), include: undefined };
   const exclude = excluding(selection.exclude);
   const wanted = include === undefined ? exclude : both(including(include), exclude);
   if (include !== undefined && !hasWildcards(path) && !hasWildcards(include)) {
-    open(root, byteStringOf(`${path}/${include}`))[Symbol.dispose](); // it must be there
+    open(root, byteStringOf(cleanPath(`${path}/${include}`)))[Symbol.dispose](); // it must be there
   }
   const { folder, parts } = selection.literal ? { folder: path, parts: [] } : splitWildcards(path);
   if (parts.length === 0) {
@@ -92,9 +93,10 @@ export function* selectSources(
 /** `a/./b/c`: the folder a, of which b/c is wanted. */
 function splitParents(pattern: string): { folder: string; include: string } {
   const pivot = pattern.indexOf("/./");
-  return pivot === -1
-    ? { folder: "/", include: pattern }
-    : { folder: pattern.slice(0, pivot) || "/", include: pattern.slice(pivot + "/./".length) };
+  return pivot === -1 ? { folder: "/", include: cleanPath(pattern).slice(1) } : {
+    folder: cleanPath(pattern.slice(0, pivot)),
+    include: cleanPath(pattern.slice(pivot + "/./".length)).slice(1),
+  };
 }
 
 function select(root: SourceRoot, path: string, wanted: EntryFilter): SelectedSource {

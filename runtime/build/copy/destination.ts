@@ -63,7 +63,8 @@ export function ensureFolder(root: TargetRoot, path: string, links = 0): number 
   const existing = tryOpenInRoot(root.fd, path, O_PATH | O_DIRECTORY);
   if (existing !== undefined) return existing;
   const { parent, name } = splitPath(path);
-  const notAFolder = () => new ConflictError(`mkdir ${displayName(byteStringOf(path))}: not a directory`);
+  const notAFolder = () =>
+    new ConflictError(`mkdir ${displayName(byteStringOf(path.replace(/\/+$/, "")))}: not a directory`);
   if (name === undefined) throw notAFolder();
   using at = new Fd(ensureFolder(root, parent, links));
   try {
