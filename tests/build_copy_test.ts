@@ -3,7 +3,7 @@
 import { FORMS } from "./build_copy/forms.ts";
 import { CONTEXT_TIME, makeContext } from "./build_copy/context.ts";
 import { type ImageEntry, linesBelow, readTree } from "./build_copy/tree.ts";
-import { assertEquals, type Host, hostTest } from "./harness.ts";
+import { assertEquals, assertIncludes, type Host, hostTest } from "./harness.ts";
 import { configurePodman, runLines } from "./podman_parity/engines.ts";
 
 function dockerfile(forms: readonly { name: string; line: string }[]): string {
@@ -74,3 +74,222 @@ hostTest("COPY and ADD make the trees that podman makes", {
     assertEquals({ name, lines: linesBelow(tree, `t/${name}`) }, { name, lines: [...lines].sort() });
   }
 });
+
+hostTest("COPY follows the links of the image, and says what cannot be", {}, async (host) => {
+  const context = await makeContext(host);
+  const build = (...lines: string[]) => {
+    const stdin = ["FROM scratch", "COPY base/ /", ...lines, 'CMD ["nothing"]', ""].join("\n");
+    return host.skiff(["build", "-q", "-t", "links", "-f", "-", context], { stdin });
+  };
+  const made = await build(
+    "COPY f.txt /lib/",
+    "COPY f.txt /flink",
+    "COPY f.txt /t/newlink/",
+    "WORKDIR /w/x",
+    "COPY f.txt .",
+    "COPY f.txt inner/",
+    "WORKDIR y",
+  );
+  assertEquals(made.code, 0, made.stderr);
+  await host.ok("create", "--name", "made", "links");
+  await host.ok("export", "-o", `${host.home}/links.tar`, "made");
+  const tree = await exported(host, `${host.home}/links.tar`);
+  assertEquals(tree.get("lib")?.line, " -> usr/lib");
+  assertEquals(tree.get("usr/lib/f.txt")?.text, "f\n");
+  assertEquals(tree.get("flink")?.line, " -> /real/file");
+  assertEquals(tree.get("real/file")?.text, "f\n");
+  assertEquals(tree.get("t/newlink")?.line, " -> /t/made");
+  assertEquals(tree.get("t/made/f.txt")?.text, "f\n");
+  assertEquals(linesBelow(tree, "w"), [
+    "./ 755",
+    "x/ 755",
+    "x/f.txt 644",
+    "x/inner/ 755",
+    "x/inner/f.txt 644",
+    "x/y/ 755",
+  ]);
+
+  const FAULTS: [line: string, said: string][] = [
+    ["COPY missing /x", '"/missing": not found'],
+    ["COPY f.txt missing/file /x/", '"/missing/file": not found'],
+    ["COPY --parents d/missing /x/", '"/d/missing": not found'],
+    ["COPY e/dangling /x", '"/e/dangling": not found'],
+    ["COPY e/absolute /x", '"/e/absolute": not found'],
+    ["COPY ../../etc/passwd /x", '"/etc/passwd": not found'],
+    ["COPY d /t/is-file", "cannot copy to non-directory: /t/is-file"],
+    ["COPY f.txt /t/is-file/", "mkdir /t/is-file: not a directory"],
+    ["COPY --chown=nobody-here f.txt /x", "unable to find user nobody-here"],
+    ["COPY --chown=0:nobody-here f.txt /x", "unable to find group nobody-here"],
+    ["COPY f.txt x.sh /x", "the destination must be a directory and end with a /"],
+  ];
+  for (const [line, said] of FAULTS) {
+    const { code, stderr } = await build(line);
+    assertEquals({ line, code }, { line, code: 1 });
+    assertIncludes(stderr, said);
+    // the place in the Dockerfile
+    assertIncludes(stderr, `   3 | >>> ${line}`);
+  }
+});
+
+hostTest(
+  ".dockerignore, the Dockerfile's own and --ignorefile say what a context holds",
+  {},
+  async (host) => {
+    const context = `${host.home}/context`;
+    const outside = `${host.home}/outside`;
+    await host.sh(
+      `mkdir -p context/keep/deep context/drop/kept outside && cd context && ` +
+        `for f in a.md b.txt keep/c.md keep/deep/d.txt drop/e drop/kept/f; do echo $f >$f; done && ` +
+        `printf '**/*.md\\ndrop\\n!drop/kept\\n' >.dockerignore && echo '*' >all.ignore && ` +
+        `printf 'FROM scratch\\nCOPY . /c/\\n' >Dockerfile && cp Dockerfile Own && cp Dockerfile ../outside/Other && ` +
+        `printf 'keep\\nOwn*\\n' >Own.dockerignore && printf '*\\n!b.txt\\n' >../outside/Other.dockerignore`,
+    );
+    const paths = async (...words: string[]) => {
+      const destination = `${host.home}/out`;
+      const { code, stderr } = await host.skiff(["build", "-q", "-o", destination, ...words, context]);
+      assertEquals(code, 0, stderr);
+      const { stdout } = await host.sh(
+        `cd ${destination} 2>/dev/null && find . -type f | sort; rm -rf ${destination}`,
+      );
+      return stdout.trim().split("\n").filter((line) => line !== "");
+    };
+    assertEquals(await paths(), [
+      "./c/.dockerignore",
+      "./c/Dockerfile",
+      "./c/Own",
+      "./c/Own.dockerignore",
+      "./c/all.ignore",
+      "./c/b.txt",
+      "./c/drop/kept/f",
+      "./c/keep/deep/d.txt",
+    ]);
+    assertEquals(await paths("-f", `${context}/Own`), [
+      "./c/.dockerignore",
+      "./c/Dockerfile",
+      "./c/a.md",
+      "./c/all.ignore",
+      "./c/b.txt",
+      "./c/drop/e",
+      "./c/drop/kept/f",
+    ]);
+    assertEquals(await paths("-f", `${outside}/Other`), ["./c/b.txt"]);
+    assertEquals(await paths("--ignorefile", `${context}/all.ignore`), []);
+  },
+);
+
+hostTest("a context comes as an archive or Dockerfile on stdin, from an address, and from a repository", {
+  needs: ["git", "zstd", "xz"],
+}, async (host) => {
+  const folder = `${host.home}/context`;
+  const made = await host.sh(
+    `umask 022; mkdir -p context/inner served && cd context && echo f >inner/f && chmod 600 inner/f && ` +
+      `printf 'FROM scratch\\nCOPY inner /c/\\nCMD ["x"]\\n' >Dockerfile && ` +
+      `printf 'FROM scratch\\nCOPY inner /other/\\nCMD ["x"]\\n' >inner/Other && ` +
+      `tar -cf ../served/c.tar . && zstd -q ../served/c.tar && xz -k ../served/c.tar && cp Dockerfile ../served/ && ` +
+      // a repository that is served as files, with a branch and a tag
+      `git init -q -b main . && git config user.name t && git config user.email t@example.org && git add -A && ` +
+      `git commit -q -m one && git tag v1 && echo two >inner/f && git commit -q -a -m two && ` +
+      `git checkout -q -b side && echo side >inner/f && git commit -q -a -m side && git checkout -q main && ` +
+      `cp -r .git ../served/repo.git && cd ../served/repo.git && git update-server-info && mkdir hooks.d && ` +
+      `printf '#!/bin/sh\\ntouch ${host.home}/hook-ran\\n' >hooks/post-checkout && chmod 755 hooks/post-checkout`,
+    { env: { HOME: host.home } },
+  );
+  assertEquals(made.code, 0, made.stderr);
+  await using server = serveFolder(`${host.home}/served`);
+  const commit = (await host.sh(`git -C ${folder} rev-parse v1`)).stdout.trim();
+  /** The files that the image of a context has. */
+  const files = async (words: string[], stdin?: Uint8Array | string) => {
+    const destination = `${host.home}/out`;
+    const { code, stderr } = await host.skiff(["build", "-q", "-o", destination, ...words], {
+      stdin,
+      cwd: host.home,
+    });
+    if (code !== 0) return stderr;
+    const { stdout } = await host.sh(
+      `cd ${destination} && find . -type f -printf '%P %m ' -exec head -n1 {} \\; | sort; rm -rf ${destination}`,
+    );
+    return stdout.trim();
+  };
+  const tar = (name: string) => Deno.readFile(`${host.home}/served/${name}`);
+  const one = "c/Other 644 FROM scratch\nc/f 600 f";
+  assertEquals(await files(["-"], await tar("c.tar")), one);
+  assertEquals(await files(["-"], await tar("c.tar.zst")), one);
+  assertEquals(await files(["-"], await tar("c.tar.xz")), one);
+  assertEquals((await files(["-f", "inner/Other", "-"], await tar("c.tar"))).replaceAll("other/", "c/"), one);
+  assertEquals(await files(["-"], "FROM scratch\nCOPY <<EOF /only\nhere\nEOF\n"), "only 644 here");
+  assertIncludes(await files(["-"], "FROM scratch\nCOPY inner /c/\n"), '"/inner": not found');
+  assertEquals(
+    await files(["-f", "-", folder], "FROM scratch\nCOPY inner/f /of-stdin\n"),
+    "of-stdin 644 two",
+  );
+  assertEquals(await files([`${server.url}/c.tar.zst`]), one);
+  assertIncludes(await files([`${server.url}/Dockerfile`]), '"/inner": not found');
+  assertIncludes(await files([`${server.url}/missing.tar`]), "there is no such file");
+
+  const lines = (text: string) => text.split("\n").filter((line) => line.includes("/f "));
+  const repository = `${server.url}/repo.git`;
+  assertEquals(lines(await files([repository])), ["c/f 644 two"]);
+  assertEquals(lines(await files([`${repository}#v1`])), ["c/f 644 f"]);
+  assertEquals(lines(await files([`${repository}#side`])), ["c/f 644 side"]);
+  assertEquals(lines(await files([`${repository}#${commit}`])), ["c/f 644 f"]);
+  assertEquals(
+    await files(["-f", "Other", `${repository}#main:inner`]).then((text) => text.includes('"/inner"')),
+    true,
+  );
+  assertIncludes(await files([`${repository}#nowhere`]), "nowhere");
+  assertIncludes(
+    await files([`${repository}#:missing`]),
+    'subdirectory "missing" of the repository not found',
+  );
+  assertIncludes(await files([`${repository}#--upload-pack=touch /tmp/x`]), "malformed");
+
+  // the same as sources of ADD
+  const add = `FROM scratch\nADD ${repository}#v1 /r/\nADD --keep-git-dir=true ${repository} /g/\n` +
+    `ADD ${server.url}/Dockerfile /d/\nADD --chmod=644 ${server.url}/c.tar /t/\n` +
+    `ADD --checksum=sha256:${await sha256(
+      await tar("c.tar"),
+    )} --unpack=true ${server.url}/c.tar /u/\nCMD ["x"]\n`;
+  const added = (await files(["-"], add)).split("\n").map((line) => line.split(" ").slice(0, 2).join(" "));
+  for (
+    const line of [
+      "r/inner/f 644",
+      "g/inner/f 644",
+      "g/.git/HEAD 644",
+      "d/Dockerfile 600",
+      "t/c.tar 644",
+      "u/inner/f 600",
+    ]
+  ) {
+    assertEquals({ line, isThere: added.includes(line) }, { line, isThere: true });
+  }
+  assertEquals(added.some((line) => line.startsWith("r/.git")), false);
+  const wrong = `FROM scratch\nADD --checksum=sha256:${"0".repeat(64)} ${server.url}/c.tar /t/\n`;
+  assertIncludes(await files(["-"], wrong), "digest mismatch sha256:");
+  assertEquals(
+    await host.sh(`ls ${host.home}/hook-ran ${host.data}/tmp 2>/dev/null`).then(({ stdout }) =>
+      stdout.trim()
+    ),
+    `${host.data}/tmp:`,
+  );
+});
+
+/** Files of a folder by http on loopback. */
+function serveFolder(folder: string): { url: string } & AsyncDisposable {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
+    try {
+      const path = `${folder}${decodeURIComponent(new URL(request.url).pathname)}`;
+      const headers = { "last-modified": new Date(CONTEXT_TIME * 1000).toUTCString() };
+      return new Response(await Deno.readFile(path), { headers });
+    } catch {
+      return new Response("not here", { status: 404 });
+    }
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
