@@ -1,11 +1,12 @@
 /**
  * Makes a layer of what has changed in a root: of a step of a build, of a container that is committed.
  *
- * With the kernel's overlay the upper folder itself becomes `layers/<diff-id>/<form>`: its archive is hashed on the
- * way and nothing is unpacked. Where the tree must stay, or is made otherwise (fuse-overlayfs, vfs, ids of a nested
- * namespace), the archive is written and unpacked as that of a pulled layer is.
+ * With the kernel's overlay the upper folder itself, or a copy of it where it must stay, becomes
+ * `layers/<diff-id>/<form>`: its archive is hashed on the way and nothing is unpacked. Where the tree is made otherwise
+ * (fuse-overlayfs, vfs, ids of a nested namespace), the archive is written and unpacked as that of a pulled layer is.
  */
 
+import { createHash } from "node:crypto";
 import { byteStringOf } from "../archive/byte_string.ts";
 import { HostError } from "../errors.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
@@ -16,7 +17,6 @@ import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDWR } from "../../ffi/constants/fcntl.ts
 import { hasBlob, publishBlob } from "./blobs.ts";
 import { type Captured, type CaptureJob, captureLayer } from "./capture_task.ts";
 import type { LayerTimes } from "./capture_tar.ts";
-import { warmUp } from "./extract_task.ts";
 import type { NestedMaps } from "./layer_copy.ts";
 import {
   DEFAULT_LAYER_LIMIT_BYTES,
@@ -72,22 +72,23 @@ export async function captureUpper(
   const source = sourceOf(context, plan, layers.map(({ diffId }) => diffId));
   // fuse-overlayfs maps ids itself: on the disk they are those of the image
   const shift = source.kind === "fuse" || context.namespaces.maps.isSingle ? undefined : nested;
-  const inPlace = source.kind === "overlay" && shift === undefined && options.keepTree !== true;
+  const isLayer = source.kind === "overlay" && shift === undefined;
+  const copyIn = options.keepTree ? context.folders.tmp : undefined;
   const job = {
     ...source,
     form,
-    publish: inPlace ? { layersDir: context.folders.layers } : undefined,
+    publish: isLayer ? { layersDir: context.folders.layers, copyIn } : undefined,
     omit: options.omit.map(byteStringOf),
     times: options.times,
     ids: shift === undefined ? sameIds : (owner: { uid: number; gid: number }) => unshift(owner, shift),
   };
-  const tar = inPlace && !options.keepBlob ? undefined : openPartial(context);
+  const tar = isLayer && !options.keepBlob ? undefined : openPartial(context);
   try {
     const captured = await runCapture(context, { ...job, tarFd: tar?.fd ?? -1 }, options.signal);
     if (captured === null) return null;
     const layer = describe(captured);
     if (tar === undefined) return layer;
-    if (!inPlace) await unpack(context, layer, tar.path, options.signal);
+    if (!isLayer) await unpack(context, layer, tar.path, options.signal);
     if (options.keepBlob && !hasBlob(context.folders, layer.digest, layer.size)) {
       await publishBlob(context.folders, tar.path, layer.digest);
     }
@@ -126,7 +127,8 @@ async function runCapture(
   job: CaptureJob,
   signal: AbortSignal | undefined,
 ): Promise<Captured | null> {
-  warmUp();
+  // loaded before the fork
+  createHash("sha256").update(new Uint8Array(1)).digest("hex");
   const inherit = job.tarFd === -1 ? [] : [job.tarFd];
   const work = (answer: (captured: Captured | null) => void) => captureLayer(job, answer);
   const { result, ended } = await startInNamespace(context, "capture layer", work, { inherit, signal });

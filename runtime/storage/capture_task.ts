@@ -16,11 +16,12 @@ import {
   readChanges,
 } from "./capture_changes.ts";
 import { type LayerTimes, writeLayerTar } from "./capture_tar.ts";
-import { syncLayer } from "./extract_task.ts";
 import { OPEN_FOLDER } from "./layered_folder.ts";
 import { IMPLIED_ROOT_MTIME, ownersFile } from "./layers.ts";
+import { copyLayer } from "./layer_copy.ts";
 import { OwnerRecorder, parseOwners } from "./owners.ts";
-import { openWork, publishLayer, tidy } from "./work_folder.ts";
+import { removeTree } from "./remove_tree.ts";
+import { makeTree, makeWorkFolder, openWork, publishLayer, syncLayer, tidy } from "./work_folder.ts";
 
 export interface CaptureJob {
   kind: ChangeRules["kind"];
@@ -28,8 +29,8 @@ export interface CaptureJob {
   path: string;
   lower: readonly string[];
   form: string;
-  /** The tree is renamed into `layersDir`; else it is only read. */
-  publish?: { layersDir: string };
+  /** The tree is renamed into `layersDir`, or a copy of it that is made in `copyIn`; else it is only read. */
+  publish?: { layersDir: string; copyIn?: string };
   omit: readonly string[];
   times?: LayerTimes;
   ids(owner: Owner): Owner;
@@ -43,10 +44,42 @@ export interface Captured {
   bytes: number;
 }
 
+const COPY_ATTEMPTS = 10;
 const LIMIT_OWNERS_BYTES = 1 << 30;
 
 /** Answers as soon as the layer is in place, then waits for the disk. */
 export function captureLayer(job: CaptureJob, answer: (captured: Captured | null) => void): void {
+  if (job.publish?.copyIn === undefined) return capture(job, answer);
+  using parent = new Fd(open(job.publish.copyIn, OPEN_FOLDER));
+  // named as the folders of builds, which the next build removes where this process was killed
+  const work = makeWorkFolder(parent.number, "steps-");
+  using _held = new Fd(work.fd);
+  try {
+    copyTree(job.path, work.fd);
+    capture({ ...job, path: `${job.publish.copyIn}/${work.name}/tree` }, (captured) => {
+      removeTree(parent.number, work.name);
+      answer(captured);
+    });
+  } finally {
+    removeTree(parent.number, work.name);
+  }
+}
+
+/** Of a container that runs, in which files come and go meanwhile. */
+function copyTree(path: string, workFd: number): void {
+  for (let attempt = 1;; attempt++) {
+    try {
+      using from = new Fd(open(path, OPEN_FOLDER));
+      using to = new Fd(makeTree(workFd));
+      return copyLayer(from.number, to.number, { marks: "keep" });
+    } catch (error) {
+      if (!isErrno(error, ENOENT) || attempt === COPY_ATTEMPTS) throw error;
+      removeTree(workFd, "tree");
+    }
+  }
+}
+
+function capture(job: CaptureJob, answer: (captured: Captured | null) => void): void {
   using opened = new DisposableStack();
   const folder = (path: string) => opened.use(new Fd(open(path, OPEN_FOLDER))).number;
   const own = folder(job.path);

@@ -20,7 +20,7 @@ import { DownloadAborted, GrowingFile } from "./growing_file.ts";
 import { hashHere, hashInChild } from "./hash_child.ts";
 import type { LayerJob } from "./layers.ts";
 import { OwnerRecorder } from "./owners.ts";
-import { makeTree, openWork, publishLayer, syncPublished, tidy } from "./work_folder.ts";
+import { makeTree, openWork, publishLayer, syncLayer, tidy } from "./work_folder.ts";
 
 /** Lines of JSON on the result pipe: any number of progress, then one of the others. */
 export type ExtractionMessage =
@@ -106,16 +106,6 @@ function unpackInto(
     return summary;
   } finally {
     tidy(layerDir, layerFd, work.name);
-  }
-}
-
-/** After the result was sent, so that nobody waits for the disk. A failure leaves the mark, which is enough. */
-export function syncLayer(layerDir: string, form: string): void {
-  try {
-    const layerFd = open(layerDir, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    syncPublished(layerFd, form);
-  } catch {
-    // Another child of the same layer has taken the mark away, or the layer is removed already.
   }
 }
 

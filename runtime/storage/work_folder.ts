@@ -12,6 +12,7 @@ import {
   close,
   fchmod,
   fchownat,
+  Fd,
   flock,
   fsync,
   mkdirat,
@@ -155,6 +156,16 @@ export function publishLayer(
 export function syncPublished(layerFd: number, form: string): void {
   syncfs(layerFd);
   unlinkat(layerFd, unsyncedMark(form));
+}
+
+/** After the result was sent, so that nobody waits for the disk. A failure leaves the mark, which is enough. */
+export function syncLayer(layerDir: string, form: string): void {
+  try {
+    using layer = new Fd(open(layerDir, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    syncPublished(layer.number, form);
+  } catch {
+    // Another child of the same layer has taken the mark away, or the layer is removed already.
+  }
 }
 
 function isThere(dirfd: number, name: string): boolean {
