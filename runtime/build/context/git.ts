@@ -248,7 +248,7 @@ class Git {
       child.status,
     ]);
     this.#signal?.throwIfAborted();
-    this.#said = said.trim().split("\n").findLast((line) => /^(fatal|error|remote)/.test(line)) ??
+    this.#said = said.trim().split("\n").find((line) => /^(fatal|error|remote)/.test(line)) ??
       said.trim();
     return status.success ? out : undefined;
   }
