@@ -189,9 +189,14 @@ hostTest("as root, ports of a bridge lead to the container, which sees the clien
     await stage.skiff("update", "--publish-rm", "8083:80", "old");
     assertEquals(await stage.ask("world", "192.0.2.1", 8083), "-");
     // with the network that has the default route its address goes
+    const script = CLIENT.replace("s.connect(to)", 's.bind(("", 5555)); s.connect(to)');
+    // from one port again and again: a flow that is known
+    const askAgain = () => stage.on("world", "/usr/bin/python3", "-c", script, "udp", "192.0.2.1", "8080");
+    assertEquals(await askAgain(), "web 192.0.2.2");
     await stage.skiff("network", "connect", "back", "web");
     await stage.skiff("network", "disconnect", "front", "web");
     assertEquals(await stage.ask("world", "192.0.2.1", 8080), "web 192.0.2.2");
+    assertEquals(await askAgain(), "web 192.0.2.2");
   });
 });
 

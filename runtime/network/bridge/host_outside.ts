@@ -4,10 +4,10 @@
  */
 
 import { F_DUPFD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
-import { fcntl } from "../../../ffi/file.ts";
-import { type NetlinkSocket } from "../../../ffi/netlink.ts";
+import { fcntl, setNonblocking } from "../../../ffi/file.ts";
+import { forgetFlows } from "../../../ffi/conntrack.ts";
+import type { NetlinkSocket } from "../../../ffi/netlink.ts";
 import { batch } from "../../../ffi/nftables.ts";
-import { setNonblocking } from "../../../ffi/file.ts";
 import { SkiffError } from "../../errors.ts";
 import type { BridgeNetwork, HolderPlan, PublishedPort } from "../plan.ts";
 import { mustParse } from "../stack/addresses.ts";
@@ -20,7 +20,7 @@ import { closeGatewaySockets, type GatewaySockets, openGatewaySockets } from "./
 import type { Guest, HolderProcess, Outside } from "./ground.ts";
 import type { HostLinks } from "./host_links.ts";
 import { type HostRecord, removeRecord, tableOf, writeRecord } from "./host_record.ts";
-import { type RuledNetwork, type RuledPort, rulesetRequests } from "./host_rules.ts";
+import { PROTOCOLS, type RuledNetwork, type RuledPort, rulesetRequests } from "./host_rules.ts";
 import { serveNames } from "./name_server.ts";
 import type { NameTable } from "./names.ts";
 import { TcpRelay } from "./relay_tcp.ts";
@@ -50,6 +50,8 @@ export class HostOutside implements Outside {
   #inherited: { networks: readonly RuledNetwork[]; ports: readonly RuledPort[] };
   #networks: readonly BridgeNetwork[] = [];
   readonly #ports = new Map<string, RuledPort & { fd: number }>();
+  /** Of ports that are not published any more. */
+  #flowsToForget: RuledPort[] = [];
   /** By network. */
   readonly #gateways = new Map<string, GatewaySockets>();
 
@@ -99,6 +101,7 @@ export class HostOutside implements Outside {
     const held = this.#ports.get(keyOf(port));
     if (!held) return;
     this.#ports.delete(keyOf(port));
+    if (port.protocol !== "tcp") this.#flowsToForget.push(held);
     (port.protocol === "tcp" ? this.#tcp : this.#udp).unpublish(held.fd);
   }
 
@@ -121,6 +124,7 @@ export class HostOutside implements Outside {
       this.#made = "";
     }
     this.#makeRules();
+    this.#forgetFlows();
     this.#host.work();
   }
 
@@ -154,6 +158,24 @@ export class HostOutside implements Outside {
       throw new SkiffError(`make the networks' rules: ${(error as Error).message}`);
     }
     this.#made = made;
+  }
+
+  /** Who sends datagrams again and again would reach an address that is nobody's, or somebody else's. */
+  #forgetFlows(): void {
+    for (const { port, guest } of this.#flowsToForget.splice(0)) {
+      const address = port.hostAddress.includes(":") ? guest.ipv6 : guest.ipv4;
+      if (address === undefined) continue;
+      try {
+        forgetFlows(this.#options.filter, {
+          address: mustParse(address),
+          protocol: PROTOCOLS[port.protocol],
+          port: port.containerPort,
+        });
+      } catch (error) {
+        // a kernel without a list of them forgets by itself, after a while
+        this.#options.onFault(error);
+      }
+    }
   }
 
   #forward(): void {

@@ -77,8 +77,8 @@ const CHAINS: Record<string, ChainHook | undefined> = {
 };
 
 const DNS_PORT = 53;
-export const IPPROTO_SCTP = 132;
-const PROTOCOLS = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, sctp: IPPROTO_SCTP };
+const IPPROTO_SCTP = 132;
+export const PROTOCOLS = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, sctp: IPPROTO_SCTP };
 /** What a listener of this machine answers instead: nothing else can send to these. */
 const LOOPBACK = ["127.0.0.0/8", "::1/128"].map(parsePrefix);
 const LINK_LOCAL = parsePrefix("fe80::/10");
