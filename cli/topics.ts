@@ -23,6 +23,7 @@ export const TOPICS: readonly Topic[] = [
         ["REGISTRY_AUTH_FILE", "File with logins, instead of those below"],
         ["DOCKER_CONFIG", "Folder with Docker's config.json (default ~/.docker)"],
         ["CONTAINERS_REGISTRIES_CONF", "File instead of registries.conf"],
+        ["CONTAINERS_CONF", "File instead of all containers.conf; CONTAINERS_CONF_OVERRIDE: one after them"],
         ["HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "Proxies on the way to registries"],
         ["SSL_CERT_FILE, SSL_CERT_DIR", "Authorities that are trusted, instead of the machine's"],
         ["NO_COLOR", "Not empty: no colours. There are none either where the output is no terminal"],
@@ -30,6 +31,11 @@ export const TOPICS: readonly Topic[] = [
       ],
       "Files, the user's before the machine's:",
       [
+        [
+          "~/.config/containers/containers.conf",
+          "What new containers have by default; beside it containers.conf.d/. Those in /etc/containers count, too, " +
+          "those that a distribution puts into /usr/share/containers do not",
+        ],
         [
           "~/.config/containers/registries.conf",
           "Registries, mirrors, short names; beside it registries.conf.d/",

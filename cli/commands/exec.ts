@@ -2,6 +2,7 @@
 
 import { attachTo, signalSession } from "../../runtime/engine/attach.ts";
 import { exec } from "../../runtime/engine/exec.ts";
+import { configuredDetachKeys } from "../../runtime/engine/detach_keys.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { parseSignal } from "../../runtime/spec/signal.ts";
 import { defineCommand } from "../command.ts";
@@ -78,7 +79,7 @@ export const command = defineCommand({
     const outcome = await joinSession((streams) => attachTo(session.socketPath, streams), {
       tty: options.tty,
       stdin: options.interactive,
-      detachKeys: options["detach-keys"],
+      detachKeys: options["detach-keys"] ?? await configuredDetachKeys(),
       sigProxy: true,
       // as a program gets it that writes to that pipe itself
       onReaderGone: () => signalSession(session.socketPath, parseSignal("SIGPIPE")).catch(() => {}),

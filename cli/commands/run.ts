@@ -3,6 +3,7 @@
 import { attachTo } from "../../runtime/engine/attach.ts";
 import { run, settle } from "../../runtime/engine/run.ts";
 import type { Engine } from "../../runtime/engine/engine.ts";
+import { configuredDetachKeys } from "../../runtime/engine/detach_keys.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { callerFacts } from "../caller.ts";
 import { defineCommand } from "../command.ts";
@@ -72,7 +73,7 @@ export const command = defineCommand({
         stdin: options.interactive && streams.stdin,
         stdout: streams.stdout,
         stderr: streams.stderr,
-        detachKeys: options["detach-keys"],
+        detachKeys: options["detach-keys"] ?? await configuredDetachKeys(),
         sigProxy: options["sig-proxy"],
       });
       return exitCodeOf(outcome);

@@ -54,6 +54,8 @@ export interface HostsChoice {
   none?: boolean;
   /** What the file begins with after the added names, instead of the machine's or nothing. */
   base?: string;
+  /** The address of host.containers.internal, instead of the gateway's. */
+  internal?: string;
   /** The address may be `host-gateway`. */
   added: { address: string; names: string[] }[];
 }

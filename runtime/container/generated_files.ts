@@ -59,13 +59,14 @@ function hostsFile(config: ContainerConfig, host: HostFiles): string {
 }
 
 function ownHosts(config: ContainerConfig, { gateway, attachments = [] }: HostFiles): string {
+  const internal = config.hosts?.internal ?? gateway;
   const addresses = attachments.flatMap((one) => one.addresses).map(({ address }) => address);
   if (addresses.length === 0) addresses.push(addressesOf(config.network)?.ipv4.guest ?? "127.0.0.1");
   return [
     "127.0.0.1\tlocalhost localhost.localdomain localhost4 localhost4.localdomain4",
     "::1\tlocalhost localhost.localdomain localhost6 localhost6.localdomain6",
     ...addresses.map((address) => `${address}\t${config.hostname} ${config.name}`),
-    ...(gateway ? [`${gateway}\thost.containers.internal host.docker.internal`] : []),
+    ...(internal ? [`${internal}\thost.containers.internal host.docker.internal`] : []),
     "",
   ].join("\n");
 }

@@ -24,8 +24,10 @@ export function resolveHosts(
       "--hosts-file=image is not supported: use --no-hosts to see the image's own file",
     );
   }
-  if (file === undefined || file === "") return added.length === 0 ? undefined : { added };
-  return { added, base: file === "none" ? "" : readHostsFile(file, readFile) };
+  const internal = options.internalHost;
+  const choice = { added, ...(internal !== undefined && { internal }) };
+  if (file === undefined || file === "") return added.length === 0 && !internal ? undefined : choice;
+  return { ...choice, base: file === "none" ? "" : readHostsFile(file, readFile) };
 }
 
 function readHostsFile(path: string, readFile: (path: string) => string): string {

@@ -136,6 +136,12 @@ export interface CreateOptions {
   logOpt?: string[];
   /** Initial window size of a terminal. */
   size?: { rows: number; cols: number };
+  /** Variables beneath the image's, volumes and mounts that yield to others at their place: of containers.conf. */
+  defaultEnv?: string[];
+  defaultVolumes?: string[];
+  defaultMounts?: string[];
+  /** The address of host.containers.internal. */
+  internalHost?: string;
   /** The caller's command line, for `inspect`. */
   createCommand?: string[];
 }

@@ -91,7 +91,7 @@ export function resolveEnvExtras(options: CreateOptions, caller: Record<string, 
   });
   const words = Object.entries(caller).map(([key, value]) => `${key}=${value}`);
   return {
-    host: options.envHost ? words : [],
+    host: [...options.defaultEnv ?? [], ...(options.envHost ? words : [])],
     edit(env) {
       const before = new Map(env);
       if (unsetEnvAll) env.clear();

@@ -1,5 +1,6 @@
 /** `create`: everything about a container but its processes. */
 
+import { findContainersConf } from "../config/containers_conf_files.ts";
 import { close } from "../../ffi/file.ts";
 import {
   argvOf,
@@ -91,10 +92,16 @@ export function isNameDrawnTwice(error: unknown, options: CreateOptions, attempt
 /** Resolves all options, pulls the image, and writes the container's files. */
 export async function prepareCreate(
   engine: Engine,
-  options: CreateOptions,
+  given: CreateOptions,
   hooks: CreateHooks,
   attempt: number,
 ): Promise<PreparedContainer> {
+  // steps of a build have no defaults but those of the build
+  const files = hooks.root === undefined ? findContainersConf() : [];
+  const completed = files.length > 0
+    ? (await import("./create_defaults.ts")).withDefaults(engine, given, files)
+    : undefined;
+  const options = completed?.options ?? given;
   if (options.name !== undefined) checkName("container", options.name);
   const cidfile = options.cidfile === undefined ? undefined : reserveCidfile(options.cidfile);
   let ports: BoundPort[] = [];
@@ -104,7 +111,7 @@ export async function prepareCreate(
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
     if (config.ports) ports = await takePorts(engine, config, hooks);
     const prepared = prepareResolved(engine, db, config, cidfile, release);
-    const warnings = await warningsFor(engine, options, config);
+    const warnings = [...completed?.warnings ?? [], ...await warningsFor(engine, options, config)];
     return { ...prepared, ports, warnings: warning === undefined ? warnings : [warning, ...warnings] };
   } catch (error) {
     cidfile?.discard();
@@ -249,6 +256,8 @@ const EXTRA_OPTIONS: readonly (keyof CreateOptions)[] = [
   "systemd",
   "readOnlyTmpfs",
   "initPath",
+  "defaultEnv",
+  "internalHost",
 ];
 
 function hasExtras(options: CreateOptions, argv0: string): boolean {
@@ -268,7 +277,8 @@ async function resolveMounts(
   db: Database,
   options: CreateOptions,
 ): Promise<ConfigFacts["mounts"]> {
-  if (!options.mounts?.length && !options.volumesFrom?.length) return undefined;
+  const { mounts, volumesFrom, defaultVolumes, defaultMounts } = options;
+  if (![mounts, volumesFrom, defaultVolumes, defaultMounts].some((list) => list?.length)) return undefined;
   const { resolveAskedMounts } = await import("./create_mounts.ts");
   return resolveAskedMounts(engine, db, options, workingFolder());
 }

@@ -1,7 +1,7 @@
 /** `--mount` and `--volumes-from`: what they come to needs the store. Loaded where one of them is used. */
 
 import { parseMount } from "../container/mount_flag.ts";
-import type { ContainerMount } from "../container/mount_options.ts";
+import { type ContainerMount, parseVolume } from "../container/mount_options.ts";
 import { InvalidArgumentError, NotFoundError } from "../errors.ts";
 import { findStoredImage } from "../image/store.ts";
 import type { ImageConfig } from "../spec/image.ts";
@@ -22,6 +22,14 @@ export function resolveAskedMounts(
   for (const mount of requested) if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
   // where two have a volume at one place, podman takes the last container's
   const inherited = new Map<string, ContainerMount>();
+  const defaults = [
+    ...(options.defaultVolumes ?? []).map((text) => parseVolume(text, workingFolder)),
+    ...(options.defaultMounts ?? []).map((text) => parseMount(text, workingFolder)),
+  ];
+  for (const mount of defaults) {
+    if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
+    inherited.set(mount.destination, mount);
+  }
   for (const text of options.volumesFrom ?? []) {
     for (const mount of volumesFrom(engine, db, text)) inherited.set(mount.destination, mount);
   }

@@ -8,6 +8,7 @@ const NOTICES = {
   "driver": "the kernel's overlay cannot be used",
   "masked-proc":
     "a part of /proc is hidden here, so containers see this /proc and with it the processes of others",
+  "containers-conf": "keys of containers.conf that have no effect here:",
   "paused-by-signal":
     "there is no cgroup freezer for this user, so the container's processes are stopped by a signal, which they and " +
     "their parents can notice (this is told once)",

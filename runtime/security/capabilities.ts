@@ -122,7 +122,7 @@ export function capabilityNumber(name: string): number {
 const ALL = "ALL";
 
 /** `net_raw`, `CAP_NET_RAW`, `net_raw,chown` and `all` as they are written on command lines. */
-function normalizeCapabilities(text: string): string[] {
+export function normalizeCapabilities(text: string): string[] {
   return text.split(",").map((word) => {
     const name = word.trim().toUpperCase();
     if (name === ALL || name === "CAP_ALL") return ALL;
