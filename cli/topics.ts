@@ -50,6 +50,58 @@ export const TOPICS: readonly Topic[] = [
     ],
   },
   {
+    name: "building",
+    summary: "Building images: contexts, cache, outputs",
+    body: [
+      "`skiff build CONTEXT` reads the Dockerfile of the context (-f names another) and makes an image of it, with " +
+      "nothing running before or after. The language is that of BuildKit's dockerfile:1; `# syntax=` lines are read " +
+      "over. A step that needs nothing of another runs beside it; a stage that the target does not need is not built.",
+      [
+        ["skiff build -t web .", "The folder; what .dockerignore names is not part of it"],
+        ["skiff build https://example.com/app.git#v1:web", "The folder web of a tag of a repository"],
+        ["tar -c . | skiff build -", "A tar, packed or not"],
+        ["skiff build - < Dockerfile", "A Dockerfile without a context"],
+        ["skiff build --build-context assets=../assets .", "One more, for COPY --from=assets"],
+      ],
+      "The cache knows what a step was made of: the files it stands on, its words, the content of what it copies. " +
+      "Neither times nor names count, so other Dockerfiles and folders find it as well. Removing images does not " +
+      "take it away; `skiff builder prune` does.",
+      [
+        ["skiff build --no-cache-filter test .", "Perform the steps of one stage anew"],
+        ["skiff buildx du", "What it takes"],
+        [
+          "skiff build --cache-to type=registry,ref=quay.io/team/cache --cache-from …",
+          "Share it with other machines",
+        ],
+      ],
+      "RUN is a container of skiff: with the network of `run`, without the host's files, as another user than you where " +
+      "you have subordinate ids. Secrets are in no layer, and their content is in no key of the cache.",
+      [
+        [
+          "skiff build --secret id=token,src=token.txt .",
+          "For RUN --mount=type=secret,id=token; env=NAME for a variable",
+        ],
+        ["skiff build --ssh default .", "The agent of $SSH_AUTH_SOCK, for RUN --mount=type=ssh"],
+        ["skiff build --allow network.host .", "For RUN --network=host"],
+      ],
+      "What becomes of the result:",
+      [
+        ["-t NAME", "An image of the store (the default), with that name; -q prints its id"],
+        ["--push", "And pushed to the registry of that name"],
+        ["-o FOLDER", "Its files, as yours"],
+        ["-o type=tar,dest=FILE", "Its files with their owners; - is stdout"],
+        ["-o type=oci,dest=FILE, type=docker", "An archive of the image"],
+        ["-o type=cacheonly", "Nothing but the cache"],
+      ],
+      "With SOURCE_DATE_EPOCH in the environment, or --timestamp, two builds of the same files give the same digest. " +
+      "--platform with several platforms makes an index; the image for this machine gets the names.",
+      [
+        ["1", "The exit code where the build fails or --check has found something"],
+        ["130", "Where it was interrupted; what was done is in the cache"],
+      ],
+    ],
+  },
+  {
     name: "exit-codes",
     summary: "What the exit code of a command means",
     body: [
@@ -58,13 +110,13 @@ export const TOPICS: readonly Topic[] = [
         ["0", "Done"],
         [
           "1",
-          "exists: there is none; rm, rmi, network rm, volume rm: one does not exist; healthcheck run: not healthy",
+          "build: it failed; exists: there is none; rm, rmi, network rm, volume rm: one does not exist; healthcheck run: not healthy",
         ],
         ["2", "rm: one is running; rmi, network rm, volume rm: one is in use"],
         ["125", "skiff itself failed, or the command line is wrong"],
         ["126", "The program exists in the container but cannot be executed"],
         ["127", "The program is not in the container"],
-        ["130, 143", "A pull was interrupted by Ctrl-C or SIGTERM"],
+        ["130, 143", "A pull or build was interrupted by Ctrl-C or SIGTERM"],
         ["141", "The reader of the output has gone"],
       ],
       "Where several containers or images are named, all are tried; the highest code is the command's.",
