@@ -235,6 +235,72 @@ hostTest(
   },
 );
 
+hostTest("a cache goes to a folder, a registry or an image, and comes from there to another store", {
+  needs: [...needs],
+}, async (host) => {
+  const image = await host.image();
+  const { address } = await host.registry();
+  const name = `${address}/cache/${crypto.randomUUID()}`;
+  const project = await Project.make(host, "travel", {
+    Dockerfile: `FROM ${image} AS helper
+RUN echo helper > /h
+FROM ${image}
+RUN head -c 8 /dev/urandom > /random
+RUN true
+COPY --from=helper /h /h
+`,
+  });
+  const all = [
+    "COPY --from=helper /h /h",
+    "RUN echo helper > /h",
+    "RUN head -c 8 /dev/urandom > /random",
+    "RUN true",
+  ];
+  const folder = `${host.home}/cache`;
+  const first = await project.build(
+    ...["--cache-to", `type=local,dest=${folder},mode=max`],
+    ...["--cache-to", `type=registry,ref=${name}:max,mode=max`],
+    ...["--cache-to", `type=local,dest=${folder}-min`],
+  );
+  assertEquals(first.ran, all);
+  const forget = async () => {
+    await host.ok("builder", "prune", "--all", "--force");
+    await host.ok("image", "prune", "--all", "--force");
+    assertEquals(await host.ok("images", "--quiet", "--all"), "");
+  };
+  for (const from of [`type=local,src=${folder}`, `type=registry,ref=${name}:max`, `${name}:max`]) {
+    await forget();
+    assertEquals(await project.build("--cache-from", from), { id: first.id, ran: [], cached: all }, from);
+    // it is here now
+    assertEquals((await project.build()).ran, [], from);
+  }
+  await forget();
+  // the least is what the image itself is made of; the helper has to run for its digest
+  const least = await project.build("--cache-from", `type=local,src=${folder}-min`);
+  assertEquals(least.ran, ["RUN echo helper > /h"]);
+
+  await forget();
+  await project.build("--cache-to", "type=inline", "-t", `${name}:inline`, "--push");
+  await forget();
+  assertEquals((await project.build("--cache-from", `${name}:inline`)).ran, ["RUN echo helper > /h"]);
+
+  // one that is damaged or not there is told of, and the build goes on
+  await Deno.writeTextFile(`${folder}/index.json`, "{");
+  const args = [
+    "build",
+    "--progress",
+    "plain",
+    "--network",
+    "none",
+    "--cache-from",
+    `type=local,src=${folder}`,
+  ];
+  const { code, stderr } = await host.skiff([...args, "--cache-from", `${name}:gone`, project.path]);
+  assertEquals(code, 0, stderr);
+  assert(stderr.includes(`import cache from ${folder}: `), stderr);
+  assert(stderr.includes(`import cache from ${name}:gone: `), stderr);
+});
+
 hostTest(
   "two builds of the same steps at once come to the same image",
   { needs: [...needs] },

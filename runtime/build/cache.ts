@@ -18,41 +18,75 @@ export interface StepResult {
   createdAt: string;
 }
 
-export interface NewResult {
+/** A result with what it is the result of. */
+export interface StepRecord extends StepResult {
   key: string;
   kind: string;
   description: string;
   parent: string;
-  layer: BuiltLayer | null;
+}
+
+/** A cache of another place: `--cache-from`. */
+export interface CacheSource {
+  find(key: string): StepRecord | undefined;
+  /** Brings a layer into the store; false where that fails, which is a miss. */
+  fetch(layer: BuiltLayer): Promise<boolean>;
 }
 
 export class BuildCache {
   readonly #services: BuildServices;
+  readonly #sources: readonly CacheSource[];
   readonly #used = new Set<string>();
 
-  constructor(services: BuildServices) {
+  /** @param sources are asked for what is not here, the first one first */
+  constructor(services: BuildServices, sources: readonly CacheSource[] = []) {
     this.#services = services;
+    this.#sources = sources;
   }
 
   async find(key: string): Promise<StepResult | undefined> {
     const record = this.#usable(findCached(await this.#services.database(), key));
-    if (record === undefined) return undefined;
+    if (record === undefined) return await this.#findElsewhere(key);
     this.#used.add(key);
     return toResult(record);
+  }
+
+  async #findElsewhere(key: string): Promise<StepResult | undefined> {
+    for (const source of this.#sources) {
+      const record = source.find(key);
+      if (record === undefined || (record.layer !== null && !await source.fetch(record.layer))) continue;
+      return await this.publish(record, { replace: false });
+    }
+    return undefined;
   }
 
   /**
    * Keeps a result. Where another build was faster its result is taken, so that both come to the same image; with
    * `replace` (`--no-cache`) ours goes in its place.
    */
-  async publish({ layer, ...rest }: NewResult, { replace }: { replace: boolean }): Promise<StepResult> {
+  async publish(
+    { key, kind, description, parent, layer, createdAt }: Omit<StepRecord, "createdAt"> & {
+      createdAt?: string;
+    },
+    { replace }: { replace: boolean },
+  ): Promise<StepResult> {
     const db = await this.#services.database();
     const now = new Date().toISOString();
+    const record = {
+      key,
+      kind,
+      description,
+      parent,
+      layer,
+      createdAt: createdAt ?? now,
+      usedAt: now,
+      uses: 1,
+    };
     return await db.transaction(() => {
-      const known = replace ? undefined : this.#usable(findCached(db, rest.key));
+      const known = replace ? undefined : this.#usable(findCached(db, key));
       if (known !== undefined) return toResult(known);
-      putCached(db, { ...rest, layer, createdAt: now, usedAt: now, uses: 1 });
-      return { layer, createdAt: now };
+      putCached(db, record);
+      return { layer, createdAt: record.createdAt };
     });
   }
 

@@ -1,7 +1,7 @@
 /** One graph, solved: each step once, as soon as what it needs is there. */
 
 import { hasBlob } from "../storage/blobs.ts";
-import type { BuildCache, StepResult } from "./cache.ts";
+import type { BuildCache, StepRecord, StepResult } from "./cache.ts";
 import { snapshotKey, stepKey } from "./cache_key.ts";
 import type { Dockerfile } from "./dockerfile/ast.ts";
 import type { BuildOptions } from "./options.ts";
@@ -47,6 +47,8 @@ export class Run {
   readonly #context: RunContext;
   readonly #layers: Promise<StepResult>[] = [];
   readonly #results: StepResult[] = [];
+  readonly #keys: string[] = [];
+  readonly #parents: string[] = [];
   readonly #vertices: LiveVertex[];
   /** Steps whose layers are the image's. */
   readonly #kept = new Set<StepId>();
@@ -82,6 +84,18 @@ export class Run {
     return this.#results[step]!;
   }
 
+  /** Of all steps, or of those alone whose layers are the image's; when they are done. */
+  records(mode: "min" | "max"): StepRecord[] {
+    return [...this.#graph.steps.entries()].filter(([id]) => mode === "max" || this.#kept.has(id))
+      .map(([id, { kind, origin }]) => ({
+        ...this.#results[id]!,
+        key: this.#keys[id]!,
+        kind,
+        description: origin.name,
+        parent: this.#parents[id]!,
+      }));
+  }
+
   async #solveStep(id: StepId): Promise<StepResult> {
     const step = this.#graph.steps[id]!;
     const vertex = this.#vertices[id]!;
@@ -104,7 +118,8 @@ export class Run {
     const base = standsAlone(step) ? undefined : await this.#snapshotOf(step.base);
     const reads = await this.#digests(step);
     signal.throwIfAborted();
-    const key = stepKey(step, base && snapshotKey(base), reads, times);
+    const key = this.#keys[id] = stepKey(step, base && snapshotKey(base), reads, times);
+    const parent = this.#parents[id] = snapshotKey(base ?? { layers: [] });
     const replace = this.#ignoresCache(step);
     const known = replace ? undefined : await cache.find(key);
     if (known !== undefined) {
@@ -119,7 +134,7 @@ export class Run {
       vertex.done({ cached: true });
       return result;
     }
-    const making = this.#make(id, step, vertex, base ?? { layers: [] }, key, replace);
+    const making = this.#make(id, step, vertex, base ?? { layers: [] }, { key, parent, replace });
     others.set(key, making);
     return await making;
   }
@@ -129,8 +144,7 @@ export class Run {
     step: Step,
     vertex: LiveVertex,
     base: Snapshot,
-    key: string,
-    replace: boolean,
+    { key, parent, replace }: { key: string; parent: string; replace: boolean },
   ): Promise<StepResult> {
     const { cache, slots, signal } = this.#context;
     return await slots.use(async () => {
@@ -143,7 +157,6 @@ export class Run {
         keepBlob: this.#kept.has(id),
         options: this.#context.options,
       });
-      const parent = snapshotKey(base);
       const description = step.origin.name;
       const result = await cache.publish({ key, kind: step.kind, description, parent, layer }, { replace });
       vertex.done();

@@ -61,7 +61,10 @@ export async function build(
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);
   const slots = new Slots(options.jobs ?? Math.max(2, navigator.hardwareConcurrency));
-  const cache = new BuildCache(services);
+  const elsewhere = options.cacheFrom.length === 0
+    ? []
+    : await (await import("./cache_import.ts")).importCaches(services, options, vertices, signal);
+  const cache = new BuildCache(services, elsewhere);
   const shared = { services, options, vertices, cache, slots, dockerfile, signal: inner, stop };
   const resolved = new Map<string, Promise<BaseImage>>();
   const resolveImage = (request: ImageRequest) => {
@@ -98,13 +101,30 @@ export async function build(
   signal.throwIfAborted();
   const failure = runs.map((run) => run.failure).find((found) => found !== undefined);
   if (failure !== undefined) throw failure.error;
+  if (options.cacheTo.some(({ type }) => type !== "inline")) {
+    const { exportCaches } = await import("./cache_export.ts");
+    const records = (mode: "min" | "max") => runs.flatMap((run) => run.records(mode));
+    await exportCaches(services, options, records, vertices, signal);
+  }
+  const inline = wantsInlineCache(options) ? await import("./cache_document.ts") : undefined;
   return ends.map((end, index): BuiltImage => {
     if (end.status === "rejected") throw end.reason;
-    const graph = plans[index]!;
-    const config = completeConfig(graph, end.value, (step) => runs[index]!.resultOf(step), times);
+    const [graph, run, layers] = [plans[index]!, runs[index]!, [...end.value.layers]];
+    const config = completeConfig(graph, end.value, (step) => run.resultOf(step), times);
+    if (inline !== undefined) {
+      Object.assign(config, {
+        [inline.INLINE_CACHE_FIELD]: inline.makeInlineCache(run.records("min"), layers),
+      });
+    }
     const platform = platforms[index] ?? platformOf(config);
-    return { platform, config, layers: [...end.value.layers], ...(graph.base && { base: graph.base }) };
+    return { platform, config, layers, ...(graph.base && { base: graph.base }) };
   });
+}
+
+/** The layers of an image that is squashed are no step's. */
+function wantsInlineCache({ cacheTo, buildArgs, squash }: BuildOptions): boolean {
+  const isAsked = cacheTo.some(({ type }) => type === "inline") || buildArgs.BUILDKIT_INLINE_CACHE === "1";
+  return isAsked && squash === undefined;
 }
 
 /** What the options say of the times of files and documents. */
