@@ -7,7 +7,7 @@ const CHANGE = `echo more >>/d/b; rm /d/f; rm -rf /e; mkdir /e; echo new >/e/new
 /** One line an entry, without times of what was only passed through. */
 const SHOW = `cd /; for f in $(find d e own link fifo vol | sort); do
     stat -c "%n %A %u:%g $([ -d $f ] || echo '%h %s')" $f; done
-  cat /d/b /e/*; ls -A /dev /etc | grep -c .`;
+  cat /d/b /e/*; ls -A /dev /etc`;
 
 driverTest("an image of a container has its files, its configuration and the image's layers", {
   needs: ["registry", "busybox"],

@@ -24,6 +24,7 @@ import {
   unlinkat,
   writeAll,
 } from "../../ffi/file.ts";
+import { getpid } from "../../ffi/process.ts";
 import { lremovexattr } from "../../ffi/xattr.ts";
 import {
   AT_EMPTY_PATH,
@@ -85,7 +86,8 @@ export function tidy(layerDir: string, layerFd: number, workName: string): void 
 export function makeWorkFolder(parentFd: number, prefix: string): { fd: number; name: string } {
   spreadFolders(parentFd);
   for (;;) {
-    const name = `${prefix}${crypto.randomUUID()}`;
+    // a forked child draws the same random numbers as its parent does next
+    const name = `${prefix}${getpid()}-${crypto.randomUUID()}`;
     mkdirat(parentFd, name, 0o700);
     try {
       const fd = openat(parentFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
