@@ -274,8 +274,8 @@ async function idleMonitor(engines: Engine[]): Promise<Row> {
     const text = `$E run -d --name idle --network none $I sleep 100000 >/dev/null
       pid=$($E inspect --format '{{.State.Pid}}' idle); sed -n 's/^PPid:\\t//p' /proc/$pid/status`;
     const monitor = (await script(engine, text)).trim();
-    // a monitor gives memory back half a second after the start
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    // a monitor gives memory back two seconds after the start
+    await new Promise((resolve) => setTimeout(resolve, 4000));
     // read here, as root: the process is not the user's to look into
     const rollup = await Deno.readTextFile(`/proc/${monitor}/smaps_rollup`).catch(() => "");
     values.push(Number(rollup.match(/^Private_Dirty:\s+(\d+) kB/m)?.[1] ?? NaN) * 1024 / 1e6);

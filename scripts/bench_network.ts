@@ -394,8 +394,8 @@ async function memory(host: Host, path: Path): Promise<Row> {
   const monitorOf = async (name: string) =>
     parentOf(Number(await host.ok("inspect", "--format", "{{.State.Pid}}", name)));
   const [bare, idle] = [await monitorOf("bare"), await monitorOf("idle")];
-  // a monitor gives memory back half a second after the start
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  // a monitor gives memory back two seconds after the start
+  await new Promise((resolve) => setTimeout(resolve, 4000));
   const none = privateDirtyKilobytes(bare);
   const idleAdds = privateDirtyKilobytes(idle) - none;
   const words = ["hold", path.gateway, String(ECHO_PORT), "1000"];

@@ -97,8 +97,8 @@ export interface SessionOptions {
 const ABANDONED_MS = 10_000;
 /** How long the output of a foreground start that has ended waits for its client. */
 const LATE_CLIENT_MS = 5_000;
-/** A program that has run for so long may run for longer: time to look after memory. */
-const SETTLED_MS = 500;
+/** A program that has run for so long may run for longer, and a burst of starts is over: time to look after memory. */
+const SETTLED_MS = 2_000;
 
 /** How long clients may take to read the rest when everything else is over. */
 export const LINGER_MS = 600_000;
