@@ -60,7 +60,7 @@ export async function build(
   // one failure ends the work on all platforms
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);
-  const slots = new Slots(options.jobs ?? Math.max(2, navigator.hardwareConcurrency));
+  const slots = new Slots(slotsFor(options));
   const elsewhere = options.cacheFrom.length === 0
     ? []
     : await (await import("./cache_import.ts")).importCaches(services, options, vertices, signal);
@@ -119,6 +119,12 @@ export async function build(
     const platform = platforms[index] ?? platformOf(config);
     return { platform, config, layers, ...(graph.base && { base: graph.base }) };
   });
+}
+
+/** 0 is without a bound, as podman has it; two stages at least go on side by side. */
+function slotsFor({ jobs }: BuildOptions): number {
+  if (jobs === 0) return Infinity;
+  return jobs ?? Math.max(2, navigator.hardwareConcurrency);
 }
 
 /** The layers of an image that is squashed are no step's. */

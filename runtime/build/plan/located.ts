@@ -18,11 +18,8 @@ export function located(dockerfile: Dockerfile, location: Location, error: unkno
   }
   const { fileName, lines } = dockerfile;
   const { hint } = error;
-  const exitCode = error instanceof BuildError ? error.exitCode : undefined;
-  return new BuildError(error.message, {
-    cause: error,
-    hint,
-    exitCode,
-    source: { fileName, lines, location },
-  });
+  // what a failed program has written, and its exit code, stay with it
+  const { exitCode, output } = error instanceof BuildError ? error : {};
+  const source = { fileName, lines, location };
+  return new BuildError(error.message, { cause: error, hint, exitCode, output, source });
 }
