@@ -203,6 +203,7 @@ export class EntryCopier {
     if (first !== undefined) {
       using folder = new Fd(descend(this.#root, first.slice(0, -1)));
       makeRoom(to, name, false, this.#rules, () => linkat(folder.number, first.at(-1)!, to, name));
+      this.#rules.owner(stat, path); // who writes owners down does so for every name
       return;
     }
     using source = new Fd(this.#openSource(open));

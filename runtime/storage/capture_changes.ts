@@ -141,8 +141,9 @@ class ChangeReader {
       return stat === undefined ? undefined : this.#trim(own, name);
     }
     if ((stat.mode & S_IFMT) === S_IFSOCK) return this.#trim(own, name);
-    const isKnown = before !== undefined || kind === "layer";
-    const recorded = isKnown ? this.#rules.recordedOwner(path.slice(1), before?.layer) : undefined;
+    // what changed the tree may have written down owners beside it; else they are those of what was copied up
+    const recorded = this.#rules.recordedOwner(path.slice(1), undefined) ??
+      (before === undefined ? undefined : this.#rules.recordedOwner(path.slice(1), before.layer));
     const owner = recorded ?? this.#rules.ids(stat);
     if (isFolder(stat)) return this.#folderEntry(own, lower, { name, stat, owner }, path, before?.stat);
     const isStub = before === undefined && stat.size === 0 && (stat.mode & S_IFMT) === S_IFREG;

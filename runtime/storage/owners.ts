@@ -15,9 +15,9 @@ export class OwnerRecorder {
     this.#fd = fd;
   }
 
-  /** `path` is a byte string, relative to the layer's root. */
-  add(path: string, uid: number, gid: number): void {
-    if (uid === 0 && gid === 0) return;
+  /** `path` is a byte string, relative to the layer's root. Of 0:0 it is written down only that it became so. */
+  add(path: string, uid: number, gid: number, became = false): void {
+    if (uid === 0 && gid === 0 && !became) return;
     this.#text += `${uid}:${gid}:${path}\0`;
     if (this.#text.length > 1 << 16) this.flush();
   }

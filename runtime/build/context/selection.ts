@@ -52,6 +52,8 @@ export interface SourceRoot {
 /** One file or folder. */
 export interface SelectedSource extends Disposable {
   found: Found;
+  /** Where it really lies below the tree's root, a byte string. */
+  path: string;
   /** Its name in a folder that it is copied into, a byte string: of a link the link's own. */
   base: string;
   /** Of what is below it. */
@@ -105,6 +107,7 @@ function select(root: SourceRoot, path: string, wanted: EntryFilter): SelectedSo
   const base = path.replace(/\/+$/, "").split("/").at(-1)!;
   return {
     found,
+    path: real,
     base: base === "" || base === "." || base === ".." ? found.base : base,
     filter: both(below(root.ignore, real), wanted),
     [Symbol.dispose]: () => found[Symbol.dispose](),

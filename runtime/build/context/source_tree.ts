@@ -9,6 +9,7 @@ import { byteStringOf } from "../../archive/byte_string.ts";
 import { HostError } from "../../errors.ts";
 import type { RootfsPlan } from "../../monitor/plan.ts";
 import { chooseDriver } from "../../storage/drivers/choose.ts";
+import { layerForm, layerPath } from "../../storage/layers.ts";
 import { Fd, open } from "../../../ffi/file.ts";
 import { openFamilies } from "../../../ffi/libc.ts";
 import { errnoText, SyscallError } from "../../../ffi/errno.ts";
@@ -34,7 +35,13 @@ export type PreparedTree =
       own?: string;
     }
     | { kind: "file"; path: string; name: string; mode: number; mtimeSec: number }
-    | { kind: "snapshot"; rootfs: RootfsPlan; ref: string }
+    | {
+      kind: "snapshot";
+      rootfs: RootfsPlan;
+      ref: string;
+      /** The layers, the topmost first, where owners are written down beside them. */
+      recorded?: string[];
+    }
   );
 
 /** Prepares a tree; layers get the folders that their mount needs. */
@@ -47,7 +54,11 @@ export async function prepareTree(services: Storage, tree: SourceTree): Promise<
   if (tree.kind === "file") return { ...tree, [Symbol.asyncDispose]: dispose };
   const { rootfs, dispose: remove } = await prepareSnapshot(services, tree.snapshot);
   const ref = tree.snapshot.layers.at(-1)?.diffId.slice("sha256:".length, "sha256:".length + 12) ?? "scratch";
-  return { kind: "snapshot", rootfs, ref, [Symbol.asyncDispose]: remove };
+  const form = layerForm(services.namespaces);
+  const recorded = services.namespaces.maps.isSingle
+    ? tree.snapshot.layers.map(({ diffId }) => layerPath(services.folders, diffId, form)).toReversed()
+    : undefined;
+  return { kind: "snapshot", rootfs, ref, recorded, [Symbol.asyncDispose]: remove };
 }
 
 /** A context that is a home has the store in it, which grows while it is read. */
@@ -119,6 +130,7 @@ function openFile({ path, name, mode, mtimeSec }: PreparedTree & { kind: "file" 
   const source: SelectedSource = {
     found: { ...found, stat: { ...found.stat, ...attributes }, [Symbol.dispose]: () => {} },
     attributes,
+    path: "",
     base: byteStringOf(name),
     filter: TAKE_ALL,
     [Symbol.dispose]: () => {},

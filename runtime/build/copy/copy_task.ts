@@ -16,23 +16,20 @@ import type { RootfsPlan } from "../../monitor/plan.ts";
 import type { Owner } from "../../rootfs/in_root.ts";
 import { resolveUser } from "../../spec/passwd.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../../storage/layers.ts";
-import { OwnerRecorder } from "../../storage/owners.ts";
-import { Fd, lseek, open, openat, type Stat } from "../../../ffi/file.ts";
+import { Fd, lseek, openat, type Stat } from "../../../ffi/file.ts";
 import {
   AT_FDCWD,
   O_CLOEXEC,
-  O_CREAT,
   O_DIRECTORY,
-  O_EXCL,
   O_NOCTTY,
   O_NONBLOCK,
   O_RDONLY,
-  O_WRONLY,
 } from "../../../ffi/constants/fcntl.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts";
 import type { SelectedSource } from "../context/selection.ts";
 import { openTree, type PreparedTree } from "../context/source_tree.ts";
 import { type ModeChange, parseModeChange } from "./chmod.ts";
+import { Owners, recordedOwner } from "./single_owners.ts";
 import { ensureFolder, findTarget, join, realPath, type TargetRoot } from "./destination.ts";
 
 export interface CopyTaskSource {
@@ -102,7 +99,7 @@ function viewOf(rootfs: RootfsPlan): ContainerView {
 
 function copyOne(
   source: SelectedSource,
-  { keepsOwners }: CopyTaskSource,
+  { keepsOwners, tree }: CopyTaskSource,
   root: TargetRoot,
   task: CopyTask,
   owners: Owners,
@@ -113,6 +110,8 @@ function copyOne(
   using target = findTarget(root, task.destination, found.isFolder ? undefined : source.base);
   const name = found.isFolder ? undefined : target.name;
   const overlaid = source.attributes;
+  const layers = tree.kind === "snapshot" ? tree.recorded : undefined;
+  const below = (path: string) => found.isFolder ? join(source.path, path) : source.path;
   const copier = new EntryCopier({
     overwrite: false,
     refusal: (raw, isFolder) => {
@@ -124,8 +123,9 @@ function copyOne(
       );
     },
     owner: (stat, path) => {
-      const own = chown ?? (keepsOwners ? stat : { uid: 0, gid: 0 });
-      return owners.of(join(target.path, path.map((part) => byteString(part)).join("/")), own);
+      const inner = path.map((part) => byteString(part)).join("/");
+      const kept = () => (layers === undefined ? undefined : recordedOwner(layers, below(inner))) ?? stat;
+      return owners.of(join(target.path, inner), chown ?? (keepsOwners ? kept() : { uid: 0, gid: 0 }));
     },
     adjust: (stat) => adjust({ ...stat, ...overlaid }, chmod),
     wanted: source.filter,
@@ -166,26 +166,6 @@ function tryUnpack(
     openPacked: openWithProgram,
     limitBytes: DEFAULT_LAYER_LIMIT_BYTES,
   });
-}
-
-/** Owners as files can have them here: with a single id all are root's, and what they should be is written down. */
-class Owners implements Disposable {
-  readonly #recorder: OwnerRecorder | undefined;
-
-  constructor(path: string | undefined) {
-    if (path === undefined) return;
-    this.#recorder = new OwnerRecorder(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600));
-  }
-
-  of(path: string, owner: Owner): Owner {
-    if (this.#recorder === undefined) return { uid: owner.uid, gid: owner.gid };
-    this.#recorder.add(path, owner.uid, owner.gid);
-    return { uid: 0, gid: 0 };
-  }
-
-  [Symbol.dispose](): void {
-    this.#recorder?.flush();
-  }
 }
 
 /**
