@@ -44,6 +44,10 @@ export const TOPICS: readonly Topic[] = [
           "~/.config/containers/auth.json",
           "Logins; then $XDG_RUNTIME_DIR/containers/auth.json, ~/.docker/config.json",
         ],
+        [
+          "~/.config/containers/policy.json",
+          "Which images may be pulled and loaded; without it, and without /etc/containers/policy.json, all",
+        ],
         ["~/.config/containers/certs.d/HOST/", "Certificates for one registry"],
         ["/etc/subuid, /etc/subgid", "Ranges of subordinate ids, for containers with more than one user"],
       ],

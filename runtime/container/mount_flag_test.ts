@@ -66,6 +66,16 @@ Deno.test("without a type it is a volume, without a source an anonymous one", ()
   });
 });
 
+Deno.test("options and labels are those of a volume that has to be made", () => {
+  const text =
+    "type=volume,src=v,dst=/b,volume-opt=type=tmpfs,volume-opt=o=size=1m,volume-label=a=b,volume-label=c";
+  const mount = parse(text);
+  assertEquals(mount.kind === "volume" && mount.make, {
+    options: { type: "tmpfs", o: "size=1m" },
+    labels: { a: "b", c: "" },
+  });
+});
+
 Deno.test("what is wrong with a --mount is said in podman's words", () => {
   const cases: [string, string][] = [
     ["type=bind,src=/a", "must set volume destination"],
@@ -88,10 +98,7 @@ Deno.test("what is wrong with a --mount is said in podman's words", () => {
     ["type=image,dst=/b", "must set source and destination for image volume"],
     ["type=devpts,dst=/b,ro", "ro: invalid mount option"],
     ["type=bind,src=/a,dst=/proc/sys", '"/proc/sys" cannot be mounted because it is inside /proc'],
-    [
-      "type=volume,src=v,dst=/b,volume-opt=type=nfs",
-      "volume-opt is not supported: make the volume with `skiff volume create` first",
-    ],
+    ["type=volume,src=v,dst=/b,volume-opt=type", "cannot parse driver opts"],
   ];
   for (const [text, cause] of cases) {
     throws(() => parse(text), { message: `mount "${text}": ${cause}` }, text);

@@ -1,8 +1,10 @@
 /** `load`: brings the images of an archive or folder into the store. */
 
+import { checkPolicy, pathScopes, type PolicySubject } from "../config/policy.ts";
+import { configSources } from "../config/sources.ts";
 import { UnsupportedError } from "../errors.ts";
 import { type ArchivedImage, readArchivedImages } from "../image/archive/archived_image.ts";
-import { openImageSource } from "../image/archive/source.ts";
+import { type ImageSource, openImageSource } from "../image/archive/source.ts";
 import {
   isStored,
   type LayerProgress,
@@ -48,6 +50,7 @@ export async function load(
   // shared: nobody takes away content that has no row yet
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   using source = await openImageSource(engine.folders, input, options);
+  await checkPolicy(configSources(), policySubject(source));
   const loaded: LoadedImage[] = [];
   for (const image of await readArchivedImages(source)) {
     const one = await storeArchivedImage(engine, image, options);
@@ -55,6 +58,13 @@ export async function load(
     loaded.push(one);
   }
   return loaded;
+}
+
+function policySubject(source: ImageSource): PolicySubject {
+  const isOci = source.find("oci-layout") !== undefined;
+  const transport = source.folder ? (isOci ? "oci" : "dir") : isOci ? "oci-archive" : "docker-archive";
+  const scopes = source.folder ? pathScopes(source.folder) : [];
+  return { transport, name: `${transport}:${source.name}`, scopes };
 }
 
 /** Brings one image of an opened archive into the store. The caller holds the lock of the images. */

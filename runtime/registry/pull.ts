@@ -5,6 +5,8 @@
  * Order of things on disk: layers and their blobs first, each when verified; config and manifest last. What ends
  * early leaves layers that the next pull finds, and nothing that looks like an image.
  */
+import { checkPolicy, dockerScopes } from "../config/policy.ts";
+import { configSources } from "../config/sources.ts";
 import { NotFoundError, UnsupportedError, VerificationError } from "../errors.ts";
 import {
   checkImageManifest,
@@ -20,7 +22,7 @@ import {
   parsePlatform,
   platformFits,
 } from "../image/platform.ts";
-import { formatReference, type Reference } from "../image/reference.ts";
+import { formatReference, type Reference, repositoryName } from "../image/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import {
   type Descriptor,
@@ -92,6 +94,12 @@ async function pullFrom(
 ): Promise<PulledImage> {
   const name = formatReference(reference);
   const { folders } = context;
+  const repository = repositoryName(reference);
+  await checkPolicy(options.sources ?? configSources(), {
+    transport: "docker",
+    name: `docker://${name}`,
+    scopes: dockerScopes(repository, name.slice(repository.length)),
+  });
   const top = await fetchTop(client, reference, context);
   const index = top.document.kind === "index" ? top : undefined;
   const chosen = await descend(client, name, top, wanted);

@@ -1,0 +1,58 @@
+/** policy.json: what may come into the store. @see containers-policy.json(5) */
+import { assertEquals, assertIncludes, hostTest } from "./harness.ts";
+
+const ACCEPT = [{ type: "insecureAcceptAnything" }], REJECT = [{ type: "reject" }];
+
+hostTest("what policy.json rejects is neither pulled nor loaded", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image();
+  const registry = image.split("/")[0]!;
+  const path = `${host.home}/.config/containers/policy.json`;
+  await host.sh("mkdir -p .config/containers");
+  const setPolicy = async (policy: unknown) => {
+    await Deno.writeTextFile(path, typeof policy === "string" ? policy : JSON.stringify(policy));
+    await host.own(path);
+  };
+  const attempt = async (...words: string[]) => {
+    const { code, stderr } = await host.skiff(words);
+    return [code, stderr.split("\n").filter((line) => line.startsWith("Error"))[0]];
+  };
+  const rejected = (name: string) => [
+    125,
+    `Error: Source image rejected: Running image ${name} is rejected by policy`,
+  ];
+  await setPolicy({ default: ACCEPT, transports: { docker: { [registry]: REJECT } } });
+  assertEquals(await attempt("pull", image), rejected(`docker://${image}`));
+  assertEquals(
+    await attempt("run", "--rm", "--network", "none", image, "true"),
+    rejected(`docker://${image}`),
+  );
+  assertEquals(await host.ok("images", "-q"), "");
+  const repository = image.slice(0, image.lastIndexOf(":"));
+  const signed = { type: "signedBy", keyType: "GPGKeys", keyPath: "/key.gpg" };
+  await setPolicy({
+    default: REJECT,
+    transports: { docker: { [registry]: REJECT, [repository]: [signed] } },
+  });
+  assertEquals(await attempt("pull", image), [
+    125,
+    `Error: Source image rejected: ${path} asks for signatures (signedBy) of docker://${image}, which skiff cannot verify yet`,
+  ]);
+  await setPolicy("{");
+  assertIncludes(String(await attempt("pull", image)), `125,Error: invalid policy in "${path}": `);
+  // the control: only the policy kept it away
+  await setPolicy({ default: REJECT, transports: { docker: { [registry]: REJECT, [image]: ACCEPT } } });
+  await host.ok("pull", "-q", image);
+  await host.ok("save", "-q", "-o", "image.tar", image);
+  await host.ok("save", "-q", "--format", "oci-dir", "-o", "folder", image);
+  await host.ok("rmi", image);
+  assertEquals(await attempt("load", "-i", "image.tar"), rejected("docker-archive:image.tar"));
+  assertEquals(await attempt("load", "-i", "folder"), rejected("oci:folder"));
+  await setPolicy({
+    default: REJECT,
+    transports: { "docker-archive": { "": ACCEPT }, oci: { [host.home]: ACCEPT } },
+  });
+  await host.ok("load", "-q", "-i", "image.tar");
+  await host.ok("load", "-q", "-i", "folder");
+});
