@@ -45,6 +45,9 @@ C
 RUN <<'RAW' cat > /raw
 raw $NAME \\
 RAW
+RUN <<  'END OF IT'
+echo "in one $(printf %s word)"
+END OF IT
 RUN <<SCRIPT
 #!/bin/cat
 a script of its own interpreter
@@ -75,6 +78,7 @@ hostTest(
       ...["one skiff", "two"],
       // each redirection of standard input is read; the last one counts
       ...["second skiff", "third"],
+      "in one word",
       ...["#!/bin/cat", "a script of its own interpreter"],
       ...["raw $NAME \\", 'skiff skin "quoted" $NAME', "tabs go", "and $NAME stays", "$NAME stays", "a file"],
     ]);

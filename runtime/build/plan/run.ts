@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
 import type { RunInstruction } from "../dockerfile/ast.ts";
+import { asHeredocWord } from "../dockerfile/heredoc.ts";
 import type { RunMount, RunStep } from "../step.ts";
 import { addStep, type Dispatch, expand, filesOf, originOf, shownAs, withShell } from "./dispatch_state.ts";
 import { completeMount, parseMountFields } from "./mount.ts";
@@ -67,7 +68,7 @@ function scriptOf(dispatch: Dispatch, { command, heredocs }: RunInstruction): Sc
     throw new InvalidArgumentError("parsing produced an invalid run command: an exec form has no heredocs");
   }
   const [first] = heredocs;
-  if (heredocs.length === 1 && /^<<-?(["']?)[^\s<"']+\1$/.test(command.text.trim())) {
+  if (asHeredocWord(command.text) !== undefined) {
     const { content, name } = first!;
     const summary = summarize(content);
     if (!content.startsWith("#!")) {
