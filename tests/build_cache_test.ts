@@ -224,11 +224,21 @@ hostTest(
     assertEquals((await host.run("--rm", "cached:1", "cat", "/b")).stdout, "b\n");
     assertEquals((await project.build("-t", "cached:1")).ran, steps);
 
-    // a layer that somebody took away is a miss, and no error
-    const { RootFS } = JSON.parse(await host.ok("image", "inspect", "cached:1"))[0];
+    // what was changed behind its back is found, and mended of the archive
+    const layersOf = async () =>
+      JSON.parse(await host.ok("image", "inspect", "cached:1"))[0].RootFS.Layers as string[];
+    const folder = `${host.data}/layers/${(await layersOf()).at(-1)!.replace("sha256:", "")}`;
     await host.ok("rmi", "cached:1");
-    const last = RootFS.Layers.at(-1)!.replace("sha256:", "");
-    const moved = await host.sh(`"$SKIFF" unshare rm -rf "${host.data}/layers/${last}"`);
+    const damaged = await host.sh(`"$SKIFF" unshare sh -c 'echo evil | tee ${folder}/*/b'`);
+    assertEquals(damaged.code, 0, damaged.stderr);
+    assert((await host.skiff(["system", "check"])).code !== 0);
+    await host.ok("system", "check", "--repair");
+    assertEquals((await project.build("-t", "cached:1")).ran, []);
+    assertEquals((await host.run("--rm", "cached:1", "cat", "/b")).stdout, "b\n");
+
+    // a layer that somebody took away is a miss, and no error
+    await host.ok("rmi", "cached:1");
+    const moved = await host.sh(`"$SKIFF" unshare rm -rf "${folder}"`);
     assertEquals(moved.code, 0);
     assertEquals((await project.build("-t", "cached:1")).ran, [steps[0]]);
     assertEquals(await host.ok("system", "check"), "");

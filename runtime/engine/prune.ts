@@ -16,6 +16,8 @@ export interface PruneOptions {
   volumes?: boolean;
   /** Those that no container is on. */
   networks?: boolean;
+  /** What builds have kept and no image shares, or with `all` all that no build uses just now. */
+  buildCache?: boolean | "all";
 }
 
 /** Ids of what is gone; of volumes and networks their names. */
@@ -24,6 +26,7 @@ export interface Pruned {
   images: string[];
   volumes: string[];
   networks: string[];
+  buildCache: string[];
 }
 
 export async function prune(engine: Engine, options: PruneOptions): Promise<Pruned> {
@@ -43,5 +46,13 @@ export async function prune(engine: Engine, options: PruneOptions): Promise<Prun
     volumes: unusedVolumes.length > 0
       ? await removeUnusedVolumes(engine, unusedVolumes.map(({ Name }) => Name))
       : [],
+    // last: what an image that is gone has shared is the cache's alone
+    buildCache: options.buildCache ? await pruneBuildCache(engine, options.buildCache === "all") : [],
   };
+}
+
+async function pruneBuildCache(engine: Engine, all: boolean): Promise<string[]> {
+  const { buildPrune } = await import("./build_prune.ts");
+  const { removed } = await buildPrune(engine, { all });
+  return removed.map(({ ID }) => ID);
 }
