@@ -17,6 +17,7 @@ import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
 import { writeBlob } from "../storage/blobs.ts";
 import { indexOver, writeDocuments, type WrittenImage } from "./build_documents.ts";
+import { checkRunnable } from "./build_platform.ts";
 import { asVertex, type VertexWork } from "./build_vertex.ts";
 import type { Engine } from "./engine.ts";
 
@@ -95,6 +96,7 @@ async function buildServices(engine: Engine, options: BuildOptions): Promise<Bui
     resolveImage: (reference, how) => resolveBuildImage(engine, reference, how, options),
     loadLayout: (source, how) => loadBuildLayout(engine, source, how),
     async runStep(step, base, mounts, context) {
+      checkRunnable(step.platform);
       const { runBuildStep } = await import("./build_run.ts");
       return await runBuildStep(engine, options, step, base, mounts, context);
     },
