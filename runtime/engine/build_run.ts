@@ -36,7 +36,7 @@ export async function runBuildStep(
 ): Promise<BuiltLayer | null> {
   await using held = new AsyncDisposableStack();
   const request = await makeRequest(engine, options, { step, base, mounts, context }, held);
-  const container = startContainer(engine, request, context.signal);
+  const container = startContainer(engine, request, options, context.signal);
   held.defer(() => container.release());
   const { socketPath, rootfs, mountPoints } = await container.started;
   const tail = new OutputTail();
@@ -221,7 +221,12 @@ interface StepContainer {
   release(): Promise<void>;
 }
 
-function startContainer(engine: Engine, request: BuildContainerRequest, signal: AbortSignal): StepContainer {
+function startContainer(
+  engine: Engine,
+  request: BuildContainerRequest,
+  { secrets }: BuildOptions,
+  signal: AbortSignal,
+): StepContainer {
   signal.throwIfAborted();
   const { folders, storageDriver } = engine;
   const started = Promise.withResolvers<BuildContainerStarted>();
@@ -232,7 +237,11 @@ function startContainer(engine: Engine, request: BuildContainerRequest, signal: 
     verb: "buildRun",
     engine: { dataFolder: folders.data, runtimeFolder: folders.run, storageDriver },
     args: [request],
-  }, { event: (event) => started.resolve(event as BuildContainerStarted), hangUp: hangUp.signal });
+  }, {
+    event: (event) => started.resolve(event as BuildContainerStarted),
+    hangUp: hangUp.signal,
+    withoutEnv: secrets.flatMap(({ from }) => from.kind === "env" ? [from.name] : []),
+  });
   reply.then(() => started.reject(new SkiffError("run step: it ended before it began")), started.reject);
   started.promise.catch(() => {});
   const ended = reply.then(() => {});

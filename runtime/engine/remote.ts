@@ -64,6 +64,8 @@ export interface RemoteHooks {
   event?: (event: unknown) => void;
   /** Closes this end before there is a result; the verb gives up and answers. */
   hangUp?: AbortSignal;
+  /** Variables of this process that the spawned skiff, and what it forks, shall not have. */
+  withoutEnv?: readonly string[];
 }
 
 /** The result, and the spawned skiff: it ends when `release` is called. */
@@ -91,6 +93,7 @@ export async function callRemote<T>(
     stdout: "piped",
     stderr: "inherit",
     signal: hooks.signal,
+    ...(hooks.withoutEnv?.length ? { clearEnv: true, env: envWithout(hooks.withoutEnv) } : {}),
   }).spawn();
   const writer = child.stdin.getWriter();
   const release = async () => {
@@ -109,6 +112,10 @@ export async function callRemote<T>(
     hooks.signal?.throwIfAborted();
     throw error;
   }
+}
+
+function envWithout(names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(Deno.env.toObject()).filter(([name]) => !names.includes(name)));
 }
 
 async function readAnswer<T>(stdout: ReadableStream<Uint8Array>, hooks: RemoteHooks): Promise<T> {
