@@ -3,7 +3,7 @@
 import { FORMS } from "./build_copy/forms.ts";
 import { CONTEXT_TIME, makeContext } from "./build_copy/context.ts";
 import { type ImageEntry, linesBelow, readTree } from "./build_copy/tree.ts";
-import { assertEquals, assertIncludes, type Host, hostTest } from "./harness.ts";
+import { assertEquals, assertIncludes, driverTest, type Host, hostTest } from "./harness.ts";
 import { configurePodman, runLines } from "./podman_parity/engines.ts";
 
 function dockerfile(forms: readonly { name: string; line: string }[]): string {
@@ -293,3 +293,79 @@ function serveFolder(folder: string): { url: string } & AsyncDisposable {
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
+
+/** Layers of `EVERYWHERE`, whoever builds it: no name, id or time of a machine gets into one. */
+const EVERYWHERE_LAYERS = "8a2f3f1d5dcee33c73d706ea0c84af678a926f919dc6479d0116ccddf2ff16dc";
+const EVERYWHERE = `FROM scratch AS other
+COPY --chown=7:8 f.txt /o/owned
+COPY f.txt /o/plain
+FROM scratch
+COPY base/ /
+COPY d /t/d
+COPY --chown=alice d /t/alice
+COPY --link --chown=3:4 d /t/link
+COPY --from=other /o /t/o
+COPY --chmod=u+x,g= d/a /lib/
+ADD a.tar.gz /t/ar/
+ADD --chown=9 a.tar.gz /t/ar9/
+WORKDIR /w/x
+COPY --parents d/./sub/c.txt /t/p/
+`;
+
+type Skiff = (...words: string[]) => Promise<string>;
+
+async function layersOf(skiff: Skiff, context: string, dockerfile: string): Promise<string> {
+  const id = await skiff("build", "-q", "--no-cache", "--timestamp", "0", "-f", dockerfile, context);
+  const layers = await skiff("image", "inspect", "-f", "{{json .RootFS.Layers}}", id.trim());
+  return await sha256(new TextEncoder().encode(layers.trim()));
+}
+
+driverTest("a build makes the same layers", { needs: ["zstd", "xz", "bzip2"] }, async (host) => {
+  const context = await makeContext(host);
+  await Deno.writeTextFile(`${host.home}/everywhere`, EVERYWHERE);
+  const layers = await layersOf((...words) => host.ok(...words), context, `${host.home}/everywhere`);
+  assertEquals(layers, EVERYWHERE_LAYERS);
+});
+
+hostTest(
+  "a build as root makes the same layers",
+  { needs: ["root", "zstd", "xz", "bzip2"], asRoot: true },
+  async (host) => {
+    const context = await makeContext(host);
+    await Deno.writeTextFile(`${host.home}/everywhere`, EVERYWHERE);
+    const layers = await layersOf((...words) => host.ok(...words), context, `${host.home}/everywhere`);
+    assertEquals(layers, EVERYWHERE_LAYERS);
+  },
+);
+
+hostTest(
+  "a user with one id makes the same layers",
+  { needs: ["root", "zstd", "xz", "bzip2"] },
+  async (host) => {
+    const context = await makeContext(host);
+    const id = 54322;
+    const home = `${host.folder}/nobodys`;
+    await Deno.mkdir(home);
+    await new Deno.Command("cp", { args: ["-a", context, `${home}/context`] }).output();
+    await Deno.writeTextFile(`${home}/everywhere`, EVERYWHERE);
+    await new Deno.Command("chown", { args: ["-R", `${id}:${id}`, home] }).output();
+    const skiff: Skiff = async (...words) => {
+      const { code, stdout, stderr } = await new Deno.Command("/usr/bin/setpriv", {
+        args: [`--reuid=${id}`, `--regid=${id}`, "--clear-groups", "--inh-caps=-all", host.binary, ...words],
+        clearEnv: true,
+        env: { ...host.env, HOME: home, USER: "", XDG_CACHE_HOME: `${home}/.cache` },
+        cwd: home,
+      }).output();
+      assertEquals({ code, stderr: code === 0 ? "" : new TextDecoder().decode(stderr) }, {
+        code: 0,
+        stderr: "",
+      });
+      return new TextDecoder().decode(stdout);
+    };
+    try {
+      assertEquals(await layersOf(skiff, `${home}/context`, `${home}/everywhere`), EVERYWHERE_LAYERS);
+    } finally {
+      await Deno.remove(`/tmp/skiff-${id}`, { recursive: true }).catch(() => {});
+    }
+  },
+);
