@@ -31,7 +31,7 @@ export async function openAgent(
     if (required) throw new BuildError(`ssh agent ${id}: not found`, { hint: `give it by --ssh ${id}` });
     return null;
   }
-  if (!Deno.statSync(agent).isSocket) {
+  if (!statAgent(id, agent).isSocket) {
     throw new UnsupportedError(`use ssh key "${agent}": only sockets of agents are supported`, {
       hint: `ssh-add "${agent}", and --ssh ${id}`,
     });
@@ -59,6 +59,14 @@ export async function openAgent(
   }
   void serve(listener, agent);
   return opened;
+}
+
+function statAgent(id: string, path: string): Deno.FileInfo {
+  try {
+    return Deno.statSync(path);
+  } catch (cause) {
+    throw new BuildError(`ssh agent ${id}: there is nothing at "${path}"`, { cause });
+  }
 }
 
 async function serve(listener: Deno.UnixListener, agent: string): Promise<void> {
