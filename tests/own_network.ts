@@ -29,6 +29,15 @@ export function setUpLoopback(...addresses: string[]): void {
     const address = mustParse(text);
     return addAddress({ link: LOOPBACK_INDEX, address, prefix: address.length * 8 });
   }));
+  // the kernel makes an IPv6 address its own (RTF_LOCAL) a little later; what comes for it until then is dropped
+  const late = addresses.map(mustParse).filter(({ length }) => length === 16).map((address) =>
+    address.toHex()
+  );
+  for (const end = Date.now() + 60_000; late.length > 0;) {
+    const routes = Deno.readTextFileSync("/proc/net/ipv6_route");
+    if (late.every((address) => new RegExp(`^${address} 80 .* 8[0-9a-f]{7} +lo$`, "m").test(routes))) return;
+    if (Date.now() > end) throw new Error(`no routes of ${late}: ${routes}`);
+  }
 }
 
 /** Allows ping sockets, which a new namespace does not. @see icmp(7) */

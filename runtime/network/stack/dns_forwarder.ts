@@ -30,6 +30,8 @@ import {
 import { type DnsServer, DnsServers } from "./dns_servers.ts";
 import { type Attempt, TcpAttempt, UdpAttempt, type UpstreamGround } from "./dns_upstream.ts";
 import type { Host } from "./host.ts";
+import { toWords } from "./packet.ts";
+import { guestOf, Shares } from "./shares.ts";
 
 /** Names that are known here, as containers of one network know each other. */
 export interface NameSource {
@@ -64,7 +66,7 @@ export interface DnsForwarderOptions {
   port?: number;
 }
 
-/** Questions under way; the oldest makes room. */
+/** Questions under way; the oldest of who asks most makes room. */
 export const MAX_QUESTIONS = 256;
 const ROUNDS = 2;
 /** Answers after which the next server may know better. */
@@ -87,6 +89,7 @@ export class DnsForwarder {
   readonly #servers: DnsServers;
   readonly #names: NameSource | undefined;
   readonly #questions = new Map<string, Question>();
+  readonly #shares = new Shares<Question>();
 
   constructor({ host, plan, outbound, names, port = 53 }: DnsForwarderOptions) {
     this.#ground = { host, outbound, port };
@@ -122,8 +125,8 @@ export class DnsForwarder {
     const { message, type, name } = query;
     const key = `${asker.id},${message[0]},${message[1]},${type},${name}`;
     if (this.#questions.has(key)) return false;
-    const oldest = this.#questions.values().next().value;
-    if (oldest && this.#questions.size >= MAX_QUESTIONS) this.#end(oldest, undefined);
+    const [oldest] = this.#questions.size >= MAX_QUESTIONS ? this.#shares.most() : [];
+    if (oldest) this.#end(oldest, undefined);
     const question: Question = {
       ...{ key, query, asker, reply },
       steps: this.#plan(asker),
@@ -131,6 +134,7 @@ export class DnsForwarder {
       fallback: undefined,
     };
     this.#questions.set(key, question);
+    this.#shares.add(askerOf(question), question);
     this.#next(question);
     return true;
   }
@@ -197,7 +201,7 @@ export class DnsForwarder {
 
   #end(question: Question, answer: Message | undefined): void {
     question.attempt?.cancel();
-    if (!this.#questions.delete(question.key)) return;
+    if (!this.#remove(question)) return;
     const { query, asker, reply } = question;
     if (answer === undefined) return reply(errorAnswer(query.message, RCODE.SERVFAIL, query));
     const fits = asker.isTcp || answer.length <= query.udpLimitBytes;
@@ -212,8 +216,13 @@ export class DnsForwarder {
     for (const question of this.#questions.values()) {
       if (question.asker.id !== askerId) continue;
       question.attempt?.cancel();
-      this.#questions.delete(question.key);
+      this.#remove(question);
     }
+  }
+
+  #remove(question: Question): boolean {
+    this.#shares.delete(askerOf(question), question);
+    return this.#questions.delete(question.key);
   }
 
   /** Questions under way. */
@@ -225,6 +234,10 @@ export class DnsForwarder {
     for (const question of this.#questions.values()) question.attempt?.cancel();
     this.#questions.clear();
   }
+}
+
+function askerOf({ asker }: Question): number {
+  return guestOf(...toWords(asker.address));
 }
 
 /** The id of an asker by UDP. */

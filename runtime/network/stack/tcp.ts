@@ -42,6 +42,7 @@ import type { StackContext } from "./context.ts";
 import { GATEWAY, NAMESERVER, NOBODY } from "./destinations.ts";
 import type { PacketHandler } from "./link.ts";
 import { type IpPacket, toBytes, toWords, type Words } from "./packet.ts";
+import { guestOf, guestOfEntry, Shares } from "./shares.ts";
 import { Connection, type TcpGround } from "./tcp_connection.ts";
 import { Budget } from "./tcp_host_stream.ts";
 import { ACK, RST, Segment, sendReset, SYN, type TcpRoute } from "./tcp_segment.ts";
@@ -49,7 +50,7 @@ import { ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
 
 /** Bytes that all connections together may hold, because a host or a guest does not take them. */
 const BUDGET_BYTES = 6 << 20;
-/** Connections that are not made yet; the oldest gives way, so that a flood of them shuts nobody out. */
+/** Connections that are not made yet; one of who has most gives way, so that a flood of them shuts nobody out. */
 const HALF_OPEN_MAX = 1024;
 /** Connections that are over but may have to acknowledge a FIN again. */
 const LATE_MAX = 512;
@@ -95,8 +96,8 @@ export class Tcp implements PacketHandler, TcpGround {
   };
   readonly #address = new SocketAddress();
   readonly #limit: number;
-  /** In the order in which they began. */
   readonly #halfOpen = new Set<Connection>();
+  readonly #halfOpenShares = new Shares<Connection>();
   readonly #late = new Set<Connection>();
   #listed: Connection[] = [];
   #turns: Connection[] = [];
@@ -122,7 +123,7 @@ export class Tcp implements PacketHandler, TcpGround {
         connection.abort();
         throw error;
       } finally {
-        if (!connection.isHalfOpen) this.#halfOpen.delete(connection);
+        if (!connection.isHalfOpen) this.#isMade(connection);
       }
     }
     connection?.forget();
@@ -157,7 +158,11 @@ export class Tcp implements PacketHandler, TcpGround {
       destinationPort: segment.sourcePort,
     };
     const target = this.#target(packet, segment.destinationPort);
-    const fd = typeof target === "number" ? target : this.#hasRoom() ? this.#connect(target) : -EMFILE;
+    const fd = typeof target === "number"
+      ? target
+      : this.#hasRoom(guestOf(s0, s1, s2, s3))
+      ? this.#connect(target)
+      : -EMFILE;
     const connection = new Connection(this, route, fd < 0 ? -1 : fd);
     if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
     connection.isPair = typeof target === "number";
@@ -167,6 +172,7 @@ export class Tcp implements PacketHandler, TcpGround {
   #begin(connection: Connection, task: () => void): void {
     this.table.add(connection);
     this.#halfOpen.add(connection);
+    this.#halfOpenShares.add(guestOfEntry(connection), connection);
     try {
       task();
     } catch (error) {
@@ -183,7 +189,8 @@ export class Tcp implements PacketHandler, TcpGround {
     if (destination === NOBODY) return -EHOSTUNREACH;
     if (destination === NAMESERVER) {
       if (port !== 53 || this.context.resolverStream === undefined) return -ECONNREFUSED;
-      return this.#hasRoom() ? this.context.resolverStream(packet.source()) : -EMFILE;
+      const hasRoom = this.#hasRoom(guestOf(packet.s0, packet.s1, packet.s2, packet.s3));
+      return hasRoom ? this.context.resolverStream(packet.source()) : -EMFILE;
     }
     if (destination === GATEWAY) {
       if (!plan.allowHostLoopback) return -ENETUNREACH;
@@ -193,13 +200,25 @@ export class Tcp implements PacketHandler, TcpGround {
     return { address: toBytes(packet.d0, packet.d1, packet.d2, packet.d3), port, isLocal: false };
   }
 
-  /** Makes room by what was never answered, where connections have reached their limit. */
-  #hasRoom(): boolean {
+  /** Makes room by what was never answered, where connections have reached their limit, or by what another has too much. */
+  #hasRoom(guest: number): boolean {
     if (this.#halfOpen.size >= HALF_OPEN_MAX || (this.table.size >= this.#limit && this.#halfOpen.size > 0)) {
-      const [oldest] = this.#halfOpen;
+      const [oldest] = this.#halfOpenShares.most();
       oldest!.abort();
     }
+    if (this.table.size < this.#limit) return true;
+    const surplus = this.table.shares.roomFor(guest);
+    surplus?.abort();
+    surplus?.forget();
     return this.table.size < this.#limit;
+  }
+
+  #isMade(connection: Connection): void {
+    if (!this.#halfOpen.delete(connection)) return;
+    this.#halfOpenShares.delete(
+      guestOfEntry(connection),
+      connection,
+    );
   }
 
   /** A socket that is connecting, or a negated errno. */
@@ -272,7 +291,8 @@ export class Tcp implements PacketHandler, TcpGround {
         host.after(ACCEPT_AGAIN_MS, () => this.#accept(listener));
         return;
       }
-      const route = this.#hasRoom() ? this.#routeOf(listener) : undefined;
+      const { ipv4, ipv6 } = listener.guest;
+      const route = this.#hasRoom(guestOf(...(ipv4 ?? ipv6)!)) ? this.#routeOf(listener) : undefined;
       if (route === undefined) {
         resetSocket(fd);
         continue;
@@ -346,7 +366,7 @@ export class Tcp implements PacketHandler, TcpGround {
   }
 
   closed(connection: Connection): void {
-    this.#halfOpen.delete(connection);
+    this.#isMade(connection);
     if (connection.isReplaceable) {
       this.#late.add(connection);
       if (this.#late.size > LATE_MAX) {

@@ -3,6 +3,8 @@
  * who both choose among many IPv6 addresses, can have one chain for all.
  */
 
+import { guestOfEntry, Shares } from "./shares.ts";
+
 /** What is looked up: words of the guest's address and of the other end's, as the guest sees it, and both ports. */
 export interface TableEntry {
   readonly g0: number;
@@ -29,6 +31,7 @@ export class ConnectionTable<Entry extends TableEntry> {
   #chains: (Entry | undefined)[] = new Array(FIRST_SIZE).fill(undefined);
   /** What the hash begins with, and an odd number that it is multiplied by. */
   readonly #secret = crypto.getRandomValues(new Int32Array(2)).map((word) => word | 1);
+  readonly shares = new Shares<Entry>();
   size = 0;
 
   #hash({ g0, g1, g2, g3, p0, p1, p2, p3, ports }: TableEntry): number {
@@ -48,10 +51,15 @@ export class ConnectionTable<Entry extends TableEntry> {
   /** Adds what is not in it. */
   add(entry: Entry): void {
     if (this.size >= this.#chains.length * 2) this.#grow();
+    this.#insert(entry);
+    this.size++;
+    this.shares.add(guestOfEntry(entry), entry);
+  }
+
+  #insert(entry: Entry): void {
     const index = this.#hash(entry);
     entry.chain = this.#chains[index];
     this.#chains[index] = entry;
-    this.size++;
   }
 
   delete(entry: Entry): void {
@@ -63,6 +71,7 @@ export class ConnectionTable<Entry extends TableEntry> {
         else before.chain = entry.chain;
         entry.chain = undefined;
         this.size--;
+        this.shares.delete(guestOfEntry(entry), entry);
         return;
       }
       before = at;
@@ -81,8 +90,7 @@ export class ConnectionTable<Entry extends TableEntry> {
   #grow(): void {
     const all = this.list();
     this.#chains = new Array(this.#chains.length * 4).fill(undefined);
-    this.size = 0;
-    for (const entry of all) this.add(entry);
+    for (const entry of all) this.#insert(entry);
   }
 }
 

@@ -18,6 +18,7 @@ import { ERRORS } from "./icmp_message.ts";
 import type { IcmpReporter } from "./icmp_report.ts";
 import type { PacketHandler } from "./link.ts";
 import { type IpPacket, toWords, VNET_GSO_UDP, VNET_GSO_UDP_L4, type Words } from "./packet.ts";
+import { guestOf, Shares } from "./shares.ts";
 import { dataOffset, sendDatagram, UDP_BYTES, type UdpEnd } from "./udp_packet.ts";
 import {
   DEFAULT_HOP_LIMIT,
@@ -77,6 +78,7 @@ export class UdpHandler implements PacketHandler {
   readonly #published: PublishedDatagrams;
   readonly #limit: number;
   readonly #endpoints = new Map<number | string, Endpoint>();
+  readonly #shares = new Shares<Endpoint>();
   #peerCount = 0;
   #sweep: Timer | undefined;
   readonly #address = new SocketAddress();
@@ -183,6 +185,7 @@ export class UdpHandler implements PacketHandler {
       isDeferred: false,
     };
     this.#endpoints.set(key, endpoint);
+    this.#shares.add(guestOf(s0, s1, s2, s3), endpoint);
     this.#sweep ??= this.#context.host.after(SWEEP_MS, () => this.#expire());
     this.#context.host.watch(fd, (events) => this.#ready(endpoint, events), EPOLLIN);
     return endpoint;
@@ -253,9 +256,10 @@ export class UdpHandler implements PacketHandler {
     if (this.#endpoints.size > 0) this.#sweep = host.after(SWEEP_MS, () => this.#expire());
   }
 
+  /** Of the guest that has most, unless one is to stay, whose many peers are the reason. */
   #closeOldest(except?: Endpoint): void {
     let oldest: Endpoint | undefined;
-    for (const endpoint of this.#endpoints.values()) {
+    for (const endpoint of except ? this.#endpoints.values() : this.#shares.most()) {
       if (endpoint !== except && (!oldest || endpoint.activeMs < oldest.activeMs)) oldest = endpoint;
     }
     if (oldest) this.#close(oldest);
@@ -263,6 +267,7 @@ export class UdpHandler implements PacketHandler {
 
   #close(endpoint: Endpoint): void {
     this.#endpoints.delete(endpoint.key);
+    this.#shares.delete(guestOf(...endpoint.guest.words), endpoint);
     this.#peerCount -= endpoint.peers.size;
     this.#context.host.forget(endpoint.fd);
     closeSocket(endpoint.fd);

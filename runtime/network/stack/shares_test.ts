@@ -1,0 +1,26 @@
+import { deepStrictEqual as equal } from "node:assert/strict";
+import { mustParse } from "./addresses.ts";
+import { toWords } from "./packet.ts";
+import { guestOf, Shares } from "./shares.ts";
+
+const guest = (text: string) => guestOf(...toWords(mustParse(text)));
+
+Deno.test("who has most makes room, the oldest first, but not for itself nor for its like", () => {
+  const shares = new Shares<string>();
+  const [greedy, other, third] = ["10.0.0.2", "10.0.0.3", "10.0.0.4"].map(guest) as [number, number, number];
+  equal([...shares.most(), shares.roomFor(other)], [undefined]);
+  for (const item of ["a", "b", "c", "d"]) shares.add(greedy, item);
+  equal([...shares.most()], ["a", "b", "c", "d"]);
+  equal([shares.roomFor(greedy), shares.roomFor(other)], [undefined, "a"]);
+  shares.delete(greedy, "a");
+  for (const item of ["x", "y"]) shares.add(other, item);
+  equal([shares.roomFor(other), shares.roomFor(third)], [undefined, "b"]);
+  for (const item of ["b", "c", "d"]) shares.delete(greedy, item);
+  equal([[...shares.most()], shares.count(greedy), shares.roomFor(greedy)], [["x", "y"], 0, "x"]);
+});
+
+Deno.test("an IPv6 guest's addresses are one guest's, as it may have any of its network", () => {
+  equal(guest("fd00:1::2") === guest("fd00:1::ffff:0:3"), true);
+  const different = ["fd00:1::2", "fd00:1:0:1::2", "fd00:2::2", "10.0.0.2", "10.0.0.3"].map(guest);
+  equal(new Set(different).size, different.length);
+});
