@@ -46,11 +46,14 @@ export type { EngineEvent, EventsOptions, EventType } from "./runtime/engine/eve
 export type { ExportResult } from "./runtime/engine/export.ts";
 export type { HealthAnswer } from "./runtime/engine/healthcheck.ts";
 export type { HistoryStep } from "./runtime/engine/history.ts";
+export type { MountedImage } from "./runtime/engine/image_mount.ts";
+export type { ImageTree, TreeLayer } from "./runtime/engine/image_tree.ts";
 export type { ImageListEntry } from "./runtime/engine/images.ts";
 export type { ImportOptions } from "./runtime/engine/import.ts";
 export type { ContainerDocument, ImageDocument } from "./runtime/engine/inspect.ts";
 export type { LoadedImage } from "./runtime/engine/load.ts";
 export type { LogRecord, LogsOptions } from "./runtime/engine/logs.ts";
+export type { MountedContainer } from "./runtime/engine/mount.ts";
 export type { NetworkConnectOptions } from "./runtime/engine/network_connect.ts";
 export type { NetworkRmOptions } from "./runtime/engine/network_rm.ts";
 export type { NetworkUpdateOptions } from "./runtime/engine/network_update.ts";

@@ -1,6 +1,6 @@
 /** The engine as the global options ask for it. */
 
-import { type Engine, isUnshareSession, openEngine } from "../runtime/engine/engine.ts";
+import { type Engine, openEngine, sessionFolders } from "../runtime/engine/engine.ts";
 import type { StorageDriverName } from "../runtime/engine/options.ts";
 import type { GlobalValues } from "./command.ts";
 
@@ -9,14 +9,4 @@ export function engineFor(global: GlobalValues): Engine {
     storageDriver: global["storage-driver"] as StorageDriverName | undefined,
     ...sessionFolders(),
   });
-}
-
-/** In a session of `unshare` this process is root, and the folders are still the user's. */
-function sessionFolders(): { dataFolder?: string; runtimeFolder?: string } {
-  // asked first: it costs a look at /proc
-  if (!Deno.env.has("CONTAINERS_GRAPHROOT") || !isUnshareSession()) return {};
-  const [dataFolder, runtimeFolder] = ["CONTAINERS_GRAPHROOT", "CONTAINERS_RUNROOT"].map((key) =>
-    Deno.env.get(key)
-  );
-  return { dataFolder, runtimeFolder };
 }

@@ -28,13 +28,13 @@ function moduleExamples(): string[] {
 }
 
 /** Runs a program of the test user's that imports "./mod.ts". */
-async function runProgram(host: Host, source: string): Promise<Result> {
+async function runProgram(host: Host, source: string, within: string[] = []): Promise<Result> {
   const { root, deno } = await readableSources();
   const file = `${host.home}/program.ts`;
   await Deno.writeTextFile(file, source.replaceAll('"./mod.ts"', JSON.stringify(`${root}mod.ts`)));
   await host.own(file);
   const env = { SKIFF_BINARY: host.binary };
-  return await host.program([deno, "run", "-A", "--no-lock", "--no-config", file], { env });
+  return await host.program([...within, deno, "run", "-A", "--no-lock", "--no-config", file], { env });
 }
 
 hostTest("the README's example of the library does what its comments say", {}, async (host) => {
@@ -133,6 +133,55 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
     "true",
     "true 2",
     "[]",
+    "",
+  ]);
+});
+
+hostTest("a program mounts containers and images in a session, and compares them", {
+  needs: ["registry"],
+}, async (host) => {
+  const image = await host.image();
+  const program = (body: string) =>
+    `import { ConflictError, Skiff } from "./mod.ts";
+     using skiff = new Skiff();
+     const image = ${JSON.stringify(image)};
+     const show = (...values: unknown[]) => console.log(values.map((value) => JSON.stringify(value)).join(" "));
+     ${body}`;
+  await host.ok("create", "--name", "one", "--network", "none", image, "true");
+  const outside = await runProgram(
+    host,
+    program(`const one = await skiff.container("one");
+     await one.mount().catch((error) => show(error instanceof ConflictError));
+     await skiff.mountImage(image).catch((error) => show(error instanceof ConflictError));
+     const { names, layers } = await skiff.imageTree(image);
+     show(names, layers.length, layers.at(-1)?.topLayerOf, (await skiff.imageDiff(image)).length > 0);
+     show(await skiff.imageDiff(image, { against: image }), await skiff.mountedImages());`),
+  );
+  assertEquals([outside.code, outside.stderr], [0, ""]);
+  assertEquals(outside.stdout.split("\n"), ["true", "true", `["${image}"] 1 ["${image}"] true`, "[] []", ""]);
+  const inside = await runProgram(
+    host,
+    program(`const one = await skiff.container("one");
+     const folder = await one.mount();
+     await Deno.writeTextFile(folder + "/made", "here");
+     const [mounted] = await skiff.mountedContainers();
+     show(mounted?.Names, mounted?.mountpoint === folder);
+     const { mountpoint } = await skiff.mountImage(image);
+     await Deno.writeTextFile(mountpoint + "/made", "").catch((error) => show(error.code));
+     show((await skiff.mountedImages()).map(({ names }) => names));
+     await skiff.unmountImage(image);
+     await one.unmount();
+     show(await skiff.mountedImages(), await skiff.mountedContainers());
+     show(await one.diff(), await one.diff({ against: image }));`),
+    [host.binary, "unshare"],
+  );
+  assertEquals([inside.code, inside.stderr], [0, ""]);
+  assertEquals(inside.stdout.split("\n"), [
+    '["one"] true',
+    '"EROFS"',
+    `[["${image}"]]`,
+    "[] []",
+    '[{"kind":"A","path":"/made"}] [{"kind":"A","path":"/made"}]',
     "",
   ]);
 });

@@ -66,7 +66,12 @@ export function openEngine(options: EngineOptions = {}): Engine {
   return new Engine(options, isUsual ? early : undefined);
 }
 
-/** Whether this process was started by `unshare`: root of the user's namespace. */
-export function isUnshareSession(): boolean {
-  return unshareSession() !== undefined;
+/** In a session of `unshare` this process is root, and the folders are still the user's. */
+export function sessionFolders(): Pick<EngineOptions, "dataFolder" | "runtimeFolder"> {
+  // asked first: it costs a look at /proc
+  if (!Deno.env.has("CONTAINERS_GRAPHROOT") || unshareSession() === undefined) return {};
+  const [dataFolder, runtimeFolder] = ["CONTAINERS_GRAPHROOT", "CONTAINERS_RUNROOT"].map((key) =>
+    Deno.env.get(key)
+  );
+  return { dataFolder, runtimeFolder };
 }

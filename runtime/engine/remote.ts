@@ -35,6 +35,7 @@ export interface RemoteRequest {
 }
 
 export type RemoteVerb =
+  | ("diffBetween" | "imageDiff" | "mount" | "unmount" | "mountImage" | "unmountImage")
   | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
   | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune")
   | ("commit" | "buildRun");

@@ -74,6 +74,20 @@ const VERBS: Record<RemoteVerb, Perform> = {
     );
   },
   diff: async (engine, [text]) => (await import("./diff.ts")).diff(engine, text as string),
+  diffBetween: async (engine, [subject, other]) =>
+    (await import("./diff_between.ts")).diffBetween(engine, subject as string, other as string),
+  imageDiff: async (engine, [image, against]) =>
+    (await import("./image_diff.ts")).imageDiff(
+      engine,
+      image as string,
+      (against as string | null) ?? undefined,
+    ),
+  mount: async (engine, [text]) => (await import("./mount.ts")).mountContainer(engine, text as string),
+  unmount: async (engine, [text, force]) =>
+    (await import("./mount.ts")).unmountContainer(engine, text as string, force as boolean),
+  mountImage: async (engine, [text]) => (await import("./image_mount.ts")).mountImage(engine, text as string),
+  unmountImage: async (engine, [text, force]) =>
+    (await import("./image_mount.ts")).unmountImage(engine, text as string, force as boolean),
   export: async (engine, [text, options]) =>
     (await import("./export.ts")).exportContainer(engine, text as string, options as { output: string }),
   save: async (engine, [images, options]) =>

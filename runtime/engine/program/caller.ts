@@ -1,6 +1,6 @@
 /** How a program's objects reach the engine: here in the process, or in a skiff of its own for whatever forks. */
 
-import { type Engine, type EngineOptions, openEngine } from "../engine.ts";
+import { type Engine, type EngineOptions, openEngine, sessionFolders } from "../engine.ts";
 import { callRemote, ownCommand, type RemoteHooks, type RemoteReply, type RemoteVerb } from "../remote.ts";
 
 export interface SkiffOptions extends EngineOptions {
@@ -21,8 +21,8 @@ export class Caller {
   readonly #options: SkiffOptions;
 
   constructor(options: SkiffOptions) {
-    this.#options = options;
-    this.engine = openEngine(options);
+    this.#options = { ...sessionFolders(), ...options };
+    this.engine = openEngine(this.#options);
   }
 
   /** One verb in a skiff of its own, to its end. */

@@ -129,9 +129,24 @@ export class Container {
     return this.#caller.call<string>("commit", [this.id, options], { signal });
   }
 
-  /** What has changed in its files since it was created. */
-  diff({ signal }: Abortable = {}): Promise<Change[]> {
-    return this.#caller.call<Change[]>("diff", [this.id], { signal });
+  /** What has changed in its files since it was created, or what they differ in from another container or image. */
+  diff({ against, signal }: { against?: string } & Abortable = {}): Promise<Change[]> {
+    return against === undefined
+      ? this.#caller.call<Change[]>("diff", [this.id], { signal })
+      : this.#caller.call<Change[]>("diffBetween", [this.id, against], { signal });
+  }
+
+  /**
+   * Its root filesystem as a folder; of a running one that of its init.
+   *
+   * @throws {ConflictError} without root, unless this program runs in a session of `skiff unshare`
+   */
+  mount({ signal }: Abortable = {}): Promise<string> {
+    return this.#caller.call<string>("mount", [this.id], { signal });
+  }
+
+  async unmount({ force = false, signal }: { force?: boolean } & Abortable = {}): Promise<void> {
+    await this.#caller.call("unmount", [this.id, force], { signal });
   }
 
   /** Copies a file or folder of the host to `path` in the container. */

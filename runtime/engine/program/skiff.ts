@@ -3,13 +3,17 @@
 import { attachTo } from "../attach.ts";
 import { containerExists } from "../containers.ts";
 import type { CreatedContainer } from "../create.ts";
+import type { Change } from "../diff.ts";
 import { type EngineEvent, events, type EventsOptions } from "../events.ts";
 import { history, type HistoryStep } from "../history.ts";
 import { imageExists } from "../image_exists.ts";
+import type { MountedImage } from "../image_mount.ts";
+import type { ImageTree } from "../image_tree.ts";
 import { type ImageListEntry, images } from "../images.ts";
 import type { ImportOptions } from "../import.ts";
 import { containerInspect, type ImageDocument, imageInspect } from "../inspect.ts";
 import type { LoadedImage } from "../load.ts";
+import type { MountedContainer } from "../mount.ts";
 import type { CreateOptions } from "../options.ts";
 import type { Pruned, PruneOptions } from "../prune.ts";
 import { type ContainerListEntry, ps, type PsOptions } from "../ps.ts";
@@ -60,6 +64,49 @@ export class Skiff implements Disposable {
   /** The steps that made an image, the latest first. */
   history(reference: string, { signal }: Abortable = {}): Promise<HistoryStep[]> {
     return unlessAborted(signal, () => history(this.#caller.engine, reference));
+  }
+
+  /** Its layers, and what else of the store lies on each. */
+  async imageTree(reference: string, { signal }: Abortable = {}): Promise<ImageTree> {
+    const { imageTree } = await import("../image_tree.ts");
+    return await unlessAborted(signal, () => imageTree(this.#caller.engine, reference));
+  }
+
+  /** What its topmost layer has changed, or what it differs in from another image. */
+  imageDiff(
+    reference: string,
+    { against, signal }: { against?: string } & Abortable = {},
+  ): Promise<Change[]> {
+    return this.#caller.call<Change[]>("imageDiff", [reference, against ?? null], { signal });
+  }
+
+  /**
+   * An image's files as a folder, which cannot be written to.
+   *
+   * @throws {ConflictError} without root, unless this program runs in a session of `skiff unshare`
+   */
+  mountImage(reference: string, { signal }: Abortable = {}): Promise<MountedImage> {
+    return this.#caller.call<MountedImage>("mountImage", [reference], { signal });
+  }
+
+  /** One that is not mounted is no error. */
+  async unmountImage(
+    reference: string,
+    { force = false, signal }: { force?: boolean } & Abortable = {},
+  ): Promise<void> {
+    await this.#caller.call("unmountImage", [reference, force], { signal });
+  }
+
+  /** Those that are mounted where this program runs. */
+  async mountedImages({ signal }: Abortable = {}): Promise<MountedImage[]> {
+    const { listMountedImages } = await import("../image_mount.ts");
+    return await unlessAborted(signal, () => listMountedImages(this.#caller.engine));
+  }
+
+  /** The containers likewise. */
+  async mountedContainers({ signal }: Abortable = {}): Promise<MountedContainer[]> {
+    const { listMounts } = await import("../mount.ts");
+    return await unlessAborted(signal, () => listMounts(this.#caller.engine));
   }
 
   /** Gives an image more names. */
