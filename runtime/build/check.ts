@@ -3,6 +3,8 @@
 import { hostPlatform } from "../image/platform.ts";
 import { parseDigest } from "../spec/digest.ts";
 import { CHECK_ARGUMENT, Checker } from "./dockerfile/checker.ts";
+import { checkParsed } from "./dockerfile/checks.ts";
+import { InstructionError } from "./dockerfile/parse.ts";
 import type { Definition } from "./definition.ts";
 import type { BuildEvent } from "./events.ts";
 import { compilePatterns } from "./ignore.ts";
@@ -23,6 +25,18 @@ export function startChecks(options: BuildOptions, { dockerfile, main }: Definit
     unknown: new Set(),
     isForAll: options.checkOnly,
   };
+}
+
+/** What is seen above an instruction that cannot be parsed. */
+export function tellFindingsBefore(
+  error: unknown,
+  options: BuildOptions,
+  emit: (event: BuildEvent) => void,
+): void {
+  if (!(error instanceof InstructionError)) return;
+  const checker = new Checker(error.before, options.buildArgs[CHECK_ARGUMENT]);
+  checkParsed(checker);
+  emitFindings(checker, emit);
 }
 
 /** @throws {BuildError} where the file wants findings to be errors */

@@ -9,7 +9,7 @@ import { formatPlatform, hostPlatform, parsePlatform } from "../image/platform.t
 import { formatReference, parseReference, withDefaultTag } from "../image/reference.ts";
 import type { PullProgress } from "../registry/pull.ts";
 import type { ImageConfig, Platform } from "../spec/image.ts";
-import { checkOnly, startChecks, tellFindings } from "./check.ts";
+import { checkOnly, startChecks, tellFindings, tellFindingsBefore } from "./check.ts";
 import { BuildCache } from "./cache.ts";
 import type { BuildEvent } from "./events.ts";
 import { completeConfig } from "./image_config.ts";
@@ -49,7 +49,10 @@ export async function build(
   signal: AbortSignal,
 ): Promise<BuiltImage[]> {
   const vertices = new Vertices(emit);
-  await using definition = await loadDefinition(services, options, vertices, signal);
+  await using definition = await loadDefinition(services, options, vertices, signal).catch((error) => {
+    tellFindingsBefore(error, options, emit);
+    throw error;
+  });
   if (options.checkOnly) {
     await checkOnly(services, options, definition, emit, signal);
     return [];

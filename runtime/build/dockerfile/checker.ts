@@ -42,7 +42,9 @@ export class Checker {
   /** What a build fails with that says `error=true` and has findings. */
   get error(): BuildError | undefined {
     if (!this.#options.error || this.#findings.size === 0) return undefined;
-    const rules = new Set(this.findings.map(({ rule }) => rule));
-    return new BuildError(`lint violation found for rules: ${[...rules].sort().join(", ")}`);
+    const { findings, file: { fileName, lines } } = this;
+    const rules = new Set(findings.map(({ rule }) => rule));
+    const message = `lint violation found for rules: ${[...rules].sort().join(", ")}`;
+    return new BuildError(message, { source: { fileName, lines, location: findings[0]!.location } });
   }
 }

@@ -4,6 +4,7 @@
  * @see BuildKit frontend/dockerfile/dockerfile2llb/convert.go and instructions/parse.go, `lint.Run`
  */
 
+import { BuildError } from "../../errors.ts";
 import { parsePlatform } from "../../image/platform.ts";
 import { parseReference } from "../../image/reference.ts";
 import type { Platform } from "../../spec/image.ts";
@@ -28,10 +29,25 @@ const RESERVED_NAMES = ["context", "scratch"];
 /** What is wrong with the file as a whole, and with its FROMs; stages that are not built included. */
 export function checkFile(checker: Checker, globals: GlobalArguments): void {
   const { file } = checker;
+  checkParsed(checker);
+  checkCasing(checker, file);
+  checkDuplicates(checker, file);
+  for (const stage of file.stages) {
+    try {
+      checkBase(checker, stage, globals);
+    } catch (error) {
+      // the plan fails of it, and says where
+      if (!(error instanceof BuildError)) throw error;
+    }
+  }
+}
+
+/** What is seen when a line is parsed: said of those above a mistake, too. */
+export function checkParsed(checker: Checker): void {
+  const { file } = checker;
   for (const line of file.emptyContinuations) {
     checker.report("NoEmptyContinuation", { startLine: line, endLine: line });
   }
-  checkCasing(checker, file);
   for (const { instructions } of file.stages) {
     for (const { keyword, location } of instructions) {
       if (keyword === "MAINTAINER") checker.report("MaintainerDeprecated", location);
@@ -43,7 +59,6 @@ export function checkFile(checker: Checker, globals: GlobalArguments): void {
     checkDescription(checker, instruction, "ARG", instruction.args.map(({ name }) => name));
   }
   checkStageNames(checker, file);
-  for (const stage of file.stages) checkBase(checker, stage, globals);
 }
 
 /** What is wrong with the instructions of a stage, as far as they alone tell. */
@@ -93,7 +108,6 @@ function checkCasing(checker: Checker, { stages }: Dockerfile): void {
 }
 
 function checkStageNames(checker: Checker, { stages }: Dockerfile): void {
-  const seen = new Set<string>();
   for (const stage of stages) {
     if (stage.name === undefined) continue;
     const { location } = stage;
@@ -104,10 +118,17 @@ function checkStageNames(checker: Checker, { stages }: Dockerfile): void {
     if ((isLower || isUpper) && as !== (isLower ? as.toLowerCase() : as.toUpperCase())) {
       checker.report("FromAsCasing", location, from, as);
     }
-    if (RESERVED_NAMES.includes(stage.name)) checker.report("ReservedStageName", location, stage.name);
-    if (seen.has(stage.name)) checker.report("DuplicateStageName", location, stage.name);
-    seen.add(stage.name);
     checkDescription(checker, stage, "FROM", [stage.name]);
+  }
+}
+
+function checkDuplicates(checker: Checker, { stages }: Dockerfile): void {
+  const seen = new Set<string>();
+  for (const { name, location } of stages) {
+    if (name === undefined) continue;
+    if (RESERVED_NAMES.includes(name)) checker.report("ReservedStageName", location, name);
+    if (seen.has(name)) checker.report("DuplicateStageName", location, name);
+    seen.add(name);
   }
 }
 

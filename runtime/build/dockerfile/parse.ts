@@ -10,12 +10,32 @@ import { findDirective, parseCheckOptions } from "./directives.ts";
 import { buildInstruction, buildStage, knownKeyword } from "./instructions.ts";
 import { decode, type Lines, readNodes } from "./lines.ts";
 
+/** An instruction that is none, or lacks what it needs. */
+export class InstructionError extends BuildError {
+  override name = "InstructionError";
+  /** What stands above it. */
+  readonly before: Dockerfile;
+
+  constructor(message: string, before: Dockerfile, options: ConstructorParameters<typeof BuildError>[1]) {
+    super(message, options);
+    this.before = before;
+  }
+}
+
 /** @throws {BuildError} and nothing else, with the place in the file */
 export function parseDockerfile(source: Uint8Array | string, fileName: string): Dockerfile {
   const text = decode(source);
   const lines = readNodes(text, fileName);
   const globalArgs: ArgInstruction[] = [];
   const stages: Stage[] = [];
+  const file: Dockerfile = {
+    fileName,
+    lines: lines.lines,
+    directives: readDirectives(lines, fileName),
+    globalArgs,
+    stages,
+    emptyContinuations: lines.emptyContinuations,
+  };
   const at = (location: Location) => ({ fileName, lines: lines.lines, location });
   for (const node of lines.nodes) {
     let built: Instruction | undefined;
@@ -25,7 +45,7 @@ export function parseDockerfile(source: Uint8Array | string, fileName: string): 
     } catch (error) {
       if (!(error instanceof BuildError)) throw error;
       const message = `dockerfile parse error on line ${node.location.startLine}: ${error.message}`;
-      throw new BuildError(message, { cause: error, source: at(node.location) });
+      throw new InstructionError(message, file, { cause: error, source: at(node.location) });
     }
     if (!built) continue;
     const stage = stages.at(-1);
@@ -37,14 +57,7 @@ export function parseDockerfile(source: Uint8Array | string, fileName: string): 
     const location = lines.nodes.at(-1)!.location;
     throw new BuildError("dockerfile contains no stages to build", { source: at(location) });
   }
-  return {
-    fileName,
-    lines: lines.lines,
-    directives: readDirectives(lines, fileName),
-    globalArgs,
-    stages,
-    emptyContinuations: lines.emptyContinuations,
-  };
+  return file;
 }
 
 /**

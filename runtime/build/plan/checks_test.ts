@@ -6,6 +6,8 @@ import { CHECK_RULES, type RuleName, ruleUrl } from "../dockerfile/check_rules.t
 import { Checker } from "../dockerfile/checker.ts";
 import { parseDockerfile } from "../dockerfile/parse.ts";
 import { compilePatterns } from "../ignore.ts";
+import { tellFindingsBefore } from "../check.ts";
+import type { BuildOptions } from "../options.ts";
 import type { BaseImage } from "../step.ts";
 import { planBuild } from "./plan.ts";
 
@@ -21,9 +23,12 @@ interface Given {
   override?: string;
 }
 
-async function check(text: string, given: Given = {}): Promise<Checker> {
-  const dockerfile = parseDockerfile(text, "Dockerfile");
-  const checker = new Checker(dockerfile, given.override);
+async function check(
+  text: string,
+  given: Given = {},
+  checker = new Checker(parseDockerfile(text, "Dockerfile"), given.override),
+): Promise<Checker> {
+  const dockerfile = checker.file;
   const ignore = compilePatterns(given.ignore ?? []);
   const unknown = new Set<BaseImage>();
   const { target, buildArgs = {} } = given;
@@ -163,6 +168,9 @@ const CASES: [text: string, found: string[], given?: Given][] = [
   ["ARG IMAGE\nFROM $IMAGE\n", [
     "InvalidDefaultArgInFrom 2: Default value for ARG $IMAGE results in empty or invalid base image name",
   ], { buildArgs: { IMAGE: "busybox" } }],
+  ['ARG SFX="box:"\nFROM busy${SFX}\n', [
+    "InvalidDefaultArgInFrom 2: Default value for ARG busy${SFX} results in empty or invalid base image name",
+  ], { buildArgs: { SFX: "box:latest" } }],
   ["ARG V=stable\nARG SUFFIX\nFROM busybox:$V$SUFFIX\nFROM busybox:${V:-latest}\n", []],
   ["ARG V\nFROM busybox:${V:?needed}\n", [], { buildArgs: { V: "1" } }],
   [
@@ -223,6 +231,32 @@ Deno.test("each rule finds what BuildKit's finds, and nothing in what is well", 
   assertEquals([...seen].sort(), Object.keys(CHECK_RULES).sort());
 });
 
+Deno.test("what is found before a mistake is told with it", async () => {
+  const platform = "FROM --platform=$BULIDPLATFORM scratch\nCOPY Dockerfile .\n";
+  const checker = new Checker(parseDockerfile(platform, "Dockerfile"));
+  const message = await messageOf(() => check(platform, {}, checker));
+  assertEquals(message, "empty platform value from expression $BULIDPLATFORM (did you mean BUILDPLATFORM?)");
+  assertEquals(checker.findings.map(({ rule }) => rule), ["UndefinedArgInFrom"]);
+  assertEquals(
+    (await messageOf(() => check("ARG MY_ARCH=a\nFROM --platform=linux/${MYARCH} busybox\n")))
+      .replace(/: .*\(/, ": … ("),
+    "failed to parse platform linux/${MYARCH}: … (did you mean MY_ARCH?)",
+  );
+  const broken = "FROM scratch AS BadStageName\nMAINTAINER me@example.org\nBADCMD\n";
+  const found: unknown[] = [];
+  try {
+    parseDockerfile(broken, "Dockerfile");
+  } catch (error) {
+    const options = { buildArgs: {} } as BuildOptions;
+    tellFindingsBefore(
+      error,
+      options,
+      (event) => void found.push(event.kind === "finding" && event.finding.rule),
+    );
+  }
+  assertEquals(found, ["StageNameCasing", "MaintainerDeprecated"]);
+});
+
 Deno.test("findings carry their rule's description and page; error=true makes them an error", async () => {
   const checker = await check("# check=error=true\nFROM scratch as Base\n");
   assertEquals(checker.findings[0], {
@@ -233,6 +267,7 @@ Deno.test("findings carry their rule's description and page; error=true makes th
     location: { startLine: 2, endLine: 2 },
   });
   assertEquals(checker.error?.message, "lint violation found for rules: FromAsCasing, StageNameCasing");
+  assertEquals(checker.error?.source?.location, { startLine: 2, endLine: 2 });
   assertEquals((await check("# check=error=true\nFROM scratch\n")).error, undefined);
   assertEquals((await check("FROM scratch as Base\n")).error, undefined);
   assertIncludes(

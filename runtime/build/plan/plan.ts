@@ -83,16 +83,17 @@ export async function planBuild(input: PlanInput): Promise<BuildGraph> {
     platform,
     globals,
     proxyEnv: proxyVariables(options.buildArgs),
-    stages: makeStages(dockerfile, globals, options.contexts),
+    stages: [],
     steps: [],
     images: [],
   };
-  const target = findTarget(context);
   checkGlobals(context, () => {
     const defaults = automaticArguments(hostPlatform(), platform, lastName ?? "default", {});
     setGlobalArguments(dockerfile, {}, defaults);
     return defaults;
   });
+  context.stages = makeStages(dockerfile, globals, options.contexts);
+  const target = findTarget(context);
   for (const stage of [...context.stages]) {
     stage.commands = stage.commands.map((command) => sourcesOf(context, stage, command.instruction));
   }

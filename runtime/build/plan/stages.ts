@@ -8,7 +8,8 @@ import { parsePlatform } from "../../image/platform.ts";
 import { familiarName, parseReference } from "../../image/reference.ts";
 import type { ImageConfig, Platform } from "../../spec/image.ts";
 import type { Dockerfile, Instruction, Location, Stage } from "../dockerfile/ast.ts";
-import { expandWord } from "../dockerfile/expand.ts";
+import { type Expanded, expandWord } from "../dockerfile/expand.ts";
+import { didYouMean } from "../dockerfile/suggest.ts";
 import type { ContextSource } from "../options.ts";
 import type { BaseImage, StepBase, StepId } from "../step.ts";
 import { mountSource } from "./mount.ts";
@@ -61,16 +62,12 @@ export function makeStages(
   for (const [index, stage] of dockerfile.stages.entries()) {
     const planned = locate(dockerfile, stage.location, () => {
       const expand = (word: string) =>
-        expandWord(word, (name) => globals.get(name), dockerfile.directives.escape).text;
-      const baseName = expand(stage.base);
+        expandWord(word, (name) => globals.get(name), dockerfile.directives.escape);
+      const baseName = expand(stage.base).text;
       if (baseName === "") throw new InvalidArgumentError(`base name (${stage.base}) should not be blank`);
       const planned = emptyStage(stage, stage.name ?? `stage-${index}`, baseName);
       if (stage.platform !== undefined) {
-        const platform = expand(stage.platform);
-        if (platform === "") {
-          throw new InvalidArgumentError(`empty platform value from expression ${stage.platform}`);
-        }
-        planned.platform = parsePlatform(platform);
+        planned.platform = platformOf(stage.platform, expand(stage.platform), globals);
       }
       planned.commands = stage.instructions.map((instruction) => ({
         instruction,
@@ -89,6 +86,23 @@ export function makeStages(
     stages.push(planned);
   }
   return stages;
+}
+
+/** Of `FROM --platform=raw`. */
+function platformOf(raw: string, { text, unset }: Expanded, globals: Variables): Platform {
+  const hint = [...unset].map((name) => didYouMean(name, globals.names())).find((found) => found !== "") ??
+    "";
+  if (text === "") {
+    throw new InvalidArgumentError(`empty platform value from expression ${raw}${hint}`);
+  }
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new InvalidArgumentError(`failed to parse platform ${raw}: ${error.message}${hint}`, {
+      cause: error,
+    });
+  }
 }
 
 /** By name, whatever its case. Of two with one name the later counts. */
