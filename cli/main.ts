@@ -8,6 +8,7 @@ import { renderError } from "./render_error.ts";
 import { takeLaunch } from "../runtime/config/launch.ts";
 import { HostError } from "../runtime/errors.ts";
 import { foldLongLogs } from "../runtime/state/db.ts";
+import { STARTING_VERBS } from "./starting_verbs.ts";
 
 /**
  * V8 names its worker threads, and they are the first that a process starts.
@@ -31,8 +32,6 @@ function fail(error: unknown): number {
   printError(text.replace(/^Error:/, (word) => coloured(word, "red")));
   return exitCode;
 }
-
-const STARTING_VERBS = ["run", "start", "restart"];
 
 /** Forks a monitor before anything else is loaded, where the command will need one. */
 async function plantMonitor(words: readonly string[]): Promise<void> {

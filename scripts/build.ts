@@ -10,6 +10,7 @@ import * as esbuild from "esbuild";
 import { type Variant, writeClassicScripts } from "./classic_scripts.ts";
 import { type Group, mergeChunks } from "./merge_chunks.ts";
 import { prelink } from "./prelink.ts";
+import { STARTING_VERBS } from "../cli/starting_verbs.ts";
 
 interface Options {
   dev: boolean;
@@ -108,7 +109,7 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
   },
   {
     name: "run",
-    verbs: ["run", "start", "restart"],
+    verbs: STARTING_VERBS,
     groups: [
       {
         name: "seed.js",
