@@ -3,7 +3,7 @@
 import { FORMS } from "./build_copy/forms.ts";
 import { CONTEXT_TIME, makeContext } from "./build_copy/context.ts";
 import { type ImageEntry, linesBelow, readTree } from "./build_copy/tree.ts";
-import { assertEquals, assertIncludes, driverTest, type Host, hostTest } from "./harness.ts";
+import { assertEquals, assertIncludes, driverTest, type Host, hostTest, waitFor } from "./harness.ts";
 import { configurePodman, runLines } from "./podman_parity/engines.ts";
 
 function dockerfile(forms: readonly { name: string; line: string }[]): string {
@@ -369,3 +369,76 @@ hostTest(
     }
   },
 );
+
+hostTest(
+  "what a COPY reads decides whether it is done again: names, modes, bytes and owners, never times",
+  {},
+  async (host) => {
+    const context = `${host.home}/context`;
+    await host.sh(
+      `umask 022; mkdir -p context/d && cd context && echo one >d/one && echo two >d/two && ln -s one d/link && ` +
+        `echo skip >skipped && printf 'skipped\\nDockerfile\\n.dockerignore\\n' >.dockerignore && ` +
+        `printf 'FROM scratch AS files\\nCOPY . /c/\\nFROM scratch\\nCOPY --from=files /c/d /d/\\n' >Dockerfile`,
+    );
+    /** Which of the two steps were found in the cache, after a change made in the context. */
+    const after = async (change: string) => {
+      const changed = await host.sh(`cd context && ${change}`);
+      assertEquals(changed.code, 0, changed.stderr);
+      const { code, stderr } = await host.skiff(["build", "--progress", "plain", context]);
+      assertEquals(code, 0, stderr);
+      return [...stderr.matchAll(/^#(\d+) \[.*\] COPY/gm)].map(([, step]) =>
+        stderr.includes(`#${step} CACHED\n`)
+      );
+    };
+    assertEquals(await after("true"), [false, false]);
+    assertEquals(await after("true"), [true, true]);
+    assertEquals(await after("touch -d 2001-01-01 d d/one; touch -h d/link"), [true, true]);
+    assertEquals(await after("cp -r d e && rm -r d && mv e d"), [true, true]);
+    assertEquals(await after("echo other >skipped"), [true, true]);
+    assertEquals(await after("chmod 600 d/one"), [false, false]);
+    assertEquals(await after("echo new >beside"), [false, true]);
+    // as long, and as old as before
+    assertEquals(await after("touch -r d/two stamp && echo TWO >d/two && touch -r stamp d/two && rm stamp"), [
+      false,
+      false,
+    ]);
+    assertEquals(await after("ln -sfn two d/link"), [false, false]);
+    assertEquals(await after("mv d/two d/three"), [false, false]);
+    assertEquals(await after("mkdir d/empty"), [false, false]);
+    assertEquals(await after("rmdir d/empty"), [true, true]);
+  },
+);
+
+hostTest("a build that is killed while it copies leaves nothing behind the next", {}, async (host) => {
+  const context = `${host.home}/context`;
+  const made = await host.sh(
+    `mkdir context && cd context && for d in $(seq 40); do mkdir $d; for f in $(seq 50); do echo $d $f >$d/$f; done; done; ` +
+      `printf 'FROM scratch\\nCOPY . /c/\\n' >Dockerfile`,
+  );
+  assertEquals(made.code, 0, made.stderr);
+  const left = () =>
+    [...Deno.readDirSync(`${host.data}/tmp`)].filter(({ name }) => name.startsWith("steps-")).length;
+  for (const delayMs of [0, 20, 60]) {
+    const build = host.spawn(["build", "-q", context]);
+    // it may be over before anybody looks
+    let hasEnded = false;
+    const end = build.result.then(() => hasEnded = true);
+    const hasBegun = () => {
+      try {
+        return left() > 0;
+      } catch {
+        return false; // the data folder is not made yet
+      }
+    };
+    await waitFor("the copy's folder", () => hasEnded || hasBegun());
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    if (!hasEnded) build.child.kill("SIGKILL");
+    await end;
+  }
+  const id = await host.ok("build", "-q", context);
+  assertEquals(left(), 0);
+  const { stdout } = await host.skiff(["build", "-q", "-o", "-", context]);
+  assertEquals(id.startsWith("sha256:"), true);
+  const tree = readTree(new TextEncoder().encode(stdout));
+  assertEquals([...tree.keys()].filter((path) => /^c\/\d+\/\d+$/.test(path)).length, 2000);
+});
