@@ -38,6 +38,15 @@ export type { RunResult, Streams } from "./runtime/engine/program/session.ts";
 
 export * from "./runtime/errors.ts";
 export type { Attached, AttachOptions } from "./runtime/engine/attach.ts";
+export type {
+  BuildEvent,
+  BuildOptions,
+  BuildOutput,
+  BuildRequest,
+  BuildResult,
+  ContextSource,
+} from "./runtime/engine/build_options.ts";
+export type { BuildWatch } from "./runtime/engine/build_remote.ts";
 export type { CloneOptions } from "./runtime/engine/clone.ts";
 export type { CommitOptions } from "./runtime/engine/commit.ts";
 export type { CpOptions, CpResult } from "./runtime/engine/cp.ts";

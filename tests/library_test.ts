@@ -268,3 +268,52 @@ hostTest("errors reach a program with their type and exit code", {}, async (host
   );
   assertEquals(stdout, "true false 127\nfalse true 125\nfalse true 125\n0\n", stderr);
 });
+
+hostTest(
+  "a build, with its progress, its failure and its abort",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const image = await host.image();
+    const { code, stdout, stderr } = await runProgram(
+      host,
+      `import { BuildError, Skiff } from "./mod.ts";
+     using skiff = new Skiff();
+     const show = (...values: unknown[]) => console.log(values.map((value) => JSON.stringify(value)).join(" "));
+     await Deno.mkdir("context");
+     const write = (...lines: string[]) => Deno.writeTextFile("context/Dockerfile", lines.join("\\n"));
+     await write("FROM " + ${JSON.stringify(image)}, "ARG WHO", "RUN echo hello $WHO | tee /greeting");
+     const decoder = new TextDecoder();
+     const said: string[] = [];
+     const request = { context: "context", network: "none", tags: ["mine"], buildArgs: { WHO: "you" } };
+     const built = await skiff.build(request, {
+       progress: (event) => { if (event.kind === "log") said.push(decoder.decode(event.log.data)); },
+     });
+     show(built.names, said, (await skiff.inspectImage("mine")).Id === built.imageId);
+     const names: string[] = [];
+     const events = skiff.buildEvents({ ...request, tags: [] });
+     for (let next = await events.next();; next = await events.next()) {
+       if (next.done) { show(next.value.imageId === built.imageId); break; }
+       if (next.value.kind === "vertex" && next.value.vertex.cached) names.push(next.value.vertex.name);
+     }
+     show(names.at(-1));
+     await write("FROM " + ${JSON.stringify(image)}, "RUN exit 7");
+     await skiff.build(request).catch((error) => show(error instanceof BuildError, error.source.location, error.message));
+     await write("FROM " + ${JSON.stringify(image)}, "RUN echo up; sleep 1000");
+     const given = new AbortController();
+     await skiff.build(request, {
+       signal: given.signal,
+       progress: (event) => { if (event.kind === "log") given.abort(); },
+     }).catch((error) => show(error.name));
+     for await (const event of skiff.buildEvents(request)) if (event.kind === "log") break;`,
+    );
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(stdout.split("\n"), [
+      '["localhost/mine:latest"] ["hello you\\n"] true',
+      "true",
+      '"[2/2] RUN echo hello you | tee /greeting"',
+      'true {"startLine":2,"endLine":2} "process \\"/bin/sh -c exit 7\\" did not complete successfully: exit code: 7"',
+      '"AbortError"',
+      "",
+    ]);
+  },
+);

@@ -1,6 +1,7 @@
 /** What the fronts ask of a build, and what it tells them. */
 
 import { InvalidArgumentError } from "../errors.ts";
+import type { BuildOptions, ContextSource } from "../build/options.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 
 export type { CheckFinding } from "../build/dockerfile/ast.ts";
@@ -15,6 +16,57 @@ export type {
   SecretSource,
   SshSource,
 } from "../build/options.ts";
+
+/** What a program asks for: all but the context has a default. */
+export interface BuildRequest extends Partial<Omit<BuildOptions, "context">> {
+  /** A folder's path, or any other source. */
+  context: string | ContextSource;
+}
+
+/** The request with its defaults; names of images in full. */
+export function completeBuildOptions({ context, ...given }: BuildRequest): BuildOptions {
+  return {
+    buildArgs: {},
+    contexts: {},
+    secrets: [],
+    ssh: [],
+    labels: {},
+    annotations: {},
+    platforms: [],
+    pull: "missing",
+    noCache: false,
+    noCacheFilter: [],
+    cacheFrom: [],
+    cacheTo: [],
+    addHosts: [],
+    noHosts: false,
+    noHostname: false,
+    dns: [],
+    dnsSearch: [],
+    dnsOptions: [],
+    ulimits: [],
+    capAdd: [],
+    capDrop: [],
+    securityOpt: [],
+    devices: [],
+    volumes: [],
+    allow: [],
+    env: [],
+    unsetEnv: [],
+    unsetLabel: [],
+    omitHistory: false,
+    format: "oci",
+    checkOnly: false,
+    ...given,
+    context: typeof context === "string" ? { kind: "folder", path: context } : context,
+    tags: (given.tags ?? []).map(fullTag),
+    outputs: (given.outputs ?? []).map((output) =>
+      "names" in output && output.names !== undefined
+        ? { ...output, names: output.names.map(fullTag) }
+        : output
+    ),
+  };
+}
 
 /** The full name of an image that is built: without a registry it is `localhost/…`, as podman has it. */
 export function fullTag(text: string): string {

@@ -11,6 +11,8 @@
  */
 
 import {
+  BuildError,
+  type BuildSource,
   CannotInvokeError,
   CommandNotFoundError,
   ConflictError,
@@ -38,7 +40,7 @@ export type RemoteVerb =
   | ("diffBetween" | "imageDiff" | "mount" | "unmount" | "mountImage" | "unmountImage")
   | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
   | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune")
-  | ("commit" | "buildRun");
+  | ("commit" | "build" | "buildRun");
 
 /** A line of its answer. */
 export type RemoteAnswer =
@@ -55,6 +57,8 @@ export interface RemoteError {
   kind?: string;
   subject?: string;
   status?: number;
+  /** Of a BuildError. */
+  source?: BuildSource;
 }
 
 export interface RemoteHooks {
@@ -165,6 +169,7 @@ export function toRemoteError(error: unknown): RemoteError {
     return { name, message, hint, kind: error.kind, subject: error.subject };
   }
   if (error instanceof RegistryError) return { name, message, hint, status: error.status };
+  if (error instanceof BuildError) return { name, message, hint, source: error.source };
   return { name, message, hint };
 }
 
@@ -174,6 +179,7 @@ export function fromRemoteError(error: RemoteError): SkiffError {
   if (name === "NotFoundError") {
     return new NotFoundError(error.kind as NotFoundError["kind"], error.subject ?? "", { message, hint });
   }
+  if (name === "BuildError") return new BuildError(message, { hint, source: error.source });
   if (name === "RegistryError") return new RegistryError(message, error.status ?? 0, { hint });
   if (name === "UnauthorizedError") return new UnauthorizedError(message, error.status ?? 0, { hint });
   return new (ERRORS[name] ?? SkiffError)(message, { hint });

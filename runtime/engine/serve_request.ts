@@ -1,9 +1,11 @@
 /** The other end of remote.ts: performs one request in a skiff of its own. */
 
 import type { BuildContainerRequest } from "./build_container.ts";
+import type { BuildRequest } from "./build_options.ts";
+import { toPlainEvent } from "./build_remote.ts";
 import type { CloneOptions } from "./clone.ts";
 import type { CommitOptions } from "./commit.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { InvalidArgumentError, SkiffError } from "../errors.ts";
 import type { CpOptions } from "./cp.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import type { ImportOptions } from "./import.ts";
@@ -114,6 +116,18 @@ const VERBS: Record<RemoteVerb, Perform> = {
       request as BuildContainerRequest,
       hooks,
     ),
+  build: async (engine, [request], { gone, event }) => {
+    const [{ build }, { completeBuildOptions }] = await Promise.all([
+      import("./build.ts"),
+      import("./build_options.ts"),
+    ]);
+    const given = new AbortController();
+    void gone.then(() => given.abort(new SkiffError("build: it was given up")));
+    return await build(engine, completeBuildOptions(request as BuildRequest), {
+      signal: given.signal,
+      emit: (told) => event?.(toPlainEvent(told)),
+    });
+  },
   commit: async (engine, [text, options]) =>
     (await import("./commit.ts")).commit(engine, text as string, options as CommitOptions),
   prune: async (engine, [options]) => (await import("./prune.ts")).prune(engine, options as PruneOptions),

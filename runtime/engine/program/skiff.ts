@@ -1,6 +1,8 @@
 /** A user's images, containers and volumes, as a program holds them. */
 
 import { attachTo } from "../attach.ts";
+import type { BuildEvent, BuildRequest, BuildResult } from "../build_options.ts";
+import { askForBuild, buildEvents, type BuildWatch } from "../build_remote.ts";
 import { containerExists } from "../containers.ts";
 import type { CreatedContainer } from "../create.ts";
 import type { Change } from "../diff.ts";
@@ -47,6 +49,24 @@ export class Skiff implements Disposable {
   async pull(reference: string, options: PullOptions = {}): Promise<string> {
     const { signal, progress, ...rest } = options;
     return (await this.#caller.call<{ id: string }>("pull", [reference, rest], { signal, progress })).id;
+  }
+
+  /**
+   * Builds an image of a Dockerfile and its context.
+   *
+   * @throws {BuildError} with the place in the Dockerfile where a step fails or something is wrong with it
+   */
+  build(request: BuildRequest, watch: BuildWatch = {}): Promise<BuildResult> {
+    return askForBuild((...asked) => this.#openBuild(...asked), request, watch);
+  }
+
+  /** The same, told as it goes on; the result is what the generator returns. Who stops listening ends the build. */
+  buildEvents(request: BuildRequest, options: Abortable = {}): AsyncGenerator<BuildEvent, BuildResult> {
+    return buildEvents((...asked) => this.#openBuild(...asked), request, options);
+  }
+
+  #openBuild(request: BuildRequest, hooks: RemoteHooks) {
+    return this.#caller.open<BuildResult>("build", [request], hooks);
   }
 
   images({ signal }: Abortable = {}): Promise<ImageListEntry[]> {
