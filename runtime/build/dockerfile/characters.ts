@@ -6,11 +6,12 @@ const LEADING = new RegExp(`^[${SPACE}]+`);
 const ONE = new RegExp(`^[${SPACE}]$`);
 
 export function isSpace(char: string): boolean {
-  return ONE.test(char);
+  const code = char.charCodeAt(0);
+  return code < 0x80 ? code === 0x20 || (code >= 0x09 && code <= 0x0d) : ONE.test(char);
 }
 
 export function trimStart(text: string): string {
-  return text.replace(LEADING, "");
+  return text === "" || !isSpace(text[0]!) ? text : text.replace(LEADING, "");
 }
 
 export function trim(text: string): string {

@@ -36,6 +36,8 @@ export interface LexOptions {
   plainQuotes?: boolean;
   /** `$x` stays where x is unset. */
   keepUnset?: boolean;
+  /** The words are wanted as well. */
+  split?: boolean;
 }
 
 /** `${a:-${b:-…}}` */
@@ -49,7 +51,7 @@ export function expandWord(raw: string, lookup: Lookup, escape = "\\"): Expanded
 
 /** As EXPOSE has it: what variables hold is split as well, but not what stands in quotes. */
 export function expandWords(raw: string, lookup: Lookup, escape = "\\"): ExpandedWords {
-  const { words, used, unset } = lex(raw, lookup, { escape });
+  const { words, used, unset } = lex(raw, lookup, { escape, split: true });
   return { words, used, unset };
 }
 
@@ -79,23 +81,28 @@ export function lex(raw: string, lookup: Lookup, options: LexOptions): Expanded 
   }
 }
 
-/** Text and, beside it, the words that it splits into. */
+/** Text and, where it is asked for, the words that it splits into. */
 class Output {
   text = "";
   #word = "";
   #words: string[] = [];
 
-  /** A character that separates words where it is a blank. */
-  add(char: string): void {
-    this.text += char;
-    if (!isSpace(char)) this.#word += char;
-    else this.#endWord();
+  constructor(readonly isSplit: boolean) {}
+
+  /** Text whose blanks separate words. */
+  add(text: string): void {
+    this.text += text;
+    if (!this.isSplit) return;
+    for (const char of text) {
+      if (!isSpace(char)) this.#word += char;
+      else this.#endWord();
+    }
   }
 
   /** Of quotes and escapes: blanks belong to the word. */
-  addWhole(text: string, inWords = text): void {
+  addWhole(text: string): void {
     this.text += text;
-    this.#word += inWords;
+    if (this.isSplit) this.#word += text;
   }
 
   finish(): { text: string; words: string[] } {
@@ -109,17 +116,23 @@ class Output {
   }
 }
 
+const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
+/** Characters that never mean anything but themselves; where quotes are none either. */
+const PLAIN = /[^'"$<\\`}/]+/y;
+const PLAIN_WITH_QUOTES = /[^$\\`}/]+/y;
+
 class Lexer {
   readonly used = new Set<string>();
   readonly unset = new Set<string>();
-  readonly #chars: string[];
+  readonly #source: string;
+  /** In UTF-16 units: all that means something is one unit long. */
   #at = 0;
   #depth = 0;
   #rawEscapes = false;
   #length = 0;
 
   constructor(source: string, readonly lookup: Lookup, readonly options: LexOptions) {
-    this.#chars = [...source];
+    this.#source = source;
   }
 
   /** Up to `stop`, which is taken, or the end. */
@@ -127,7 +140,7 @@ class Lexer {
     if (++this.#depth > MAX_DEPTH) throw new BuildError("substitutions are nested too deeply");
     const rawBefore = this.#rawEscapes;
     this.#rawEscapes = rawEscapes;
-    const out = new Output();
+    const out = new Output(stop === undefined && this.options.split === true);
     for (let char = this.#peek(); char !== undefined; char = this.#peek()) {
       if (char === stop) {
         this.#at++;
@@ -147,9 +160,8 @@ class Lexer {
 
   #readOne(char: string, out: Output): void {
     const hasQuotes = !this.options.plainQuotes;
-    if (char === "$") {
-      for (const c of this.#counted(this.#readDollar())) out.add(c);
-    } else if (hasQuotes && char === "'") out.addWhole(this.#readSingleQuotes());
+    if (char === "$") out.add(this.#counted(this.#readDollar()));
+    else if (hasQuotes && char === "'") out.addWhole(this.#readSingleQuotes());
     else if (hasQuotes && char === '"') out.addWhole(this.#readDoubleQuotes());
     else if (hasQuotes && char === "<") out.addWhole(this.#readPossibleHeredoc());
     else if (char === this.options.escape) {
@@ -158,29 +170,43 @@ class Lexer {
       const escaped = this.#next();
       // At the very end it escapes nothing and is gone.
       if (escaped !== undefined) out.addWhole(escaped);
-    } else {
-      this.#at++;
-      out.add(char);
-    }
+    } else out.add(this.#readPlain(hasQuotes ? PLAIN : PLAIN_WITH_QUOTES));
   }
 
   #peek(): string | undefined {
-    return this.#chars[this.#at];
+    return this.#source[this.#at];
   }
 
+  /** A whole character. */
   #next(): string | undefined {
-    return this.#chars[this.#at++];
+    const code = this.#source.codePointAt(this.#at);
+    if (code === undefined) return undefined;
+    const char = String.fromCodePoint(code);
+    this.#at += char.length;
+    return char;
+  }
+
+  /** As many as match, or the one that means something only elsewhere. */
+  #readPlain(expression: RegExp): string {
+    return this.#match(expression) || this.#next()!;
+  }
+
+  #match(expression: RegExp): string {
+    expression.lastIndex = this.#at;
+    const text = expression.exec(this.#source)?.[0] ?? "";
+    this.#at += text.length;
+    return text;
   }
 
   /** Nothing within is special, not even the escape character. */
   #readSingleQuotes(): string {
     const quote = this.options.rawQuotes ? this.#next()! : (this.#at++, "");
-    const end = this.#chars.indexOf("'", this.#at);
+    const end = this.#source.indexOf("'", this.#at);
     if (end < 0) {
-      this.#at = this.#chars.length;
+      this.#at = this.#source.length;
       throw new BuildError("unexpected end of statement while looking for matching single-quote");
     }
-    const text = this.#chars.slice(this.#at, end).join("");
+    const text = this.#source.slice(this.#at, end);
     this.#at = end + 1;
     return quote + text + quote;
   }
@@ -198,12 +224,15 @@ class Lexer {
         text += this.#counted(this.#readDollar());
         continue;
       }
-      this.#at++;
-      if (char === '"') return text + quote;
+      if (char === '"') {
+        this.#at++;
+        return text + quote;
+      }
       if (char !== this.options.escape) {
-        text += char;
+        text += this.#readPlain(PLAIN);
         continue;
       }
+      this.#at++;
       if (this.#rawEscapes) text += char;
       const next = this.#peek();
       if (next === undefined) continue;
@@ -299,15 +328,7 @@ class Lexer {
 
   /** Letters, digits and `_`; or only digits; or one special parameter of a shell, none of which is ever set. */
   #readName(): string {
-    const rest = this.#chars;
-    let end = this.#at;
-    if (/\p{Nd}/u.test(rest[end] ?? "")) {
-      while (/\p{Nd}/u.test(rest[end] ?? "")) end++;
-    } else if (/^[@*#?\-$!]$/.test(rest[end] ?? "")) end++;
-    else while (/[\p{L}\p{Nd}_]/u.test(rest[end] ?? "")) end++;
-    const name = rest.slice(this.#at, end).join("");
-    this.#at = end;
-    return name;
+    return this.#match(NAME);
   }
 
   #value(name: string): string | undefined {

@@ -5,12 +5,13 @@
  */
 
 import { BuildError } from "../../errors.ts";
-import { isSpace } from "./characters.ts";
+import { isSpace, trimStart } from "./characters.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** The flags at the beginning, unquoted, and what follows them. `--` ends them. */
 export function cutFlags(text: string): [flags: string[], rest: string] {
   const flags: string[] = [];
+  if (!text.includes("--")) return [flags, trimStart(text)];
   const chars = [...text];
   let at = 0;
   for (;;) {

@@ -32,7 +32,7 @@ export function parseHeredocWord(word: string): HeredocWord | undefined {
   const match = HEREDOC.exec(word);
   const rest = match?.[3];
   if (!match || !rest) return undefined;
-  const options = { escape: "\\", keepUnset: true };
+  const options = { escape: "\\", keepUnset: true, split: true };
   const plain = lex(rest, () => undefined, options).words;
   if (plain.length !== 1) return undefined;
   const quoted = lex(rest, () => undefined, { ...options, rawQuotes: true }).words[0]!;
@@ -59,7 +59,7 @@ export function removeLeadingTabs(content: string): string {
 
 function readWords(line: string, isRaw: boolean): string[] | undefined {
   try {
-    const options = { escape: "\\", keepUnset: true, rawQuotes: isRaw, rawEscapes: isRaw };
+    const options = { escape: "\\", keepUnset: true, rawQuotes: isRaw, rawEscapes: isRaw, split: true };
     return lex(line, () => undefined, options).words;
   } catch {
     return undefined;
