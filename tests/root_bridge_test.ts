@@ -124,10 +124,9 @@ class Stage {
       .join(" ");
   }
 
-  /** What was written down of changes of the machine. */
+  /** Of the holder: sockets, locks, and what was written down of changes of the machine. */
   async files(): Promise<string[]> {
-    const found = await this.on("machine", "find", "/run/skiff", "-name", "*.host");
-    return found.split("\n").filter((name) => name !== "");
+    return (await this.on("machine", "ls", "/run/skiff")).split("\n").filter((name) => name.startsWith("n-"));
   }
 
   holders(): number[] {

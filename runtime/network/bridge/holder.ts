@@ -11,7 +11,7 @@ import { MNT_DETACH, MS_REC, MS_SLAVE } from "../../../ffi/constants/mount.ts";
 import { CLONE_NEWNS } from "../../../ffi/constants/sched.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../../ffi/constants/socket.ts";
 import { EAGAIN, isErrno } from "../../../ffi/errno.ts";
-import { close, closeAllExcept, dup2, Fd, flock, open } from "../../../ffi/file.ts";
+import { close, closeAllExcept, dup2, flock, open } from "../../../ffi/file.ts";
 import { mount, umount2 } from "../../../ffi/mount.ts";
 import { unshare } from "../../../ffi/namespaces.ts";
 import { _exit, chdir, geteuid, setsid } from "../../../ffi/process.ts";
@@ -23,7 +23,15 @@ import type { BridgeChange, HolderPlan, PublishedPort } from "../plan.ts";
 import { openHostGround } from "../lazy_code.ts";
 import { type Bridges, type Container, samePort } from "./bridges.ts";
 import type { BridgeGround } from "./ground.ts";
-import { type HolderListeners, holderPaths, ownNetns, removeHolderSockets } from "./holder_paths.ts";
+import {
+  type HolderListeners,
+  holderPaths,
+  lockAlive,
+  lockHolder,
+  ownNetns,
+  removeHolderLocks,
+  removeHolderSockets,
+} from "./holder_paths.ts";
 import { type MemberMessage, receiveMessage, sendMessage } from "./messages.ts";
 import { prepareOwnGround } from "./own_ground.ts";
 import { RequestServer } from "./request_server.ts";
@@ -242,24 +250,24 @@ class Holder {
     this.#members.delete(member);
     this.#loop.unwatch(member.connection);
     close(member.connection);
-    if (member.isWaiting) forget(member);
-    else if (member.container) this.#bridges?.remove(member.container);
-    if (this.#members.size === 0) this.#endIfAlone();
+    try {
+      if (member.isWaiting) forget(member);
+      else if (member.container) this.#bridges?.remove(member.container);
+    } finally {
+      if (this.#members.size === 0) this.#endIfAlone();
+    }
   }
 
   /** Whoever comes meanwhile has the lock: it is tried again then. */
   #endIfAlone(): void {
     if (this.#members.size > 0) return;
-    const lock = open(holderPaths(this.#options).lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
-    try {
-      flock(lock, LOCK_EX | LOCK_NB);
-    } catch {
-      close(lock);
+    using lock = lockHolder(this.#options, LOCK_EX | LOCK_NB);
+    if (!lock) {
       this.#loop.after(RETRY_MS, () => this.#endIfAlone());
       return;
     }
     this.#guard(() => this.#accept());
-    if (this.#members.size > 0) return close(lock);
+    if (this.#members.size > 0) return;
     this.#guard(() => this.#cleanUp());
     removeHolderSockets(this.#options);
     _exit(0);
@@ -268,14 +276,10 @@ class Holder {
   /** Where a container's monitor is still on its way back, what there is stays for the holder that it makes. */
   #cleanUp(): void {
     this.#kept.forEach(close);
-    using alive = new Fd(open(holderPaths(this.#options).alive, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
-    try {
-      flock(alive.number, LOCK_EX | LOCK_NB);
-    } catch (error) {
-      if (isErrno(error, EAGAIN)) return;
-      throw error;
-    }
+    using alive = lockAlive(this.#options);
+    if (!alive) return;
     this.#ground.end?.();
+    removeHolderLocks(this.#options);
   }
 
   /** What a command asks for; whether anybody is concerned. Throws what is wrong. */

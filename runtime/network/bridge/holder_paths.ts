@@ -1,9 +1,16 @@
 /** Where the holder of the bridges listens, and the locks beside it; all in the user's runtime folder. */
 
-import { SOCK_NONBLOCK, SOCK_SEQPACKET, SOCK_STREAM } from "../../../ffi/constants/socket.ts";
-import { ENOENT, isErrno } from "../../../ffi/errno.ts";
-import { close } from "../../../ffi/file.ts";
-import { listenUnix } from "../../../ffi/socket.ts";
+import {
+  AF_UNIX,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  SOCK_STREAM,
+} from "../../../ffi/constants/socket.ts";
+import { LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_RDWR } from "../../../ffi/constants/fcntl.ts";
+import { EAGAIN, ECONNREFUSED, ENOENT, isErrno } from "../../../ffi/errno.ts";
+import { close, Fd, flock, flockBlocking, fstat, lstat, open } from "../../../ffi/file.ts";
+import { connectUnix, listenUnix, socket } from "../../../ffi/socket.ts";
 import type { HolderPlan } from "../plan.ts";
 import { bridgeSocketPath } from "./client.ts";
 
@@ -53,9 +60,75 @@ export function listenForHolder(folders: Folders): HolderListeners {
   }
 }
 
+/** A connection of a member; undefined where no holder listens. */
+export function connectToHolder(folders: Folders): number | undefined {
+  const fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
+  try {
+    connectUnix(fd, holderPaths(folders).members);
+    return fd;
+  } catch (error) {
+    close(fd);
+    if (isErrno(error, ECONNREFUSED) || isErrno(error, ENOENT)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The lock that is held while the holder comes or goes: exclusively by who makes or ends one, shared by who finds one.
+ * With LOCK_NB undefined where another has it. Who ends removes the file: the one that is there now counts.
+ */
+export function lockHolder(folders: Folders, operation: number): Fd | undefined {
+  const path = holderPaths(folders).lock;
+  for (;;) {
+    const lock = new Fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
+    try {
+      if (operation & LOCK_NB) flock(lock.number, operation);
+      else flockBlocking(lock.number, operation);
+      if (isCurrent(lock, path)) return lock;
+      lock[Symbol.dispose]();
+    } catch (error) {
+      lock[Symbol.dispose]();
+      if (isErrno(error, EAGAIN)) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** The lock that says that nobody has bridges any more; undefined where somebody has. */
+export function lockAlive(folders: Folders): Fd | undefined {
+  const alive = new Fd(open(holderPaths(folders).alive, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
+  try {
+    flock(alive.number, LOCK_EX | LOCK_NB);
+    return alive;
+  } catch (error) {
+    alive[Symbol.dispose]();
+    if (isErrno(error, EAGAIN)) return undefined;
+    throw error;
+  }
+}
+
+function isCurrent({ number }: Fd, path: string): boolean {
+  try {
+    return lstat(path).ino === fstat(number).ino;
+  } catch (error) {
+    if (isErrno(error, ENOENT)) return false;
+    throw error;
+  }
+}
+
+/** To be called with both of them. */
+export function removeHolderLocks(folders: Folders): void {
+  const { alive, lock } = holderPaths(folders);
+  removeFiles(alive, lock);
+}
+
 export function removeHolderSockets(folders: Folders): void {
   const { requests, members } = holderPaths(folders);
-  for (const path of [requests, members]) {
+  removeFiles(requests, members);
+}
+
+function removeFiles(...paths: string[]): void {
+  for (const path of paths) {
     try {
       Deno.removeSync(path);
     } catch (error) {

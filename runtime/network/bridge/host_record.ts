@@ -4,15 +4,22 @@
  */
 
 import { NETLINK_NETFILTER } from "../../../ffi/constants/netlink.ts";
-import { LOCK_EX, LOCK_NB, O_CLOEXEC, O_CREAT, O_RDWR } from "../../../ffi/constants/fcntl.ts";
-import { EAGAIN, isErrno } from "../../../ffi/errno.ts";
-import { Fd, flock, open } from "../../../ffi/file.ts";
+import { LOCK_EX, LOCK_NB } from "../../../ffi/constants/fcntl.ts";
+import { close } from "../../../ffi/file.ts";
 import { NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
 import { batch } from "../../../ffi/nftables.ts";
 import type { HolderPlan } from "../plan.ts";
 import { shortHash } from "./client.ts";
 import { type Forwarding, undoForwarding } from "./forwarding.ts";
-import { holderPaths, ownNetns } from "./holder_paths.ts";
+import {
+  connectToHolder,
+  holderPaths,
+  lockAlive,
+  lockHolder,
+  ownNetns,
+  removeHolderLocks,
+  removeHolderSockets,
+} from "./holder_paths.ts";
 import { HostLinks } from "./host_links.ts";
 import { type HostRules, rulesetRequests } from "./host_rules.ts";
 
@@ -77,17 +84,17 @@ export function undoRecord(folders: Folders): void {
 
 /** Undoes what is left of bridges whose holder and containers were all killed; nothing where somebody has them. */
 export function removeRemains(folders: Folders): void {
-  const { lock, alive, record } = holderPaths(folders);
-  if (!isThere(record)) return;
-  using holding = new Fd(open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
-  using living = new Fd(open(alive, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
-  try {
-    for (const { number } of [holding, living]) flock(number, LOCK_EX | LOCK_NB);
-  } catch (error) {
-    if (isErrno(error, EAGAIN)) return;
-    throw error;
-  }
+  if (!isThere(holderPaths(folders).record)) return;
+  using lock = lockHolder(folders, LOCK_EX | LOCK_NB);
+  if (!lock) return;
+  // one that has only begun undoes it by itself
+  const holder = connectToHolder(folders);
+  if (holder !== undefined) return close(holder);
+  using alive = lockAlive(folders);
+  if (!alive) return;
   undoRecord(folders);
+  removeHolderSockets(folders);
+  removeHolderLocks(folders);
 }
 
 function isThere(path: string): boolean {

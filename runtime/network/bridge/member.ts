@@ -9,25 +9,15 @@
  * ```
  */
 
-import {
-  F_DUPFD_CLOEXEC,
-  LOCK_EX,
-  LOCK_SH,
-  O_CLOEXEC,
-  O_CREAT,
-  O_RDWR,
-} from "../../../ffi/constants/fcntl.ts";
+import { F_DUPFD_CLOEXEC, LOCK_EX, LOCK_SH } from "../../../ffi/constants/fcntl.ts";
 import { EPOLLIN, EPOLLOUT } from "../../../ffi/constants/poll.ts";
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "../../../ffi/constants/socket.ts";
-import { ECONNREFUSED, ENOENT, isErrno } from "../../../ffi/errno.ts";
-import { close, fcntl, Fd, flockBlocking, open, setNonblocking } from "../../../ffi/file.ts";
+import { close, fcntl, setNonblocking } from "../../../ffi/file.ts";
 import { forkChild } from "../../../ffi/fork.ts";
-import { connectUnix, socket } from "../../../ffi/socket.ts";
 import { SkiffError } from "../../errors.ts";
 import { openBridgeHolder } from "../lazy_code.ts";
 import type { MonitorNetwork, NetworkGround } from "../monitor_network.ts";
 import type { NetworkPlan, PublishedPort } from "../plan.ts";
-import { holderPaths, listenForHolder } from "./holder_paths.ts";
+import { connectToHolder, listenForHolder, lockHolder } from "./holder_paths.ts";
 import { type HolderMessage, type MemberMessage, receiveMessage, sendMessage } from "./messages.ts";
 
 /** A holder that ends at once each time is not made again and again for ever. */
@@ -210,14 +200,14 @@ export class BridgeMember implements MonitorNetwork {
 
   /** A connection to the holder, who is forked where there is none. Waits for a lock that is held for a moment only. */
   #reachHolder(): number {
-    const paths = holderPaths(this.#plan.holder);
-    using lock = new Fd(open(paths.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
-    // whoever has it shared is not ended under: the holder ends with the lock to itself
-    flockBlocking(lock.number, LOCK_SH);
-    const found = tryConnect(paths.members);
-    if (found !== undefined) return found;
-    flockBlocking(lock.number, LOCK_EX);
-    const made = tryConnect(paths.members);
+    {
+      // whoever has it shared is not ended under: the holder ends with the lock to itself
+      using _shared = lockHolder(this.#plan.holder, LOCK_SH);
+      const found = connectToHolder(this.#plan.holder);
+      if (found !== undefined) return found;
+    }
+    using _lock = lockHolder(this.#plan.holder, LOCK_EX);
+    const made = connectToHolder(this.#plan.holder);
     if (made !== undefined) return made;
     const listeners = listenForHolder(this.#plan.holder);
     try {
@@ -235,20 +225,8 @@ export class BridgeMember implements MonitorNetwork {
       close(listeners.members);
       close(listeners.requests);
     }
-    const own = tryConnect(paths.members);
+    const own = connectToHolder(this.#plan.holder);
     if (own === undefined) throw new SkiffError("hold networks: the process that was forked does not listen");
     return own;
-  }
-}
-
-function tryConnect(path: string): number | undefined {
-  const fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
-  try {
-    connectUnix(fd, path);
-    return fd;
-  } catch (error) {
-    close(fd);
-    if (isErrno(error, ECONNREFUSED) || isErrno(error, ENOENT)) return undefined;
-    throw error;
   }
 }
