@@ -57,6 +57,7 @@ export async function openContext(
   options.signal?.throwIfAborted();
   switch (source.kind) {
     case "folder":
+      checkFolder(source.path);
       return inFolder(source.path, hostIgnore(source.path, options));
     case "stdin": {
       const { openStream } = await import("./archive.ts");
@@ -108,7 +109,6 @@ function opened(fetched: FetchedContext, options: OpenContextOptions): OpenedCon
 }
 
 function inFolder(path: string, ignore: readonly string[]): OpenedContext {
-  checkFolder(path);
   return {
     tree: { kind: "folder", path, ignore },
     // deno-lint-ignore require-await -- what it throws shall come as a rejection

@@ -6,11 +6,12 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
-import { bytesOf, byteString } from "../../archive/byte_string.ts";
+import { bytesOf, byteString, displayName } from "../../archive/byte_string.ts";
 import { readXattrs } from "../../archive/file_facts.ts";
 import { HostError } from "../../errors.ts";
 import { descend } from "../../rootfs/copy_tree.ts";
 import { close, Fd, fstat, openat, read, readdir, readlinkat, type Stat, statx } from "../../../ffi/file.ts";
+import { errnoText, SyscallError } from "../../../ffi/errno.ts";
 import { forkChild } from "../../../ffi/fork.ts";
 import { mapShared } from "../../../ffi/memory.ts";
 import { waitpidBlocking } from "../../../ffi/process.ts";
@@ -79,7 +80,7 @@ class DigestWalk {
     const { found, base } = source;
     this.#lines.push(`source ${JSON.stringify(base)}`);
     if (!found.isFolder) return this.#file(index, [], found.stat, () => readlinkat(found.fd, ""));
-    using folder = new Fd(reopen(source, OPEN_FOLDER & ~O_NOFOLLOW));
+    using folder = new Fd(explained(source, [], () => reopen(source, OPEN_FOLDER & ~O_NOFOLLOW)));
     this.#line([], found.stat, attributes(folder.number));
     this.#contents(index, folder.number, []);
   }
@@ -104,7 +105,7 @@ class DigestWalk {
         this.#file(source, inner, stat, () => readlinkat(fd, raw));
         continue;
       }
-      using folder = new Fd(openat(fd, raw, OPEN_FOLDER));
+      using folder = new Fd(explained(this.#sources[source]!, inner, () => openat(fd, raw, OPEN_FOLDER)));
       const before = this.#lines.length;
       this.#line(inner, stat, attributes(folder.number));
       this.#contents(source, folder.number, inner);
@@ -194,7 +195,7 @@ class FileReader {
   }
 
   digest({ source, path }: Pending): Uint8Array {
-    using file = new Fd(this.#open(source, path));
+    using file = new Fd(explained(this.#sources[source]!, path, () => this.#open(source, path)));
     const hash = createHash("sha256");
     const xattrs = attributes(file.number);
     this.#bytes(file.number, hash);
@@ -230,6 +231,19 @@ function openFolder(source: SelectedSource, path: readonly string[]): number {
 /** Through /proc it is the opened file itself, whatever its name leads to by now. */
 function reopen(source: SelectedSource, flags: number): number {
   return openat(AT_FDCWD, `/proc/self/fd/${source.found.fd}`, flags);
+}
+
+/** What cannot be opened is told with its whole path. */
+function explained<T>(source: SelectedSource, path: readonly string[], open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const name = displayName(`/${[source.path, ...path].filter((part) => part !== "").join("/")}`);
+    throw new HostError(`failed to read "${name}": ${errnoText(error.errno).toLowerCase()}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Extended attributes as text; "" for none. */
