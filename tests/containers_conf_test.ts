@@ -120,13 +120,33 @@ hostTest("containers.conf has the last word where the command has none", {
   );
   const env = { CONTAINERS_CONF: conf, CONTAINERS_CONF_OVERRIDE: over };
   const run = ["run", "--rm", image, "sh", "-c", "umask; echo $FROM; ls /sys/class/net"];
-  const first = await host.skiff(run, { env });
-  assertEquals([first.stdout, first.code], ["0011\none\nlo\n", 0], first.stderr);
+  const told = await host.skiff(run, { env });
+  assertEquals([told.stdout, told.code], ["0011\none\nlo\n", 0], told.stderr);
   assertIncludes(
-    first.stderr,
+    told.stderr,
     "keys of containers.conf that have no effect here: containers.foo, nope, containers.pids_limit",
   );
   assertEquals((await host.skiff(run, { env })).stderr, "", "it is told once");
+  const pools = await write(
+    host,
+    "pools.conf",
+    '[network]\ndefault_subnet = "10.201.7.0/24"\ndefault_subnet_pools = [{"base" = "10.202.0.0/16", "size" = 28}]\n',
+  );
+  const network = async (...words: string[]) => {
+    const { code, stdout, stderr } = await host.skiff(["network", ...words], {
+      env: { CONTAINERS_CONF: pools },
+    });
+    assertEquals(code, 0, stderr);
+    return stdout.trim();
+  };
+  await network("create", "pooled");
+  const subnets = ["inspect", "--format", "{{range .Subnets}}{{.Subnet}}{{end}}"];
+  assertEquals(await network(...subnets, "pooled"), "10.202.0.0/28");
+  const byDefault = await network("ls", "--filter", "driver=bridge", "--format", "{{.Name}}");
+  const first = byDefault.split("\n").find((name) =>
+    name !== "pooled" && name !== "host" && name !== "none"
+  )!;
+  assertEquals(await network(...subnets, first), "10.201.7.0/24");
   const none = await write(host, "none.conf", "");
   const plain = await host.skiff([
     "run",

@@ -8,8 +8,14 @@ import { parse as parseToml } from "smol-toml";
 import { InvalidArgumentError } from "../errors.ts";
 
 /** Words of a table's keys. Those of no use here are podman's own affairs: `other`. */
-type Kind = "string" | "bool" | "int" | "strings" | "other";
-type Value = string | boolean | number | string[];
+type Kind = "string" | "bool" | "int" | "strings" | "pools" | "other";
+type Value = string | boolean | number | string[] | SubnetPool[];
+
+/** Where the subnets of new networks come from: `size` is the length of their prefix. */
+export interface SubnetPool {
+  base: string;
+  size: number;
+}
 
 const words = (kind: Kind, text: string) => Object.fromEntries(text.split(" ").map((key) => [key, kind]));
 
@@ -54,12 +60,22 @@ const KEYS: Record<string, Record<string, Kind>> = {
     ),
   },
 };
+KEYS.network = {
+  ...words("string", "default_subnet"),
+  ...words("pools", "default_subnet_pools"),
+  ...words(
+    "other",
+    "cni_plugin_dirs default_network default_rootless_network_cmd dns_bind_port firewall_driver netavark_plugin_dirs " +
+      "network_backend network_config_dir pasta_options",
+  ),
+};
 /** Without keys that bear on anything here. */
-const OTHER_TABLES = new Set(["network", "secrets", "configmaps", "machine", "farms", "podmansh"]);
+const OTHER_TABLES = new Set(["secrets", "configmaps", "machine", "farms", "podmansh"]);
 
 export interface ContainersConf {
   containers: Record<string, Value>;
   engine: Record<string, Value>;
+  network: Record<string, Value>;
   /** `containers.foo` of a file that nobody knows. */
   unknown: string[];
 }
@@ -69,7 +85,7 @@ export function readContainersConf(
   files: readonly string[],
   readFile: (path: string) => string = Deno.readTextFileSync,
 ): ContainersConf {
-  const conf: ContainersConf = { containers: {}, engine: {}, unknown: [] };
+  const conf: ContainersConf = { containers: {}, engine: {}, network: {}, unknown: [] };
   for (const path of files) {
     let tables: Record<string, unknown>;
     try {
@@ -98,7 +114,7 @@ function merge(conf: ContainersConf, path: string, table: string, keys: unknown)
           `decode configuration ${path}: ${table}.${key} must be ${TYPE_NAMES[kind]}`,
         );
       }
-      conf[table as "containers" | "engine"][key] = value;
+      conf[table as "containers" | "engine" | "network"][key] = value;
     }
   }
 }
@@ -108,6 +124,7 @@ const TYPE_NAMES: Record<Exclude<Kind, "other">, string> = {
   bool: "true or false",
   int: "a number",
   strings: "a list of texts",
+  pools: 'a list of {"base" = "SUBNET", "size" = BITS}',
 };
 
 function isOf(kind: Kind, value: unknown): value is Value {
@@ -118,7 +135,14 @@ function isOf(kind: Kind, value: unknown): value is Value {
       return typeof value === "number" && Number.isInteger(value);
     case "strings":
       return Array.isArray(value) && value.every((one) => typeof one === "string");
+    case "pools":
+      return Array.isArray(value) && value.every(isPool);
     default:
       return typeof value === "string";
   }
+}
+
+function isPool(value: unknown): value is SubnetPool {
+  const { base, size } = (value ?? {}) as Partial<SubnetPool>;
+  return typeof base === "string" && typeof size === "number" && Number.isInteger(size);
 }

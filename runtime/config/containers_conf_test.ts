@@ -13,6 +13,7 @@ Deno.test("of a key that several files have, the last counts", () => {
   assertEquals(conf, {
     containers: { tz: "local", init: true, env: [] },
     engine: { stop_timeout: 5 },
+    network: {},
     unknown: [],
   });
 });
@@ -31,5 +32,6 @@ Deno.test("a file that is no TOML, or has another type, is refused with its name
   refused("[containers]\ntz = 3", /^decode configuration file0: containers\.tz must be a text$/);
   refused("[containers]\nenv = [1]", /containers\.env must be a list of texts$/);
   refused("[containers]\ninit = 1", /containers\.init must be true or false$/);
+  refused("[network]\ndefault_subnet_pools = [1]", /default_subnet_pools must be a list of \{/);
   refused("[engine]\nstop_timeout = 1.5", /engine\.stop_timeout must be a number$/);
 });

@@ -50,6 +50,8 @@ export interface NetworkWorld {
   /** Of the machine's interfaces, and those beyond gateways. */
   own: readonly Subnet[];
   far: readonly Subnet[];
+  /** Where subnets come from, if not from the usual ones. */
+  pools?: { base: string; prefix: number }[];
   hasInterface(name: string): boolean;
   random(count: number): Uint8Array;
 }
@@ -232,7 +234,8 @@ function resolveSubnets(
   const versions = result.map(({ subnet }) => subnet.includes(":") ? 6 : 4);
   if (result.length === 0 || (ipv6 && !versions.includes(4))) {
     // what lies beyond a gateway is hidden only where there is nothing else left
-    const subnet = freeSubnet([...used, ...world.own, ...world.far]) ?? freeSubnet([...used, ...world.own]);
+    const { own, far, pools } = world;
+    const subnet = freeSubnet([...used, ...own, ...far], pools) ?? freeSubnet([...used, ...own], pools);
     if (subnet === undefined) {
       throw new InvalidArgumentError("could not find free subnet from subnet pools", {
         hint: "choose one: --subnet",

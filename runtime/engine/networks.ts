@@ -29,6 +29,7 @@ import { timestamp, ZERO_TIME } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { type HostSubnets, readHostSubnets } from "./host_subnets.ts";
 import { settleHolders } from "./network_leases.ts";
+import { networkDefaults } from "./network_defaults.ts";
 import { type NetworkCreateOptions, planNetwork } from "./network_options.ts";
 
 export type { NetworkCreateOptions } from "./network_options.ts";
@@ -103,6 +104,7 @@ export async function networkCreate(
   const isRoot = !engine.namespaces.isRootless;
   const host = readHostSubnets();
   await makeDefault(db, host);
+  const { pools } = await networkDefaults();
   const { row, isNew } = await db.transaction(() => {
     const others = listNetworks(db);
     const former = others.find((network) => network.name === name);
@@ -115,6 +117,7 @@ export async function networkCreate(
       createdAt: timestamp(),
       isRoot,
       others,
+      pools,
       ...host,
       hasInterface,
       random: (count) => crypto.getRandomValues(new Uint8Array(count)),
@@ -203,15 +206,16 @@ export async function makeDefault(db: Database, host?: HostSubnets): Promise<Net
   const former = findNetwork(db, DEFAULT_ID);
   if (former !== undefined) return former;
   const { own, far } = host ?? readHostSubnets();
+  const { subnet: chosen, pools } = await networkDefaults();
   return await db.transaction(() => {
     const made = findNetwork(db, DEFAULT_ID);
     if (made !== undefined) return made;
     const used = listNetworks(db).flatMap(({ subnets }) => subnets).map(({ subnet }) => parseSubnet(subnet)!);
-    const usual = parseSubnet(DEFAULT_SUBNET)!;
+    const usual = chosen ?? parseSubnet(DEFAULT_SUBNET)!;
     const isFree = ![...used, ...own].some((other) => overlap(other, usual));
     const subnet = isFree
       ? usual
-      : freeSubnet([...used, ...own, ...far]) ?? freeSubnet([...used, ...own]) ?? usual;
+      : freeSubnet([...used, ...own, ...far], pools) ?? freeSubnet([...used, ...own], pools) ?? usual;
     const gateway = formatAddress({ version: 4, value: hostRange(subnet).first });
     const row: NetworkRow = {
       id: DEFAULT_ID,
