@@ -16,7 +16,7 @@ import {
   readChanges,
 } from "./capture_changes.ts";
 import { type LayerTimes, writeLayerTar } from "./capture_tar.ts";
-import { OPEN_FOLDER } from "./layered_folder.ts";
+import { OPEN_FOLDER, resolveInLayers } from "./layered_folder.ts";
 import { IMPLIED_ROOT_MTIME, ownersFile } from "./layers.ts";
 import { copyLayer } from "./layer_copy.ts";
 import { OwnerRecorder, parseOwners } from "./owners.ts";
@@ -83,9 +83,13 @@ function capture(job: CaptureJob, answer: (captured: Captured | null) => void): 
   using opened = new DisposableStack();
   const folder = (path: string) => opened.use(new Fd(open(path, OPEN_FOLDER))).number;
   const own = folder(job.path);
-  const tree = readChanges(own, job.lower.map(folder), {
+  const lower = job.lower.map(folder);
+  // a copy shows all by itself
+  const shown = job.kind === "copy" ? [own] : [own, ...lower];
+  const roots = shown.map((fd, layer) => ({ fd, layer }));
+  const tree = readChanges(own, lower, {
     kind: job.kind,
-    omit: new Set(job.omit),
+    omit: new Set(job.omit.map((path) => resolveInLayers(roots, path))),
     trim: job.publish !== undefined,
     ids: job.ids,
     recordedOwner: ownersLookup(job),

@@ -7,7 +7,7 @@
 
 import { bytesOf, byteString } from "../archive/byte_string.ts";
 import { ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
-import { faccessat, Fd, openat, readdir, type Stat, statx } from "../../ffi/file.ts";
+import { faccessat, Fd, openat, readdir, readlinkat, type Stat, statx } from "../../ffi/file.ts";
 import { fgetxattr } from "../../ffi/xattr.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
@@ -17,7 +17,7 @@ import {
   O_NOFOLLOW,
   O_RDONLY,
 } from "../../ffi/constants/fcntl.ts";
-import { S_IFCHR, S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants/stat.ts";
 
 /** The same folder in one of several layers, of which 0 is the topmost. */
 export interface LayerFolder {
@@ -56,6 +56,44 @@ export function openInLayers(
     if (isOpaque(fd)) break;
   }
   return found;
+}
+
+/** More links than this are a loop. @see path_resolution(7) */
+const MAX_LINKS = 40;
+
+/**
+ * Where an absolute path (a byte string) leads within the layers, links followed: from the first name that is not there
+ * on it stays as it is.
+ */
+export function resolveInLayers(roots: readonly LayerFolder[], path: string): string {
+  using opened = new DisposableStack();
+  let todo = path.split("/").filter((name) => name !== "");
+  /** The folders on the way, the root's first. */
+  let way: { name: string; folders: readonly LayerFolder[] }[] = [];
+  for (let links = 0; todo.length > 0;) {
+    const [name, ...rest] = todo;
+    todo = rest;
+    if (name === ".") continue;
+    if (name === "..") {
+      way.pop();
+      continue;
+    }
+    const folders = way.at(-1)?.folders ?? roots;
+    const found = findInLayers(folders, name!);
+    if (found === undefined || (!isFolder(found.stat) && (found.stat.mode & S_IFMT) !== S_IFLNK)) {
+      return ["", ...way.map((one) => one.name), name, ...rest].join("/");
+    }
+    if (isFolder(found.stat)) {
+      way.push({ name: name!, folders: openInLayers(folders, name!, opened) });
+      continue;
+    }
+    if (++links > MAX_LINKS) return path;
+    const { fd } = folders.find(({ layer }) => layer === found.layer)!;
+    const target = byteString(readlinkat(fd, bytesOf(name!)));
+    if (target.startsWith("/")) way = [];
+    todo = [...target.split("/").filter((part) => part !== ""), ...rest];
+  }
+  return way.map((one) => `/${one.name}`).join("") || "/";
 }
 
 export function namesInLayers(folders: readonly LayerFolder[]): Set<string> {
