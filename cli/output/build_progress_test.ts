@@ -211,12 +211,10 @@ Deno.test("an excerpt marks the lines of the instruction", () => {
     [
       "Dockerfile:3",
       "--------------------",
-      "   1 |     FROM x",
       "   2 |",
       "   3 | >>> RUN \\",
       "   4 | >>>     false",
       "   5 |     CMD a",
-      "   6 |     CMD b",
       "--------------------\n",
     ].join("\n"),
   );

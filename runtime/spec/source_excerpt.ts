@@ -2,8 +2,6 @@
 
 import type { BuildSource } from "../errors.ts";
 
-/** Before and behind. */
-const CONTEXT_LINES = 2;
 const RULE = "--------------------";
 
 /**
@@ -22,8 +20,10 @@ export function sourceExcerpt({ fileName, lines, location }: BuildSource): strin
   const start = Math.max(1, location.startLine);
   const end = Math.min(lines.length, Math.max(start, location.endLine));
   if (start > lines.length) return "";
-  const first = Math.max(1, start - CONTEXT_LINES);
-  const last = Math.min(lines.length, end + CONTEXT_LINES);
+  // One line is shown with two before and behind, several with one.
+  const around = start === end ? 2 : 1;
+  const first = Math.max(1, start - around);
+  const last = Math.min(lines.length, end + around);
   const rows: string[] = [];
   for (let number = first; number <= last; number++) {
     const mark = number >= start && number <= end ? ">>>" : "   ";

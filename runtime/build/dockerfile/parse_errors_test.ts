@@ -144,7 +144,7 @@ Deno.test("an excerpt shows the lines at fault and some round them", () => {
   assertEquals(show(1, 1), `Df:1\n${rule}   1 | >>> a\n   2 |     b\n   3 |     c\n${rule}`);
   assertEquals(
     show(6, 7),
-    `Df:6\n${rule}   4 |     d\n   5 |     e\n   6 | >>> f\n   7 | >>> g\n   8 |\n${rule}`,
+    `Df:6\n${rule}   5 |     e\n   6 | >>> f\n   7 | >>> g\n   8 |\n${rule}`,
   );
   assertEquals(show(9, 9), "");
 });
