@@ -20,7 +20,7 @@ import {
   O_RDONLY,
 } from "../../../ffi/constants/fcntl.ts";
 import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts";
-import { EACCES, ENOENT, ENOTDIR, isErrno } from "../../../ffi/errno.ts";
+import { EACCES, ENOENT, ENOTDIR, errnoText, isErrno, SyscallError } from "../../../ffi/errno.ts";
 import { parseIgnore } from "../ignore.ts";
 import type { ContextSource } from "../options.ts";
 import type { BuildServices } from "../services.ts";
@@ -158,11 +158,15 @@ function contextIgnore(path: string): string[] {
 }
 
 function readIgnoreFile(path: string): string[] {
-  const bytes = tryReadHostFile(path);
-  if (bytes === undefined) {
-    throw new BuildError(`read ignore file "${printable(path)}": no such file or directory`);
+  try {
+    // /dev/null is a way to say that nothing is ignored
+    using file = new Fd(open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC));
+    return parse(readBounded(file.number, path));
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const reason = errnoText(error.errno).toLowerCase();
+    throw new BuildError(`read ignore file "${printable(path)}": ${reason}`, { cause: error });
   }
-  return parse(bytes);
 }
 
 function tryReadHostFile(path: string): Uint8Array | undefined {
@@ -198,7 +202,10 @@ function readBelow(folder: string, name: string): Uint8Array | undefined {
 }
 
 function readRegular(fd: number, name: string): Uint8Array | undefined {
-  if ((fstat(fd).mode & S_IFMT) !== S_IFREG) return undefined;
+  return (fstat(fd).mode & S_IFMT) === S_IFREG ? readBounded(fd, name) : undefined;
+}
+
+function readBounded(fd: number, name: string): Uint8Array {
   try {
     return readAll(fd, MAX_BYTES);
   } catch (cause) {
