@@ -109,10 +109,10 @@ hostTest("a volume of type tmpfs is one for all that use it, and gone with the l
     "stat -c %a:%u:%g /m; df -k /m | tail -1 | awk '{print $1, $2}'; grep -o ' /m .*noexec' /proc/mounts | cut -c1-3; ls /m";
   assertEquals(await host.ok("exec", "one", "sh", "-c", see), "1770:5:6\ntmpfs 1024\n /m");
   await host.ok("exec", "one", "sh", "-c", "echo shared >/m/file");
-  // several at once; read-only and a part of it as well
+  // several at once, and twice in one; read-only and a part of it as well
   const cat = ["run", "--rm", "--network", "none"];
   const seen = await Promise.all([
-    host.ok(...cat, "-v", "memory:/x:ro", image, "cat", "/x/file"),
+    host.ok(...cat, "-v", "memory:/x:ro", "-v", "memory:/y", image, "cat", "/x/file"),
     host.ok(...cat, "--userns", "keep-id", "-u", "0", "-v", "memory:/m", image, "cat", "/m/file"),
     host.ok(...cat, "--mount", "type=volume,src=memory,dst=/f,subpath=file", image, "cat", "/f"),
   ]);

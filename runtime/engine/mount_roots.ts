@@ -36,6 +36,7 @@ export async function planMountRoots(
     let plan: RootfsPlan | undefined;
     if (mount.kind === "volume" && mount.filesystem) {
       const target = volumePath(engine.folders, mount.name);
+      if (roots.plans.some((plan) => plan.target === target)) continue;
       const options = [...rootOwner(nested, mount.filesystem), ...mount.filesystem.options];
       roots.plans.push({
         kind: "volume",

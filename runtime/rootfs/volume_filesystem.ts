@@ -5,7 +5,7 @@
  * ```
  *  volumes/NAME/_data       where each monitor mounts it, in its own mount namespace
  *               lock        held while one looks for the others and joins them
- *               members/PID locked by the monitor PID for as long as it lives
+ *               members/PID.N   locked by the monitor PID for as long as it lives
  * ```
  */
 
@@ -33,8 +33,21 @@ export function mountVolumeFilesystem({ folder, target, type, device, options }:
   const { set, data } = parseMountWords(options);
   using mounted = new Fd(findMounted(members, target) ?? newFilesystem(type, device, data, set));
   move_mount(mounted.number, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
-  // stays open, and with that locked, until this process ends
-  Deno.openSync(`${members}/${getpid()}`, { write: true, create: true, mode: 0o600 }).lockSync(true);
+  register(members);
+}
+
+/** The file stays open, and with that locked, until this process ends. */
+function register(members: string): void {
+  const pid = getpid();
+  for (let count = 0;; count++) {
+    try {
+      // in another pid namespace somebody else may have the number
+      const path = `${members}/${pid}.${count}`;
+      return Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).lockSync(true);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
 }
 
 /** A copy of the mount that another monitor has. */
@@ -47,7 +60,7 @@ function findMounted(members: string, target: string): number | undefined {
       Deno.removeSync(path);
       continue;
     }
-    const fd = cloneFrom(Number(name), target);
+    const fd = cloneFrom(parseInt(name), target);
     if (fd !== undefined) return fd;
   }
 }
