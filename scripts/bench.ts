@@ -3,6 +3,7 @@
  * drifts), medians. Prints a table with the ratios; a missed target is marked and makes the exit code 1.
  *
  *     scripts/bench [--runs 20] [--only run,exec,…] [--stopped 1000] [--images 200]
+ *     scripts/bench build [--runs 20]    the figures of builds alone
  *
  * SKIFF_BENCH_PEER is a command prefix that runs its last argument as a shell script in another system with
  * another podman and an image `bb` (a busybox), for example `peer-chroot.sh run`.
@@ -11,6 +12,7 @@ import { Host } from "../tests/harness.ts";
 import { sharedImage } from "../tests/fixtures.ts";
 import { readableSources } from "../tests/sources.ts";
 import { ARCHIVE_FIGURES } from "./bench_archives.ts";
+import { BUILD_FIGURES } from "./bench_build.ts";
 import { EMPTY_STORE, fillStore, STORE_FIGURES } from "./bench_store.ts";
 import { median, printTable, type Row } from "./bench_table.ts";
 
@@ -139,10 +141,13 @@ sh -c 'busybox yes ${LINE} | busybox head -c ${GIGABYTE}' && $E wait out`,
     limit: 1.0,
   },
   ...ARCHIVE_FIGURES,
+  ...BUILD_FIGURES,
 ];
 
-function parseOptions(args: string[]): Options {
+function parseOptions([first, ...rest]: string[]): Options {
   const options: Options = { runs: 20, only: null, stopped: 1000, images: 200 };
+  const args = first === "build" || first === undefined ? rest : [first, ...rest];
+  if (first === "build") options.only = BUILD_FIGURES.map(({ name }) => name);
   for (let i = 0; i < args.length; i += 2) {
     const value = args[i + 1] ?? "";
     if (args[i] === "--runs") options.runs = Number(value);
@@ -308,11 +313,14 @@ async function main(options: Options): Promise<number> {
   const host = await Host.make();
   const busybox = await host.image("busybox");
   const wants = (name: string) => options.only === null || options.only.includes(name);
-  if (wants("pull")) debian = await sharedImage("tools");
+  if (wants("pull") || BUILD_FIGURES.some(({ name }) => wants(name))) debian = await sharedImage("tools");
   const asUser = { prefix: [...host.prefix, "/bin/sh", "-c"], env: host.env };
   // left alone it takes vfs, the slowest of its drivers
   const storage = `${host.home}/.config/containers/storage.conf`;
-  await Deno.writeTextFile(storage, '[storage]\ndriver = "overlay"\n');
+  // podman's commit fails where these two are left to their defaults
+  const places =
+    `runroot = "${host.home}/.podman"\ngraphroot = "${host.home}/.local/share/containers/storage"\n`;
+  await Deno.writeTextFile(storage, `[storage]\ndriver = "overlay"\n${places}`);
   const configuration = `${host.home}/.config/containers/containers.conf`;
   await Deno.writeTextFile(configuration, '[engine]\nevents_logger = "file"\n');
   await host.own(storage, configuration);
