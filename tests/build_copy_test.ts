@@ -174,6 +174,15 @@ hostTest(
     ]);
     assertEquals(await paths("-f", `${outside}/Other`), ["./c/b.txt"]);
     assertEquals(await paths("--ignorefile", `${context}/all.ignore`), []);
+    // a home has our own store in it, which is no part of any context
+    const stdin = 'FROM scratch\nCOPY . /h/\nCMD ["nothing"]\n';
+    const home = await host.skiff(["build", "-q", "-t", "home", "-f", "-", host.home], { stdin });
+    assertEquals(home.code, 0, home.stderr);
+    await host.ok("create", "--name", "made", "localhost/home");
+    await host.ok("export", "-o", `${host.home}/home.tar`, "made");
+    const found = [...(await exported(host, `${host.home}/home.tar`)).keys()];
+    assertEquals(found.includes("h/context/a.md"), true);
+    assertEquals(found.filter((path) => path.includes("share/skiff")), []);
   },
 );
 
