@@ -56,7 +56,7 @@ export async function runBuildStep(
   }
   return await captureUpper(engine, { plan: rootfs, layers: base.layers }, {
     omit: mountPoints,
-    keepBlob: context.keepBlob ?? false,
+    keepBlob: context.keepBlob && "later",
     times: context.times,
     signal: context.signal,
   });

@@ -50,8 +50,8 @@ export interface CaptureOptions {
   times?: LayerTimes;
   /** Absolute paths that were made only to mount upon; left out where the layers have no such thing. */
   omit: readonly string[];
-  /** The archive is kept in `blobs/` as well. */
-  keepBlob: boolean;
+  /** The archive is kept in `blobs/` as well; `later` does not wait until it is on the disk: `ensureBlob` does. */
+  keepBlob: boolean | "later";
   /** The tree is only read: the container lives, or will be started again. */
   keepTree?: boolean;
   signal?: AbortSignal;
@@ -82,7 +82,7 @@ export async function captureUpper(
     times: options.times,
     ids: shift === undefined ? sameIds : (owner: { uid: number; gid: number }) => unshift(owner, shift),
   };
-  const tar = isLayer && !options.keepBlob ? undefined : openPartial(context);
+  let tar = isLayer && !options.keepBlob ? undefined : openPartial(context);
   try {
     const captured = await runCapture(context, { ...job, tarFd: tar?.fd ?? -1 }, options.signal);
     if (captured === null) return null;
@@ -90,12 +90,30 @@ export async function captureUpper(
     if (tar === undefined) return layer;
     if (!isLayer) await unpack(context, layer, tar.path, options.signal);
     if (options.keepBlob && !hasBlob(context.folders, layer.digest, layer.size)) {
-      await publishBlob(context.folders, tar.path, layer.digest);
+      const published = publishBlob(context.folders, tar.path, layer.digest);
+      if (options.keepBlob === "later") {
+        publishLater(layer.digest, published.finally(() => tar![Symbol.dispose]()));
+        tar = undefined;
+      } else await published;
     }
     return layer;
   } finally {
     tar?.[Symbol.dispose]();
   }
+}
+
+/** Archives that wait for the disk. */
+const publishing = new Map<Digest, Promise<void>>();
+
+function publishLater(digest: Digest, published: Promise<void>): void {
+  publishing.set(digest, published);
+  // whoever needs it hears of a failure
+  published.then(() => publishing.delete(digest), () => {});
+}
+
+/** Waits until no archive of this process waits for the disk any more. Never throws. */
+export async function settleArchives(): Promise<void> {
+  await Promise.allSettled(publishing.values());
 }
 
 /**
@@ -108,6 +126,7 @@ export async function ensureBlob(
   layer: CapturedLayer,
   signal?: AbortSignal,
 ): Promise<void> {
+  await publishing.get(layer.digest);
   if (hasBlob(context.folders, layer.digest, layer.size)) return;
   const form = layerForm(context.namespaces);
   const path = layerPath(context.folders, layer.diffId, form);
