@@ -249,6 +249,44 @@ mkdir -p ../served; cp -r .git ../served/repo.git; cd ../served/repo.git; git up
   },
 );
 
+hostTest(
+  "files are given to nobody whose id does not fit, whatever the accounts of the image say",
+  {},
+  async (host) => {
+    const context = `${host.home}/context`;
+    const secret = await makeSecret(host);
+    await host.sh(
+      `mkdir -p context/big context/minus context/pipe context/link context/long && cd context && echo f >f && ` +
+        `echo 'eve:x:4294967296:0::/:' >big/passwd && echo 'eve:x:-1:-1::/:' >minus/passwd && mkfifo pipe/passwd && ` +
+        `ln -s ${secret.file} link/passwd && { head -c 5000000 /dev/zero | tr '\\0' 'x'; echo; echo 'eve:x:1:1::/:'; } >long/passwd`,
+      { cwd: host.home },
+    );
+    // control: who opens the pipe waits for ever
+    assertEquals((await host.sh(`timeout 1 cat ${context}/pipe/passwd`)).code, 124);
+    const CASES: [owner: string, passwd: string, said: string][] = [
+      ["4294967296", "", "must be in range 0-2147483647"],
+      ["0:4294967295", "", "must be in range 0-2147483647"],
+      ["-1", "", "must be in range 0-2147483647"],
+      ["eve", "big", "unable to find user eve"],
+      ["eve", "minus", "unable to find user eve"],
+      ["eve", "pipe", "unable to find user eve"],
+      ["eve", "link", "unable to find user eve"],
+      ["eve", "long", "/etc/passwd"],
+    ];
+    for (const [owner, passwd, said] of CASES) {
+      const accounts = passwd === "" ? "" : `COPY ${passwd} /etc/\n`;
+      const { code, text } = await contentOf(
+        host,
+        context,
+        `FROM scratch\n${accounts}COPY --chown=${owner} f /f\n`,
+      );
+      assertEquals({ owner, passwd, isBuilt: code === 0 }, { owner, passwd, isBuilt: false });
+      assertIncludes(text, said);
+      assert(!text.includes(CANARY), text);
+    }
+  },
+);
+
 /** Files of a folder by http on loopback. */
 function serveFolder(folder: string): { url: string } & AsyncDisposable {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {

@@ -6,7 +6,7 @@
  */
 
 import { byteString, displayName } from "../../archive/byte_string.ts";
-import { ConflictError, InvalidArgumentError } from "../../errors.ts";
+import { ConflictError } from "../../errors.ts";
 import { EntryCopier, type Skipped } from "../../files/copy_entries.ts";
 import { isArchive, unpackTar } from "../../files/tar_in.ts";
 import { openWithProgram } from "../../files/unpack_program.ts";
@@ -176,14 +176,8 @@ function tryUnpack(
  */
 function resolveOwner(root: number, text: string): Owner {
   const [user = "", group] = text.split(":", 2);
-  const isNumber = /^[0-9]+$/.test(user);
-  if (isNumber && (group === undefined || /^[0-9]+$/.test(group))) {
-    const [uid, gid] = [Number(user), Number(group ?? user)];
-    if (uid > 0x7fffffff || gid > 0x7fffffff) {
-      throw new InvalidArgumentError(`invalid user ${text}: too large`);
-    }
-    return { uid, gid };
-  }
+  const isId = (word: string) => /^[0-9]+$/.test(word) && Number(word) <= 0x7fffffff;
+  if (isId(user) && isId(group ?? user)) return { uid: Number(user), gid: Number(group ?? user) };
   const { uid, gid } = resolveUser(
     text,
     readAccountFile(root, "etc/passwd"),
