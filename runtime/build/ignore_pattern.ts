@@ -1,6 +1,6 @@
 /**
- * One pattern of `.dockerignore`: `*` and `?` stop at a slash, `[a-z]`, `\` before what is meant as it is, and `**`:
- * any number of folders, or at the end anything.
+ * One pattern of `.dockerignore` or `--exclude`, or a part of one of COPY: `*` and `?` stop at a slash, `[a-z]`, `\` before
+ * what is meant as it is, and `**`: any number of folders, or at the end anything.
  *
  * @see github.com/moby/patternmatcher, compile; Go path/filepath, Match
  */
@@ -132,5 +132,5 @@ function quoted(char: string): string {
 }
 
 function malformed(pattern: string): never {
-  throw new InvalidArgumentError(`ignore pattern ${goQuote(pattern)}: syntax error in pattern`);
+  throw new InvalidArgumentError(`match ${goQuote(pattern)}: syntax error in pattern`);
 }

@@ -5,7 +5,7 @@
  */
 
 import { bytesOf } from "../../archive/byte_string.ts";
-import { InvalidArgumentError } from "../../errors.ts";
+import { compilePattern } from "../ignore_pattern.ts";
 
 /** Whether there is a wildcard in it that no backslash takes the meaning from. */
 export function hasWildcards(pattern: string): boolean {
@@ -26,44 +26,8 @@ export function splitWildcards(pattern: string): { folder: string; parts: string
  * @throws {InvalidArgumentError} where Go says "syntax error in pattern"
  */
 export function compilePart(pattern: string): (name: string) => boolean {
-  let source = "";
-  const chars = [...pattern];
-  const bad = () => new InvalidArgumentError(`match "${pattern}": syntax error in pattern`);
-  const literal = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
-  for (let at = 0; at < chars.length; at++) {
-    const char = chars[at]!;
-    if (char === "*") source += "[^/]*";
-    else if (char === "?") source += "[^/]";
-    else if (char === "\\") {
-      if (++at === chars.length) throw bad();
-      source += literal(chars[at]!);
-    } else if (char === "[") {
-      const isNegated = chars[at + 1] === "^";
-      if (isNegated) at++;
-      let ranges = "";
-      const bound = () => {
-        let one = chars[++at];
-        if (one === undefined || one === "-" || one === "]") throw bad();
-        if (one === "\\" && (one = chars[++at]) === undefined) throw bad();
-        return one;
-      };
-      do {
-        const low = bound();
-        let high = low;
-        if (chars[at + 1] === "-") {
-          at++;
-          high = bound();
-        }
-        // a range the wrong way round holds nothing
-        if (low <= high) ranges += `${literal(low)}-${literal(high)}`;
-        if (at + 1 >= chars.length) throw bad();
-      } while (chars[at + 1] !== "]");
-      at++;
-      source += ranges === "" ? (isNegated ? "[^]" : "[]") : `[${isNegated ? "^" : ""}${ranges}]`;
-    } else source += literal(char);
-  }
-  const expression = new RegExp(`^${source}$`, "su");
-  return (name) => expression.test(name);
+  // Within one name two stars are one, not any number of folders.
+  return compilePattern(pattern.replace(/\\[^]|\*+/g, (found) => found.startsWith("*") ? "*" : found));
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });

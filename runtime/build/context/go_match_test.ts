@@ -34,6 +34,11 @@ const CASES: [pattern: string, name: string, matches: boolean][] = [
   ["{a,b}", "a", false],
   ["{a,b}", "{a,b}", true],
   ["a.c", "abc", false],
+  ["a**b", "axxb", true],
+  ["**b", "ab", true],
+  ["\\**", "*x", true],
+  ["\\**", "x", false],
+  ["**", "a", true],
 ];
 
 Deno.test("names are matched as Go's filepath.Match does", () => {
