@@ -147,6 +147,50 @@ hostTest("a volume of type tmpfs is one for all that use it, and gone with the l
   assertEquals((await host.skiff(["volume", "exists", "bad"])).code, 1);
 });
 
+hostTest("as root, a volume may be of any type that the kernel mounts", {
+  needs: ["root", "registry", "busybox"],
+  asRoot: true,
+}, async (host) => {
+  const image = await host.image();
+  await host.sh("mkdir low up work && echo low >low/file");
+  const overlay = `lowerdir=${host.home}/low,upperdir=${host.home}/up,workdir=${host.home}/work`;
+  await host.ok(
+    "volume",
+    "create",
+    "-o",
+    "type=overlay",
+    "-o",
+    "device=any",
+    "-o",
+    `o=${overlay}`,
+    "layered",
+  );
+  await host.ok("volume", "create", "-o", "type=tmpfs", "-o", "o=size=1m", "memory");
+  const run = [
+    "run",
+    "-d",
+    "--network",
+    "none",
+    "-v",
+    "layered:/l",
+    "-v",
+    "memory:/m",
+    image,
+    "sleep",
+    "600",
+  ];
+  for (const name of ["one", "two"]) await host.ok(...run.slice(0, 2), "--name", name, ...run.slice(2));
+  await host.ok("exec", "one", "sh", "-c", "echo new >>/l/file; echo here >/m/file");
+  assertEquals(await host.ok("exec", "two", "cat", "/l/file", "/m/file"), "low\nnew\nhere");
+  assertEquals(Deno.readTextFileSync(`${host.home}/low/file`), "low\n");
+  assertEquals(Deno.readTextFileSync(`${host.home}/up/file`), "low\nnew\n");
+  await host.ok("rm", "-f", "-t", "0", "one", "two");
+  const bad = ["volume", "create", "-o", "type=ext4", "-o", "device=/dev/zero", "disk"];
+  await host.ok(...bad);
+  const { code, stderr } = await host.run("--rm", "-v", "disk:/d", image, "true");
+  assert(code === 125 && stderr.startsWith("Error: "), stderr);
+});
+
 hostTest("a folder of the host can be a volume; what needs a mount for all is refused", {
   needs: ["registry", "busybox"],
 }, async (host) => {
