@@ -126,10 +126,17 @@ hostTest("a build's image goes to podman by an archive and by a registry", {
   const words = ["--build-arg", `BASE=${base}`, folder];
   const pushed = await build(host, "-t", name, "--push", "--metadata-file", `${host.home}/m.json`, ...words);
   assertIncludes(pushed, `naming to ${name} done\n`);
-  assertIncludes(pushed, `pushing manifest for ${name}@sha256:`);
+  const [, digest] = pushed.match(/pushing manifest for \S+@(sha256:[0-9a-f]{64}) /) ?? [];
+  assertEquals(
+    await host.ok("image", "inspect", "-f", "{{json .RepoDigests}}", name).then((text) =>
+      JSON.parse(text).some((one: string) => one.endsWith(`@${digest}`))
+    ),
+    true,
+  );
   await build(host, "-t", "app", "-o", `type=oci,dest=${host.home}/app.oci.tar`, ...words);
   await build(host, "-t", "app", "-o", `type=docker,dest=${host.home}/app.docker.tar`, ...words);
-  const { "containerimage.digest": digest } = JSON.parse(await Deno.readTextFile(`${host.home}/m.json`));
+  const metadata = JSON.parse(await Deno.readTextFile(`${host.home}/m.json`));
+  assertEquals(metadata["containerimage.digest"], digest);
   await configurePodman(host);
   const outcomes = await runLines(host, "podman", name, [
     "E pull -q $I",
@@ -361,3 +368,38 @@ hostTest("a build on a terminal is shown live; an interrupt ends it and leaves n
   assertEquals(outcomes.get("[2/2] RUN echo kept > /kept"), "CACHED");
   assertEquals((await host.skiff(["system", "check"])).code, 0);
 });
+
+hostTest(
+  "several platforms make an index; what must run needs an emulator",
+  { needs: [...NEEDS] },
+  async (host) => {
+    const registry = await host.registry();
+    const folder = await makeContext(host, {
+      Dockerfile: "FROM scratch\nARG TARGETARCH\nLABEL arch=$TARGETARCH\nCOPY file /file\n",
+      "run.Dockerfile": 'FROM --platform=linux/s390x scratch\nCOPY file /file\nRUN ["/file"]\n',
+      file: "content\n",
+    });
+    const name = `${registry.address}/build/${crypto.randomUUID()}:1`;
+    const platforms = ["--platform", "linux/amd64,linux/s390x"];
+    const archive = `type=oci,dest=${host.home}/index.tar`;
+    await build(host, ...platforms, "-t", name, "--push", "-o", archive, folder);
+    const index = JSON.parse(
+      await (await fetch(
+        `http://${registry.address}/v2/${name.split(/[/:]/).slice(2, 4).join("/")}/manifests/1`,
+        {
+          headers: { accept: "application/vnd.oci.image.index.v1+json" },
+        },
+      )).text(),
+    );
+    type Entry = { platform: { architecture: string } };
+    assertEquals(index.manifests.map(({ platform }: Entry) => platform.architecture), ["amd64", "s390x"]);
+    const loaded = await host.sh(
+      `skopeo inspect --override-arch s390x --config oci-archive:${host.home}/index.tar | grep -o '"arch": *"[^"]*"'`,
+    );
+    assertEquals(loaded.stdout, '"arch": "s390x"\n', loaded.stderr);
+    const refused = await host.skiff(["build", "-q", "-f", `${folder}/run.Dockerfile`, folder]);
+    assertEquals(refused.code, 1);
+    assertIncludes(refused.stderr, "run a step for linux/s390x: this machine is linux/");
+    assertIncludes(refused.stderr, "run.Dockerfile:3\n");
+  },
+);

@@ -64,7 +64,7 @@ const WORD_KINDS: [RegExp, Kind][] = [
   [/^PORT/, { list: ports }],
   [/^(TOPIC|PAGE)$/, { list: topics }],
   [/^(FILE|PATH|COMMAND|ARG|SRC|DEST|TARBALL|ARCHIVE)/, { paths: "files" }],
-  [/^(FOLDER|DIR)/, { paths: "folders" }],
+  [/^(FOLDER|DIR|CONTEXT)/, { paths: "folders" }],
 ];
 
 /** Options that are another thing for another command. */

@@ -11,9 +11,11 @@ import type { BuildServices } from "../build/services.ts";
 import { stripConfig } from "../build/overrides.ts";
 import type { BuiltImage } from "../build/solve.ts";
 import { hostPlatform, platformFits } from "../image/platform.ts";
+import { parseReference } from "../image/reference.ts";
 import { imagesLockPath, recordNamedImage } from "../image/store.ts";
 import { digestHex } from "../spec/digest.ts";
 import { recordEvent } from "../state/events.ts";
+import { listNamesWithLayer, putRepoDigest } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
 import { writeBlob } from "../storage/blobs.ts";
 import { indexOver, writeDocuments, type WrittenImage } from "./build_documents.ts";
@@ -36,10 +38,13 @@ export async function build(
   options: BuildOptions,
   { signal = new AbortController().signal, emit = () => {} }: BuildHooks = {},
 ): Promise<BuildResult> {
-  const { build: solve } = await import("../build/solve.ts");
+  const [{ build: solve }, { settleArchives }] = await Promise.all([
+    import("../build/solve.ts"),
+    import("../storage/capture.ts"),
+  ]);
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
   const services = await buildServices(engine, options);
-  const built = (await solve(services, options, emit, signal)).map((image) => ({
+  const built = (await solve(services, options, emit, signal).finally(settleArchives)).map((image) => ({
     ...image,
     config: stripConfig(image.config, options),
   }));
@@ -179,16 +184,29 @@ async function pushNames(
   await using packed = await work.part("compressing layers", () => packAll(engine, written, signal));
   const { list } = packed;
   const index = list.length > 1 ? await indexOver(list, options) : undefined;
+  const db = await engine.database();
   for (const name of names) {
+    const { domain, path } = parseReference(name);
     const { digest } = await pushImages(engine.folders, name, list.map(({ saved }) => saved), {
       index: index && { bytes: index.bytes, mediaType: index.descriptor.mediaType },
       tlsVerify: options.tlsVerify,
       authFile: options.authFile,
       credentials: options.credentials,
+      certDir: options.certDir,
+      mountFrom: (layer) =>
+        listNamesWithLayer(db, layer).map(parseReference)
+          .filter((other) => other.domain === domain && other.path !== path).map((other) => other.path),
       signal,
       progress: ({ digest, current, total }) => work.report(`pushing ${digest}`, current, total),
     });
-    await work.part(`pushing manifest for ${name}@${digest}`, () => Promise.resolve());
+    // one image: the registry knows it by this digest, as layers are packed there
+    const [only] = written.length === 1 ? written : [];
+    await work.part(`pushing manifest for ${name}@${digest}`, () =>
+      db.transaction(() => {
+        if (only !== undefined) {
+          putRepoDigest(db, `${domain}/${path}@${digest}`, digestHex(only.saved.configDigest));
+        }
+      }));
     result.digest = digest;
   }
 }

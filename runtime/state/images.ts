@@ -159,6 +159,15 @@ export function listNames(db: Database, imageId: string): string[] {
     .map((row) => String(row.name));
 }
 
+/** Of images that have the layer as it is at a registry. */
+export function listNamesWithLayer(db: Database, digest: string): string[] {
+  return db.all(
+    `SELECT DISTINCT image_names.name FROM image_names JOIN image_layers USING (image_id)
+     WHERE image_layers.digest = ? ORDER BY image_names.name`,
+    digest,
+  ).map((row) => String(row.name));
+}
+
 export function listRepoDigests(db: Database, imageId: string): string[] {
   return db.all("SELECT reference FROM image_digests WHERE image_id = ? ORDER BY reference", imageId)
     .map((row) => String(row.reference));

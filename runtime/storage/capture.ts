@@ -92,8 +92,9 @@ export async function captureUpper(
     if (options.keepBlob && !hasBlob(context.folders, layer.digest, layer.size)) {
       const published = publishBlob(context.folders, tar.path, layer.digest);
       if (options.keepBlob === "later") {
-        publishLater(layer.digest, published.finally(() => tar![Symbol.dispose]()));
+        const opened = tar;
         tar = undefined;
+        publishLater(layer.digest, published.finally(() => opened[Symbol.dispose]()));
       } else await published;
     }
     return layer;
