@@ -287,6 +287,23 @@ hostTest(
   },
 );
 
+hostTest("a file of a terabyte of nothing costs neither disk nor time", {}, async (host) => {
+  const context = `${host.home}/context`;
+  const made = await host.sh(
+    `mkdir context && cd context && truncate -s 1T holes && tar -S -cf holes.tar holes && ` +
+      `printf 'FROM scratch AS a\\nADD holes.tar /x/\\nCOPY holes /y\\nFROM scratch\\nCOPY --from=a / /z/\\n' >Dockerfile`,
+    { cwd: host.home },
+  );
+  assertEquals(made.code, 0, made.stderr);
+  // control: it is as large as it says
+  assertEquals((await host.sh(`stat -c %s holes`, { cwd: context })).stdout, `${2 ** 40}\n`);
+  const { code, stderr } = await host.skiff(["build", "-q", context]);
+  assertEquals(code, 0, stderr);
+  const { stdout } = await host.sh(`du -sm --apparent-size ${host.data}/blobs; du -sm ${host.data}`);
+  const [blobs, all] = stdout.split("\n").map((line) => Number(line.split("\t")[0]));
+  assert(blobs! < 10 && all! < 20, stdout);
+});
+
 /** Files of a folder by http on loopback. */
 function serveFolder(folder: string): { url: string } & AsyncDisposable {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {

@@ -7,10 +7,10 @@
 
 import { createHash, type Hash } from "node:crypto";
 import { bytesOf, byteString, displayName } from "../../archive/byte_string.ts";
-import { readXattrs } from "../../archive/file_facts.ts";
+import { readXattrs, sparseRuns } from "../../archive/file_facts.ts";
 import { HostError } from "../../errors.ts";
 import { descend } from "../../rootfs/copy_tree.ts";
-import { close, Fd, fstat, openat, read, readdir, readlinkat, type Stat, statx } from "../../../ffi/file.ts";
+import { close, Fd, fstat, openat, pread, readdir, readlinkat, type Stat, statx } from "../../../ffi/file.ts";
 import { errnoText, SyscallError } from "../../../ffi/errno.ts";
 import { forkChild } from "../../../ffi/fork.ts";
 import { mapShared } from "../../../ffi/memory.ts";
@@ -197,16 +197,23 @@ class FileReader {
   digest({ source, path }: Pending): Uint8Array {
     using file = new Fd(explained(this.#sources[source]!, path, () => this.#open(source, path)));
     const hash = createHash("sha256");
-    const xattrs = attributes(file.number);
-    this.#bytes(file.number, hash);
-    // the change time of a file changes with its attributes, so that the cache may hold both as one
-    if (xattrs === "") return hash.digest();
-    return createHash("sha256").update(hash.digest()).update(xattrs, "latin1").digest();
+    // of holes it is enough to know where they are: a sparse file may be larger than anybody can read
+    const runs = sparseRuns(file.number, fstat(file.number));
+    for (const { offset, length } of runs ?? [{ offset: 0, length: Infinity }]) {
+      this.#bytes(file.number, hash, offset, length);
+    }
+    // the change time of a file changes with its attributes, so that the cache may hold all as one
+    const rest = attributes(file.number) + (runs === undefined ? "" : JSON.stringify(runs));
+    return createHash("sha256").update(hash.digest()).update(rest, "latin1").digest();
   }
 
-  #bytes(fd: number, hash: Hash): void {
-    for (let count = read(fd, this.#buffer); count > 0; count = read(fd, this.#buffer)) {
-      hash.update(this.#buffer.subarray(0, count));
+  #bytes(fd: number, hash: Hash, offset: number, length: number): void {
+    for (let done = 0; done < length;) {
+      const room = length - done < BUFFER_BYTES ? this.#buffer.subarray(0, length - done) : this.#buffer;
+      const count = pread(fd, room, offset + done);
+      if (count === 0) return;
+      hash.update(room.subarray(0, count));
+      done += count;
     }
   }
 
