@@ -231,6 +231,12 @@ hostTest("as root, bridges are apart, and lead out under this machine's address"
     await stage.on("world", "ip", "route", "add", address, "via", "192.0.2.1");
     assertEquals(await stage.ask("world", address, 80), "-");
     assertEquals(await stage.ask("world", "192.0.2.1", 8080), "web 192.0.2.2");
+    // who is strictly isolated does not even reach what is published
+    await stage.skiff("network", "create", "--opt", "isolate=strict", "hermits");
+    await stage.serve("hermit", "hermits");
+    assertEquals(await stage.askFrom("hermit", "192.0.2.2", 80), "world 192.0.2.1");
+    assertEquals(await stage.askFrom("hermit", "192.0.2.1", 8080), "-");
+    assertEquals(await stage.askFrom("db", "192.0.2.1", 8080), `web ${gateway}`);
     // another network's gateway is nobody's
     const ping = (container: string, to: string, seconds = 20) => {
       const script = `busybox ping -c 1 -W ${seconds} ${to} >/dev/null 2>&1; echo $?`;
@@ -359,6 +365,13 @@ hostTest("as root, a bridge takes nobody's interface and nobody's port 53", OPTI
       assertEquals(
         await stage.askFrom("one", "one", 80),
         `one ${await stage.field("front.IPAddress", "one")}`,
+      );
+      // whoever comes from another machine, as it were, has nothing of these
+      const command =
+        `unshare -n ${host.binary} run -q --rm --network front ${IMAGE} true 2>&1; test $? = 125`;
+      assertEquals(
+        await stage.on("machine", "sh", "-c", command),
+        "Error: join networks: the bridges are in another network namespace",
       );
     } finally {
       taken.child.kill("SIGKILL");

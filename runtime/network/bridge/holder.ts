@@ -158,7 +158,7 @@ class Holder {
         else if (member.container) this.#bridges?.remove(member.container);
         member.container = { plan: message.plan, netns, netlink, ports: [] };
         if (this.#options.isOfMachine && !isInOwnNetwork(member.connection)) {
-          return this.#refuse(member, "the bridges are in another network namespace");
+          return this.#refuse(member, "join networks: the bridges are in another network namespace");
         }
         member.portsDue = message.ports ?? 0;
         return this.#attach(member);
