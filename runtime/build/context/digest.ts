@@ -41,7 +41,9 @@ export async function digestSelection(
   await using prepared = await prepareTree(services, tree);
   openFamilies("memory", "poll");
   warmUp();
-  const cachePath = prepared.kind === "folder" ? statCachePath(services, prepared.path) : undefined;
+  // what was unpacked for this build alone is not seen again
+  const isKept = prepared.kind === "folder" && !prepared.path.startsWith(`${services.folders.tmp}/`);
+  const cachePath = isKept ? statCachePath(services, prepared.path) : undefined;
   const rules = {
     owners: tree.kind === "snapshot",
     processes: Math.min(navigator.hardwareConcurrency, MAX_PROCESSES),
