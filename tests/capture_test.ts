@@ -2,7 +2,7 @@
 import { archiveOf, type Member } from "../runtime/archive/tar/testing.ts";
 import type { RootfsPlan } from "../runtime/monitor/plan.ts";
 import { blobPath, hasBlob } from "../runtime/storage/blobs.ts";
-import { captureUpper, ensureBlob } from "../runtime/storage/capture.ts";
+import { captureUpper, ensureBlob, settleArchives } from "../runtime/storage/capture.ts";
 import { layerForm, layerPath } from "../runtime/storage/layers.ts";
 import { fsetxattr } from "../ffi/xattr.ts";
 import { Fd, open } from "../ffi/file.ts";
@@ -130,8 +130,15 @@ captureTest("a kept tree and a renamed one give the same layer", async (rig) => 
   const before = describeMeaning(upper);
   const kept = await captureUpper(rig.context, root, { omit: [], keepBlob: true, keepTree: true });
   assertEquals(describeMeaning(upper), before);
-  const renamed = await captureUpper(rig.context, root, { omit: [], keepBlob: true });
+  await Deno.remove(blobPath(rig.context.folders, kept!.digest));
+  // one that does not wait for the disk is there when it is asked for
+  const renamed = await captureUpper(rig.context, root, { omit: [], keepBlob: "later" });
   assertEquals(renamed, kept);
+  await ensureBlob(rig.context, renamed!);
+  assert(hasBlob(rig.context.folders, kept!.digest, kept!.size), "no blob");
+  await settleArchives();
+  const partial = [...Deno.readDirSync(`${rig.context.folders.blobs}/partial`)].map(({ name }) => name);
+  assertEquals(partial.filter((name) => name.startsWith("layer-")), []);
 });
 
 captureTest("mount points, unchanged folders and the overlay's own marks are left out", async (rig) => {
