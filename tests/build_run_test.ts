@@ -150,6 +150,30 @@ for (const signal of ["SIGINT", "SIGKILL"] as const) {
   });
 }
 
+hostTest("a step ends with the process that holds it, even where that one is killed with the whole build", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image("busybox");
+  const dir = await contextOf(host, `FROM ${image}\nRUN echo begun; sleep 1000\n`);
+  const build = host.spawn(["build", "--progress", "plain", dir]);
+  await waitFor("the step to run", () => printed(build.output.stderr).includes("begun"));
+  // stopped, the build cannot end before what it has started
+  Deno.kill(build.pid, "SIGSTOP");
+  const [holder] = childrenOf(build.pid);
+  Deno.kill(holder!, "SIGKILL");
+  await waitFor("the step to end", () => host.processes().every(({ pid }) => pid === build.pid));
+  Deno.kill(build.pid, "SIGKILL");
+  await build.result;
+  await host.ok("ps");
+  await untilNothingIsLeft(host);
+});
+
+function childrenOf(pid: number): number[] {
+  return Array.from(Deno.readDirSync(`/proc/${pid}/task`)).flatMap(({ name }) =>
+    Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).split(" ").filter(Boolean).map(Number)
+  );
+}
+
 hostTest("a locked cache mount is one build's at a time, a shared one both builds', a private one its own", {
   needs: ["registry", "busybox"],
 }, async (host) => {

@@ -85,6 +85,8 @@ export async function runBuildContainer(
         const options = ["ro", "nosuid", "nodev"];
         plan.init.spec.mounts.push({ destination: path, type: "tmpfs", source: "tmpfs", options, content });
       }
+      // not even a kill of the whole process group leaves it behind
+      plan.parentPid = Deno.pid;
       // a step of a build is no event
       plan.events.path = "/dev/null";
     },

@@ -6,10 +6,11 @@
 
 import { LOCK_UN } from "../../ffi/constants/fcntl.ts";
 import { MNT_DETACH } from "../../ffi/constants/mount.ts";
+import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { close, closeAllExcept, flock } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
-import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
+import { _exit, getpid, getppid, kill, prctl, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
 import { adoptEarlyInit, type EarlyInit, openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
@@ -107,6 +108,11 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     ...(membership ? [membership.lockFd] : []),
     ...(early ? [early.pidfd, early.control] : []),
   ]);
+  if (plan.parentPid !== undefined) {
+    // the ids, whose change would clear it, stay from here on
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() !== plan.parentPid) _exit(125);
+  }
   let isMounted = false;
   const mountRoot = () => {
     // where it is started again, it is still there

@@ -45,6 +45,8 @@ export interface MonitorPlan {
   passedFds?: number;
   /** Of a container with a network that a process outside has to serve. */
   network?: NetworkPlan;
+  /** The container ends with this process, which forks the monitor: a step ends with its build. */
+  parentPid?: number;
   /** Published ports, each with a bound (and listening) socket among the monitor's descriptors, in this order. */
   ports?: PublishedPort[];
 }
