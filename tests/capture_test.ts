@@ -187,6 +187,39 @@ captureTest("what was mounted behind links of the image is left out as well", as
   assertEquals(await captureUpper(rig.context, root, { omit, keepBlob: true }), null);
 });
 
+captureTest("a whole copy shows changes that have left size and time alone", async (rig) => {
+  const entries = (bytes: string, target: string, value: number) => [
+    folder("d/"),
+    file("d/bytes", bytes),
+    file("d/marked", "m", { xattrs: new Map([["user.k", new Uint8Array([value])]]) }),
+    file("d/same", "s", { xattrs: new Map([["user.k", new Uint8Array([1])]]) }),
+    { name: "d/link", type: "symlink", linkname: target, mode: 0o777, mtime: 5 } as Member,
+  ];
+  const base = await rig.job(archiveOf(...entries("one12", "here", 1)));
+  await rig.unpack(archiveOf(...entries("one12", "here", 1)));
+  const copyOf = async (tar: Uint8Array<ArrayBuffer>) => {
+    const source = `${rig.dir}/copy-${crypto.randomUUID()}`;
+    const unpacked = await rig.unpack(tar);
+    await rig.synced();
+    await Deno.rename(unpacked, source);
+    return { plan: { kind: "directory", source, target: "" } as const, layers: [{ diffId: base.diffId }] };
+  };
+  const changed = await copyOf(archiveOf(...entries("one34", "away", 2)));
+  const layer = await captureUpper(rig.context, changed, { omit: [], keepBlob: true });
+  const path = layerPath(rig.context.folders, layer!.diffId, layerForm(rig.context.namespaces));
+  assertEquals([...Deno.readDirSync(`${path}/d`)].map(({ name }) => name).sort(), [
+    "bytes",
+    "link",
+    "marked",
+  ]);
+  assertEquals(Deno.readTextFileSync(`${path}/d/bytes`), "one34");
+  // what no layer has is a change, and nothing else of the same tree is one
+  const more = await copyOf(archiveOf(...entries("one12", "here", 1), file("new", "n")));
+  const small = await captureUpper(rig.context, more, { omit: [], keepBlob: true });
+  const shown = layerPath(rig.context.folders, small!.diffId, layerForm(rig.context.namespaces));
+  assertEquals([...Deno.readDirSync(shown)].map(({ name }) => name), ["new"]);
+});
+
 captureTest("a tree without changes gives no layer, and times are set as asked", async (rig) => {
   const nothing = await upperOf(rig, archiveOf(folder("etc/", { mtime: 9999 }), file("etc/hosts", "")));
   assertEquals(await captureUpper(rig.context, nothing.root, { omit: ["/etc/hosts"], keepBlob: true }), null);

@@ -106,10 +106,11 @@ hostTest("an image of a container with a user namespace of its own has the ids o
     "stat",
     "-c",
     "%u:%g",
+    "/",
     "/new/root",
     "/new/other",
   );
-  assertEquals(listed, "0:0\n7:8");
+  assertEquals(listed, "0:0\n0:0\n7:8");
 });
 
 hostTest(

@@ -6,7 +6,6 @@
  */
 
 import { bytesOf, byteString, displayName } from "../archive/byte_string.ts";
-import { readXattrs } from "../archive/file_facts.ts";
 import { UnsupportedError } from "../errors.ts";
 import { Fd, fstat, openat, readdir, type Stat, unlinkat } from "../../ffi/file.ts";
 import { AT_REMOVEDIR } from "../../ffi/constants/fcntl.ts";
@@ -23,9 +22,11 @@ import {
   statOf,
 } from "./layered_folder.ts";
 import { IMPLIED_ROOT_MTIME } from "./layers.ts";
+import { haveSameContent, haveSameXattrs } from "./same_content.ts";
 
 export interface ChangedTree {
   root: Stat;
+  rootOwner: Owner;
   /** The root's own mode or owner is not what the layers below say. */
   hasRoot: boolean;
   isOpaque: boolean;
@@ -71,13 +72,20 @@ export function readChanges(own: number, lower: readonly number[], rules: Change
   const layers = lower.map((fd, layer) => ({ fd, layer }));
   const root = fstat(own);
   const before = layers.map(({ fd }) => fstat(fd)).find((stat) => stat.mtimeSec !== IMPLIED_ROOT_MTIME);
+  const rootOwner = rules.ids(root);
+  // the layers of an overlay have the ids of the upper folder; a copy has its own
+  const owner = before === undefined
+    ? { uid: 0, gid: 0 }
+    : rules.kind === "copy"
+    ? before
+    : rules.ids(before);
   const hasRoot = rules.kind === "layer"
     ? root.mtimeSec !== IMPLIED_ROOT_MTIME
-    : (root.mode & 0o7777) !== ((before?.mode ?? 0o755) & 0o7777) || root.uid !== (before?.uid ?? 0) ||
-      root.gid !== (before?.gid ?? 0);
+    : (root.mode & 0o7777) !== ((before?.mode ?? 0o755) & 0o7777) || rootOwner.uid !== owner.uid ||
+      rootOwner.gid !== owner.gid;
   const { entries } = new ChangeReader(rules).folder(own, layers, "");
   if (entries.length === 0 && !hasRoot && rules.kind !== "layer") return null;
-  return { root, hasRoot, isOpaque: rules.kind === "layer" && isOpaque(own), entries };
+  return { root, rootOwner, hasRoot, isOpaque: rules.kind === "layer" && isOpaque(own), entries };
 }
 
 class ChangeReader {
@@ -148,7 +156,10 @@ class ChangeReader {
     if (isFolder(stat)) return this.#folderEntry(own, lower, { name, stat, owner }, path, before?.stat);
     const isStub = before === undefined && stat.size === 0 && (stat.mode & S_IFMT) === S_IFREG;
     if (isStub && this.#rules.omit.has(path)) return this.#trim(own, name);
-    if (kind === "copy" && before !== undefined && this.#isSame(stat, before.stat, true)) return undefined;
+    if (kind === "copy" && before !== undefined && this.#isSame(stat, before.stat, true)) {
+      const { fd } = lower.find(({ layer }) => layer === before.layer)!;
+      if (haveSameContent(own, fd, name, stat)) return undefined;
+    }
     return { name, stat, owner };
   }
 
@@ -189,10 +200,4 @@ class ChangeReader {
     if (this.#rules.trim) unlinkat(own, bytesOf(name), flags);
     return "trimmed";
   }
-}
-
-function haveSameXattrs(one: number, other: number): boolean {
-  const text = (fd: number) =>
-    [...readXattrs(fd) ?? []].map(([name, value]) => `${name}=${byteString(value)}`);
-  return text(one).join("\0") === text(other).join("\0");
 }

@@ -71,11 +71,8 @@ class LayerTarWriter {
     this.#rules = rules;
   }
 
-  tree(rootFd: number, { root, hasRoot, isOpaque, entries }: ChangedTree): void {
-    if (hasRoot) {
-      const owner = { uid: root.uid, gid: root.gid };
-      this.#header({ name: ".", stat: root, owner, entries }, "./", rootFd);
-    }
+  tree(rootFd: number, { root, rootOwner, hasRoot, isOpaque, entries }: ChangedTree): void {
+    if (hasRoot) this.#header({ name: ".", stat: root, owner: rootOwner, entries }, "./", rootFd);
     if (isOpaque) this.#mark(".wh..wh..opq");
     this.#folder(rootFd, entries, "");
     if (this.#rules.settle) this.#removeMarks(rootFd, ".", false);

@@ -7,7 +7,7 @@ import { digestHex, parseDigest } from "../spec/digest.ts";
 import { fchmod, fchownat, Fd, open, openat, readAll, renameat2, utimensat } from "../../ffi/file.ts";
 import { AT_EMPTY_PATH, AT_FDCWD } from "../../ffi/constants/fcntl.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
-import { ENOENT, isErrno } from "../../ffi/errno.ts";
+import { ELOOP, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import {
   type ChangedEntry,
   type ChangedTree,
@@ -73,7 +73,7 @@ function copyTree(path: string, workFd: number): void {
       using to = new Fd(makeTree(workFd));
       return copyLayer(from.number, to.number, { marks: "keep" });
     } catch (error) {
-      if (!isErrno(error, ENOENT) || attempt === COPY_ATTEMPTS) throw error;
+      if (!isErrno(error, ENOENT, ENOTDIR, ELOOP) || attempt === COPY_ATTEMPTS) throw error;
       removeTree(workFd, "tree");
     }
   }

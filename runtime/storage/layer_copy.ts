@@ -8,7 +8,7 @@
  * @see ioctl_ficlone(2), copy_file_range(2); Documentation/filesystems/overlayfs.rst
  */
 
-import { bytesOf, byteString } from "../archive/byte_string.ts";
+import { bytesOf, byteString, displayName } from "../archive/byte_string.ts";
 import { HostError } from "../errors.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { EOPNOTSUPP, EPERM, isErrno, SyscallError } from "../../ffi/errno.ts";
@@ -38,7 +38,9 @@ import {
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
+  O_NOCTTY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   O_WRONLY,
@@ -163,8 +165,12 @@ class LayerCopy {
   }
 
   #file(from: number, to: number, name: Bytes, stat: Stat): void {
-    const source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    // of a container that runs it may have become a FIFO, for which nobody waits
+    const source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     try {
+      if ((fstat(source).mode & S_IFMT) !== S_IFREG) {
+        throw new HostError(`copy layer: "${displayName(byteString(name))}" was replaced meanwhile`);
+      }
       const target = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600);
       try {
         if (stat.size > 0) this.#content.copy(source, target, stat);
