@@ -52,8 +52,10 @@ async function removeAbandoned(
 ): Promise<void> {
   const { tmp } = services.folders;
   for (const { name } of [...Deno.readDirSync(tmp)]) {
-    if (!name.startsWith(PREFIX) || name === own || isLocked(`${tmp}/${name}`)) continue;
-    await discard(services, `${tmp}/${name}`).catch(() => {}); // another build was faster
+    if (!name.startsWith(PREFIX) || name === own) continue;
+    // held until it is away, or who is just making it could take the lock and lose the folder
+    using held = tryLock(`${tmp}/${name}`);
+    if (held !== undefined) await discard(services, `${tmp}/${name}`).catch(() => {}); // another build was faster
   }
 }
 
@@ -68,12 +70,15 @@ async function discard(services: Pick<BuildServices, "folders" | "namespaces">, 
   }
 }
 
-function isLocked(path: string): boolean {
+/** Undefined where it is in use, or gone. */
+function tryLock(path: string): Fd | undefined {
+  let fd = -1;
   try {
-    using folder = new Fd(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    flock(folder.number, LOCK_EX | LOCK_NB);
-    return false;
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    flock(fd, LOCK_EX | LOCK_NB);
+    return new Fd(fd);
   } catch {
-    return true; // in use, or gone
+    if (fd !== -1) close(fd);
+    return undefined;
   }
 }
