@@ -149,4 +149,15 @@ export const MIGRATIONS: readonly string[] = [
     uses        INTEGER NOT NULL DEFAULT 0
   ) STRICT;
   `,
+  // what layers were packed into for a push: a registry that has it is asked before it is made again
+  `
+  CREATE TABLE packed_layers (
+    diff_id TEXT NOT NULL,
+    packing TEXT NOT NULL,                  -- format and level
+    digest  TEXT NOT NULL,
+    size    INTEGER NOT NULL,
+    used    INTEGER NOT NULL,               -- seconds since 1970
+    PRIMARY KEY (diff_id, packing)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
