@@ -121,14 +121,14 @@ async function makeRequest(
 }
 
 function containerOptions(options: BuildOptions, step: RunStep): BuildContainerRequest["options"] {
-  const network = step.network === "default" ? options.network : step.network;
+  const network = step.network === "default" ? undefined : step.network;
   return {
     image: "",
     entrypoint: [],
     command: step.argv,
     workdir: step.workdir,
     user: step.user,
-    network: network === "default" ? undefined : network,
+    network,
     privileged: step.security === "insecure",
     hostname: network === "host" ? undefined : HOSTNAME,
     // the layer shall have what the step has written

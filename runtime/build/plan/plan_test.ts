@@ -331,6 +331,15 @@ type Wrong = [
   line: number | undefined,
   options?: Partial<PlanInput["options"]>,
 ];
+Deno.test("a step whose network is the default one has the build's, and is known by it", async () => {
+  const text = "FROM busybox\nRUN --network=default a\nRUN b\nRUN --network=none c";
+  for (const network of [undefined, "host", "none"]) {
+    const graph = await plan(text, { network });
+    const expected = [network ?? "default", network ?? "default", "none"];
+    assertEquals([0, 1, 2].map((index) => run(graph, index).network), expected);
+  }
+});
+
 const WRONG: Wrong[] = [
   ["FROM busybox\nCOPY --from=9 a b", "invalid stage index 9", 2],
   ["FROM busybox AS a\nCOPY --from=a x y", "circular dependency detected on stage: a", 2],

@@ -31,6 +31,8 @@ export function planRun(
   const mounts = planMounts(dispatch, instruction, sources);
   const secrets = mounts.flatMap((mount) => (mount.type === "secret" && mount.env ? [mount.env] : []));
   const shown = shownAs(dispatch, instruction.original, secrets) + (script.summary && ` (${script.summary})`);
+  // `--network=default` is what the build was given
+  const network = instruction.network === "default" ? undefined : instruction.network;
   const step: RunStep = {
     kind: "run",
     base: stage.files,
@@ -40,8 +42,8 @@ export function planRun(
     workdir: run.WorkingDir ?? "/",
     user: run.User ?? "",
     mounts,
-    network: entitled(dispatch, "network", instruction.network ?? options.network ?? "default", {
-      isAsked: instruction.network !== undefined,
+    network: entitled(dispatch, "network", network ?? options.network ?? "default", {
+      isAsked: network !== undefined,
     }),
     security: entitled(dispatch, "security", instruction.security ?? "sandbox", { isAsked: true }) as
       | "sandbox"
@@ -128,7 +130,7 @@ function entitled(
   value: string,
   { isAsked }: { isAsked: boolean },
 ): string {
-  const known = what === "network" ? ["default", "none", "host"] : ["sandbox", "insecure"];
+  const known = what === "network" ? ["none", "host"] : ["sandbox", "insecure"];
   if (isAsked && !known.includes(value)) {
     throw new InvalidArgumentError(
       what === "network" ? `unsupported network mode "${value}"` : `security "${value}" is not valid`,
