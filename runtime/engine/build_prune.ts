@@ -7,7 +7,7 @@
 import type { Digest } from "../spec/digest.ts";
 import { type CacheRecord, deleteCached, listCached } from "../state/build_cache.ts";
 import { listAllLayers } from "../state/images.ts";
-import { tryLock } from "../state/locks.ts";
+import { type HeldLock, tryLock } from "../state/locks.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
 import { treeSizes } from "../storage/tree_sizes.ts";
 import type { Engine } from "./engine.ts";
@@ -99,17 +99,26 @@ async function measureMounts(engine: Engine): Promise<BuildCacheEntry[]> {
 }
 
 function isHeld(path: string): boolean {
-  const lock = tryLock(path);
-  lock?.[Symbol.dispose]();
+  using lock = tryExisting(path);
   return lock === null;
+}
+
+/** Null where somebody holds it, or another removal was faster. */
+function tryExisting(path: string): HeldLock | null {
+  try {
+    return tryLock(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }
 
 /** Whoever waits for its lock finds the folder gone, and makes a new one. */
 function removeMount(engine: Engine, name: string): boolean {
   const path = `${engine.folders.data}/build-cache/${name}`;
   if (!isThere(`${path}/lock`)) return false;
-  using lock = tryLock(`${path}/lock`);
-  return lock !== null && discard(engine, path);
+  using lock = tryExisting(`${path}/lock`);
+  return lock !== null && lock.isCurrent() && discard(engine, path);
 }
 
 function isThere(path: string): boolean {

@@ -8,6 +8,8 @@
 /** Held until disposed (or until the process ends). */
 export interface HeldLock extends Disposable {
   readonly path: string;
+  /** Whether the file is still the one at its path: whoever removes it makes room for another, with a holder of its own. */
+  isCurrent(): boolean;
 }
 
 export interface LockOptions {
@@ -25,7 +27,23 @@ export function tryLock(path: string, options: { shared?: boolean } = {}): HeldL
     file.close();
     return null;
   }
-  return { path, [Symbol.dispose]: () => file.close() };
+  return held(path, file);
+}
+
+function held(path: string, file: Deno.FsFile): HeldLock {
+  return {
+    path,
+    isCurrent() {
+      try {
+        const [own, there] = [file.statSync(), Deno.lstatSync(path)];
+        return own.ino === there.ino && own.dev === there.dev;
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return false;
+        throw error;
+      }
+    },
+    [Symbol.dispose]: () => file.close(),
+  };
 }
 
 /** Waits for the lock; null only when `timeoutMs` is over. */
@@ -55,7 +73,7 @@ export function inspectLock(path: string): LockInspection {
     if (error instanceof Deno.errors.NotFound) return { state: "missing" };
     throw error;
   }
-  if (file.tryLockSync(false)) return { state: "free", lock: { path, [Symbol.dispose]: () => file.close() } };
+  if (file.tryLockSync(false)) return { state: "free", lock: held(path, file) };
   file.close();
   return { state: "held" };
 }

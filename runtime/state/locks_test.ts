@@ -53,3 +53,14 @@ Deno.test("waiting for a lock gives up after its time", async () => {
   assertEquals(await takeLock(path, { timeoutMs: 5 }), null);
   Deno.removeSync(path);
 });
+
+Deno.test("a lock whose file was removed or replaced is not the current one", () => {
+  const path = Deno.makeTempFileSync();
+  using held = tryLock(path)!;
+  assertEquals(held.isCurrent(), true);
+  Deno.removeSync(path);
+  assertEquals(held.isCurrent(), false);
+  using other = tryLock(path)!;
+  assertEquals([held.isCurrent(), other.isCurrent()], [false, true]);
+  Deno.removeSync(path);
+});

@@ -82,22 +82,23 @@ async function takeFolder(
   for (let number = 0;; number++) {
     const dir = `${cacheMountsFolder(folders)}/${name}${number === 0 ? "" : `.${number}`}`;
     Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const lock = sharing === "private"
-      ? tryLock(`${dir}/lock`)
-      : await takeLock(`${dir}/lock`, { shared: sharing === "shared", signal });
-    if (lock === null) continue;
-    // a prune may have removed the folder while the lock was waited for
-    if (isThere(lock.path)) return { path: `${dir}/content`, lock };
-    lock[Symbol.dispose]();
+    try {
+      const lock = sharing === "private"
+        ? tryLock(`${dir}/lock`)
+        : await takeLock(`${dir}/lock`, { shared: sharing === "shared", signal });
+      if (lock === null) continue;
+      if (lock.isCurrent()) {
+        // what was used last is told by it
+        const now = new Date();
+        Deno.utimeSync(lock.path, now, now);
+        return { path: `${dir}/content`, lock };
+      }
+      lock[Symbol.dispose]();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    // a prune has removed the folder meanwhile
     number--;
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isFile;
-  } catch {
-    return false;
   }
 }
 
