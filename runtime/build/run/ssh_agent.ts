@@ -57,7 +57,8 @@ export async function openAgent(
     opened[Symbol.dispose]();
     throw error;
   }
-  void serve(listener, agent);
+  // where none can be taken any more the step finds no agent
+  serve(listener, agent).catch(() => {});
   return opened;
 }
 
@@ -69,8 +70,19 @@ function statAgent(id: string, path: string): Deno.FileInfo {
   }
 }
 
+/** So many clients at once; a step that opens more takes no descriptors from the build. */
+const MAX_CLIENTS = 64;
+
 async function serve(listener: Deno.UnixListener, agent: string): Promise<void> {
-  for await (const client of listener) void connect(client, agent).catch(() => {});
+  let clients = 0;
+  for await (const client of listener) {
+    if (clients === MAX_CLIENTS) {
+      client.close();
+      continue;
+    }
+    clients++;
+    void connect(client, agent).catch(() => {}).finally(() => clients--);
+  }
 }
 
 async function connect(client: Deno.UnixConn, agent: string): Promise<void> {
