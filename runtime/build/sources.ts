@@ -80,13 +80,8 @@ export class Sources implements AsyncDisposable {
     for (const result of [...opened, ...fetched]) {
       if (result.status === "fulfilled") await result.value[Symbol.asyncDispose]?.();
     }
-    // what was downloaded lies in folders of its own
-    for (const result of await Promise.allSettled([...this.#fetched.values()])) {
-      if (result.status === "fulfilled") {
-        await (result.value as Partial<AsyncDisposable>)[Symbol.asyncDispose]?.();
-      }
-    }
-    await (await this.#scratch)?.[Symbol.asyncDispose]();
+    // where it could not be made the step has said so
+    await (await this.#scratch?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 
   #context(name: string): Promise<OpenedContext> {
