@@ -44,6 +44,8 @@ export interface ChangedRoot {
   layers: readonly { diffId: Digest }[];
   /** The ids of the tree are those of a nested user namespace. */
   nested?: NestedMaps;
+  /** Unpacked layers that the tree was merged of, the topmost first. */
+  mergedOf?: readonly string[];
 }
 
 export interface CaptureOptions {
@@ -65,7 +67,7 @@ export interface CaptureOptions {
  */
 export async function captureUpper(
   context: StorageContext,
-  { plan, layers, nested }: ChangedRoot,
+  { plan, layers, nested, mergedOf }: ChangedRoot,
   options: CaptureOptions,
 ): Promise<CapturedLayer | null> {
   const form = layerForm(context.namespaces);
@@ -76,6 +78,7 @@ export async function captureUpper(
   const copyIn = options.keepTree ? context.folders.tmp : undefined;
   const job = {
     ...source,
+    mergedOf,
     form,
     publish: isLayer ? { layersDir: context.folders.layers, copyIn } : undefined,
     omit: options.omit.map(byteStringOf),

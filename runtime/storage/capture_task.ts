@@ -4,9 +4,9 @@
  */
 
 import { digestHex, parseDigest } from "../spec/digest.ts";
-import { fchmod, fchownat, Fd, open, openat, readAll, renameat2, utimensat } from "../../ffi/file.ts";
+import { fchmod, fchownat, Fd, open, openat, renameat2, utimensat } from "../../ffi/file.ts";
 import { AT_EMPTY_PATH, AT_FDCWD } from "../../ffi/constants/fcntl.ts";
-import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { ELOOP, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import {
   type ChangedEntry,
@@ -17,9 +17,10 @@ import {
 } from "./capture_changes.ts";
 import { type LayerTimes, writeLayerTar } from "./capture_tar.ts";
 import { OPEN_FOLDER, resolveInLayers } from "./layered_folder.ts";
-import { IMPLIED_ROOT_MTIME, ownersFile } from "./layers.ts";
+import { IMPLIED_ROOT_MTIME } from "./layers.ts";
 import { copyLayer } from "./layer_copy.ts";
-import { OwnerRecorder, parseOwners } from "./owners.ts";
+import { OwnerRecorder } from "./owners.ts";
+import { ownersOf, recordedOwner } from "./recorded_owners.ts";
 import { removeTree } from "./remove_tree.ts";
 import { makeTree, makeWorkFolder, openWork, publishLayer, syncLayer, tidy } from "./work_folder.ts";
 
@@ -28,6 +29,8 @@ export interface CaptureJob {
   /** The tree, and the folders of the layers below it, the topmost first. */
   path: string;
   lower: readonly string[];
+  /** Layers that the tree was merged of, the topmost first: owners are written down beside them, not beside it. */
+  mergedOf?: readonly string[];
   form: string;
   /** The tree is renamed into `layersDir`, or a copy of it that is made in `copyIn`; else it is only read. */
   publish?: { layersDir: string; copyIn?: string };
@@ -45,7 +48,6 @@ export interface Captured {
 }
 
 const COPY_ATTEMPTS = 10;
-const LIMIT_OWNERS_BYTES = 1 << 30;
 
 /** Answers as soon as the layer is in place, then waits for the disk. */
 export function captureLayer(job: CaptureJob, answer: (captured: Captured | null) => void): void {
@@ -145,24 +147,10 @@ function recordOwners(recorder: OwnerRecorder, entries: readonly ChangedEntry[],
   }
 }
 
-/** Each layer's file is read when the first of its owners is asked for. */
-function ownersLookup(job: CaptureJob): ChangeRules["recordedOwner"] {
-  if (!job.form.startsWith("single")) return () => undefined;
-  const known = new Map<string, Map<string, Owner>>();
+function ownersLookup({ form, path: tree, lower, mergedOf }: CaptureJob): ChangeRules["recordedOwner"] {
+  if (!form.startsWith("single")) return () => undefined;
   return (path, layer) => {
-    const folder = layer === undefined ? job.path : job.lower[layer]!;
-    let owners = known.get(folder);
-    if (owners === undefined) known.set(folder, owners = readOwners(ownersFile(folder)));
-    return owners.get(path);
+    if (layer !== undefined) return ownersOf(lower[layer]!).get(path);
+    return mergedOf === undefined ? ownersOf(tree).get(path) : recordedOwner(mergedOf, path);
   };
-}
-
-function readOwners(path: string): Map<string, Owner> {
-  try {
-    using file = new Fd(open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    return parseOwners(readAll(file.number, LIMIT_OWNERS_BYTES));
-  } catch (error) {
-    if (isErrno(error, ENOENT)) return new Map();
-    throw error;
-  }
 }

@@ -26,7 +26,8 @@ export async function squashLayers(
     const paths = layers.toReversed().map(({ diffId }) => layerPath(context.folders, diffId, form));
     await flattenLayers(context, paths, dir, "tree");
     const plan = { kind: "directory", source: `${dir}/tree`, target: "" } as const;
-    return await captureUpper(context, { plan, layers: layers.slice(0, kept) }, { ...options, omit: [] });
+    const root = { plan, layers: layers.slice(0, kept), mergedOf: paths };
+    return await captureUpper(context, root, { ...options, omit: [] });
   } finally {
     await removeInNamespace(context, [dir]);
   }

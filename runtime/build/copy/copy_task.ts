@@ -16,6 +16,7 @@ import type { RootfsPlan } from "../../monitor/plan.ts";
 import type { Owner } from "../../rootfs/in_root.ts";
 import { resolveUser } from "../../spec/passwd.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../../storage/layers.ts";
+import { recordedOwner } from "../../storage/recorded_owners.ts";
 import { Fd, lseek, openat, type Stat } from "../../../ffi/file.ts";
 import {
   AT_FDCWD,
@@ -29,7 +30,7 @@ import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants/stat.t
 import type { SelectedSource } from "../context/selection.ts";
 import { openTree, type PreparedTree } from "../context/source_tree.ts";
 import { type ModeChange, parseModeChange } from "./chmod.ts";
-import { Owners, recordedOwner } from "./single_owners.ts";
+import { Owners } from "./single_owners.ts";
 import { ensureFolder, findTarget, join, realPath, type TargetRoot } from "./destination.ts";
 
 export interface CopyTaskSource {
