@@ -20,7 +20,7 @@ import { cleanPath, resolvePath } from "./paths.ts";
 import type { PlanContext } from "./plan.ts";
 import { planRun } from "./run.ts";
 import type { PlannedCommand, PlannedStage } from "./stages.ts";
-import { setInList, splitVariable, Variables } from "./variables.ts";
+import { argumentOf, setInList, splitVariable, Variables } from "./variables.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Instructions that `[2/5]` counts. */
@@ -223,8 +223,8 @@ const EFFECTS: Effects = {
 function dispatchArg(dispatch: Dispatch, { args }: Of<"ARG">): void {
   const { globals, input } = dispatch.context;
   const texts = args.map(({ name, value }) => {
-    const given = Object.hasOwn(input.options.buildArgs, name) ? input.options.buildArgs[name] : undefined;
-    const set = given ?? (value === undefined ? globals.get(name) : expand(dispatch, value));
+    const set = argumentOf(input.options.buildArgs, name) ??
+      (value === undefined ? globals.get(name) : expand(dispatch, value));
     if (set !== undefined) dispatch.env.set(name, set);
     dispatch.args.push({ name, ...(set !== undefined && { value: set }) });
     return set === undefined ? name : `${name}=${set}`;

@@ -25,7 +25,7 @@ import {
   reachableStages,
   sourcesOf,
 } from "./stages.ts";
-import { automaticArguments, isPredefined, proxyVariables, Variables } from "./variables.ts";
+import { argumentOf, automaticArguments, isPredefined, proxyVariables, Variables } from "./variables.ts";
 
 /** An image that the plan needs: by name, or of a `--build-context`. */
 export interface ImageRequest {
@@ -123,7 +123,7 @@ function setGlobalArguments(
 ): void {
   for (const { args, location } of dockerfile.globalArgs) {
     for (const { name, value } of args) {
-      const set = given[name] ??
+      const set = argumentOf(given, name) ??
         (value === undefined ? undefined : locate(
           dockerfile,
           location,

@@ -70,7 +70,12 @@ export function automaticArguments(
     ...of("TARGET", target),
     ["TARGETSTAGE", targetStage],
   ];
-  return new Variables(all.map(([name, value]) => [name, given[name] ?? value]));
+  return new Variables(all.map(([name, value]) => [name, argumentOf(given, name) ?? value]));
+}
+
+/** A Dockerfile may ask for one called `constructor`, which no object is without. */
+export function argumentOf(given: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(given, name) ? given[name] : undefined;
 }
 
 const PROXIES = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
