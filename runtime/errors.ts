@@ -107,3 +107,9 @@ export class BuildError extends SkiffError {
     this.exitCode = options.exitCode ?? 1;
   }
 }
+
+/** What the machine said, in lower case: Deno's text is `Permission denied (os error 13): mkdir '/x'`. */
+export function hostReason(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).replace(/ \(os error \d+\).*$/s, "")
+    .toLowerCase();
+}

@@ -166,7 +166,7 @@ hostTest("files of a build are written out as the caller's, or as a tar with the
   const base = await host.image("busybox");
   const folder = await makeContext(host, {
     Dockerfile: `FROM ${base} AS make
-RUN mkdir /out /out/d && echo one > /out/d/f && chown -R 5:6 /out/d && chmod 750 /out/d && ln -s d/f /out/link
+RUN mkdir /out /out/d && echo one > /out/d/f && chown -R 5:6 /out/d && chmod 750 /out/d && ln -s d/f /out/link && echo two > /out/run && chmod 6755 /out/run
 FROM scratch
 COPY --from=make /out /
 `,
@@ -176,6 +176,8 @@ COPY --from=make /out /
   assertEquals(await Deno.readLink(`${host.home}/files/link`), "d/f");
   const { uid, mode } = await Deno.stat(`${host.home}/files/d`);
   assertEquals([uid, mode! & 0o777], [host.ids.uid, 0o750]);
+  // what runs as its owner would run as the caller
+  assertEquals((await Deno.stat(`${host.home}/files/run`)).mode! & 0o7777, 0o755);
   assertEquals(
     await host.ok("images", "-q"),
     (await host.ok("images", "-q", base)).trim(),
@@ -185,7 +187,7 @@ COPY --from=make /out /
   assertEquals(tar.code, 0, tar.stderr);
   assertMatch(
     tar.stdout,
-    /^drwxr-x--- 5\/6 .* d\/\n-rw-r--r-- 5\/6 .* d\/f\nlrwxrwxrwx 0\/0 .* link -> d\/f\n$/,
+    /^drwxr-x--- 5\/6 .* d\/\n-rw-r--r-- 5\/6 .* d\/f\nlrwxrwxrwx 0\/0 .* link -> d\/f\n-rwsr-sr-x 0\/0 .* run\n$/,
   );
   await build(host, "-o", `type=tar,dest=${host.home}/files.tar`, folder);
   assert((await Deno.stat(`${host.home}/files.tar`)).size > 0);

@@ -1,7 +1,7 @@
 /** @see podman-build(1), docs.docker.com/reference/cli/docker/buildx/build */
 
 import { build, type BuildEvent } from "../../runtime/engine/build.ts";
-import { BuildError, InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
+import { BuildError, hostReason, InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
 import { callerFacts } from "../caller.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
@@ -127,9 +127,6 @@ function explained<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
-    const reason = (cause as { code?: string }).code === "ENOENT"
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`write "${path}": ${reason}`, { cause });
+    throw new InvalidArgumentError(`write "${path}": ${hostReason(cause)}`, { cause });
   }
 }

@@ -2,7 +2,7 @@
 
 import { type BuildOptions, type BuildOutput, fullTag } from "../../runtime/engine/build_options.ts";
 import type { PullPolicy } from "../../runtime/engine/options.ts";
-import { InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
+import { hostReason, InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
 import { parseSize } from "../../runtime/spec/size.ts";
 import type { Values } from "../command.ts";
 import { type BUILD_FLAGS, FIXED } from "./build.ts";
@@ -162,10 +162,7 @@ function readLines(path: string, facts: BuildFacts): string[] {
   try {
     return facts.readFile(path).split("\n").map((line) => line.trim());
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`read build arguments "${path}": ${reason}`, { cause });
+    throw new InvalidArgumentError(`read build arguments "${path}": ${hostReason(cause)}`, { cause });
   }
 }
 

@@ -4,7 +4,7 @@
  * @see containers-auth.json(5)
  */
 
-import { InvalidArgumentError } from "../errors.ts";
+import { hostReason, InvalidArgumentError } from "../errors.ts";
 import { authFilePaths, type Credentials, findInAuths, lookupKeys, parseAuthFile } from "./auth_file.ts";
 import { askCredentialHelper, eraseInHelper, storeInHelper } from "./credential_helper.ts";
 import { type ConfigSources, readOptional } from "./sources.ts";
@@ -127,11 +127,6 @@ async function writeJson(path: string, json: AuthJson): Promise<void> {
     await Deno.rename(temporary, target);
   } catch (cause) {
     await Deno.remove(temporary).catch(() => {});
-    throw new InvalidArgumentError(
-      `write ${path}: ${(cause as Error).message.replace(/ \(os error.*$/s, "")}`,
-      {
-        cause,
-      },
-    );
+    throw new InvalidArgumentError(`write ${path}: ${hostReason(cause)}`, { cause });
   }
 }

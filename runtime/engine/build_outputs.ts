@@ -3,7 +3,7 @@
 import type { BuildEvent } from "../build/events.ts";
 import type { BuildOptions, BuildOutput } from "../build/options.ts";
 import type { BuiltImage } from "../build/solve.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { hostReason, InvalidArgumentError } from "../errors.ts";
 import { dockerArchiveFiles, ociLayoutFiles, type SavedFile } from "../image/archive/saved_files.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { digestAlgorithm, digestHex } from "../spec/digest.ts";
@@ -27,7 +27,11 @@ interface OutputContext {
   signal?: AbortSignal;
 }
 
-/** The files of the result, as the caller's: in `dest`, which is made; several platforms each in a folder below it. */
+/**
+ * The files of the result, as the caller's: in `dest`, which is made; several platforms each in a folder below it.
+ * Who makes an image decides what is in it, but not what others of this machine may do as the caller: set-id bits and
+ * capabilities stay behind, as with cp(1).
+ */
 export async function writeLocal(
   context: OutputContext,
   images: readonly BuiltImage[],
@@ -41,7 +45,7 @@ export async function writeLocal(
   await asVertex(emit, "exporting to client directory", async (work) => {
     for (const image of images) {
       const folder = images.length === 1 ? dest : `${dest}/${folderName(image.platform)}`;
-      await Deno.mkdir(folder, { recursive: true });
+      makeFolder(folder);
       await work.part("copying files", () =>
         withRoot(engine, image, (view) => {
           const plan = {
@@ -49,6 +53,7 @@ export async function writeLocal(
             to: { path: folder },
             chown: false,
             overwrite: true,
+            omitPrivileges: true,
             isRootless: engine.namespaces.isRootless,
             isSingleId: engine.namespaces.maps.isSingle,
           };
@@ -88,6 +93,14 @@ export async function writeFilesTar(
           }
         })),
   );
+}
+
+function makeFolder(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw new InvalidArgumentError(`write "${printable(path)}": ${hostReason(cause)}`, { cause });
+  }
 }
 
 function openTar(path: string): number {

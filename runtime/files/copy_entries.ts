@@ -75,6 +75,8 @@ export interface CopyRules extends RoomRules {
   owner(stat: Stat, path: readonly Bytes[]): Owner;
   /** Mode and times of the copy, where they are not those of its source. */
   adjust?(stat: Stat): Stat;
+  /** Files come without capabilities. */
+  omitCapabilities?: boolean;
   /** What comes along, by the path below the source (a byte string); `look`: only if something in the folder does. */
   wanted?(path: string, isFolder: boolean): "take" | "look" | "leave";
   /** Device nodes are made; else they are left out. */
@@ -218,6 +220,7 @@ export class EntryCopier {
       target.number,
       this.#rules.adjust?.(now) ?? now,
       this.#rules.owner(now, path),
+      this.#rules.omitCapabilities,
     );
     if (stat.nlink > 1) this.#links.set(key, path);
   }

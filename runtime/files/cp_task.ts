@@ -1,5 +1,7 @@
 /** What the child of `cp` does, from a plan that its parent made. */
 
+import { S_ISGID, S_ISUID } from "../../ffi/constants/stat.ts";
+import type { Stat } from "../../ffi/file.ts";
 import { ConflictError } from "../errors.ts";
 import { resolveUserInRoot } from "../init/user.ts";
 import type { Owner } from "../rootfs/in_root.ts";
@@ -31,6 +33,8 @@ export interface CopyPlan {
   /** Give what is copied into a container to its user. */
   chown: boolean;
   overwrite: boolean;
+  /** No file runs as its new owner, or with capabilities, for whoever calls it. */
+  omitPrivileges?: boolean;
   isRootless: boolean;
   /** Every id is one. */
   isSingleId: boolean;
@@ -62,9 +66,14 @@ export function performCopy(plan: CopyPlan): Skipped {
     owner: ownerRule(plan, views),
     makeDevices: !plan.isRootless && to.container !== undefined,
     skipUnreadable: plan.isRootless && from.container !== undefined,
+    ...plan.omitPrivileges && { adjust: withoutSetId, omitCapabilities: true },
   });
   copier.copy(found, destination.folder, destination.name);
   return copier.skipped;
+}
+
+function withoutSetId(stat: Stat): Stat {
+  return { ...stat, mode: stat.mode & ~(S_ISUID | S_ISGID) };
 }
 
 function copyFromStdin(plan: CopyPlan, views: OpenedViews): Skipped {

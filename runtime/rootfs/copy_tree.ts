@@ -137,8 +137,17 @@ export function descend(root: number, path: readonly Uint8Array[]): number {
   return at;
 }
 
-/** Of an open file or folder, in the order that loses nothing: chown clears modes and capabilities. */
-export function copyAttributes(from: number, to: number, stat: Stat, owner: Owner = stat): void {
+/**
+ * Of an open file or folder, in the order that loses nothing: chown clears modes and capabilities.
+ * @param isPlain without the file's capabilities
+ */
+export function copyAttributes(
+  from: number,
+  to: number,
+  stat: Stat,
+  owner: Owner = stat,
+  isPlain = false,
+): void {
   fchownat(to, "", owner.uid, owner.gid, AT_EMPTY_PATH);
   fchmod(to, stat.mode & 0o7777);
   for (const name of flistxattr(from)) {
@@ -146,6 +155,7 @@ export function copyAttributes(from: number, to: number, stat: Stat, owner: Owne
     const text = new TextDecoder().decode(name);
     // Overlay's own marks describe the layer, not the file.
     if (value === undefined || /^(user|trusted)\.overlay\./.test(text)) continue;
+    if (isPlain && text === "security.capability") continue;
     try {
       fsetxattr(to, name, value);
     } catch (error) {

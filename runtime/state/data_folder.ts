@@ -5,7 +5,7 @@
  * a read-only one there is nothing to keep: then it is a folder of /var/tmp, and the user is told.
  */
 
-import { HostError } from "../errors.ts";
+import { HostError, hostReason } from "../errors.ts";
 import { filesystemOf, type MountedFilesystem, readMountTable } from "./mount_table.ts";
 
 export interface DataFolder {
@@ -71,8 +71,7 @@ function obstacleFor(path: string, table: readonly MountedFilesystem[]): string 
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     if (error instanceof Deno.errors.NotADirectory) return undefined; // what the caller's own try will tell
-    const text = (error as Error).message.replace(/ \(os error \d+\).*$/s, "").toLowerCase();
-    return `${path} cannot be made: ${text}`;
+    return `${path} cannot be made: ${hostReason(error)}`;
   }
 }
 

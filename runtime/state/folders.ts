@@ -2,7 +2,7 @@
 
 import { O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { Fd, open } from "../../ffi/file.ts";
-import { HostError, SkiffError } from "../errors.ts";
+import { HostError, hostReason, SkiffError } from "../errors.ts";
 import { readBootId } from "./boot.ts";
 import { chooseDataFolder, type DataFolder } from "./data_folder.ts";
 import { spreadFolders } from "./spread.ts";
@@ -202,7 +202,7 @@ function ensurePrivateFolder(path: string): void {
     try {
       Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     } catch (cause) {
-      throw new HostError(`make folder "${path}": ${reasonOf(cause)}`, {
+      throw new HostError(`make folder "${path}": ${hostReason(cause)}`, {
         cause,
         hint: "set XDG_DATA_HOME to a folder that you can write to",
       });
@@ -239,12 +239,6 @@ export function checkPrivateFolder(path: string): void {
       hint: `chmod 700 ${path}`,
     });
   }
-}
-
-/** Deno's texts are `Permission denied (os error 13): mkdir '/x'`. */
-function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).replace(/ \(os error \d+\).*$/s, "")
-    .toLowerCase();
 }
 
 function isPrivateFolder(path: string): boolean {

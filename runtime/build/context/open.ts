@@ -122,11 +122,11 @@ function checkFolder(path: string): void {
     if (Deno.statSync(path).isDirectory) return;
   } catch (cause) {
     const reason = cause instanceof Deno.errors.NotFound ? "not found" : (cause as Error).message;
-    throw new BuildError(`unable to prepare context: path ${JSON.stringify(printable(path))} ${reason}`, {
+    throw new BuildError(`unable to prepare context: path "${printable(path)}" ${reason}`, {
       cause,
     });
   }
-  throw new BuildError(`unable to prepare context: path ${JSON.stringify(printable(path))} is not a folder`);
+  throw new BuildError(`unable to prepare context: path "${printable(path)}" is not a folder`);
 }
 
 /** The patterns of a folder of this machine: the file that is named, the Dockerfile's own, the context's. */

@@ -5,7 +5,7 @@
  * @see Dockerfile reference, RUN --mount=type=secret
  */
 
-import { BuildError } from "../../errors.ts";
+import { BuildError, hostReason } from "../../errors.ts";
 import type { FileContent } from "../../spec/runtime.ts";
 import type { SecretSource } from "../options.ts";
 import type { SolvedMount } from "../services.ts";
@@ -50,10 +50,7 @@ async function readSecret({ id, from }: SecretSource): Promise<Uint8Array | unde
     const bytes = await Deno.readFile(from.path);
     if (bytes.length <= MAX_BYTES) return bytes;
   } catch (cause) {
-    const message = (cause as Error).message.replace(/ \(os error.*$/, "");
-    throw new BuildError(`read secret ${id}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`, {
-      cause,
-    });
+    throw new BuildError(`read secret ${id}: ${hostReason(cause)}`, { cause });
   }
   throw new BuildError(`read secret ${id}: it is larger than ${MAX_BYTES} bytes`);
 }
