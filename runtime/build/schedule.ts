@@ -37,16 +37,19 @@ export interface RunContext {
   stop: AbortController;
 }
 
+/** Of a step that read something else than its key says, as a context was changed meanwhile: in no cache. */
+type MadeResult = StepResult & { isUnkeyed?: boolean };
+
 /** Steps of equal keys, whoever began first, of all graphs of the build. */
-const going = new WeakMap<BuildCache, Map<string, Promise<StepResult>>>();
+const going = new WeakMap<BuildCache, Map<string, Promise<MadeResult>>>();
 
 export class Run {
   /** The first that went wrong; what came after it was stopped by it. */
   failure?: { error: unknown };
   readonly #graph: BuildGraph;
   readonly #context: RunContext;
-  readonly #layers: Promise<StepResult>[] = [];
-  readonly #results: StepResult[] = [];
+  readonly #layers: Promise<MadeResult>[] = [];
+  readonly #results: MadeResult[] = [];
   readonly #keys: string[] = [];
   readonly #parents: string[] = [];
   readonly #vertices: LiveVertex[];
@@ -86,9 +89,11 @@ export class Run {
 
   /** Of all steps, or of those alone whose layers are the image's; when they are done. */
   records(mode: "min" | "max"): StepRecord[] {
-    return [...this.#graph.steps.entries()].filter(([id]) => mode === "max" || this.#kept.has(id))
+    return [...this.#graph.steps.entries()]
+      .filter(([id]) => (mode === "max" || this.#kept.has(id)) && !this.#results[id]!.isUnkeyed)
       .map(([id, { kind, origin }]) => ({
-        ...this.#results[id]!,
+        layer: this.#results[id]!.layer,
+        createdAt: this.#results[id]!.createdAt,
         key: this.#keys[id]!,
         kind,
         description: origin.name,
@@ -96,7 +101,7 @@ export class Run {
       }));
   }
 
-  async #solveStep(id: StepId): Promise<StepResult> {
+  async #solveStep(id: StepId): Promise<MadeResult> {
     const step = this.#graph.steps[id]!;
     const vertex = this.#vertices[id]!;
     try {
@@ -113,7 +118,7 @@ export class Run {
     }
   }
 
-  async #makeOrFind(id: StepId, step: Step, vertex: LiveVertex): Promise<StepResult> {
+  async #makeOrFind(id: StepId, step: Step, vertex: LiveVertex): Promise<MadeResult> {
     const { cache, signal, times } = this.#context;
     const base = standsAlone(step) ? undefined : await this.#snapshotOf(step.base);
     const reads = await this.#digests(step);
@@ -126,7 +131,7 @@ export class Run {
       vertex.done({ cached: true });
       return known;
     }
-    const others = going.get(cache) ?? new Map<string, Promise<StepResult>>();
+    const others = going.get(cache) ?? new Map<string, Promise<MadeResult>>();
     going.set(cache, others);
     const other = others.get(key);
     if (other !== undefined) {
@@ -134,7 +139,7 @@ export class Run {
       vertex.done({ cached: true });
       return result;
     }
-    const making = this.#make(id, step, vertex, base ?? { layers: [] }, { key, parent, replace });
+    const making = this.#make(id, step, vertex, base ?? { layers: [] }, { key, parent, replace, reads });
     others.set(key, making);
     return await making;
   }
@@ -144,9 +149,9 @@ export class Run {
     step: Step,
     vertex: LiveVertex,
     base: Snapshot,
-    { key, parent, replace }: { key: string; parent: string; replace: boolean },
-  ): Promise<StepResult> {
-    const { cache, slots, signal } = this.#context;
+    { key, parent, replace, reads }: { key: string; parent: string; replace: boolean; reads: string[] },
+  ): Promise<MadeResult> {
+    const { cache, slots, signal, vertices } = this.#context;
     return await slots.use(async () => {
       signal.throwIfAborted();
       vertex.begin();
@@ -158,10 +163,24 @@ export class Run {
         options: this.#context.options,
       });
       const description = step.origin.name;
-      const result = await cache.publish({ key, kind: step.kind, description, parent, layer }, { replace });
+      const isKeyed = await this.#readsStill(step, reads);
+      if (!isKeyed) vertices.warn(`${description}: not cached, as its files were changed meanwhile`);
+      const result = isKeyed
+        ? await cache.publish({ key, kind: step.kind, description, parent, layer }, { replace })
+        : { layer, createdAt: new Date().toISOString(), isUnkeyed: true };
       vertex.done();
       return result;
     });
+  }
+
+  /** Whether what was read is what the key was made of: a folder of the host's may have changed since. */
+  async #readsStill(step: Step, reads: readonly string[]): Promise<boolean> {
+    const { sources, signal } = this.#context;
+    const live = await Promise.all(filesOf(step).map((from) => sources.isLive(from)));
+    if (!live.includes(true)) return true;
+    const now = await this.#digests(step).catch(() => [] as string[]); // gone
+    signal.throwIfAborted();
+    return reads.every((digest, index) => digest === now[index]);
   }
 
   async #perform(step: Step, base: Snapshot, context: StepContext): Promise<BuiltLayer | null> {
@@ -260,9 +279,12 @@ function readBy(mount: RunMount): { from: FileSource; source: string } | undefin
   return from === undefined || from.kind === "scratch" ? undefined : { from, source };
 }
 
+/** What it reads besides its base. */
+function filesOf(step: Step): FileSource[] {
+  if (step.kind === "copy") return step.sources.map(({ from }) => from);
+  return step.kind === "run" ? step.mounts.flatMap((mount) => readBy(mount)?.from ?? []) : [];
+}
+
 function inputsOf(step: Step): StepId[] {
-  const froms: (FileSource | StepBase | undefined)[] = [step.base];
-  if (step.kind === "copy") froms.push(...step.sources.map(({ from }) => from));
-  if (step.kind === "run") froms.push(...step.mounts.map((mount) => readBy(mount)?.from));
-  return froms.flatMap((from) => (from?.kind === "step" ? [from.step] : []));
+  return [step.base, ...filesOf(step)].flatMap((from) => (from.kind === "step" ? [from.step] : []));
 }

@@ -8,6 +8,7 @@ import { layerForm, layerPath } from "../storage/layers.ts";
 import { BuildCache } from "./cache.ts";
 import { hash } from "./cache_key.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
+import type { OpenedContext } from "./context/open.ts";
 import type { BuildEvent } from "./events.ts";
 import type { BuildOptions } from "./options.ts";
 import { planBuild } from "./plan/plan.ts";
@@ -34,7 +35,8 @@ async function withStore(body: (store: Store) => Promise<void>): Promise<void> {
     resolveImage: () => Promise.reject(new Error("no images here")),
     loadLayout: () => Promise.reject(new Error("no images here")),
     runStep: (step, base, _mounts, context) => store.perform(step.argv.at(-1)!, base, context.signal),
-  });
+  }, `${data}/context`);
+  await Deno.mkdir(store.context);
   try {
     await body(store);
   } finally {
@@ -46,7 +48,7 @@ class Store {
   ran: string[] = [];
   actions: Record<string, (signal: AbortSignal) => Promise<unknown>> = {};
 
-  constructor(readonly services: BuildServices) {}
+  constructor(readonly services: BuildServices, readonly context: string) {}
 
   async perform(command: string, base: Snapshot, signal: AbortSignal): Promise<BuiltLayer | null> {
     this.ran.push(command);
@@ -75,7 +77,7 @@ class Store {
     const vertices = new Vertices((event) => events.push(event));
     const stop = new AbortController();
     const { signal } = stop;
-    const main = undefined as never;
+    const main = { tree: { kind: "folder", path: this.context, ignore: [] } } as unknown as OpenedContext;
     const { services } = this;
     await using sources = new Sources(services, { options, main, vertices, signal });
     const cache = new BuildCache(services);
@@ -176,4 +178,22 @@ Deno.test("the first failure stops the others, is told with its place, and leave
     assertEquals(stopped, true);
     store.actions = {};
     assertEquals((await store.build("FROM scratch\nRUN ok\nRUN bad")).ran, ["bad"]);
+  }));
+
+Deno.test("what was changed while a step read it is in no cache, under neither content", () =>
+  withStore(async (store) => {
+    const file = `${store.context}/f`;
+    const text = "FROM scratch\nRUN --mount=target=/context read\n";
+    await Deno.writeTextFile(file, "before");
+    store.actions = { read: () => Deno.writeTextFile(file, "after!") };
+    assertEquals((await store.build(text)).ran, ["read"]);
+    store.actions = {};
+    await Deno.writeTextFile(file, "before");
+    assertEquals((await store.build(text)).ran, ["read"]);
+    await Deno.writeTextFile(file, "after!");
+    assertEquals((await store.build(text)).ran, ["read"]);
+    assertEquals((await store.build(text)).ran, []);
+    store.actions = { read: () => Deno.remove(file) };
+    await Deno.writeTextFile(file, "third");
+    assertEquals((await store.build(text.replace("target=", "source=f,target="))).ran, ["read"]);
   }));

@@ -65,13 +65,20 @@ export class Sources implements AsyncDisposable {
       case "image":
         return { kind: "snapshot", snapshot: from.image.snapshot };
       case "context":
-        return (from.name === undefined ? this.#given.main : await this.#context(from.name)).tree;
+        return (await this.#context(from.name)).tree;
       case "http":
       case "git":
         return await this.#once(hash(from), () => this.#fetch(from));
       case "heredoc":
         return await this.#once(hash([from.heredoc.name, from.content]), () => this.#write(from));
     }
+  }
+
+  /** Whether it is a folder of the host's, which others may change while it is read. */
+  async isLive(from: FileSource): Promise<boolean> {
+    if (from.kind !== "context") return false;
+    const { tree } = await this.#context(from.name);
+    return tree.kind === "folder" && !tree.path.startsWith(`${this.#services.folders.tmp}/`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,7 +91,8 @@ export class Sources implements AsyncDisposable {
     await (await this.#scratch?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 
-  #context(name: string): Promise<OpenedContext> {
+  #context(name: string | undefined): Promise<OpenedContext> {
+    if (name === undefined) return Promise.resolve(this.#given.main);
     let opened = this.#contexts.get(name);
     if (opened === undefined) this.#contexts.set(name, opened = this.#open(name));
     return opened;
