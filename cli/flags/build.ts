@@ -144,7 +144,7 @@ export const BUILD_FLAGS = {
   ignorefile: { kind: "string", value: "FILE", help: "Instead of .dockerignore" },
   authfile: { kind: "string", value: "FILE", help: "Read logins from FILE" },
   "cert-dir": { kind: "string", value: "DIR", help: "Certificates of the registry are in DIR" },
-  creds: { kind: "string", value: "NAME[:PASSWORD]", help: "Log in as NAME" },
+  creds: { kind: "string", value: "NAME:PASSWORD", help: "Log in as NAME" },
   "tls-verify": {
     kind: "bool",
     default: true,
