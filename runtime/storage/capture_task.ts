@@ -4,8 +4,8 @@
  */
 
 import { digestHex, parseDigest } from "../spec/digest.ts";
-import { fchmod, fchownat, Fd, open, openat, renameat2, utimensat } from "../../ffi/file.ts";
-import { AT_EMPTY_PATH, AT_FDCWD } from "../../ffi/constants/fcntl.ts";
+import { fchmod, fchownat, Fd, open, openat, renameat2, statx, utimensat } from "../../ffi/file.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { ELOOP, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import {
@@ -73,7 +73,10 @@ function copyTree(path: string, workFd: number): void {
     try {
       using from = new Fd(open(path, OPEN_FOLDER));
       using to = new Fd(makeTree(workFd));
-      return copyLayer(from.number, to.number, { marks: "keep" });
+      copyLayer(from.number, to.number, { marks: "keep" });
+      // of a container that was removed meanwhile it may be only a part
+      statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
+      return;
     } catch (error) {
       if (!isErrno(error, ENOENT, ENOTDIR, ELOOP) || attempt === COPY_ATTEMPTS) throw error;
       removeTree(workFd, "tree");
