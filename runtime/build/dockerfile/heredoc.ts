@@ -18,7 +18,8 @@ export interface HeredocWord {
   descriptor: number;
 }
 
-const HEREDOC = /^(\d*)<<(-?)\s*([^<]*)$/;
+/** The blanks are not tried one fewer at a time: a line may have a million. */
+const HEREDOC = /^(\d*)<<(-?)\s*(?!\s)([^<]*)$/;
 const LEADING_TABS = /(^|\n)\t+/g;
 
 /** Those of a line, in their order. A line whose quotes or substitutions are broken has none. */

@@ -170,3 +170,9 @@ Deno.test("words that begin a heredoc", async () => {
     assertEquals([line, findHeredocs(line).map(({ name }) => name)], [line, names]);
   }
 });
+
+Deno.test("a million blanks before what is no name are read once", () => {
+  // tried one fewer at a time they would take an hour
+  assertEquals(findHeredocs(`RUN <<${" ".repeat(1_000_000)}x<`), []);
+  assertEquals(findHeredocs(`RUN <<${" ".repeat(1_000_000)}x`).map(({ name }) => name), ["x"]);
+});

@@ -10,12 +10,15 @@ import { BuildError } from "../../errors.ts";
 
 /** How long an expansion may become: one variable made of others twice over is long in thirty lines. */
 export const MAX_EXPANSION = 1 << 20;
+/** Comparisons that one substitution may cost: a pattern that nearly matches everywhere takes its length at each place. */
+const MAX_COMPARISONS = 2 ** 28;
 
 /** Characters (null: any one) between the `*`s. */
 type Segments = (string | null)[][];
 
 /** `${value#pattern}`, or with `longest` `##`: what remains without the beginning that matches. */
 export function trimPrefix(pattern: string, value: string, longest: boolean): string {
+  checkCost(pattern, value);
   const text = [...value];
   const end = matchAt(compile(pattern, pattern), text, 0, longest);
   return end === undefined ? value : text.slice(end).join("");
@@ -23,6 +26,7 @@ export function trimPrefix(pattern: string, value: string, longest: boolean): st
 
 /** `${value%pattern}`, or with `longest` `%%`. */
 export function trimSuffix(pattern: string, value: string, longest: boolean): string {
+  checkCost(pattern, value);
   const segments = compile(pattern, pattern).reverse().map((segment) => segment.reverse());
   const text = [...value].reverse();
   const end = matchAt(segments, text, 0, longest);
@@ -31,6 +35,7 @@ export function trimSuffix(pattern: string, value: string, longest: boolean): st
 
 /** `${value/pattern/replacement}`, or with `all` `//`: the leftmost match, as long as can be. */
 export function replace(pattern: string, value: string, replacement: string, all: boolean): string {
+  checkCost(pattern, value);
   const segments = compile(pattern, pattern);
   const text = [...value];
   const out: string[] = [];
@@ -55,6 +60,13 @@ export function replace(pattern: string, value: string, replacement: string, all
     if (end > at) at = end - 1;
   }
   return out.join("") + text.slice(copied).join("");
+}
+
+function checkCost(pattern: string, value: string): void {
+  if (pattern.length * value.length <= MAX_COMPARISONS) return;
+  throw new BuildError(
+    `a pattern of ${pattern.length} characters is too long for a value of ${value.length} characters`,
+  );
 }
 
 export function tooLong(): BuildError {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { assertEquals } from "../../../tests/assertions.ts";
+import { assertEquals, messageOf } from "../../../tests/assertions.ts";
 import { replace, trimPrefix, trimSuffix } from "./pattern.ts";
 
 const PATTERN = fc.array(fc.constantFrom("a", "b", "*", "?", "\\*", "\\?", "\\\\", "\n", "."), {
@@ -46,4 +46,15 @@ Deno.test("patterns match what their regular expressions do", () => {
     }),
     { numRuns: 3000 },
   );
+});
+
+Deno.test("a pattern that would be compared for minutes is refused", async () => {
+  const value = "a".repeat(1_000_000);
+  const pattern = `${"a".repeat(500_000)}b`;
+  const said = "a pattern of 500001 characters is too long for a value of 1000000 characters";
+  for (const trim of [trimPrefix, trimSuffix]) {
+    assertEquals(await messageOf(() => trim(pattern, value, true)), said);
+  }
+  assertEquals(await messageOf(() => replace(pattern, value, "", true)), said);
+  assertEquals(replace("a", value, "", true), "");
 });
