@@ -294,6 +294,10 @@ hostTest("contexts and Dockerfiles come by stdin; options change what is built",
   assertEquals(image.RootFS.Layers.length, baseLayers.length + 1);
   assertEquals(image.RootFS.Layers.slice(0, -1), baseLayers);
   assertEquals(image.Config.Env.filter((word: string) => /^(WHO|EXTRA)=/.test(word)), ["EXTRA=caller"]);
+  const environment = image.History.filter((entry: { created_by: string }) =>
+    /^ENV EXTRA/.test(entry.created_by)
+  );
+  assertEquals(environment.length, 1);
   const single = await idOf(`$SKIFF ${none} --squash-all --format docker --omit-history $F`);
   const [one] = JSON.parse(await host.ok("image", "inspect", single));
   assertEquals([one.RootFS.Layers.length, one.History?.length ?? 0], [1, 0]);

@@ -9,7 +9,6 @@ import type { Definition } from "./definition.ts";
 import type { BuildEvent } from "./events.ts";
 import { compilePatterns } from "./ignore.ts";
 import type { BuildOptions } from "./options.ts";
-import { overrideDockerfile } from "./overrides.ts";
 import type { PlanChecks } from "./plan/checks.ts";
 import { type ImageRequest, planBuild } from "./plan/plan.ts";
 import type { BuildServices } from "./services.ts";
@@ -85,8 +84,7 @@ export async function checkOnly(
   };
   try {
     const platform = hostPlatform();
-    const dockerfile = overrideDockerfile(definition.dockerfile, options);
-    await planBuild({ dockerfile, options, platform, resolveImage, checks });
+    await planBuild({ dockerfile: definition.dockerfile, options, platform, resolveImage, checks });
   } catch (error) {
     emitFindings(checks.checker, emit);
     throw error;

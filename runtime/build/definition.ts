@@ -12,6 +12,7 @@ import type { BuildServices } from "./services.ts";
 import type { Vertices } from "./vertices.ts";
 
 export interface Definition extends AsyncDisposable {
+  /** With what the options change of it. */
   dockerfile: Dockerfile;
   main: OpenedContext;
 }

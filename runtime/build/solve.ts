@@ -15,7 +15,6 @@ import type { BuildEvent } from "./events.ts";
 import { completeConfig } from "./image_config.ts";
 import { loadDefinition } from "./definition.ts";
 import type { BuildOptions } from "./options.ts";
-import { overrideDockerfile } from "./overrides.ts";
 import { type ImageRequest, planBuild } from "./plan/plan.ts";
 import { Run } from "./schedule.ts";
 import type { BuildServices } from "./services.ts";
@@ -58,8 +57,7 @@ export async function build(
     return [];
   }
   const checks = startChecks(options, definition);
-  const { main } = definition;
-  const dockerfile = overrideDockerfile(definition.dockerfile, options);
+  const { dockerfile, main } = definition;
   // one failure ends the work on all platforms
   const stop = new AbortController();
   const inner = AbortSignal.any([signal, stop.signal]);
