@@ -380,11 +380,36 @@ hostTest(
     };
     try {
       assertEquals(await layersOf(skiff, `${home}/context`, `${home}/everywhere`), EVERYWHERE_LAYERS);
+      // owners that are only written down are told apart by the cache as well
+      const layers = new Set<string>();
+      for (const owner of [5, 6]) {
+        const file = `${home}/owner-${owner}`;
+        const copies = `COPY --chown=${owner}:${owner} <<F /f\nhi\nF\nFROM scratch\nCOPY --from=one /f /f\n`;
+        await Deno.writeTextFile(file, `FROM scratch AS one\n${copies}`);
+        const image = (await skiff("build", "-q", "-f", file, `${home}/context`)).trim();
+        layers.add(await skiff("image", "inspect", "-f", "{{json .RootFS.Layers}}", image));
+      }
+      assertEquals(layers.size, 2);
     } finally {
       await Deno.remove(`/tmp/skiff-${id}`, { recursive: true }).catch(() => {});
     }
   },
 );
+
+hostTest("what of a large context cannot be read is named", { needs: ["root"] }, async (host) => {
+  const context = `${host.home}/context`;
+  // so many that several processes read them; the second is never the first one's
+  const made = await host.sh(
+    `mkdir context && cd context && printf 'FROM scratch\\nCOPY f* /f/\\n' >Dockerfile && ` +
+      `i=1000; while [ $i -lt 2100 ]; do echo $i >f$i; i=$((i+1)); done`,
+  );
+  assertEquals(made.code, 0, made.stderr);
+  await Deno.chown(`${context}/f1001`, 0, 0);
+  await Deno.chmod(`${context}/f1001`, 0);
+  const { code, stderr } = await host.skiff(["build", context]);
+  assertEquals(code, 1);
+  assertIncludes(stderr, 'Error: failed to read "/f1001": permission denied');
+});
 
 hostTest(
   "what a COPY reads decides whether it is done again: names, modes, bytes and owners, never times",

@@ -46,6 +46,7 @@ export async function digestSelection(
   const cachePath = isKept ? statCachePath(services, prepared.path) : undefined;
   const rules = {
     owners: tree.kind === "snapshot",
+    recorded: prepared.kind === "snapshot" ? prepared.recorded : undefined,
     processes: Math.min(navigator.hardwareConcurrency, MAX_PROCESSES),
   };
   const found = await runFileTask(services.namespaces, () => {

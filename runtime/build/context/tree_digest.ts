@@ -10,11 +10,13 @@ import { bytesOf, byteString, displayName } from "../../archive/byte_string.ts";
 import { readXattrs, sparseRuns } from "../../archive/file_facts.ts";
 import { HostError } from "../../errors.ts";
 import { descend } from "../../rootfs/copy_tree.ts";
+import type { Owner } from "../../storage/capture_changes.ts";
+import { recordedOwner } from "../../storage/recorded_owners.ts";
 import { close, Fd, fstat, openat, pread, readdir, readlinkat, type Stat, statx } from "../../../ffi/file.ts";
 import { errnoText, SyscallError } from "../../../ffi/errno.ts";
 import { forkChild } from "../../../ffi/fork.ts";
 import { mapShared } from "../../../ffi/memory.ts";
-import { waitpidBlocking } from "../../../ffi/process.ts";
+import { getpid, getppid, prctl, waitpidBlocking } from "../../../ffi/process.ts";
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -25,6 +27,8 @@ import {
   O_NONBLOCK,
   O_RDONLY,
 } from "../../../ffi/constants/fcntl.ts";
+import { PR_SET_PDEATHSIG } from "../../../ffi/constants/prctl.ts";
+import { SIGKILL } from "../../../ffi/constants/signal.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../../ffi/constants/stat.ts";
 import type { SelectedSource, SourceSelection } from "./selection.ts";
 import type { OpenedTree } from "./source_tree.ts";
@@ -40,6 +44,8 @@ const HASH = 32;
 export interface DigestRules {
   /** Files of a context are root's, whoever owns them on this machine. */
   owners: boolean;
+  /** The layers, the topmost first, where owners are written down beside them. */
+  recorded?: readonly string[];
   cache?: StatCache;
   /** Processes that may read at once. */
   processes: number;
@@ -81,7 +87,7 @@ class DigestWalk {
     this.#lines.push(`source ${JSON.stringify(base)}`);
     if (!found.isFolder) return this.#file(index, [], found.stat, () => readlinkat(found.fd, ""));
     using folder = new Fd(explained(source, [], () => reopen(source, OPEN_FOLDER & ~O_NOFOLLOW)));
-    this.#line([], found.stat, attributes(folder.number));
+    this.#line(index, [], found.stat, attributes(folder.number));
     this.#contents(index, folder.number, []);
   }
 
@@ -107,7 +113,7 @@ class DigestWalk {
       }
       using folder = new Fd(explained(this.#sources[source]!, inner, () => openat(fd, raw, OPEN_FOLDER)));
       const before = this.#lines.length;
-      this.#line(inner, stat, attributes(folder.number));
+      this.#line(source, inner, stat, attributes(folder.number));
       this.#contents(source, folder.number, inner);
       // nothing in it was wanted after all
       if (decision === "look" && this.#lines.length === before + 1) this.#lines.pop();
@@ -117,19 +123,30 @@ class DigestWalk {
   #file(source: number, path: string[], stat: Stat, target: () => Uint8Array): void {
     const type = stat.mode & S_IFMT;
     if (type === S_IFSOCK) return; // is not copied either
-    if (type === S_IFLNK) return this.#line(path, stat, JSON.stringify(byteString(target())));
-    if (type !== S_IFREG) return this.#line(path, stat, `${stat.rdevMajor}:${stat.rdevMinor}`);
+    if (type === S_IFLNK) return this.#line(source, path, stat, JSON.stringify(byteString(target())));
+    if (type !== S_IFREG) return this.#line(source, path, stat, `${stat.rdevMajor}:${stat.rdevMinor}`);
     const known = this.#rules.cache?.find(stat);
     const line = this.#lines.length;
-    this.#line(path, stat, known === undefined ? "" : hex(known));
+    this.#line(source, path, stat, known === undefined ? "" : hex(known));
     if (known === undefined) this.#pending.push({ source, path, line, size: stat.size });
   }
 
-  #line(path: string[], stat: Stat, content: string): void {
-    const owner = this.#rules.owners ? ` ${stat.uid}:${stat.gid}` : "";
+  #line(source: number, path: string[], stat: Stat, content: string): void {
+    const { uid, gid } = this.#ownerOf(source, path) ?? stat;
+    const owner = this.#rules.owners ? ` ${uid}:${gid}` : "";
     // the bits of a link mean nothing, and differ between file systems
     const mode = (stat.mode & S_IFMT) === S_IFLNK ? S_IFLNK : stat.mode;
     this.#lines.push(`${JSON.stringify(path.join("/"))} ${mode.toString(8)}${owner} ${content}`);
+  }
+
+  /** What is written down of it. */
+  #ownerOf(source: number, path: string[]): Owner | undefined {
+    const { recorded } = this.#rules;
+    if (recorded === undefined) return undefined;
+    return recordedOwner(
+      recorded,
+      [this.#sources[source]!.path, ...path].filter((part) => part !== "").join("/"),
+    );
   }
 
   /** Reads what no cache knows, shared out among processes where it is much. */
@@ -153,14 +170,18 @@ class DigestWalk {
         results.set(reader.digest(pending[index]!), index * HASH);
       }
     };
-    const helpers: number[] = [];
-    for (let own = 1; own < processes; own++) helpers.push(forkChild(() => (share(own), 0)));
+    const parent = getpid();
+    const help = (own: number) => {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() === parent) share(own);
+      return 0;
+    };
+    const helpers: [pid: number, own: number][] = [];
+    for (let own = 1; own < processes; own++) helpers.push([forkChild(() => help(own)), own]);
     share(0);
-    for (const pid of helpers) {
-      const { status } = waitpidBlocking(pid);
-      if (status !== 0) {
-        throw new HostError(`read the files of a build: a process ended with status ${status}`);
-      }
+    for (const [pid, own] of helpers) {
+      // what stopped it is met again, and told
+      if (waitpidBlocking(pid).status !== 0) share(own);
     }
     pending.forEach((file, index) => {
       const hash = results.slice(index * HASH, (index + 1) * HASH);
