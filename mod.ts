@@ -71,6 +71,7 @@ export type { CreateOptions, ExecOptions } from "./runtime/engine/options.ts";
 export type { ContainerListEntry, PsOptions } from "./runtime/engine/ps.ts";
 export type { Pruned, PruneOptions } from "./runtime/engine/prune.ts";
 export type { PullOptions } from "./runtime/engine/pull.ts";
+export type { PushOptions } from "./runtime/engine/push.ts";
 export type { RemoteHooks } from "./runtime/engine/remote.ts";
 export type { RestartOptions } from "./runtime/engine/restart.ts";
 export type { RmOptions } from "./runtime/engine/rm.ts";

@@ -60,9 +60,24 @@ const BUILD_FLAGS: Record<string, string> = {
   "groups of steps are those of their user": "--group-add",
 };
 
+/** The same for `pull`. */
+const PULL_FLAGS: Record<string, string> = {
+  "pulls are tried again by themselves": "--retry --retry-delay",
+  "encrypted images cannot be read": "--decryption-key",
+};
+
+/** The same for `push`. */
+const PUSH_FLAGS: Record<string, string> = {
+  "images are not signed yet":
+    "--sign-by --sign-by-sigstore --sign-by-sigstore-private-key --sign-by-sq-fingerprint --sign-passphrase-file",
+  "images are not encrypted": "--encryption-key --encrypt-layer",
+  "a platform is pushed by its image's id": "--platform",
+  "tags are pushed one by one": "--all-tags",
+};
+
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
-  ("--domainname --preserve-fd --retry --retry-delay --runtime --runtime-flag --tls-details " +
+  ("--domainname --preserve-fd --runtime --runtime-flag --tls-details " +
     "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --tree --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
@@ -74,7 +89,7 @@ const OTHER_FLAGS = new Set(
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
   ("artifact auto-update bake compose context farm generate init kube machine " +
-    "manifest plugin pod push quadlet search secret service stack stats swarm trust cleanup " +
+    "manifest plugin pod quadlet search secret service stack stats swarm trust cleanup " +
     "runlabel scp sign migrate renumber").split(" "),
 );
 
@@ -85,6 +100,10 @@ export function explainUnknownFlag(error: UnknownFlagError, path: string, flags:
     ? CONTAINER_FLAGS
     : / build$/.test(path)
     ? BUILD_FLAGS
+    : / push$/.test(path)
+    ? PUSH_FLAGS
+    : / pull$/.test(path)
+    ? PULL_FLAGS
     : undefined;
   if (reasons !== undefined) {
     for (const [reason, names] of Object.entries(reasons)) {

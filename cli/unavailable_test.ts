@@ -49,7 +49,10 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     const { message, hint } = explainUnknownVerb(found);
     return [message, hint];
   };
-  assertEquals(unknown("push a"), ["`skiff push` is not available yet", "Try 'skiff --help' for what is"]);
+  assertEquals(unknown("artifact a"), [
+    "`skiff artifact` is not available yet",
+    "Try 'skiff --help' for what is",
+  ]);
   assertEquals(unknown("image sign"), [
     "`skiff image sign` is not available yet",
     "Try 'skiff image --help' for what is",

@@ -48,6 +48,7 @@ const doctor = verb(
 );
 const version = verb("version", "Display the version of skiff", () => import("./commands/version.ts"));
 const pull = verb("pull", "Pull an image from a registry", () => import("./commands/pull.ts"));
+const push = verb("push", "Push an image to a specified destination", () => import("./commands/push.ts"));
 const images = verb("images", "List images in local storage", () => import("./commands/images.ts"));
 const tag = verb("tag", "Add an additional name to a local image", () => import("./commands/tag.ts"));
 const rmi = verb("rmi", "Remove one or more images from local storage", () => import("./commands/rmi.ts"));
@@ -212,6 +213,7 @@ const image: VerbGroup = {
     { ...images, name: "list", aliases: ["ls"] },
     load,
     pull,
+    push,
     { ...rmi, name: "rm", aliases: ["remove"] },
     save,
     tag,
@@ -342,6 +344,7 @@ export const VERBS: readonly Verb[] = [
   port,
   ps,
   pull,
+  push,
   rename,
   restart,
   rm,

@@ -2,20 +2,12 @@
 
 import { pull, type PullOptions } from "../../runtime/engine/pull.ts";
 import type { PullPolicy } from "../../runtime/engine/options.ts";
-import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { PLATFORM_FLAGS, platformFrom } from "../flags/platform.ts";
+import { credentialsFrom } from "../flags/registry_login.ts";
 import { print } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
-
-async function credentialsFrom(text: string): Promise<{ username: string; password: string }> {
-  const colon = text.indexOf(":");
-  if (colon === 0 || text === "") throw new InvalidArgumentError("username can't be empty");
-  if (colon > 0) return { username: text.slice(0, colon), password: text.slice(colon + 1) };
-  const { askHidden } = await import("../terminal/ask.ts");
-  return { username: text, password: askHidden("Password: ") };
-}
 
 async function allTags(names: readonly string[], how: PullOptions): Promise<string[]> {
   const { listTags } = await import("../../runtime/engine/list_tags.ts");

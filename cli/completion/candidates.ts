@@ -70,6 +70,7 @@ const WORD_KINDS: [RegExp, Kind][] = [
 /** Options that are another thing for another command. */
 const FLAG_KINDS_OF: Record<string, Record<string, Kind>> = {
   save: { format: { list: words("docker-archive docker-dir oci-archive oci-dir") } },
+  push: { format: { list: words("oci v2s2") } },
 };
 
 /** Arguments that the usage calls NAME. */

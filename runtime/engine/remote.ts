@@ -40,7 +40,7 @@ export type RemoteVerb =
   | ("diffBetween" | "imageDiff" | "mount" | "unmount" | "mountImage" | "unmountImage")
   | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
   | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune")
-  | ("commit" | "build" | "buildRun");
+  | ("commit" | "build" | "buildRun" | "push");
 
 /** A line of its answer. */
 export type RemoteAnswer =

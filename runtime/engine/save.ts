@@ -110,10 +110,16 @@ async function chooseImages(
       chosen.push({ image: found.image, names: found.name === undefined ? [] : [found.name] });
     } else chosen[0]!.names.push(formatReference(withDefaultTag(qualify(parseName(word), "localhost"))));
   }
-  return await Promise.all(chosen.map(({ image, names }) => describe(engine, db, image, names)));
+  return await Promise.all(chosen.map(({ image, names }) => savedImage(engine, db, image, names)));
 }
 
-async function describe(engine: Engine, db: Database, image: ImageRow, names: string[]): Promise<SavedImage> {
+/** What is written and pushed of a stored image. @throws {SkiffError} where a blob of it is not in the store */
+export async function savedImage(
+  engine: Engine,
+  db: Database,
+  image: ImageRow,
+  names: string[],
+): Promise<SavedImage> {
   const { folders, namespaces } = engine;
   const what = names[0] ?? image.id.slice(0, 12);
   const layers = listLayers(db, image.id).map(({ digest, size, mediaType, diffId }) => ({
@@ -186,7 +192,7 @@ function openOutput(output: string, path: string, isNew: boolean): number {
   }
 }
 
-async function saveFolder(
+export async function saveFolder(
   engine: Engine,
   files: SavedFile[],
   folder: string,
@@ -223,7 +229,7 @@ async function work(
 }
 
 /** Makes the folder; a layout that is there already is added to, a docker-dir replaced. Returns what is in its index. */
-async function prepareFolder(folder: string, format: SaveFormat): Promise<Descriptor[]> {
+export async function prepareFolder(folder: string, format: SaveFormat): Promise<Descriptor[]> {
   await Deno.mkdir(folder, { recursive: true });
   const mark = format === "oci-dir" ? "oci-layout" : "version";
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);

@@ -13,6 +13,7 @@ import type { NetworkRmOptions } from "./network_rm.ts";
 import type { CreateOptions, ExecOptions } from "./options.ts";
 import type { PruneOptions } from "./prune.ts";
 import type { PullOptions } from "./pull.ts";
+import type { PushOptions } from "./push.ts";
 import {
   type RemoteAnswer,
   type RemoteHooks,
@@ -41,6 +42,11 @@ type Perform = (engine: Engine, args: unknown[], hooks: ServeHooks) => Promise<u
 const VERBS: Record<RemoteVerb, Perform> = {
   pull: async (engine, [reference, options], hooks) =>
     (await import("./pull.ts")).pull(engine, reference as string, { ...options as PullOptions, ...hooks }),
+  push: async (engine, [source, destination, options], { progress }) =>
+    (await import("./push.ts")).push(engine, source as string, (destination as string | null) ?? undefined, {
+      ...options as PushOptions,
+      progress,
+    }),
   create: async (engine, [options], hooks) => {
     const created = await (await import("./create.ts")).create(engine, options as CreateOptions, hooks);
     for (const warning of created.warnings) hooks.warn?.(warning);

@@ -5,6 +5,7 @@ import { type Manifest, MEDIA_TYPE } from "../spec/image.ts";
 export type Dialect = "oci" | "docker";
 
 const PAIRS: readonly [oci: string, docker: string][] = [
+  [MEDIA_TYPE.ociIndex, MEDIA_TYPE.dockerList],
   [MEDIA_TYPE.ociManifest, MEDIA_TYPE.dockerManifest],
   [MEDIA_TYPE.ociConfig, MEDIA_TYPE.dockerConfig],
   [MEDIA_TYPE.ociLayer, MEDIA_TYPE.dockerLayer],
@@ -16,6 +17,11 @@ const PAIRS: readonly [oci: string, docker: string][] = [
 export function mediaTypeIn(dialect: Dialect, mediaType: string): string {
   const pair = PAIRS.find((names) => names.includes(mediaType));
   return pair === undefined ? mediaType : pair[dialect === "oci" ? 0 : 1];
+}
+
+/** The dialect of a manifest or index of that media type. */
+export function dialectOf(mediaType: string): Dialect {
+  return mediaType.startsWith("application/vnd.docker.") ? "docker" : "oci";
 }
 
 /** Docker's manifests have no annotations. Blobs, and with them the image's id, stay what they are. */

@@ -29,8 +29,14 @@ export interface PushOptions {
   certDir?: string;
   /** Repositories of the same registry that may have a blob: paths without the host. */
   mountFrom?: (digest: Digest) => readonly string[];
+  /** What makes the file of a blob that has none yet; called where the registry does not have it. */
+  fileOf?: (digest: Digest) => (() => Promise<string>) | undefined;
   signal?: AbortSignal;
   progress?: (event: PushProgress) => void;
+  /** All blobs are there. */
+  onManifest?: () => void;
+  /** Another attempt will be made. */
+  onRetry?: (why: string, delayMs: number) => void;
   /** Where configuration is; the default is the environment's. */
   sources?: ConfigSources;
   retry?: Partial<RetryOptions>;
@@ -73,12 +79,14 @@ export async function pushImages(
     authFile: options.authFile,
     credentials: options.credentials,
     retry: options.retry,
+    onRetry: options.onRetry,
     push: {
       mountFrom: [...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT),
     },
   });
   try {
     await pushAll(client, blobs, options);
+    options.onManifest?.();
     const what = formatReference(reference);
     let digest: Digest | undefined;
     for (const { manifestBytes, manifestType } of images) {
@@ -108,7 +116,12 @@ function blobsOf(folders: Folders, images: readonly SavedImage[], options: PushO
     ];
     for (const { digest, size, path } of all) {
       const mountFrom = options.mountFrom?.(digest) ?? [];
-      found.set(digest, { digest, size, path: path ?? blobPath(folders, digest), mountFrom });
+      found.set(digest, {
+        digest,
+        size,
+        path: options.fileOf?.(digest) ?? path ?? blobPath(folders, digest),
+        mountFrom,
+      });
     }
   }
   return [...found.values()].toSorted((a, b) => b.size - a.size);

@@ -24,8 +24,8 @@ import { drain, type HttpResponse } from "./transport.ts";
 export interface PushedBlob {
   digest: Digest;
   size: number;
-  /** The file with its bytes. */
-  path: string;
+  /** The file with its bytes, or what makes it where the registry does not have the blob. */
+  path: string | (() => Promise<string>);
   /** Repositories at the same registry that may have it. */
   mountFrom: readonly string[];
 }
@@ -52,10 +52,12 @@ export async function pushBlob(client: RegistryClient, blob: PushedBlob, hooks: 
   const tell = (status: PushProgress["status"], current: number) =>
     hooks.progress?.({ digest, status, current, total: size });
   if (await exists(client, blob, hooks.signal)) return tell("exists", size);
+  let path: string | undefined;
   for (let failures = 0;;) {
     const opened = await openUpload(client, blob, hooks.signal);
     if (opened === "mounted") return tell("mounted", size);
-    const upload = new Upload(client, blob, opened, hooks.signal, (sent) => tell("uploading", sent));
+    path ??= typeof blob.path === "string" ? blob.path : await blob.path();
+    const upload = new Upload(client, blob, path, opened, hooks.signal, (sent) => tell("uploading", sent));
     const outcome = await upload.run(failures);
     if (outcome.isDone) return tell("done", size);
     // the registry has forgotten the upload: from the beginning, but not for ever
@@ -97,10 +99,13 @@ async function openUpload(
 
 class Upload {
   #sent = 0;
+  /** What the last answer that may pass asks for. */
+  #retryAfter: string | undefined;
 
   constructor(
     private readonly client: RegistryClient,
     private readonly blob: PushedBlob,
+    private readonly path: string,
     private address: string,
     private readonly signal: AbortSignal,
     private readonly onSent: (bytes: number) => void,
@@ -109,6 +114,7 @@ class Upload {
   /** Until the blob is there, or the registry has forgotten the upload. @param failures so many were there before */
   async run(failures: number): Promise<{ isDone: boolean; failures: number }> {
     for (;;) {
+      this.#retryAfter = undefined;
       try {
         if (this.#sent < this.blob.size) await this.#patch();
         await this.#finish();
@@ -119,7 +125,8 @@ class Upload {
           error instanceof RegistryError && RETRYABLE_STATUS.includes(error.status);
         const isForgotten = error instanceof RegistryError && error.status === 404;
         if (!isPassing && !isForgotten) throw error;
-        if (!(await this.client.waitToRetry(failures++, error.message, { signal: this.signal }))) throw error;
+        const limits = { signal: this.signal, retryAfter: this.#retryAfter };
+        if (!(await this.client.waitToRetry(failures++, error.message, limits))) throw error;
         if (isForgotten || !(await this.#findOffset())) return { isDone: false, failures };
       }
     }
@@ -138,7 +145,7 @@ class Upload {
       signal: this.signal,
       once: true,
     });
-    if (response.status !== 202) throw await answerError(action(this.client, this.blob.digest), response);
+    if (response.status !== 202) throw await this.#refused(response);
     await drain(response);
     this.#sent = this.blob.size;
     this.address = locationOf(this.client, this.blob.digest, response);
@@ -154,10 +161,13 @@ class Upload {
       signal: this.signal,
       once: true,
     });
-    if (response.status !== 201 && response.status !== 204) {
-      throw await answerError(action(this.client, this.blob.digest), response);
-    }
+    if (response.status !== 201 && response.status !== 204) throw await this.#refused(response);
     await drain(response);
+  }
+
+  #refused(response: HttpResponse): Promise<Error> {
+    this.#retryAfter = response.head.get("retry-after");
+    return answerError(action(this.client, this.blob.digest), response);
   }
 
   /** After a broken connection: how much has arrived. False where the upload is not known any more. */
@@ -177,8 +187,7 @@ class Upload {
   }
 
   #bytes(start: number): StreamedBody {
-    const { path, size } = this.blob;
-    const { onSent } = this;
+    const { onSent, path, blob: { size } } = this;
     return {
       length: size - start,
       async *pieces() {

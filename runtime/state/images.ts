@@ -94,6 +94,12 @@ export function findImageByName(db: Database, name: string): ImageRow | undefine
   return row && toImage(row);
 }
 
+/** By the digest of its own manifest. */
+export function findImageByManifest(db: Database, digest: string): ImageRow | undefined {
+  const row = db.get("SELECT * FROM images WHERE digest = ?", digest);
+  return row && toImage(row);
+}
+
 /** By `name@digest`; of several platforms of one index, the latest recorded. */
 export function findImageByRepoDigest(db: Database, reference: string): ImageRow | undefined {
   const row = db.get(
@@ -162,8 +168,10 @@ export function listNames(db: Database, imageId: string): string[] {
 /** Of images that have the layer as it is at a registry. */
 export function listNamesWithLayer(db: Database, digest: string): string[] {
   return db.all(
-    `SELECT DISTINCT image_names.name FROM image_names JOIN image_layers USING (image_id)
-     WHERE image_layers.digest = ? ORDER BY image_names.name`,
+    `SELECT image_names.name FROM image_names JOIN image_layers USING (image_id) WHERE image_layers.digest = ?
+     UNION SELECT image_digests.reference FROM image_digests JOIN image_layers USING (image_id)
+     WHERE image_layers.digest = ? ORDER BY 1`,
+    digest,
     digest,
   ).map((row) => String(row.name));
 }

@@ -20,6 +20,7 @@ import type { CreateOptions } from "../options.ts";
 import type { Pruned, PruneOptions } from "../prune.ts";
 import { type ContainerListEntry, ps, type PsOptions } from "../ps.ts";
 import type { PullOptions } from "../pull.ts";
+import type { PushOptions } from "../push.ts";
 import { fromRemoteError, type RemoteHooks } from "../remote.ts";
 import type { RmiOptions, RmiResult } from "../rmi.ts";
 import { settle } from "../run.ts";
@@ -49,6 +50,19 @@ export class Skiff implements Disposable {
   async pull(reference: string, options: PullOptions = {}): Promise<string> {
     const { signal, progress, ...rest } = options;
     return (await this.#caller.call<{ id: string }>("pull", [reference, rest], { signal, progress })).id;
+  }
+
+  /**
+   * Pushes an image to a registry, or writes it to `oci:`, `oci-archive:`, `docker-archive:` or `dir:`; the default
+   * destination is the reference. Gives the digest that it has there; a docker-archive has none.
+   */
+  async push(
+    reference: string,
+    destination?: string,
+    { signal, progress, ...rest }: PushOptions = {},
+  ): Promise<string | undefined> {
+    const args = [reference, destination ?? null, rest];
+    return (await this.#caller.call<{ digest?: string }>("push", args, { signal, progress })).digest;
   }
 
   /**

@@ -1,16 +1,37 @@
-/** Packs the layers of an image that are not packed, into files of `blobs/partial` that live until disposed of. */
+/** Packs layers of an image into files of `blobs/partial` that live until disposed of. */
 
-import { type Digest, digestHex } from "../../spec/digest.ts";
+import { createHash } from "node:crypto";
+import { chunksOf } from "../../archive/chunks.ts";
+import { DeflateHandle, type Packing } from "../../archive/deflate_handle.ts";
+import { fileRange } from "../../archive/file_chunks.ts";
+import { VerificationError } from "../../errors.ts";
+import { type Digest, digestAlgorithm, digestHex } from "../../spec/digest.ts";
 import { LAYER_COMPRESSION, MEDIA_TYPE } from "../../spec/image.ts";
 import type { Folders } from "../../state/folders.ts";
 import { blobPath } from "../../storage/blobs.ts";
+import { warmUp } from "../../storage/extract_task.ts";
+import { runWorker } from "../../storage/worker.ts";
+import { close, open, writeAll } from "../../../ffi/file.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../../ffi/constants/fcntl.ts";
+import type { ImageLayer } from "../manifest.ts";
 import type { SavedImage } from "./saved_files.ts";
+import { unpacked } from "./write_files.ts";
+
+export type { Packing } from "../../archive/deflate_handle.ts";
 
 export interface PackedImage extends AsyncDisposable {
   /** With a manifest of its own; the config, and so the id, stays. */
   image: SavedImage;
 }
 
+/** A layer in a file of its own, which is the caller's to remove. */
+export interface PackedLayer {
+  digest: Digest;
+  size: number;
+  path: string;
+}
+
+/** The same image with gzip where layers are not packed. */
 export async function packLayers(
   folders: Folders,
   image: SavedImage,
@@ -22,54 +43,102 @@ export async function packLayers(
   };
   try {
     const layers: SavedImage["layers"] = [];
-    const descriptors = [...image.manifest.layers];
-    for (const [at, layer] of image.layers.entries()) {
+    for (const layer of image.layers) {
       if (LAYER_COMPRESSION[layer.mediaType] !== "none") {
         layers.push(layer);
         continue;
       }
-      const path = `${folders.blobs}/partial/${digestHex(layer.digest)}.${crypto.randomUUID()}`;
-      made.push(path);
-      const { digest, size } = await gzip(blobPath(folders, layer.digest), path, signal);
-      const mediaType = layer.mediaType === MEDIA_TYPE.ociLayer
-        ? MEDIA_TYPE.ociLayerGzip
-        : MEDIA_TYPE.dockerLayerGzip;
-      layers.push({ ...layer, digest, size, mediaType, path });
-      descriptors[at] = { mediaType, digest, size };
+      const packed = await packLayer(folders, layer, { format: "gzip" }, signal);
+      made.push(packed.path);
+      layers.push({ ...layer, ...packed, mediaType: packedMediaType(layer.mediaType, "gzip") });
     }
-    const manifest = { ...image.manifest, layers: descriptors };
-    const manifestBytes = made.length === 0
-      ? image.manifestBytes
-      : new TextEncoder().encode(JSON.stringify(manifest));
-    return { image: { ...image, layers, manifest, manifestBytes }, [Symbol.asyncDispose]: dispose };
+    return { image: withLayers(image, layers), [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
   }
 }
 
-async function gzip(
-  from: string,
-  to: string,
+/** The image over layers in another form; its manifest stays to the byte where they are the same. */
+export function withLayers(image: SavedImage, layers: SavedImage["layers"]): SavedImage {
+  if (layers.every(({ digest }, at) => digest === image.layers[at]!.digest)) return { ...image, layers };
+  const manifest = {
+    ...image.manifest,
+    layers: image.manifest.layers.map((before, at) => {
+      const { mediaType, digest, size } = layers[at]!;
+      return digest === before.digest ? before : { mediaType, digest, size };
+    }),
+  };
+  const manifestBytes = new TextEncoder().encode(JSON.stringify(manifest));
+  return { ...image, layers, manifest, manifestBytes };
+}
+
+/** What a layer of that dialect is called when it is packed so. */
+export function packedMediaType(mediaType: string, format: Packing["format"]): string {
+  const isOci = mediaType.startsWith("application/vnd.oci.");
+  if (format === "gzip") return isOci ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.dockerLayerGzip;
+  return isOci ? MEDIA_TYPE.ociLayerZstd : MEDIA_TYPE.dockerLayerZstd;
+}
+
+/**
+ * Packs one layer, whatever it is packed with now, in a process of its own.
+ *
+ * @throws {VerificationError} where the store's content is not what the image says
+ */
+export async function packLayer(
+  folders: Folders,
+  layer: ImageLayer,
+  packing: Packing,
   signal?: AbortSignal,
-): Promise<{ digest: Digest; size: number }> {
-  const { createHash } = await import("node:crypto");
-  const hash = createHash("sha256");
-  let size = 0;
-  const measure = new TransformStream<Uint8Array, Uint8Array>({
-    transform(piece, controller) {
-      hash.update(piece);
-      size += piece.length;
-      controller.enqueue(piece);
-    },
-  });
-  const input = await Deno.open(from, { read: true });
-  const output = await Deno.open(to, { write: true, createNew: true, mode: 0o600 });
-  await input.readable.pipeThrough(new CompressionStream("gzip")).pipeThrough(measure).pipeTo(
-    output.writable,
-    {
-      signal,
-    },
-  );
-  return { digest: `sha256:${hash.digest("hex")}` as Digest, size };
+): Promise<PackedLayer> {
+  const path = `${folders.blobs}/partial/${digestHex(layer.digest)}.${crypto.randomUUID()}`;
+  warmUp();
+  try {
+    const packed = await runWorker("pack layer", [], () => pack(folders, layer, packing, path), { signal });
+    return { ...packed, path };
+  } catch (error) {
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** In the child: all of it is synchronous. */
+function pack(
+  folders: Folders,
+  { digest, mediaType, diffId }: ImageLayer,
+  packing: Packing,
+  path: string,
+): Omit<PackedLayer, "path"> {
+  const fd = open(blobPath(folders, digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  const out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+  try {
+    const pieces = chunksOf(
+      LAYER_COMPRESSION[mediaType] === "none" ? fileRange(fd) : unpacked(fd, mediaType),
+    );
+    const algorithm = digestAlgorithm(diffId);
+    const [archive, packed] = [createHash(algorithm), createHash("sha256")];
+    let size = 0;
+    const sink = (bytes: Uint8Array<ArrayBuffer>) => {
+      packed.update(bytes);
+      size += bytes.length;
+      writeAll(out, bytes);
+    };
+    const handle = new DeflateHandle(packing);
+    for (let piece = pieces.next(); piece !== null; piece = pieces.next()) {
+      archive.update(piece);
+      handle.write(piece, sink);
+    }
+    handle.finish(sink);
+    const found = `${algorithm}:${archive.digest("hex")}`;
+    if (found !== diffId) {
+      throw new VerificationError(
+        `pack layer ${digest}: its content was changed: its digest is ${found} instead of ${diffId}`,
+        { hint: "pull or load the image again" },
+      );
+    }
+    return { digest: `sha256:${packed.digest("hex")}` as Digest, size };
+  } finally {
+    close(fd);
+    close(out);
+  }
 }

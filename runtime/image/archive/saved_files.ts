@@ -12,7 +12,7 @@ import {
   type Manifest,
   MEDIA_TYPE,
 } from "../../spec/image.ts";
-import { convertManifest, mediaTypeIn } from "../convert_manifest.ts";
+import { convertManifest, type Dialect, mediaTypeIn } from "../convert_manifest.ts";
 import type { ImageLayer } from "../manifest.ts";
 
 export type SaveFormat = "docker-archive" | "oci-archive" | "oci-dir" | "docker-dir";
@@ -103,9 +103,12 @@ export async function ociLayoutFiles(
 
 const REF_NAME = "org.opencontainers.image.ref.name";
 
-/** One image in a `dir:`. */
-export async function dockerDirFiles(image: SavedImage): Promise<SavedFile[]> {
-  const { bytes } = await documentIn(image, "docker");
+/** One image in a `dir:`, where a manifest may be of either dialect. */
+export async function dockerDirFiles(
+  image: SavedImage,
+  dialect: Dialect = "docker",
+): Promise<SavedFile[]> {
+  const { bytes } = await documentIn(image, dialect);
   const blobs = new Map(blobsOf(image).map((blob) => [digestHex(blob.digest), blob]));
   return [
     ...[...blobs].map(([name, blob]): SavedFile => ({ name, kind: "blob", ...blob })),
@@ -117,7 +120,7 @@ export async function dockerDirFiles(image: SavedImage): Promise<SavedFile[]> {
 /** The stored manifest where it is of that dialect, so that its digest stays; else the converted one. */
 async function documentIn(
   image: SavedImage,
-  dialect: "oci" | "docker",
+  dialect: Dialect,
 ): Promise<{ bytes: Uint8Array; digest: Digest }> {
   const isSame = mediaTypeIn(dialect, image.manifestType) === image.manifestType;
   const bytes = isSame

@@ -116,7 +116,8 @@ function openContent(folders: Folders, file: SavedFile): Content {
   }
 }
 
-function unpacked(fd: number, mediaType: string): ByteSource {
+/** The archive in a packed layer. */
+export function unpacked(fd: number, mediaType: string): ByteSource {
   const blob = fileRange(fd);
   return LAYER_COMPRESSION[mediaType] === "zstd" ? new ZstdSource(blob) : new GunzipSource(blob);
 }

@@ -1,0 +1,280 @@
+/** `push`: sends an image of the store to a registry, or writes it into an archive or folder. */
+
+import {
+  ConflictError,
+  InvalidArgumentError,
+  NotFoundError,
+  SkiffError,
+  VerificationError,
+} from "../errors.ts";
+import type { Packing } from "../image/archive/pack_layers.ts";
+import {
+  dockerArchiveFiles,
+  dockerDirFiles,
+  ociLayoutFiles,
+  type SavedImage,
+} from "../image/archive/saved_files.ts";
+import { convertManifest, type Dialect, dialectOf, mediaTypeIn } from "../image/convert_manifest.ts";
+import { parseManifestDocument } from "../image/manifest.ts";
+import { formatPlatform } from "../image/platform.ts";
+import { formatReference, parseReference, type Reference, repositoryName } from "../image/reference.ts";
+import { getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
+import { pushImages, type PushProgress } from "../registry/push.ts";
+import { type Digest, digestOf } from "../spec/digest.ts";
+import { LAYER_COMPRESSION, MEDIA_TYPE } from "../spec/image.ts";
+import { printable } from "../spec/printable.ts";
+import type { Database } from "../state/db.ts";
+import { recordEvent } from "../state/events.ts";
+import { findImageByManifest, type ImageRow, listNamesWithLayer, putRepoDigest } from "../state/images.ts";
+import { takeLock } from "../state/locks.ts";
+import { readBlob } from "../storage/blobs.ts";
+import type { Engine } from "./engine.ts";
+import { parsePushDestination, type PushDestination } from "./push_destination.ts";
+import { PackedOtherwise, PushLayers } from "./push_layers.ts";
+import type { PullProgress } from "./pull.ts";
+import { prepareFolder, saveArchive, savedImage, saveFolder } from "./save.ts";
+
+export interface PushOptions {
+  /** Every platform of the index that the image is of. */
+  all?: boolean;
+  /** Kind of the manifest; the default is the stored one, which keeps the digest. */
+  format?: Dialect;
+  /** How layers are packed; the default leaves those that are packed as they are, and takes gzip for the others. */
+  packing?: Packing;
+  /** To a `dir:`: pack layers that are not packed. */
+  compress?: boolean;
+  tlsVerify?: boolean;
+  authFile?: string;
+  /** Instead of a login of the auth files. */
+  credentials?: { username: string; password: string };
+  /** Certificates are there instead of in certs.d. */
+  certDir?: string;
+  /** Attempts after the first one of what may pass. */
+  retries?: number;
+  retryDelayMs?: number;
+  signal?: AbortSignal;
+  progress?: (event: PullProgress) => void;
+}
+
+/** What is pushed: several with an index over them. */
+interface Pushed {
+  images: SavedImage[];
+  index?: { bytes: Uint8Array; mediaType: string };
+}
+
+/**
+ * Pushes the image that `source` leads to. Where nothing is packed or converted, it has the digest that it was
+ * pulled by.
+ *
+ * @param destination a name at a registry or `transport:details`; the default is `source`
+ * @returns the digest that it is found by there; none in a docker-archive, which has no manifest
+ */
+export async function push(
+  engine: Engine,
+  source: string,
+  destination: string = source,
+  options: PushOptions = {},
+): Promise<{ digest?: Digest }> {
+  if (source === HOST_IMAGE) {
+    throw new ConflictError(`push image "${HOST_IMAGE}": it is built in, made of this machine's own folders`);
+  }
+  using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
+  const db = await engine.database();
+  const { image } = getStoredImage(db, source);
+  const target = parsePushDestination(destination);
+  checkOptions(destination, target, options);
+  await using layers = new PushLayers(engine, db, options.packing, options.signal);
+  const context = { engine, db, layers, options };
+  const digest = target.transport === "docker"
+    ? await pushToRegistry(context, image, target.reference)
+    : await writeFiles(context, image, target);
+  recordEvent(engine.folders, { type: "image", action: "push", id: image.id, name: destination });
+  return { digest };
+}
+
+interface Context {
+  engine: Engine;
+  db: Database;
+  layers: PushLayers;
+  options: PushOptions;
+}
+
+/** What the destination has no room for. */
+function checkOptions(destination: string, { transport }: PushDestination, options: PushOptions): void {
+  const fail = (why: string, hint?: string) =>
+    new InvalidArgumentError(`push to "${printable(destination)}": ${why}`, { hint });
+  const { format, packing, all } = options;
+  if (transport === "docker-archive" && (format === "oci" || packing !== undefined)) {
+    throw fail("a docker-archive has neither an OCI manifest nor packed layers", "push to oci-archive:");
+  }
+  if (transport.startsWith("oci") && format === "docker") {
+    throw fail("an OCI layout has OCI manifests", "leave out --format, or push to dir:");
+  }
+  if (transport !== "docker" && all) throw fail("--all is for registries");
+  if (format === "docker" && packing?.format === "zstd") {
+    throw fail("a v2s2 manifest has no layers packed with zstd", "use --format oci");
+  }
+}
+
+async function pushToRegistry(context: Context, row: ImageRow, reference: Reference): Promise<Digest> {
+  const { engine, db, layers, options } = context;
+  const name = formatReference(reference);
+  for (let isLast = false;; isLast = true) {
+    const { images, index } = await choose(context, row, true);
+    const digest = await digestOf(index?.bytes ?? images[0]!.manifestBytes);
+    if (reference.digest !== undefined && reference.digest !== digest) {
+      throw new InvalidArgumentError(
+        "Digest of source image's manifest would not match destination reference",
+      );
+    }
+    const configs = new Set(images.map(({ configDigest }) => configDigest));
+    try {
+      await pushImages(engine.folders, name, images, {
+        index,
+        tlsVerify: options.tlsVerify,
+        authFile: options.authFile,
+        credentials: options.credentials,
+        certDir: options.certDir,
+        retry: retryOf(options),
+        mountFrom: (layer) => otherRepositories(db, layers.storedDigest(layer), reference),
+        fileOf: (blob) => layers.fileOf(blob),
+        signal: options.signal,
+        progress: (event) => void (!configs.has(event.digest) && options.progress?.(shown(event))),
+        onManifest: () =>
+          options.progress?.({ kind: "status", text: "Writing manifest to image destination" }),
+        onRetry: (why, delayMs) =>
+          options.progress?.({
+            kind: "status",
+            text: `Trying again in ${(delayMs / 1000).toFixed(1)} s: ${why}`,
+          }),
+      });
+    } catch (error) {
+      if (!(error instanceof PackedOtherwise) || isLast) throw error;
+      continue;
+    }
+    await db.transaction(() => putRepoDigest(db, `${repositoryName(reference)}@${digest}`, row.id));
+    return digest;
+  }
+}
+
+function retryOf({ retries, retryDelayMs: ms }: PushOptions) {
+  return {
+    ...(retries === undefined ? {} : { attempts: retries + 1 }),
+    // the same pause each time, as podman makes it
+    ...(ms === undefined ? {} : { baseMs: ms, maxMs: ms, random: () => 1 }),
+  };
+}
+
+const SHOWN = { uploading: "downloading", exists: "exists", mounted: "exists", done: "done" } as const;
+
+function shown({ digest, status, current, total }: PushProgress): PullProgress {
+  return { kind: "layer", digest, status: SHOWN[status], current, total };
+}
+
+/** Repositories of the same registry that an image with that layer has come from or went to. */
+function otherRepositories(db: Database, layer: Digest, { domain, path }: Reference): string[] {
+  const places = listNamesWithLayer(db, layer).map(parseReference)
+    .filter((other) => other.domain === domain && other.path !== path);
+  return [...new Set(places.map((other) => other.path))];
+}
+
+async function writeFiles(
+  context: Context,
+  row: ImageRow,
+  target: Exclude<PushDestination, { transport: "docker" }>,
+): Promise<Digest | undefined> {
+  const { engine, db, options } = context;
+  const { transport, path, name } = target;
+  const how = { output: path, signal: options.signal, progress: options.progress };
+  const names = name === undefined ? [] : [name];
+  if (transport === "docker-archive") {
+    if (await Deno.stat(path).then(({ isFile, size }) => isFile && size > 0, () => false)) {
+      throw new ConflictError(
+        `push to "docker-archive:${
+          printable(path)
+        }": docker-archive doesn't support modifying existing images`,
+      );
+    }
+    const image = { ...await savedImage(engine, db, row, names), names };
+    await saveArchive(engine, dockerArchiveFiles([image]), how);
+    return undefined;
+  }
+  const isPacked = transport !== "dir" || options.compress || options.packing !== undefined;
+  const image = isPacked
+    ? (await choose(context, row, false)).images[0]!
+    : converted(await savedImage(engine, db, row, []), options.format);
+  if (transport === "dir") {
+    await prepareFolder(path, "docker-dir");
+    await saveFolder(engine, await dockerDirFiles(image, dialectOf(image.manifestType)), path, how);
+    return await digestOf(image.manifestBytes);
+  }
+  const named = { ...converted(image, "oci"), names };
+  if (transport === "oci-archive") await saveArchive(engine, await ociLayoutFiles([named]), how);
+  else {
+    const before = await prepareFolder(path, "oci-dir");
+    await saveFolder(engine, await ociLayoutFiles([named], before), path, how);
+  }
+  return await digestOf(named.manifestBytes);
+}
+
+/** The image, or with `all` those of its index, packed and in the dialect that is wanted. */
+async function choose(context: Context, row: ImageRow, isRecalled: boolean): Promise<Pushed> {
+  const { engine, db, layers, options } = context;
+  const prepare = async (one: ImageRow) =>
+    converted(await layers.pack(await savedImage(engine, db, one, []), isRecalled), options.format);
+  if (!options.all || row.indexDigest === null) return { images: [await prepare(row)] };
+  const indexBytes = await readBlob(engine.folders, row.indexDigest as Digest);
+  const document = parseManifestDocument("index of the image", indexBytes, "");
+  if (document.kind !== "index") {
+    throw new VerificationError(`push image ${row.id.slice(0, 12)}: its index is a manifest`);
+  }
+  const images: SavedImage[] = [];
+  const manifests = [];
+  for (const descriptor of document.index.manifests) {
+    const one = findImageByManifest(db, descriptor.digest);
+    if (one === undefined) {
+      const platform = descriptor.platform === undefined ? "" : ` for ${formatPlatform(descriptor.platform)}`;
+      throw new NotFoundError("image", descriptor.digest, {
+        message: `push all platforms: ${descriptor.digest}${platform} is not in the store`,
+        hint: "pull it with --platform, or leave out --all",
+      });
+    }
+    const image = await prepare(one);
+    images.push(image);
+    const digest = await digestOf(image.manifestBytes);
+    manifests.push({
+      ...descriptor,
+      mediaType: image.manifestType,
+      digest,
+      size: image.manifestBytes.length,
+    });
+  }
+  const isSame = manifests.every(({ digest }, at) => digest === document.index.manifests[at]!.digest);
+  if (isSame) return { images, index: { bytes: indexBytes, mediaType: document.mediaType } };
+  const dialect = manifests.every(({ mediaType }) => dialectOf(mediaType) === "docker") ? "docker" : "oci";
+  const mediaType = mediaTypeIn(dialect, MEDIA_TYPE.ociIndex);
+  const bytes = new TextEncoder().encode(JSON.stringify({ ...document.index, mediaType, manifests }));
+  return { images, index: { bytes, mediaType } };
+}
+
+/** The manifest in that dialect; the stored one, to the byte, where it is of it. */
+function converted(image: SavedImage, wanted: Dialect | undefined): SavedImage {
+  const own = dialectOf(image.manifestType);
+  // Docker has no name for it that everybody reads
+  const isZstd = image.layers.some(({ mediaType }) => LAYER_COMPRESSION[mediaType] === "zstd");
+  if (wanted === "docker" && isZstd) {
+    throw new SkiffError("push image: a v2s2 manifest has no layers packed with zstd", {
+      hint: "use --format oci or --compression-format gzip",
+    });
+  }
+  const dialect = wanted ?? (isZstd ? "oci" : own);
+  if (dialect === own) return image;
+  const manifest = convertManifest(image.manifest, dialect);
+  return {
+    ...image,
+    manifest,
+    manifestBytes: new TextEncoder().encode(JSON.stringify(manifest)),
+    manifestType: manifest.mediaType ?? mediaTypeIn(dialect, MEDIA_TYPE.ociManifest),
+    layers: image.layers.map((layer) => ({ ...layer, mediaType: mediaTypeIn(dialect, layer.mediaType) })),
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * The layers of an image as a push sends them: those that are not packed, or not in the way that was asked for, are
+ * packed. What came out is remembered, so that a registry that has it already is asked before it is made again.
+ */
+
+import {
+  type PackedLayer,
+  packedMediaType,
+  type Packing,
+  packLayer,
+  withLayers,
+} from "../image/archive/pack_layers.ts";
+import type { SavedImage } from "../image/archive/saved_files.ts";
+import type { Digest } from "../spec/digest.ts";
+import { LAYER_COMPRESSION } from "../spec/image.ts";
+import type { Database } from "../state/db.ts";
+import { recallPacked, rememberPacked } from "../state/packed_layers.ts";
+import type { Engine } from "./engine.ts";
+
+type Layer = SavedImage["layers"][number];
+
+/** A layer that was remembered has come out otherwise (of another zlib): the manifest has to be made again. */
+export class PackedOtherwise extends Error {}
+
+const AT_A_TIME = 2;
+
+export class PushLayers implements AsyncDisposable {
+  readonly #key: string;
+  /** By diff id. */
+  readonly #made = new Map<Digest, Promise<PackedLayer>>();
+  /** Where a remembered digest comes from, and the digest of the store that a packed one stands for. */
+  readonly #sources = new Map<Digest, Layer>();
+
+  /** @param packing of what the caller asks for; undefined: gzip, and only for what is not packed at all */
+  constructor(
+    private readonly engine: Engine,
+    private readonly db: Database,
+    private readonly packing: Packing | undefined,
+    private readonly signal?: AbortSignal,
+  ) {
+    const { format, level } = this.#how;
+    this.#key = level === undefined ? format : `${format}:${level}`;
+  }
+
+  get #how(): Packing {
+    return this.packing ?? { format: "gzip" };
+  }
+
+  /** The image with packed layers. @param isRecalled those that were made before have no file before `fileOf` is called */
+  async pack(image: SavedImage, isRecalled: boolean): Promise<SavedImage> {
+    const layers = [...image.layers];
+    const waiting = layers.keys().filter((at) => this.#isPacked(layers[at]!)).toArray();
+    const work = async () => {
+      for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
+        layers[at] = await this.#packed(layers[at]!, isRecalled);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_A_TIME }, work));
+    return withLayers(image, layers);
+  }
+
+  /** What gives the file of a packed layer. @throws {PackedOtherwise} */
+  fileOf(digest: Digest): (() => Promise<string>) | undefined {
+    const layer = this.#sources.get(digest);
+    if (layer === undefined) return undefined;
+    return async () => {
+      const made = await this.#make(layer);
+      if (made.digest !== digest) throw new PackedOtherwise();
+      return made.path;
+    };
+  }
+
+  /** The digest by which the store knows a layer. */
+  storedDigest(digest: Digest): Digest {
+    return this.#sources.get(digest)?.digest ?? digest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const made of this.#made.values()) {
+      await made.then(({ path }) => Deno.remove(path)).catch(() => {});
+    }
+  }
+
+  #isPacked({ mediaType }: Layer): boolean {
+    const compression = LAYER_COMPRESSION[mediaType];
+    if (compression === undefined) return false;
+    return compression === "none" || this.packing !== undefined && compression !== this.packing.format;
+  }
+
+  async #packed(layer: Layer, isRecalled: boolean): Promise<Layer> {
+    const known = isRecalled && !this.#made.has(layer.diffId)
+      ? recallPacked(this.db, layer.diffId, this.#key)
+      : undefined;
+    const made = known === undefined ? await this.#make(layer) : undefined;
+    const { digest, size } = known ?? made!;
+    this.#sources.set(digest, layer);
+    const mediaType = packedMediaType(layer.mediaType, this.#how.format);
+    return { ...layer, digest, size, mediaType, path: made?.path };
+  }
+
+  #make(layer: Layer): Promise<PackedLayer> {
+    let made = this.#made.get(layer.diffId);
+    if (made === undefined) {
+      made = packLayer(this.engine.folders, layer, this.#how, this.signal).then((packed) => {
+        rememberPacked(this.db, layer.diffId, this.#key, packed);
+        return packed;
+      });
+      this.#made.set(layer.diffId, made);
+    }
+    return made;
+  }
+}
