@@ -1,10 +1,10 @@
-/** What an archive holds of an open file beside its bytes: extended attributes, and where it has holes. */
+/** What an archive holds of an open file: extended attributes, where it has holes, and its bytes. */
 
 import { ENXIO, isErrno } from "../../ffi/errno.ts";
-import { lseek, type Stat } from "../../ffi/file.ts";
+import { lseek, pread, type Stat } from "../../ffi/file.ts";
 import { fgetxattr, flistxattr } from "../../ffi/xattr.ts";
 import { bytesOf, byteString } from "./byte_string.ts";
-import type { SparseSegment } from "./tar.ts";
+import type { SparseSegment, TarWriter } from "./tar.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -44,6 +44,17 @@ export function sparseRuns(fd: number, { size, blocks }: Stat): SparseSegment[] 
     runs.push({ offset: size, length: 0 });
   }
   return runs;
+}
+
+/** A run of an open file. What it lacks of its size by now are zeros, as in GNU tar's: the header has gone out. */
+export function writeRun(tar: TarWriter, fd: number, { offset, length }: SparseSegment, buffer: Bytes): void {
+  for (let done = 0; done < length;) {
+    const room = buffer.subarray(0, Math.min(buffer.length, length - done));
+    const count = pread(fd, room, offset + done);
+    if (count === 0) room.fill(0);
+    tar.write(count === 0 ? room : room.subarray(0, count));
+    done += count === 0 ? room.length : count;
+  }
 }
 
 function seekOrEnd(fd: number, offset: number, whence: 3 | 4, end: number): number {

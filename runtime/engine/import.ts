@@ -18,11 +18,12 @@ import { type ImageConfig, MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
+import { copyStream } from "../storage/copy_stream.ts";
 import { warmUp } from "../storage/extract_task.ts";
 import { hashHere } from "../storage/hash_child.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, layerBytes, layerForm } from "../storage/layers.ts";
 import { runWorker } from "../storage/worker.ts";
-import { close, fstat, lseek, open, read, writeAll } from "../../ffi/file.ts";
+import { close, fstat, lseek, open } from "../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOCTTY, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import type { Engine } from "./engine.ts";
@@ -119,7 +120,7 @@ async function openTar(
       return await spooled(
         engine,
         what,
-        (file) => runWorker(what, [fd, file], () => copyStream(fd, file), { signal: options.signal }),
+        (file) => runWorker(what, [fd, file], () => copyStream(fd, file, what), { signal: options.signal }),
       );
     } finally {
       if (isOurs) close(fd);
@@ -162,18 +163,6 @@ async function spooled(
   } catch (error) {
     dispose();
     throw error;
-  }
-}
-
-function copyStream(from: number, to: number): void {
-  const buffer = new Uint8Array(1 << 18);
-  let total = 0;
-  for (let length = read(from, buffer); length > 0; length = read(from, buffer)) {
-    total += length;
-    if (total > DEFAULT_LAYER_LIMIT_BYTES) {
-      throw new VerificationError(`import stdin: it is larger than ${DEFAULT_LAYER_LIMIT_BYTES} bytes`);
-    }
-    writeAll(to, buffer.subarray(0, length));
   }
 }
 

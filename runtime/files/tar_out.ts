@@ -4,12 +4,12 @@
  */
 
 import { bytesOf, byteString, displayName } from "../archive/byte_string.ts";
-import { readXattrs, sparseRuns } from "../archive/file_facts.ts";
-import { type SparseSegment, type TarEntry, TarWriter } from "../archive/tar.ts";
+import { readXattrs, sparseRuns, writeRun } from "../archive/file_facts.ts";
+import { type TarEntry, TarWriter } from "../archive/tar.ts";
 import type { TarMember } from "../archive/tar/writer.ts";
 import type { Owner } from "../rootfs/in_root.ts";
 import { EACCES, EAGAIN, EPERM, isErrno } from "../../ffi/errno.ts";
-import { Fd, fstat, openat, pread, readdir, readlinkat, type Stat, statx, write } from "../../ffi/file.ts";
+import { Fd, fstat, openat, readdir, readlinkat, type Stat, statx, write } from "../../ffi/file.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import {
   AT_FDCWD,
@@ -112,19 +112,10 @@ export class TarTree {
     if ((now.mode & S_IFMT) !== S_IFREG) return this.#skip(path, "replaced while it was read");
     const sparse = sparseRuns(file.number, now);
     this.#header(path, "file", now, fd, { size: now.size, sparse });
-    for (const run of sparse ?? [{ offset: 0, length: now.size }]) this.#data(fd, run);
-    if (stat.nlink > 1) this.#links.set(identity(stat), path);
-  }
-
-  /** What a file lacks of its size by now is written as zeros, as GNU tar does: the header has gone out. */
-  #data(fd: number, { offset, length }: SparseSegment): void {
-    for (let done = 0; done < length;) {
-      const room = this.#buffer.subarray(0, Math.min(this.#buffer.length, length - done));
-      const count = pread(fd, room, offset + done);
-      if (count === 0) room.fill(0);
-      this.#tar.write(count === 0 ? room : room.subarray(0, count));
-      done += count === 0 ? room.length : count;
+    for (const run of sparse ?? [{ offset: 0, length: now.size }]) {
+      writeRun(this.#tar, fd, run, this.#buffer);
     }
+    if (stat.nlink > 1) this.#links.set(identity(stat), path);
   }
 
   #node(path: string, stat: Stat, target: (() => Bytes) | undefined): void {

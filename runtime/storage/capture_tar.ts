@@ -7,11 +7,11 @@
 
 import { createHash } from "node:crypto";
 import { bytesOf, byteString } from "../archive/byte_string.ts";
-import { readXattrs, sparseRuns } from "../archive/file_facts.ts";
+import { readXattrs, sparseRuns, writeRun } from "../archive/file_facts.ts";
 import { TarWriter } from "../archive/tar.ts";
 import type { TarMember } from "../archive/tar/writer.ts";
 import { HostError } from "../errors.ts";
-import { Fd, fstat, openat, pread, readlinkat, type Stat, utimensat, write } from "../../ffi/file.ts";
+import { Fd, fstat, openat, readlinkat, type Stat, utimensat, write } from "../../ffi/file.ts";
 import { llistxattr, lremovexattr } from "../../ffi/xattr.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
@@ -131,21 +131,10 @@ class LayerTarWriter {
     }
     const sparse = sparseRuns(file.number, now);
     this.#header(entry, path, file.number, { size: now.size, sparse });
-    for (const { offset, length } of sparse ?? [{ offset: 0, length: now.size }]) {
-      this.#data(file.number, offset, length);
+    for (const run of sparse ?? [{ offset: 0, length: now.size }]) {
+      writeRun(this.#tar, file.number, run, this.#buffer);
     }
     if (stat.nlink > 1) this.#links.set(key, path);
-  }
-
-  /** What a file lacks of its size by now is written as zeros, as GNU tar does: the header has gone out. */
-  #data(fd: number, offset: number, length: number): void {
-    for (let done = 0; done < length;) {
-      const room = this.#buffer.subarray(0, Math.min(this.#buffer.length, length - done));
-      const count = pread(fd, room, offset + done);
-      if (count === 0) room.fill(0);
-      this.#tar.write(count === 0 ? room : room.subarray(0, count));
-      done += count === 0 ? room.length : count;
-    }
   }
 
   #header(entry: ChangedEntry, path: string, fd: number, more: Partial<TarMember> = {}): void {

@@ -1,14 +1,15 @@
 /** Contexts that come as one stream: a tar, packed or not, or a Dockerfile alone; from a descriptor or an address. */
 
-import { BuildError, VerificationError } from "../../errors.ts";
+import { BuildError } from "../../errors.ts";
 import { isArchive, unpackTar } from "../../files/tar_in.ts";
 import { runFileTask } from "../../files/task.ts";
 import { openWithProgram } from "../../files/unpack_program.ts";
 import { fetchUrl } from "../../registry/fetch_url.ts";
+import { copyStream } from "../../storage/copy_stream.ts";
 import { warmUp } from "../../storage/extract_task.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../../storage/layers.ts";
 import { runWorker } from "../../storage/worker.ts";
-import { close, Fd, lseek, open, read, writeAll } from "../../../ffi/file.ts";
+import { close, Fd, lseek, open } from "../../../ffi/file.ts";
 import {
   O_CLOEXEC,
   O_CREAT,
@@ -30,7 +31,9 @@ type How = Pick<OpenContextOptions, "signal" | "progress">;
 /** Reads `fd` to its end; it stays the caller's. */
 export async function openStream(services: BuildServices, fd: number, how: How): Promise<FetchedContext> {
   return await receive(services, "standard input", how, (file) => {
-    return runWorker("read build context", [fd, file], () => copyStream(fd, file), { signal: how.signal });
+    return runWorker("read build context", [fd, file], () => copyStream(fd, file, "read build context"), {
+      signal: how.signal,
+    });
   });
 }
 
@@ -108,16 +111,4 @@ async function unpackContext(
     throw new BuildError(`the build context from ${what} is neither a tar archive nor a Dockerfile`);
   }
   return { ...context, dockerfile: Deno.readFileSync(`${scratch.path}/stream`) };
-}
-
-function copyStream(from: number, to: number): void {
-  const buffer = new Uint8Array(1 << 18);
-  let total = 0;
-  for (let length = read(from, buffer); length > 0; length = read(from, buffer)) {
-    total += length;
-    if (total > DEFAULT_LAYER_LIMIT_BYTES) {
-      throw new VerificationError(`read build context: it is larger than ${DEFAULT_LAYER_LIMIT_BYTES} bytes`);
-    }
-    writeAll(to, buffer.subarray(0, length));
-  }
 }
