@@ -5,19 +5,19 @@
 
 import type { ByteSource } from "../archive/chunks.ts";
 import { HostError, VerificationError } from "../errors.ts";
-import { close, closeAllExcept, dup2, lseek, memfd_create, pipe2, pread, read } from "../../ffi/file.ts";
+import { close, closeAllExcept, dup2, memfd_create, open, pipe2, pread, read } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { execve, getpid, getppid, prctl, waitpidBlocking } from "../../ffi/process.ts";
 import { ownStatus } from "../../ffi/own_status.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
-import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 
 const PROGRAM_FOLDERS = ["/usr/bin", "/bin", "/usr/local/bin"];
 
-/** Inflates `fd` from its beginning; the program ends with this process, or when its output has ended. */
+/** Inflates the file `fd` from its beginning; the program ends with this process, or when its output has ended. */
 export function openWithProgram(name: "xz" | "bzip2", fd: number): ByteSource {
   const program = findProgram(name);
   if (program === undefined) {
@@ -28,12 +28,13 @@ export function openWithProgram(name: "xz" | "bzip2", fd: number): ByteSource {
       },
     );
   }
-  lseek(fd, 0, 0);
+  // with an offset of its own: one that was only asked for the beginning still reads
+  const archive = open(`/proc/self/fd/${fd}`, O_RDONLY | O_CLOEXEC);
   const said = memfd_create(name, MFD_CLOEXEC);
   const [output, input] = pipe2(O_CLOEXEC);
   const parent = getpid();
   const pid = forkChild(() => {
-    dup2(fd, 0);
+    dup2(archive, 0);
     dup2(input, 1);
     dup2(said, 2);
     closeAllExcept([]);
@@ -44,6 +45,7 @@ export function openWithProgram(name: "xz" | "bzip2", fd: number): ByteSource {
     if (getppid() !== parent) return 1;
     execve(program, [name, "-dc"], ["PATH=/usr/bin:/bin"]);
   });
+  close(archive);
   close(input);
   let hasEnded = false;
   return {
