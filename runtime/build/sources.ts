@@ -1,6 +1,7 @@
 /** Where the files of COPY, ADD and mounts are: contexts are opened, and others fetched, when they are first asked for. */
 
 import { BuildError } from "../errors.ts";
+import { withoutCredentials } from "../spec/url_credentials.ts";
 import { hash, snapshotKey } from "./cache_key.ts";
 import type { OpenedContext } from "./context/open.ts";
 import type { SourceSelection } from "./context/selection.ts";
@@ -131,7 +132,7 @@ export class Sources implements AsyncDisposable {
 
   async #fetch(from: FileSource & { kind: "http" | "git" }): Promise<FetchedTree> {
     const { signal, vertices } = this.#given;
-    return await vertices.run(from.url, async (vertex) => {
+    return await vertices.run(withoutCredentials(from.url), async (vertex) => {
       const progress = (current: number, total?: number) =>
         vertex.progress("transferring", current, total, current === total);
       if (from.kind === "http") {

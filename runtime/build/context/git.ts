@@ -8,6 +8,7 @@
 
 import { BuildError, HostError } from "../../errors.ts";
 import { printable } from "../../spec/printable.ts";
+import { withoutCredentials } from "../../spec/url_credentials.ts";
 import { openInRoot } from "../../rootfs/in_root.ts";
 import { Fd, open, readlinkat } from "../../../ffi/file.ts";
 import { umask } from "../../../ffi/process.ts";
@@ -116,14 +117,16 @@ export async function cloneContext(
   url: string,
   options: GitOptions = {},
 ): Promise<FetchedContext> {
-  const address = parseGitAddress(url);
+  const parsed = parseGitAddress(url);
+  const { remote, config } = splitCredentials(parsed.remote);
+  const address = { ...parsed, remote };
   const program = findGit();
   const scratch = await makeScratch(services);
   try {
     const folder = `${scratch.path}/context`;
     for (const name of ["context", "home"]) Deno.mkdirSync(`${scratch.path}/${name}`, { mode: 0o755 });
     Deno.chmodSync(folder, 0o755);
-    const git = new Git(program, folder, `${scratch.path}/home`, options);
+    const git = new Git(program, folder, `${scratch.path}/home`, config, options);
     await checkOut(git, address, options.checksum ?? address.checksum);
     if (options.keepGitDir !== true) await Deno.remove(`${folder}/.git`, { recursive: true });
     const path = address.subdir === undefined ? folder : subfolder(folder, address.subdir);
@@ -149,6 +152,31 @@ export async function fetchGit(
   };
 }
 
+/**
+ * User and password of an http address as git's configuration of a header, and the address without them: in argv other
+ * users would see them, and `.git/config` may become a part of an image.
+ */
+export function splitCredentials(remote: string): { remote: string; config: [key: string, value: string][] } {
+  if (!/^https?:\/\//i.test(remote) || !URL.canParse(remote)) return { remote, config: [] };
+  const url = new URL(remote);
+  const { username, password, origin } = url;
+  if (username === "" && password === "") return { remote, config: [] };
+  url.username = url.password = "";
+  const words = new TextEncoder().encode(`${decode(username)}:${decode(password)}`);
+  return {
+    remote: url.href,
+    config: [[`http.${origin}/.extraHeader`, `Authorization: Basic ${words.toBase64()}`]],
+  };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 async function checkOut(git: Git, { remote, ref }: GitAddress, checksum: string | undefined): Promise<void> {
   await git.run("init", "--quiet", "--initial-branch=main", ".");
   await git.run("remote", "add", "origin", remote);
@@ -159,7 +187,7 @@ async function checkOut(git: Git, { remote, ref }: GitAddress, checksum: string 
   let commit = "FETCH_HEAD";
   if (!isFetched) {
     if (!/^[0-9a-f]{7,64}$/.test(wanted)) {
-      throw git.failure(`fetch "${printable(wanted)}" of ${shown(remote)}`);
+      throw git.failure(`fetch "${printable(wanted)}" of ${printable(withoutCredentials(remote))}`);
     }
     await git.run("fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*");
     commit = wanted;
@@ -181,11 +209,17 @@ class Git {
   readonly #signal?: AbortSignal;
   #said = "";
 
-  constructor(program: string, folder: string, home: string, { signal, allowFile }: GitOptions) {
+  constructor(
+    program: string,
+    folder: string,
+    home: string,
+    more: readonly (readonly [key: string, value: string])[],
+    { signal, allowFile }: GitOptions,
+  ) {
     this.#program = program;
     this.#folder = folder;
     this.#signal = signal;
-    const config = allowFile ? [...CONFIG, ["protocol.file.allow", "user"] as const] : CONFIG;
+    const config = [...CONFIG, ...more, ...(allowFile ? [["protocol.file.allow", "user"] as const] : [])];
     this.#env = {
       PATH: "/usr/bin:/bin",
       HOME: home,
@@ -286,9 +320,4 @@ function subfolder(folder: string, name: string): string {
     if (!isErrno(error, ENOENT, ENOTDIR)) throw error;
     throw new BuildError(`subdirectory "${printable(name)}" of the repository not found`, { cause: error });
   }
-}
-
-/** Without a password that the address may have. */
-function shown(remote: string): string {
-  return printable(remote.replace(/^([a-z+]+:\/\/)[^/@]*@/, "$1"));
 }

@@ -1,4 +1,6 @@
-import { parseGitAddress } from "./git.ts";
+import { namespaceContext } from "../../namespaces/context.ts";
+import { openFolders } from "../../state/folders.ts";
+import { cloneContext, parseGitAddress, splitCredentials } from "./git.ts";
 import { assertEquals, assertIncludes, messageOf } from "../../../tests/assertions.ts";
 
 Deno.test("an address says the branch, tag or commit and the folder, in its fragment or its query", () => {
@@ -35,4 +37,31 @@ Deno.test("an address that would be an option, a refspec or something else again
   ) {
     assertIncludes(await messageOf(() => parseGitAddress(text)), "use git address");
   }
+});
+
+Deno.test("a password of an address is in no argument and no message, and reaches the server that it is for", async () => {
+  assertEquals(splitCredentials("https://h/r.git"), { remote: "https://h/r.git", config: [] });
+  assertEquals(splitCredentials("git@h:r.git"), { remote: "git@h:r.git", config: [] });
+  assertEquals(splitCredentials("ssh://git@h/r.git"), { remote: "ssh://git@h/r.git", config: [] });
+  const header = `Authorization: Basic ${btoa("me:s3/cret")}`;
+  assertEquals(splitCredentials("https://me:s3%2Fcret@h:444/o/r.git"), {
+    remote: "https://h:444/o/r.git",
+    config: [["http.https://h:444/.extraHeader", header]],
+  });
+
+  const asked: (string | null)[] = [];
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ headers }) => {
+    asked.push(headers.get("authorization"));
+    return new Response("no", { status: 404 });
+  });
+  const dir = await Deno.makeTempDir({ prefix: "skiff-git-" });
+  await Deno.mkdir(`${dir}/data`, { mode: 0o700 });
+  const folders = openFolders({ data: `${dir}/data`, run: `${dir}/data/run` });
+  const services = { folders, namespaces: namespaceContext(folders.run) };
+  const url = `http://me:s3%2Fcret@127.0.0.1:${server.addr.port}/r.git`;
+  const message = await messageOf(() => cloneContext(services, url));
+  assertEquals(new Set(asked), new Set([header.slice("Authorization: ".length)]));
+  assertEquals(/cret/.test(message), false, message);
+  await server.shutdown();
+  await Deno.remove(dir, { recursive: true });
 });
