@@ -50,10 +50,10 @@ export const command = defineCommand({
       interruption,
       (emit) => streaming(() => build(engineFor(global), asked, { signal: interruption.signal, emit })),
     );
-    if (options.iidfile !== undefined && result.imageId !== undefined) {
+    if (options.iidfile && result.imageId !== undefined) {
       writeFile(options.iidfile, `sha256:${result.imageId}`);
     }
-    if (options["metadata-file"] !== undefined) {
+    if (options["metadata-file"]) {
       writeFile(options["metadata-file"], JSON.stringify(result.metadata, undefined, 2));
     }
     if (options.quiet && result.imageId !== undefined && !writesToStdout(asked.outputs)) {

@@ -84,6 +84,7 @@ const OUTPUT_KEYS: Record<string, readonly string[]> = {
 
 /** `type=local,dest=out`, `out`, `-`. `tags`: what an image is called that the output gives no name. */
 export function buildOutput(text: string, tags: readonly string[]): BuildOutput {
+  if (text === "") throw new InvalidArgumentError('output "": it is neither a path nor type=…');
   if (text === "-") return { type: "tar", dest: "-" };
   if (!text.includes("=") && !text.includes(",")) return { type: "local", dest: text };
   const fields = csvFields("output", text);

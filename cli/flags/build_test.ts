@@ -92,6 +92,7 @@ Deno.test("outputs: an image, files, archives, a registry", async () => {
     { type: "image", names: ["localhost/a:latest", "localhost/b:latest"], push: false },
   ]);
   await refused(() => outputs("-o", "type=local"), "it needs dest=");
+  await refused(() => outputs("-o", ""), "neither a path nor type=");
   await refused(() => outputs("-o", "type=wim,dest=a"), 'type "wim" is none of');
   await refused(() => outputs("-o", "type=tar,dest=-", "-o", "type=oci"), "only one output");
   await refused(() => options("--push"), "it has no name");

@@ -1,6 +1,6 @@
 /** `--cache-to`: the steps of a build with their layers, into a folder or a registry. */
 
-import { HostError } from "../errors.ts";
+import { HostError, hostReason } from "../errors.ts";
 import { digestHex } from "../spec/digest.ts";
 import { type Manifest, MEDIA_TYPE } from "../spec/image.ts";
 import { blobPath, writeBlob } from "../storage/blobs.ts";
@@ -123,7 +123,7 @@ async function writeLocal(
     if (!(error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotADirectory)) {
       throw error;
     }
-    throw new HostError(`write cache to "${path}": ${error.message}`, { cause: error });
+    throw new HostError(`write cache to "${path}": ${hostReason(error)}`, { cause: error });
   }
 }
 

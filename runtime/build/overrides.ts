@@ -1,5 +1,6 @@
 /** Options of `podman build` that change what a Dockerfile says: `--from`, `--env`, `--unsetenv`, `--unsetlabel`. Pure. */
 
+import { InvalidArgumentError } from "../errors.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Dockerfile, EnvInstruction } from "./dockerfile/ast.ts";
 import type { BuildOptions } from "./options.ts";
@@ -21,6 +22,7 @@ export function overrideDockerfile(
       isLegacy: false,
       pairs: env.map((word) => {
         const at = word.indexOf("=");
+        if (at <= 0) throw new InvalidArgumentError(`set environment: invalid variable "${word}"`);
         return { key: word.slice(0, at), value: quoted(word.slice(at + 1)) };
       }),
       original: `ENV ${env.join(" ")}`,

@@ -1,4 +1,4 @@
-import { assertEquals } from "../../tests/assertions.ts";
+import { assertEquals, messageOf } from "../../tests/assertions.ts";
 import { overrideDockerfile, stripConfig } from "./overrides.ts";
 import type { Dockerfile } from "./dockerfile/ast.ts";
 
@@ -18,13 +18,16 @@ Deno.test("--from replaces the first image only", () => {
   assertEquals(stages.map(({ base }) => base), ["busybox", "one", "alpine"]);
 });
 
-Deno.test("--env is set where a stage begins with an image, and nothing in it is expanded", () => {
+Deno.test("--env is set where a stage begins with an image, and nothing in it is expanded", async () => {
   const { stages } = overrideDockerfile(FILE, { env: ["A=$B it's"] });
   const pairs = [{ key: "A", value: `'$B it'"'"'s'` }];
   assertEquals(
     stages.map(({ instructions }) => instructions.map((one) => one.keyword === "ENV" && one.pairs)),
     [[pairs], [], [pairs]],
   );
+  // as for run, which would not start the image
+  const message = await messageOf(() => overrideDockerfile(FILE, { env: ["=x"] }));
+  assertEquals(message, 'set environment: invalid variable "=x"');
 });
 
 Deno.test("variables, labels and the history can be left out", () => {

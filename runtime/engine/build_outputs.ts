@@ -108,10 +108,8 @@ function openTar(path: string): number {
     return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644);
   } catch (cause) {
     const { message } = cause as Error;
-    throw new InvalidArgumentError(
-      `write "${printable(path)}": ${message.slice(message.lastIndexOf(": ") + 2)}`,
-      { cause },
-    );
+    const reason = message.slice(message.lastIndexOf(": ") + 2).toLowerCase();
+    throw new InvalidArgumentError(`write "${printable(path)}": ${reason}`, { cause });
   }
 }
 
