@@ -24,6 +24,8 @@ const STT_TLS = 6;
 const DF_1_PIE = 0x0800_0000n;
 const DT_PLTRELSZ = 2n, DT_PLTGOT = 3n, DT_RELA = 7n, DT_RELASZ = 8n, DT_JMPREL = 23n;
 const DT_RELACOUNT = 0x6ffffff9n, DT_FLAGS_1 = 0x6ffffffbn;
+/** Relocations that are written elsewhere or otherwise: nothing here would move them. */
+const NOT_KNOWN = [17n, /* REL */ 22n, /* TEXTREL */ 36n /* RELR */];
 /** Entries of the dynamic section that are addresses. */
 const ADDRESSES: ReadonlySet<bigint> = new Set([
   ...[DT_PLTGOT, DT_RELA, DT_JMPREL],
@@ -70,6 +72,10 @@ class Prelinker {
 
   run(): void {
     this.#readSegments();
+    const strange = NOT_KNOWN.find((tag) => this.#dynamic.has(tag));
+    if (strange !== undefined) {
+      throw new Error(`prelink: dynamic entry 0x${strange.toString(16)} is not known here`);
+    }
     this.#view.setUint16(16, ET_EXEC, true);
     this.#move(24); // e_entry
     this.#moveSymbols();

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "../tests/assertions.ts";
+import { assert, assertEquals, assertIncludes, messageOf } from "../tests/assertions.ts";
 import { prelink } from "./prelink.ts";
 
 const ELF_TYPE_AT = 16, ET_EXEC = 2, ET_DYN = 3;
@@ -50,6 +50,22 @@ Deno.test({
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
+  },
+});
+
+Deno.test({
+  name: "a runtime with relocations of another kind is refused, not broken",
+  ignore: Deno.build.arch !== "x86_64",
+  async fn() {
+    const runtime = await Deno.readFile(Deno.execPath());
+    const view = new DataView(runtime.buffer);
+    const PT_DYNAMIC = 2, PHDR_BYTES = 56, DT_RELACOUNT = 0x6ffffff9n, DT_RELR = 36n;
+    let header = Number(view.getBigUint64(32, true));
+    while (view.getUint32(header, true) !== PT_DYNAMIC) header += PHDR_BYTES;
+    let entry = Number(view.getBigUint64(header + 8, true));
+    while (view.getBigUint64(entry, true) !== DT_RELACOUNT) entry += 16;
+    view.setBigUint64(entry, DT_RELR, true);
+    assertIncludes(await messageOf(() => prelink(runtime)), "0x24 is not known here");
   },
 });
 
