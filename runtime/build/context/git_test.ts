@@ -58,10 +58,14 @@ Deno.test("a password of an address is in no argument and no message, and reache
   await Deno.mkdir(`${dir}/data`, { mode: 0o700 });
   const folders = openFolders({ data: `${dir}/data`, run: `${dir}/data/run` });
   const services = { folders, namespaces: namespaceContext(folders.run) };
+  const before = Deno.env.get("no_proxy");
+  Deno.env.set("no_proxy", "127.0.0.1"); // git gets the caller's
   const url = `http://me:s3%2Fcret@127.0.0.1:${server.addr.port}/r.git`;
   const message = await messageOf(() => cloneContext(services, url));
   assertEquals(new Set(asked), new Set([header.slice("Authorization: ".length)]));
   assertEquals(/cret/.test(message), false, message);
+  if (before === undefined) Deno.env.delete("no_proxy");
+  else Deno.env.set("no_proxy", before);
   await server.shutdown();
   await Deno.remove(dir, { recursive: true });
 });
