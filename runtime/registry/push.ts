@@ -40,6 +40,8 @@ export interface PushOptions {
   /** Where configuration is; the default is the environment's. */
   sources?: ConfigSources;
   retry?: Partial<RetryOptions>;
+  /** How long a registry may say nothing; the default is the transport's. */
+  idleTimeoutMs?: number;
   /** Blobs at a time. */
   parallel?: number;
 }
@@ -68,7 +70,8 @@ export async function pushImages(
   const conf = await loadRegistriesConf(sources);
   const reference = withDefaultTag(parseReference(name));
   const source = pullSources(conf, repositoryName(reference), "tag").find(({ isMirror }) => !isMirror)!;
-  const transport = new Transport({ sources, signal: options.signal, certDir: options.certDir });
+  const { signal, certDir, idleTimeoutMs } = options;
+  const transport = new Transport({ sources, signal, certDir, idleTimeoutMs });
   const blobs = blobsOf(folders, images, options);
   const client = new RegistryClient({
     transport,

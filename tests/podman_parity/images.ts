@@ -51,6 +51,27 @@ export const IMAGE_GROUPS: Group[] = [
     ],
   },
   {
+    name: "push",
+    setUp: ["E pull -q $I", "E tag $I mine:1"],
+    cases: [
+      "E push",
+      "E push nosuch",
+      "E push mine:1 a b",
+      "E push -f bogus mine:1 dir:x",
+      "E push --compression-format bogus mine:1 dir:x",
+      "E push mine:1 foo:/x",
+      "E push mine:1 BAD//x",
+      "E push -q mine:1 ${I%%/*}/x@sha256:$(printf %064d 0)",
+      "E push -q mine:1 oci:o:x; ls o",
+      "E push -q mine:1 oci-archive:o.tar:x; tar tf o.tar | grep -cE '^(oci-layout|index.json)$'",
+      "E push -q mine:1 docker-archive:d.tar:foo; tar xOf d.tar manifest.json | grep -o docker.io/library/foo:latest",
+      "E image push -q --disable-content-trust --remove-signatures mine:1 dir:d; cat d/version",
+      "E push -q --tls-verify=false --digestfile f mine:1 ${I%%/*}/parity/push:1; wc -c <f",
+      "E push -q --tls-verify=false -f v2s2 mine:1 docker://${I%%/*}/parity/push:2",
+      "E pull -q --tls-verify=false ${I%%/*}/parity/push:2",
+    ],
+  },
+  {
     name: "archives",
     setUp: ["E pull -q $I", "E tag $I mine:1"],
     cases: [
