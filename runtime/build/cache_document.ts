@@ -20,6 +20,8 @@ export const INLINE_CACHE_FIELD = "moby.buildkit.cache.v0";
 export type CachedSteps = ReadonlyMap<string, StepRecord>;
 
 const DIGEST = v.pipe(v.string(), v.check((text) => isDigest(text)));
+/** It becomes a part of the image's history. */
+const TIME = v.pipe(v.string(), v.isoTimestamp());
 const RECORD = v.object({
   digest: v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/)),
   layers: v.optional(
@@ -31,7 +33,7 @@ const RECORD = v.object({
     description: v.string(),
     parent: v.string(),
     // also of a step without a layer
-    createdAt: v.string(),
+    createdAt: TIME,
   })),
 });
 const RECORDS = v.array(RECORD);

@@ -51,6 +51,15 @@ Deno.test("an image carries the cache of its own steps", () => {
   assertEquals(readInlineCache("x", encode({}), manifest(layers)).size, 0);
 });
 
+Deno.test("a step's time is one", () => {
+  for (const createdAt of ["", "yesterday", "\x1b[2J", "2026-13-40T99:00:00Z"]) {
+    const { document } = makeCacheDocument([{ ...record("1", null), createdAt }]);
+    throws(() => readCacheDocument("x", encode(document), manifest([])), VerificationError);
+  }
+  const { document } = makeCacheDocument([{ ...record("1", null), createdAt: new Date(0).toISOString() }]);
+  assertEquals(readCacheDocument("x", encode(document), manifest([])).size, 1);
+});
+
 Deno.test("records of BuildKit, and layers that cannot be unpacked, are left out", () => {
   const foreign = {
     layers: [{ blob: digest("a") }],

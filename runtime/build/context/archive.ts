@@ -5,6 +5,8 @@ import { isArchive, unpackTar } from "../../files/tar_in.ts";
 import { runFileTask } from "../../files/task.ts";
 import { openWithProgram } from "../../files/unpack_program.ts";
 import { fetchUrl } from "../../registry/fetch_url.ts";
+import { printable } from "../../spec/printable.ts";
+import { withoutCredentials } from "../../spec/url_credentials.ts";
 import { copyStream } from "../../storage/copy_stream.ts";
 import { warmUp } from "../../storage/extract_task.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../../storage/layers.ts";
@@ -39,7 +41,7 @@ export async function openStream(services: BuildServices, fd: number, how: How):
 
 /** Downloads it. */
 export async function openAddress(services: BuildServices, url: string, how: How): Promise<FetchedContext> {
-  return await receive(services, `"${url}"`, how, async (_fd, path) => {
+  return await receive(services, `"${printable(withoutCredentials(url))}"`, how, async (_fd, path) => {
     using file = await Deno.open(path, { write: true });
     await fetchUrl(url, file, {
       signal: how.signal,
