@@ -325,6 +325,24 @@ hostTest(
   },
 );
 
+hostTest("as root, a bridge believes no router, whatever it is called", OPTIONS, async (host) => {
+  await onStage(host, async (stage) => {
+    const [name, files] = ["a$&b", ["ipv6/conf/NAME/accept_ra", "ipv4/conf/NAME/send_redirects"]];
+    const path = (file: string, of: string) => `/proc/sys/net/${file.replace("NAME", () => of)}`;
+    // control: others are born otherwise
+    for (const file of files) await stage.on("machine", "sh", "-c", `echo 1 >${path(file, "default")}`);
+    await stage.on("machine", "ip", "link", "add", "other", "type", "bridge");
+    await stage.skiff("network", "create", "--ipv6", "--interface-name", name, "odd");
+    await stage.serve("one", "odd");
+    for (const file of files) {
+      const [other, own] = (await stage.on("machine", "cat", path(file, "other"), path(file, name))).split(
+        "\n",
+      );
+      assertEquals([file, other === "0", own], [file, false, "0"]);
+    }
+  });
+});
+
 hostTest("as root, a bridge takes nobody's interface and nobody's port 53", OPTIONS, async (host) => {
   await onStage(host, async (stage) => {
     await stage.on("machine", "ip", "link", "add", "skiff1", "type", "bridge");

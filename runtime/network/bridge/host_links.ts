@@ -53,7 +53,7 @@ export class HostLinks extends BridgeLinks {
       }
       const link = this.netlink.indexOf(name)!;
       // before it is up: what hangs on it is nobody to tell this machine its routes
-      for (const [file, value] of settingsOf(network)) writeSetting(file.replace("*", name), value);
+      for (const [file, value] of settingsOf(network)) writeSetting(file.replace("*", () => name), value);
       this.netlink.perform([
         setLink(link, { up: true }),
         ...network.subnets.flatMap(({ subnet, gateway }) =>
