@@ -170,6 +170,14 @@ hostTest("containers.conf has the last word where the command has none", {
     125,
     "Error: decode configuration FILE: containers.tz must be a text\n",
   ]);
+  assertEquals(await bad('[engine]\npull_policy = "foo"\n'), [
+    125,
+    'Error: containers.conf: unsupported pull policy "foo"\n',
+  ]);
+  // an image that is not there is not asked for
+  const never = await write(host, "never.conf", '[engine]\npull_policy = "never"\n');
+  const unasked = await host.skiff(["create", "127.0.0.1:1/nobody"], { env: { CONTAINERS_CONF: never } });
+  assertEquals([unasked.code, unasked.stderr], [125, "Error: 127.0.0.1:1/nobody: image not known\n"]);
   assertIncludes(String(await bad("x = = 1")), "125,Error: decode configuration FILE: ");
   assertIncludes(String(await bad('[containers]\nnetns = "ns:/nope"\n')), "125,Error: ");
   const missing = await host.skiff(run, { env: { CONTAINERS_CONF: `${host.home}/missing` } });

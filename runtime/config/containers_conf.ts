@@ -53,7 +53,7 @@ const KEYS: Record<string, Record<string, Kind>> = {
         "healthcheck_events helper_binaries_dir hooks_dir image_build_format image_copy_tmp_dir image_default_transport " +
         "image_parallel_copies image_volume_mode infra_command infra_image kube_generate_type lock_type " +
         "machine_enabled multi_image_archive namespace network_cmd_options network_cmd_path no_pivot_root num_locks " +
-        "platform_to_oci_runtime pod_exit_policy pull_policy remote remote_identity remote_uri retry retry_delay runtime " +
+        "platform_to_oci_runtime pod_exit_policy remote remote_identity remote_uri retry retry_delay runtime " +
         "runtime_supports_json runtime_supports_kvm runtime_supports_nocgroups runtimes service_destinations " +
         "service_timeout set_conmon_shell_envs shim_binaries_dir ssh_config static_dir stopSignal tmp_dir " +
         "volume_path volume_plugin_timeout volume_plugins chown_copied_files",

@@ -7,12 +7,12 @@ const read = (...texts: string[]) =>
 
 Deno.test("of a key that several files have, the last counts", () => {
   const conf = read(
-    '[containers]\ntz = "UTC"\ninit = true\nenv = ["A=1"]\n[engine]\nstop_timeout = 5',
+    '[containers]\ntz = "UTC"\ninit = true\nenv = ["A=1"]\n[engine]\nstop_timeout = 5\npull_policy = "never"',
     '[containers]\ntz = "local"\nenv = []\n[engine.runtimes]\ncrun = ["/usr/bin/crun"]\n[network]\nnetwork_backend = "netavark"',
   );
   assertEquals(conf, {
     containers: { tz: "local", init: true, env: [] },
-    engine: { stop_timeout: 5 },
+    engine: { stop_timeout: 5, pull_policy: "never" },
     network: {},
     unknown: [],
   });

@@ -1,10 +1,11 @@
 /** What containers.conf adds to the options of a new container. Loaded only where there is such a file. */
 
 import { readContainersConf } from "../config/containers_conf.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { DEFAULT_CAPABILITIES, normalizeCapabilities } from "../security/capabilities.ts";
 import type { Engine } from "./engine.ts";
 import { noticeOnce } from "./notices.ts";
-import type { CreateOptions } from "./options.ts";
+import type { CreateOptions, PullPolicy } from "./options.ts";
 
 type Conf = ReturnType<typeof readContainersConf>;
 
@@ -45,6 +46,16 @@ const UNAVAILABLE: Record<string, (value: unknown) => boolean> = {
   cgroups: (value) => value === "split" || value === "no-conmon",
   pids_limit: (value) => Number(value) > 0,
   log_path: (value) => value !== "",
+};
+
+/** @see containers.conf(5), pull_policy */
+const PULL_POLICIES: Record<string, PullPolicy> = {
+  always: "always",
+  ifnewer: "newer",
+  ifnotpresent: "missing",
+  missing: "missing",
+  never: "never",
+  newer: "newer",
 };
 
 const DRIVERS = ["k8s-file", "json-file", "none", "passthrough"];
@@ -105,10 +116,16 @@ function complete({ containers, engine }: Conf, given: CreateOptions, warnings: 
   if (containers.restart_policy && !options.autoRemove && options.lifecycle?.restart === undefined) {
     options.lifecycle = { ...options.lifecycle, restart: containers.restart_policy as string };
   }
-  set("pull", engine.pull_policy || undefined);
+  if (engine.pull_policy) set("pull", pullPolicy(engine.pull_policy as string));
   set("stopTimeout", engine.stop_timeout);
   set("detachKeys", engine.detach_keys);
   return options;
+}
+
+function pullPolicy(text: string): PullPolicy {
+  const word = text.toLowerCase();
+  if (Object.hasOwn(PULL_POLICIES, word)) return PULL_POLICIES[word]!;
+  throw new InvalidArgumentError(`containers.conf: unsupported pull policy ${JSON.stringify(text)}`);
 }
 
 function chooseNamespaces(containers: Conf["containers"], options: CreateOptions): void {
