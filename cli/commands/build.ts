@@ -17,8 +17,8 @@ export const command = defineCommand({
   usage: "[options] [CONTEXT]",
   description:
     "Makes an image of a Dockerfile. CONTEXT is what COPY and ADD take files from: a folder (default .), the\n" +
-    "address of a tar or of a git repository, or - for a tar or a Dockerfile on stdin. Steps run in parallel; what\n" +
-    "a step was made of decides whether the cache has it. See 'skiff help building'.",
+    "address of a tar or of a git repository, or - for a tar or a Dockerfile on stdin. Steps run in parallel; one\n" +
+    "whose instruction and files are as before is taken from the cache. See 'skiff help building'.",
   examples: [
     "skiff build -t web .",
     "skiff build -f docker/Dockerfile --target test --build-arg VERSION=2 .",

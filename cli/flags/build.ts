@@ -35,7 +35,7 @@ export const BUILD_FLAGS = {
   env: {
     kind: "array",
     value: "KEY[=VALUE]",
-    help: "A variable of the image; one of the Dockerfile takes its place",
+    help: "Set a variable in the image; an ENV of the Dockerfile overrides it",
   },
   from: { kind: "string", value: "IMAGE", help: "Begin with IMAGE instead of that of the first FROM" },
   platform: {
@@ -58,7 +58,7 @@ export const BUILD_FLAGS = {
   "cache-from": {
     kind: "array",
     value: "SOURCE",
-    help: "Steps may be had from type=registry,ref=NAME, or type=local,src=FOLDER",
+    help: "Also take steps from type=registry,ref=NAME or type=local,src=FOLDER",
   },
   "cache-to": {
     kind: "array",
@@ -91,7 +91,7 @@ export const BUILD_FLAGS = {
   call: {
     kind: "string",
     value: "METHOD",
-    help: "check[,format=json] is --check, build (default) is a build",
+    help: "build (default), or check[,format=json], which is --check",
   },
   network: {
     kind: "string",
@@ -141,7 +141,11 @@ export const BUILD_FLAGS = {
   },
   "omit-history": { kind: "bool", help: "Leave the history out of the image" },
   jobs: { kind: "uint", value: "N", help: "Steps at once (default: as many as processors)" },
-  ignorefile: { kind: "string", value: "FILE", help: "Instead of .dockerignore" },
+  ignorefile: {
+    kind: "string",
+    value: "FILE",
+    help: "Read what to ignore from FILE instead of .dockerignore",
+  },
   authfile: { kind: "string", value: "FILE", help: "Read logins from FILE" },
   "cert-dir": { kind: "string", value: "DIR", help: "Certificates of the registry are in DIR" },
   creds: { kind: "string", value: "NAME:PASSWORD", help: "Log in as NAME" },
