@@ -164,7 +164,11 @@ hostTest("a step ends with the process that holds it, even where that one is kil
   await waitFor("the step to end", () => host.processes().every(({ pid }) => pid === build.pid));
   Deno.kill(build.pid, "SIGKILL");
   await build.result;
-  await host.ok("ps");
+  // any command removes the folder, once its lock has gone with the last of its processes
+  await waitFor("the folder to go", async () => {
+    await host.ok("ps");
+    return host.containers().length === 0;
+  });
   await untilNothingIsLeft(host);
 });
 
