@@ -69,6 +69,7 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
      show((await skiff.history(image))[0]?.id === id, await skiff.tag(image, "mine:1"), await skiff.untag(image, "mine:1"));
      await skiff.save([image], { output: "image.tar" });
      show((await skiff.load("image.tar"))[0]?.id === id);
+     show(/^sha256:/.test(await skiff.push(image, "oci:pushed:mine") ?? ""), await skiff.push(image, "docker-archive:p.tar:mine"));
      show(await skiff.volumes.create("data"), (await skiff.volumes.list()).map(({ Name }) => Name));
      const network = "none";
      const one = await skiff.start({ image, network, name: "one", command: ["sleep", "1000"], volumes: ["data:/data"] });
@@ -113,6 +114,7 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
   assertEquals(stdout.split("\n"), [
     'true ["localhost/mine:1"] ["localhost/mine:1"]',
     "true",
+    "true ",
     '"data" ["data"]',
     '"copied" 0',
     '["A /data","A /new","C /etc"]',
