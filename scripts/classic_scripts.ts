@@ -16,7 +16,8 @@
  *
  * load.later() is an import(), and can do at once what a forked child, which takes no turns of the event loop, cannot
  * wait for: `atOnce` opens the program's file, and gives what loads the chunk from it whenever that may be. It goes past
- * the code cache, whose database is the parent's.
+ * the code cache, whose database is the parent's. Otherwise the file is open while an import() takes what it needs, and
+ * no longer: a child that is forked finds none open.
  *
  * load() is Deno's `core.evalContext`, which node:vm stands on as well: a private API of the pinned runtime.
  */
@@ -131,14 +132,13 @@ const MAIN =
   `const{core}=Deno[Deno.internal],at=import.meta.url.slice(0,-7),folder=decodeURIComponent(at.slice(7)),
 [first,second]=Deno.args,variant=VERBS[first==="container"?second:first]??FIRST,
 hot=HOT,loaded=new Map;
-let index,kept,evaluate=(text,name)=>{
+let index,kept,lent=null,evaluate=(text,name)=>{
 const[script,error]=core.evalContext(text,at+name+".js");
 if(error)throw error.thrown;
 return script
 };
 const slice=(offset,length)=>{
-using opened=kept?null:Deno.openSync(folder+"program");
-const file=kept??opened;
+const file=kept??(lent??=Deno.openSync(folder+"program"));
 file.seekSync(offset,0);
 const bytes=new Uint8Array(length);
 for(let at=0;at<length;){
@@ -160,12 +160,20 @@ const name=variant+"/"+chunk,file=hot[name],text=file?Deno.readTextFileSync(fold
 loaded.set(chunk,exports=evaluate(text,name)(load))
 }
 return exports
+},
+begin=chunk=>{
+try{
+return load(chunk)
+}finally{
+lent?.close();
+lent=null
+}
 };
-load.later=chunk=>Object.assign(Promise.resolve(chunk).then(load),{atOnce(){
+load.later=chunk=>Object.assign(Promise.resolve(chunk).then(begin),{atOnce(){
 kept??=Deno.openSync(folder+"program");
 return()=>{
 evaluate=globalThis.eval;
-return load(chunk)
+return begin(chunk)
 }}});
-load("main");
+begin("main");
 `;
