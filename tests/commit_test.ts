@@ -1,4 +1,7 @@
 /** commit: an image of what a container has changed, by what podman 4.3 makes of the same container. */
+import { Fd, open } from "../ffi/file.ts";
+import { fsetxattr } from "../ffi/xattr.ts";
+import { O_RDONLY } from "../ffi/constants/fcntl.ts";
 import { assert, assertEquals, assertIncludes, driverTest, hostTest } from "./harness.ts";
 import { busyboxEntries } from "./images.ts";
 
@@ -86,6 +89,79 @@ driverTest("an image of a container has its files, its configuration and the ima
   assertEquals(await seen(squashed, "--image-volume", "ignore"), wanted);
   await host.ok("rm", "box");
   assertIncludes(await host.ok("system", "check"), "");
+});
+
+const ODD_CHANGE = String
+  .raw`rm /d/f; rm -rf /e; mkdir /e; echo new >/e/new; chmod 4755 /d/tool; mkfifo -m 600 /fifo
+  echo more >>/d/b; ln /d/b /d/linked; ln -s /d/b /link; mkdir -m 1777 /own; echo 1 >"/own/two words"
+  echo 2 >"/own/$(printf 'a\377b\nc')"; echo 3 >/own/ä; rm -r /gone; echo 4 >/gone; mkdir -p /new/deep
+  dd if=/d/b of=/own/holes bs=1 seek=1000000 2>/dev/null; chmod 4711 /own/holes; mv /e/new /e/moved`;
+
+hostTest("what the user captures without a namespace is what its root captures", {
+  needs: ["registry", "busybox", "strace"],
+}, async (host) => {
+  const image = await host.makeImage({
+    layers: [{
+      entries: [
+        ...busyboxEntries(),
+        ...["d/", "e/", "gone/"].map((path) => ({ path })),
+        ...["d/f", "d/b", "d/tool", "e/old", "gone/x"].map((path) => ({ path, content: path })),
+        // who is not its owner can list it, and find nothing that it lists
+        { path: "closed/", mode: 0o744, uid: 5, gid: 6 },
+        { path: "closed/x", content: "x" },
+      ],
+    }],
+  });
+  await host.ok("pull", "-q", image);
+  await host.ok("run", "--name", "box", "--network", "none", image, "sh", "-c", ODD_CHANGE);
+  const upper = `${host.data}/containers/${host.containers()[0]}/upper`;
+  {
+    using file = new Fd(open(`${upper}/d/tool`, O_RDONLY));
+    fsetxattr(file.number, "user.k", new Uint8Array([1, 0, 2]));
+  }
+  const refusal = "-e trace=unshare,setns -e inject=unshare,setns:error=EPERM".split(" ");
+  const withoutNamespace = () =>
+    host.program([
+      "/usr/bin/strace",
+      "-f",
+      "-qq",
+      "-o",
+      "/dev/null",
+      ...refusal,
+      host.binary,
+      "commit",
+      "box",
+    ]);
+  /** The layer that is made anew; the image goes again. */
+  const layerOf = async (id: string) => {
+    const [layer] =
+      (JSON.parse(await host.ok("image", "inspect", "-f", "{{json .RootFS.Layers}}", id)) as string[])
+        .slice(-1);
+    await host.ok("rmi", id);
+    return layer!;
+  };
+  const own = await withoutNamespace();
+  assertEquals(own.stderr, "");
+  const layer = await layerOf(own.stdout.trim());
+  // sockets are in no archive: one of another id, and more of them than are looked at
+  using _socket = Deno.listen({ transport: "unix", path: `${host.folder}/socket` });
+  await Deno.rename(`${host.folder}/socket`, `${upper}/socket`);
+  await Deno.chown(`${upper}/socket`, host.ids.subuid, host.ids.subuid);
+  const control = await withoutNamespace();
+  assertEquals(control.code, 125);
+  assertIncludes(control.stderr, "create user namespace");
+  assertEquals(await layerOf(await host.ok("commit", "box")), layer);
+  for (let count = 0; count < 1001; count++) Deno.linkSync(`${upper}/socket`, `${upper}/socket-${count}`);
+  assertEquals(await layerOf(await host.ok("commit", "box")), layer);
+
+  // where a layer below is closed to the user, root of the namespace sees what is hidden there
+  const script = "chown 0:0 /closed; rm /closed/x";
+  await host.ok("run", "--name", "other", "--network", "none", image, "sh", "-c", script);
+  await host.ok("rm", "box");
+  const closed = `${host.data}/containers/${host.containers()[0]}/upper/closed`;
+  assertEquals(Deno.statSync(closed).uid, host.ids.uid);
+  await host.ok("commit", "other", "closed");
+  assertEquals(await host.ok("run", "--rm", "--network", "none", "closed", "ls", "/closed"), "");
 });
 
 hostTest("an image of a container with a user namespace of its own has the ids of the container", {

@@ -6,7 +6,6 @@
  * (fuse-overlayfs, vfs, ids of a nested namespace), the archive is written and unpacked as that of a pulled layer is.
  */
 
-import { createHash } from "node:crypto";
 import { byteStringOf } from "../archive/byte_string.ts";
 import { HostError } from "../errors.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
@@ -18,6 +17,7 @@ import { hasBlob, publishBlob } from "./blobs.ts";
 import { type Captured, type CaptureJob, captureLayer } from "./capture_task.ts";
 import type { LayerTimes } from "./capture_tar.ts";
 import type { NestedMaps } from "./layer_copy.ts";
+import { loadArchiveHash, SMALL_ARCHIVE_BYTES } from "./layer_hash.ts";
 import {
   DEFAULT_LAYER_LIMIT_BYTES,
   layerForm,
@@ -26,6 +26,7 @@ import {
   type StorageContext,
 } from "./layers.ts";
 import { startInNamespace } from "./namespace_task.ts";
+import { surveyUpper } from "./upper_survey.ts";
 
 export type { LayerTimes } from "./capture_tar.ts";
 
@@ -67,14 +68,41 @@ export interface CaptureOptions {
  */
 export async function captureUpper(
   context: StorageContext,
+  changed: ChangedRoot,
+  options: CaptureOptions,
+): Promise<CapturedLayer | null> {
+  const { plan, nested } = changed;
+  const { namespaces } = context;
+  const { uid, gid, isRootless, isInside, maps } = namespaces;
+  const survey = plan.kind === "overlay" && nested === undefined && options.keepTree
+    ? surveyUpper(plan.upper, namespaces, SMALL_ARCHIVE_BYTES)
+    : undefined;
+  const newHash = await loadArchiveHash(survey?.bytes ?? Infinity);
+  if (survey?.isOwn && isRootless && !isInside && !maps.isSingle) {
+    try {
+      return await captureAs(context, changed, options, { newHash, owner: { uid, gid } });
+    } catch {
+      // Layers below may have folders that are closed to the user, and a container that runs may have made some since:
+      // the root of the namespace can, or says why not.
+      options.signal?.throwIfAborted();
+    }
+  }
+  return await captureAs(context, changed, options, { newHash });
+}
+
+/** With an `owner` as the user himself, who owns the whole tree: to make or join a namespace takes 20 ms. */
+async function captureAs(
+  context: StorageContext,
   { plan, layers, nested, mergedOf }: ChangedRoot,
   options: CaptureOptions,
+  { newHash, owner }: Pick<CaptureJob, "newHash" | "owner">,
 ): Promise<CapturedLayer | null> {
   const form = layerForm(context.namespaces);
   const source = sourceOf(context, plan, layers.map(({ diffId }) => diffId));
   // fuse-overlayfs maps ids itself: on the disk they are those of the image
   const shift = source.kind === "fuse" || context.namespaces.maps.isSingle ? undefined : nested;
   const isLayer = source.kind === "overlay" && shift === undefined;
+  const shown = owner === undefined ? shift : context.namespaces.maps;
   const copyIn = options.keepTree ? context.folders.tmp : undefined;
   const job = {
     ...source,
@@ -83,7 +111,9 @@ export async function captureUpper(
     publish: isLayer ? { layersDir: context.folders.layers, copyIn } : undefined,
     omit: options.omit.map(byteStringOf),
     times: options.times,
-    ids: shift === undefined ? sameIds : (owner: { uid: number; gid: number }) => unshift(owner, shift),
+    owner,
+    ids: shown === undefined ? sameIds : (ids: { uid: number; gid: number }) => unshift(ids, shown),
+    newHash,
   };
   let tar = isLayer && !options.keepBlob ? undefined : openPartial(context);
   try {
@@ -135,7 +165,17 @@ export async function ensureBlob(
   const form = layerForm(context.namespaces);
   const path = layerPath(context.folders, layer.diffId, form);
   using tar = openPartial(context);
-  const job: CaptureJob = { kind: "layer", path, lower: [], form, omit: [], ids: sameIds, tarFd: tar.fd };
+  const newHash = await loadArchiveHash(layer.size);
+  const job: CaptureJob = {
+    kind: "layer",
+    path,
+    lower: [],
+    form,
+    omit: [],
+    ids: sameIds,
+    newHash,
+    tarFd: tar.fd,
+  };
   const captured = await runCapture(context, job, signal);
   if (captured?.diffId !== layer.digest || captured.bytes !== layer.size) {
     throw new HostError(`make the archive of layer ${layer.diffId}: its files are not what they were`, {
@@ -150,11 +190,14 @@ async function runCapture(
   job: CaptureJob,
   signal: AbortSignal | undefined,
 ): Promise<Captured | null> {
-  // loaded before the fork
-  createHash("sha256").update(new Uint8Array(1)).digest("hex");
   const inherit = job.tarFd === -1 ? [] : [job.tarFd];
   const work = (answer: (captured: Captured | null) => void) => captureLayer(job, answer);
-  const { result, ended } = await startInNamespace(context, "capture layer", work, { inherit, signal });
+  // as root of everything does: a child, and no namespace
+  const namespaces = { ...context.namespaces, isRootless: context.namespaces.isRootless && !job.owner };
+  const { result, ended } = await startInNamespace({ namespaces }, "capture layer", work, {
+    inherit,
+    signal,
+  });
   try {
     return await result;
   } catch (error) {

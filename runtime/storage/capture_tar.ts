@@ -5,7 +5,6 @@
  * @see OCI image-spec layer.md
  */
 
-import { createHash } from "node:crypto";
 import { bytesOf, byteString } from "../archive/byte_string.ts";
 import { readXattrs, sparseRuns, writeRun } from "../archive/file_facts.ts";
 import { TarWriter } from "../archive/tar.ts";
@@ -16,6 +15,7 @@ import { llistxattr, lremovexattr } from "../../ffi/xattr.ts";
 import { O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import type { ChangedEntry, ChangedTree } from "./capture_changes.ts";
+import type { ArchiveHash } from "./layer_hash.ts";
 import { OPEN_FOLDER } from "./layered_folder.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "./layers.ts";
 
@@ -30,6 +30,7 @@ export interface TarRules {
   times?: LayerTimes;
   /** The tree becomes what the archive would unpack to: times are set, and the overlay's own marks removed. */
   settle: boolean;
+  newHash(): ArchiveHash;
 }
 
 const OPEN_FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -53,7 +54,7 @@ export function writeLayerTar(
   fd: number,
   rules: TarRules,
 ): { hex: string; bytes: number } {
-  const out = new HashedOutput(fd);
+  const out = new HashedOutput(fd, rules.newHash());
   const writer = new LayerTarWriter(out, rules);
   writer.tree(rootFd, tree);
   return out.finish();
@@ -175,13 +176,14 @@ class LayerTarWriter {
 /** Gathers, hashes and writes. */
 class HashedOutput {
   readonly #fd: number;
-  readonly #hash = createHash("sha256");
+  readonly #hash: ArchiveHash;
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #filled = 0;
   #total = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, hash: ArchiveHash) {
     this.#fd = fd;
+    this.#hash = hash;
   }
 
   write(bytes: Uint8Array): void {
@@ -193,7 +195,7 @@ class HashedOutput {
 
   finish(): { hex: string; bytes: number } {
     this.#flush();
-    return { hex: this.#hash.digest("hex"), bytes: this.#total };
+    return { hex: this.#hash.finish(), bytes: this.#total };
   }
 
   #flush(): void {

@@ -16,6 +16,7 @@ import {
   readChanges,
 } from "./capture_changes.ts";
 import { type LayerTimes, writeLayerTar } from "./capture_tar.ts";
+import type { ArchiveHash } from "./layer_hash.ts";
 import { OPEN_FOLDER, resolveInLayers } from "./layered_folder.ts";
 import { IMPLIED_ROOT_MTIME } from "./layers.ts";
 import { copyLayer } from "./layer_copy.ts";
@@ -36,7 +37,10 @@ export interface CaptureJob {
   publish?: { layersDir: string; copyIn?: string };
   omit: readonly string[];
   times?: LayerTimes;
+  /** Who is root in the tree, where that is not 0:0: the child is in no namespace, and may touch only what is his. */
+  owner?: Owner;
   ids(owner: Owner): Owner;
+  newHash(): ArchiveHash;
   /** The archive is written here; -1: nowhere. */
   tarFd: number;
 }
@@ -57,7 +61,7 @@ export function captureLayer(job: CaptureJob, answer: (captured: Captured | null
   const work = makeWorkFolder(parent.number, "steps-");
   using _held = new Fd(work.fd);
   try {
-    copyTree(job.path, work.fd);
+    copyTree(job, work.fd);
     capture({ ...job, path: `${job.publish.copyIn}/${work.name}/tree` }, (captured) => {
       removeTree(parent.number, work.name);
       answer(captured);
@@ -68,12 +72,12 @@ export function captureLayer(job: CaptureJob, answer: (captured: Captured | null
 }
 
 /** Of a container that runs, in which files come and go meanwhile. */
-function copyTree(path: string, workFd: number): void {
+function copyTree({ path, owner }: CaptureJob, workFd: number): void {
   for (let attempt = 1;; attempt++) {
     try {
       using from = new Fd(open(path, OPEN_FOLDER));
-      using to = new Fd(makeTree(workFd));
-      copyLayer(from.number, to.number, { marks: "keep" });
+      using to = new Fd(makeTree(workFd, owner));
+      copyLayer(from.number, to.number, { marks: "keep", isStrict: owner !== undefined });
       // of a container that was removed meanwhile it may be only a part
       statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
       return;
@@ -101,10 +105,14 @@ function capture(job: CaptureJob, answer: (captured: Captured | null) => void): 
   });
   if (tree === null) return answer(null);
   const settle = job.publish !== undefined;
-  const { hex, bytes } = writeLayerTar(own, tree, job.tarFd, { times: job.times, settle });
+  const { hex, bytes } = writeLayerTar(own, tree, job.tarFd, {
+    times: job.times,
+    settle,
+    newHash: job.newHash,
+  });
   const captured = { diffId: `sha256:${hex}`, bytes };
   if (job.publish === undefined) return answer(captured);
-  settleRoot(own, tree, job.times);
+  settleRoot(own, tree, job);
   const layerDir = `${job.publish.layersDir}/${digestHex(parseDigest(captured.diffId))}`;
   publishTree(layerDir, job, tree, bytes);
   answer(captured);
@@ -112,13 +120,13 @@ function capture(job: CaptureJob, answer: (captured: Captured | null) => void): 
 }
 
 /** A root without an entry means nothing, and is marked so as unpacking would. */
-function settleRoot(own: number, { root, hasRoot }: ChangedTree, times?: LayerTimes): void {
+function settleRoot(own: number, { root, hasRoot }: ChangedTree, { times, owner }: CaptureJob): void {
   let time = { sec: IMPLIED_ROOT_MTIME, nsec: 0 };
   if (hasRoot) {
     const isLater = times !== undefined && (times.apply === "all" || root.mtimeSec >= times.seconds);
     time = isLater ? { sec: times.seconds, nsec: 0 } : { sec: root.mtimeSec, nsec: root.mtimeNsec };
   } else {
-    fchownat(own, "", 0, 0, AT_EMPTY_PATH);
+    fchownat(own, "", owner?.uid ?? 0, owner?.gid ?? 0, AT_EMPTY_PATH);
     fchmod(own, 0o755);
   }
   utimensat(own, ".", time, time);

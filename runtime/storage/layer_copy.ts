@@ -63,6 +63,8 @@ export interface CopyOptions {
   shift?: NestedMaps;
   /** `keep`: whiteouts and opaque marks are copied. `apply`: they remove what is in the target. */
   marks: "keep" | "apply";
+  /** Fails where an extended attribute cannot be copied, or means something else outside of the user's namespace. */
+  isStrict?: boolean;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -190,7 +192,7 @@ class LayerCopy {
     for (const name of flistxattr(from)) {
       if (!this.#isWanted(name)) continue;
       const value = fgetxattr(from, name);
-      if (value !== undefined) tolerate(() => fsetxattr(to, name, value));
+      if (value !== undefined) this.#tolerate(() => fsetxattr(to, name, value));
     }
     const { atime, mtime } = timesOf(stat);
     utimensat(to, "", atime, mtime, AT_EMPTY_PATH);
@@ -205,7 +207,7 @@ class LayerCopy {
       for (const key of llistxattr(source)) {
         if (!this.#isWanted(key)) continue;
         const value = lgetxattr(source, key);
-        if (value !== undefined) tolerate(() => lsetxattr(target, key, value));
+        if (value !== undefined) this.#tolerate(() => lsetxattr(target, key, value));
       }
     }
     const { atime, mtime } = timesOf(stat);
@@ -214,7 +216,18 @@ class LayerCopy {
 
   /** Overlay's marks mean nothing outside a layer. */
   #isWanted(name: Bytes): boolean {
+    if (this.#options.isStrict && !byteString(name).startsWith("user.")) {
+      throw new HostError(`copy layer: "${displayName(byteString(name))}" is not the user's to copy`);
+    }
     return this.#options.marks === "keep" || !/^(user|trusted)\.overlay\./.test(byteString(name));
+  }
+
+  #tolerate(set: () => void): void {
+    try {
+      set();
+    } catch (error) {
+      if (this.#options.isStrict || !isErrno(error, EPERM, EOPNOTSUPP)) throw error;
+    }
   }
 
   #uid(stat: Stat): number {
@@ -256,12 +269,4 @@ function procPath(dirfd: number, name: Bytes): Bytes {
   path.set(prefix);
   path.set(name, prefix.length);
   return path;
-}
-
-function tolerate(set: () => void): void {
-  try {
-    set();
-  } catch (error) {
-    if (!isErrno(error, EPERM, EOPNOTSUPP)) throw error;
-  }
 }

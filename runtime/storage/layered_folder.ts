@@ -6,8 +6,8 @@
  */
 
 import { bytesOf, byteString } from "../archive/byte_string.ts";
-import { ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
-import { faccessat, Fd, openat, readdir, readlinkat, type Stat, statx } from "../../ffi/file.ts";
+import { EACCES, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { accessErrno, Fd, openat, readdir, readlinkat, type Stat, statx } from "../../ffi/file.ts";
 import { fgetxattr } from "../../ffi/xattr.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
@@ -109,7 +109,9 @@ export function isOpaque(fd: number): boolean {
 export function statOf(folder: number, name: string): Stat | undefined {
   const raw = bytesOf(name);
   // most are not there, and an exception for each would take longer than all the rest
-  if (!faccessat(folder, raw, F_OK, AT_SYMLINK_NOFOLLOW)) return undefined;
+  const failed = accessErrno(folder, raw, F_OK, AT_SYMLINK_NOFOLLOW);
+  // in a folder that is closed to the user it may be there: that is thrown
+  if (failed !== 0 && failed !== EACCES) return undefined;
   try {
     return statx(folder, raw, AT_SYMLINK_NOFOLLOW);
   } catch (error) {

@@ -103,11 +103,11 @@ export function makeWorkFolder(parentFd: number, prefix: string): { fd: number; 
   }
 }
 
-/** The root of a tree: 0:0, 0755, whatever the folders above would make it inherit. */
-export function makeTree(workFd: number): number {
+/** The root of a tree: 0:0 (or `owner`), 0755, whatever the folders above would make it inherit. */
+export function makeTree(workFd: number, owner = { uid: 0, gid: 0 }): number {
   mkdirat(workFd, "tree", 0o755);
   const fd = openat(workFd, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  fchownat(fd, "", 0, 0, AT_EMPTY_PATH);
+  fchownat(fd, "", owner.uid, owner.gid, AT_EMPTY_PATH);
   fchmod(fd, 0o755);
   for (const acl of [DEFAULT_ACL, "system.posix_acl_access"]) lremovexattr(`/proc/self/fd/${fd}/.`, acl);
   return fd;
