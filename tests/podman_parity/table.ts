@@ -1,5 +1,6 @@
 /** The command lines, in groups that build on a state of their own. */
 
+import { BUILDS } from "./builds.ts";
 import type { Aspect } from "./compare.ts";
 import { CONTAINER_GROUPS } from "./containers.ts";
 import { IMAGE_GROUPS } from "./images.ts";
@@ -24,6 +25,7 @@ export const GROUPS: readonly Group[] = [
   ...RUN_GROUPS,
   ...CONTAINER_GROUPS,
   ...IMAGE_GROUPS,
+  BUILDS,
   ...NETWORK_GROUPS,
   ...SYSTEM_GROUPS,
   PORTS,
