@@ -34,10 +34,10 @@ Deno.test("a cache mount is locked, is told as used, and outlasts a prune that i
 
   const pruning = tryLock(`${folder}/lock`)!;
   const waiting = open();
-  // a third one makes the folder anew before the one that waits has its turn
-  await Deno.rename(folder, `${dir}/trash`);
-  await Deno.mkdir(folder);
-  await Deno.writeTextFile(`${folder}/lock`, "");
+  // a third one makes the folder anew before the one that waits has its turn: nothing is awaited in between
+  Deno.renameSync(folder, `${dir}/trash`);
+  Deno.mkdirSync(folder);
+  Deno.writeTextFileSync(`${folder}/lock`, "");
   pruning[Symbol.dispose]();
   const second = await waiting;
   assertEquals(tryLock(`${folder}/lock`), null);
