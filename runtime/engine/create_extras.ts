@@ -24,7 +24,6 @@ import {
 import { ConflictError, InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import type { IdMapping } from "../spec/runtime.ts";
-import { listContainers } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { takeLock } from "../state/locks.ts";
 import { loadConfig } from "./containers.ts";
@@ -193,7 +192,7 @@ async function resolveIdMaps(
   // held until the container's config is written, so that two never get the same ids
   const lock = await takeLock(`${engine.folders.locks}/userns-auto`);
   extras.release = () => lock?.[Symbol.dispose]();
-  const taken = mapsInUse(engine, db);
+  const taken = mapsInUse(engine);
   extras.config.idMaps = {
     uid: allocateMap(request.size, request.uid, taken.uid, counts.uid),
     gid: allocateMap(request.size, request.gid, taken.gid, counts.gid),
@@ -201,17 +200,20 @@ async function resolveIdMaps(
   return undefined;
 }
 
-/** Of the other automatic user namespaces: they stay theirs for as long as there is the container. */
-function mapsInUse(engine: Engine, db: Database): { uid: IdMapping[]; gid: IdMapping[] } {
+/**
+ * Of the other automatic user namespaces: they stay theirs for as long as there is the container. By folders, for the row
+ * of one that is just being made comes after the lock has been let go.
+ */
+function mapsInUse(engine: Engine): { uid: IdMapping[]; gid: IdMapping[] } {
   const taken: { uid: IdMapping[]; gid: IdMapping[] } = { uid: [], gid: [] };
-  for (const { id } of listContainers(db)) {
+  for (const { name: id } of Deno.readDirSync(engine.folders.containers)) {
     try {
       const { userns, idMaps } = loadConfig(engine, id);
       if (userns !== "auto" || !idMaps) continue;
       taken.uid.push(...idMaps.uid);
       taken.gid.push(...idMaps.gid);
     } catch {
-      // being removed
+      // being made or removed
     }
   }
   return taken;
