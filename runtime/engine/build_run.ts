@@ -23,7 +23,7 @@ const HOSTNAME = "buildkitsandbox";
 /** What the error of a failed step repeats of its output. */
 const TAIL_BYTES = 4096, TAIL_LINES = 20;
 
-type Services = Pick<BuildServices, "folders" | "namespaces">;
+type Services = Pick<BuildServices, "folders" | "namespaces" | "storageDriver">;
 
 /** @see BuildServices.runStep */
 export async function runBuildStep(
@@ -181,7 +181,7 @@ async function snapshotOf(services: Services, tree: SourceTree, context: StepCon
   if (tree.kind === "snapshot") return tree.snapshot;
   const { performCopy } = await import("../build/copy/copy.ts");
   const layer = await performCopy(
-    services as BuildServices,
+    services,
     {
       kind: "copy",
       base: { kind: "scratch" },

@@ -4,8 +4,8 @@
  */
 
 import { NETLINK_NETFILTER } from "../../../ffi/constants/netlink.ts";
-import { LOCK_EX, LOCK_NB } from "../../../ffi/constants/fcntl.ts";
-import { close } from "../../../ffi/file.ts";
+import { AT_FDCWD, F_OK, LOCK_EX, LOCK_NB } from "../../../ffi/constants/fcntl.ts";
+import { close, faccessat } from "../../../ffi/file.ts";
 import { NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
 import { batch } from "../../../ffi/nftables.ts";
 import type { HolderPlan } from "../plan.ts";
@@ -84,7 +84,7 @@ export function undoRecord(folders: Folders): void {
 
 /** Undoes what is left of bridges whose holder and containers were all killed; nothing where somebody has them. */
 export function removeRemains(folders: Folders): void {
-  if (!isThere(holderPaths(folders).record)) return;
+  if (!faccessat(AT_FDCWD, holderPaths(folders).record, F_OK)) return;
   using lock = lockHolder(folders, LOCK_EX | LOCK_NB);
   if (!lock) return;
   // one that has only begun undoes it by itself
@@ -95,13 +95,4 @@ export function removeRemains(folders: Folders): void {
   undoRecord(folders);
   removeHolderSockets(folders);
   removeHolderLocks(folders);
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -14,11 +14,11 @@ import {
   SOCK_STREAM,
 } from "../../../ffi/constants/socket.ts";
 import { IP_PKTINFO, IPV6_RECVPKTINFO } from "../../../ffi/constants/datagram.ts";
-import { O_CLOEXEC, O_RDONLY } from "../../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, F_OK, O_CLOEXEC, O_RDONLY } from "../../../ffi/constants/fcntl.ts";
 import { IPPROTO_IP, IPPROTO_IPV6, IPV6_V6ONLY } from "../../../ffi/constants/inet.ts";
 import { CLONE_NEWNET } from "../../../ffi/constants/sched.ts";
 import { check, EAFNOSUPPORT, SyscallError } from "../../../ffi/errno.ts";
-import { close, closeAllExcept, open } from "../../../ffi/file.ts";
+import { close, closeAllExcept, faccessat, open } from "../../../ffi/file.ts";
 import { forkChild } from "../../../ffi/fork.ts";
 import { bindTo, openSocket, setOption, SocketAddress } from "../../../ffi/inet.ts";
 import { unshare } from "../../../ffi/namespaces.ts";
@@ -83,7 +83,7 @@ export function openNamespaceBlocking(): BridgeNamespace {
 
 function makeNamespace(): BridgeNamespace {
   unshare(CLONE_NEWNET);
-  const hasIpv6 = isThere("/proc/sys/net/ipv6/conf/all/forwarding");
+  const hasIpv6 = faccessat(AT_FDCWD, "/proc/sys/net/ipv6/conf/all/forwarding", F_OK);
   for (const [name, value] of SYSCTLS) {
     if (hasIpv6 || !name.startsWith("ipv6/")) Deno.writeTextFileSync(`/proc/sys/net/${name}`, value);
   }
@@ -122,15 +122,6 @@ const SYSCTLS: [name: string, value: string][] = [
   ["ipv6/conf/all/disable_ipv6", "0"],
   ["ipv6/conf/default/disable_ipv6", "0"],
 ];
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function openNameserver(family: number): { udp: number; tcp: number } | undefined {
   const any = mustParse(family === AF_INET ? "0.0.0.0" : "::");
