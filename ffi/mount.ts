@@ -1,8 +1,16 @@
 /** Mounts. Every function throws SyscallError. @see mount(2), mount_setattr(2) */
 
 import { cstring } from "./cstring.ts";
-import { check } from "./errno.ts";
+import { check, SyscallError } from "./errno.ts";
+import { Fd } from "./file.ts";
 import { libc, SYSCALL } from "./libc.ts";
+import {
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+} from "./constants/mount.ts";
 
 /** @see mount(2). Options longer than a page are refused by the kernel: use fsconfig. */
 export function mount(
@@ -64,6 +72,28 @@ export function fsconfig(
 /** A descriptor of the new, detached mount. @see fsmount(2) */
 export function fsmount(fd: number, flags: number, attributes: number): number {
   return check("fsmount", libc("mount").fsmount(SYSCALL.fsmount, fd, flags, attributes));
+}
+
+/** A new file system of `type`, a mount without a place; `data` are its own options, `key=value` or a bare flag. */
+export function newFilesystem(
+  type: string,
+  source: string,
+  data: readonly string[],
+  attributes: number,
+): number {
+  using context = new Fd(fsopen(type, FSOPEN_CLOEXEC));
+  if (source !== "") fsconfig(context.number, FSCONFIG_SET_STRING, "source", source);
+  for (const option of data) {
+    const split = option.indexOf("=");
+    if (split === -1) fsconfig(context.number, FSCONFIG_SET_FLAG, option, null);
+    else fsconfig(context.number, FSCONFIG_SET_STRING, option.slice(0, split), option.slice(split + 1));
+  }
+  try {
+    fsconfig(context.number, FSCONFIG_CMD_CREATE, null, null);
+  } catch (error) {
+    throw error instanceof SyscallError ? new SyscallError("create file system", error.errno, type) : error;
+  }
+  return fsmount(context.number, FSMOUNT_CLOEXEC, attributes);
 }
 
 /** What mount_setattr(2) changes; propagation is MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE or 0. */

@@ -15,10 +15,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   security: ["plan"],
   cgroups: ["plan"],
   network: ["plan", "namespaces"],
-  rootfs: ["plan", "security"],
+  // a file system that a process of ours serves
+  fuse: [],
+  rootfs: ["plan", "security", "fuse"],
   init: ["plan", "namespaces", "rootfs", "cgroups", "security", "network"],
-  monitor: ["plan", "init", "namespaces", "rootfs", "cgroups", "security", "network"],
-  storage: ["plan", "namespaces"],
+  monitor: ["plan", "init", "namespaces", "rootfs", "cgroups", "security", "network", "fuse"],
+  storage: ["plan", "namespaces", "fuse"],
   // children that work on a container's files: they see it as init does, and run nothing of it
   files: ["plan", "namespaces", "rootfs", "init", "storage"],
   image: ["storage", "namespaces"],

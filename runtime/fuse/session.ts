@@ -1,0 +1,249 @@
+/**
+ * The conversation with the kernel about one mount: INIT, then request by request to the handler.
+ *
+ * ```
+ *  kernel ── INIT ──▶ session             versions, flags, sizes
+ *         ── request ──▶ session ──▶ handler ── 0, errno ──▶ answer
+ *                                            └─ DEFERRED … Session.answer(unique)
+ * ```
+ * `serveBlocking` is for forked children. An async process calls `serveAsync`, which waits on a thread of its own.
+ */
+
+import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS, errno, SyscallError } from "../../ffi/errno.ts";
+import { compileFunction, libc } from "../../ffi/libc.ts";
+import {
+  FUSE_INIT_EXT,
+  KERNEL_MINOR_VERSION,
+  KERNEL_VERSION,
+  NOTIFICATIONS,
+  OLDEST_MINOR_VERSION,
+  OPCODES,
+} from "./constants.ts";
+import { DEFERRED, type Handler, type Operation } from "./handler.ts";
+import { Reply } from "./reply.ts";
+import { IN, MalformedRequest, Request } from "./request.ts";
+
+export interface SessionOptions {
+  /** FUSE_* flags of INIT that are asked for; the kernel's own word decides which of them are in force. */
+  wanted: number;
+  /** Bytes of the largest READ and WRITE, a multiple of the page. */
+  maxTransfer?: number;
+  /** Of files at other depths than that of a passthrough: 0 says that nothing is passed through. */
+  maxStackDepth?: number;
+  /** Requests that the kernel has under way without anybody waiting: readahead. */
+  maxBackground?: number;
+}
+
+const PAGE_BYTES = 4096;
+const DEFAULT_TRANSFER_BYTES = 1 << 20;
+
+/** What a method's name is from an opcode's. */
+const NAMES = new Map(
+  Object.entries(OPCODES).map(([name, opcode]) => [opcode as number, name.toLowerCase()]),
+);
+
+export class Session {
+  readonly request: Request;
+  readonly reply: Reply;
+  /** FUSE_* that are in force, after INIT. */
+  flags = 0;
+  /** The minor version that both sides speak; 0 before INIT. */
+  minor = 0;
+  readonly #fd: number;
+  readonly #handler: Handler;
+  readonly #options: Required<SessionOptions>;
+  readonly #operations: (Operation | undefined)[] = [];
+  /** For answers that come while another request is in the main buffers. */
+  #late: Reply | undefined;
+  readonly #write: (fd: number, buffer: Uint8Array<ArrayBuffer>, length: number) => number;
+
+  /** `fd` is the open /dev/fuse of the mount; it stays the caller's. */
+  constructor(fd: number, handler: Handler, options: SessionOptions) {
+    this.#fd = fd;
+    this.#handler = handler;
+    this.#options = { maxTransfer: DEFAULT_TRANSFER_BYTES, maxStackDepth: 0, maxBackground: 16, ...options };
+    this.request = new Request(this.#options.maxTransfer + PAGE_BYTES);
+    this.reply = new Reply(this.#options.maxTransfer + PAGE_BYTES);
+    this.#write = compileFunction("file", "write");
+    for (const [opcode, name] of NAMES) {
+      const operation = handler[name as keyof Handler] as Operation | undefined;
+      if (operation) this.#operations[opcode] = operation.bind(handler);
+    }
+  }
+
+  /** Handles the request of `received` bytes in `request.buffer`. */
+  handle(received: number): void {
+    const { request, reply } = this;
+    reply.length = 0;
+    let result: number;
+    try {
+      request.begin(received);
+      switch (request.opcode) {
+        case OPCODES.FORGET:
+          return this.#handler.forget?.(request.nodeid, request.u64(IN.forget.nlookup));
+        case OPCODES.BATCH_FORGET:
+          return this.#forgetMany();
+        case OPCODES.INTERRUPT:
+          return this.#handler.interrupt?.(request.exactU64(IN.interrupt.unique));
+        case OPCODES.INIT:
+          result = this.#init();
+          break;
+        case OPCODES.DESTROY:
+          result = 0;
+          break;
+        default: {
+          const operation = this.#operations[request.opcode];
+          result = operation === undefined ? ENOSYS : operation(request, reply);
+        }
+      }
+    } catch (error) {
+      result = errnoOf(error);
+      // without a header there is nobody to answer
+      if (request.length === 0) return;
+    }
+    if (result !== DEFERRED) this.#send(reply, request.unique, result);
+  }
+
+  /** Answers a deferred request: with an errno, or with the body that `fill` appends. False where it was given up. */
+  answer(unique: bigint, errno: number, fill?: (reply: Reply) => void): boolean {
+    const reply = this.#late ??= new Reply(this.#options.maxTransfer + PAGE_BYTES);
+    reply.length = 0;
+    fill?.(reply);
+    return this.#send(reply, unique, errno);
+  }
+
+  /** Drops what the kernel has cached of a node: attributes and, from `offset` on, content. */
+  invalidateNode(nodeid: number, offset = 0, length = 0): void {
+    const message = new DataView(new ArrayBuffer(40));
+    message.setUint32(0, 40, true);
+    message.setInt32(4, NOTIFICATIONS.INVAL_INODE, true);
+    message.setBigUint64(16, BigInt(nodeid), true);
+    message.setBigInt64(24, BigInt(offset), true);
+    message.setBigInt64(32, BigInt(length), true);
+    this.#write(this.#fd, new Uint8Array(message.buffer), 40); // ENOENT: it has nothing of it
+  }
+
+  /** Drops a name from the kernel's cache. */
+  invalidateEntry(parent: number, name: Uint8Array): void {
+    const length = 16 + 16 + name.length + 1;
+    const bytes = new Uint8Array(length);
+    const message = new DataView(bytes.buffer);
+    message.setUint32(0, length, true);
+    message.setInt32(4, NOTIFICATIONS.INVAL_ENTRY, true);
+    message.setBigUint64(16, BigInt(parent), true);
+    message.setUint32(24, name.length, true);
+    bytes.set(name, 32);
+    this.#write(this.#fd, bytes, length);
+  }
+
+  /** False where the kernel no longer knows the request. */
+  #send(reply: Reply, unique: bigint, code: number): boolean {
+    const length = reply.finish(unique, code);
+    if (this.#write(this.#fd, reply.buffer, length) === length) return true;
+    const failed = errno();
+    if (failed === ENOENT || failed === ENODEV) return false;
+    // what the kernel finds wrong about an answer would leave its asker waiting for ever
+    if (code === 0) return this.#send(reply, unique, EIO);
+    throw new SyscallError("write", failed, "/dev/fuse");
+  }
+
+  #forgetMany(): void {
+    const { request } = this;
+    const count = request.u32(IN.batchForget.count);
+    for (
+      let index = 0, at = IN.batchForget.end as number;
+      index < count;
+      index++, at += IN.batchForget.each
+    ) {
+      if (at + IN.batchForget.each > request.bodyLength) {
+        throw new MalformedRequest(
+          "forgets less than it says",
+        );
+      }
+      this.#handler.forget?.(request.u64(at), request.u64(at + 8));
+    }
+  }
+
+  /** @see linux/fuse.h, struct fuse_init_out */
+  #init(): number {
+    const { request, reply } = this;
+    const major = request.u32(IN.init.major);
+    // a newer kernel asks again, with the version it is told
+    if (major < KERNEL_VERSION) return EIO;
+    const minor = Math.min(request.u32(IN.init.minor), KERNEL_MINOR_VERSION);
+    if (major === KERNEL_VERSION && minor < OLDEST_MINOR_VERSION) return EIO;
+    const offered = request.u32(IN.init.flags);
+    const isExtended = (offered & FUSE_INIT_EXT) !== 0 && request.bodyLength >= IN.init.extendedEnd;
+    const more = isExtended ? request.u32(IN.init.flags2) : 0;
+    const { wanted, maxTransfer, maxStackDepth, maxBackground } = this.#options;
+    const low = ((wanted % 2 ** 32) & offered | (isExtended ? FUSE_INIT_EXT : 0)) >>> 0;
+    const high = (Math.floor(wanted / 2 ** 32) & more) >>> 0;
+    this.minor = minor;
+    this.flags = low + high * 2 ** 32;
+    reply.u32(KERNEL_VERSION);
+    reply.u32(minor);
+    reply.u32(Math.max(request.u32(IN.init.maxReadahead), maxTransfer));
+    reply.u32(low);
+    reply.u32(maxBackground | Math.floor(maxBackground * 3 / 4) << 16);
+    reply.u32(maxTransfer);
+    reply.u32(1); // times are exact to the nanosecond
+    reply.u32(maxTransfer / PAGE_BYTES);
+    reply.u32(high);
+    reply.u32(maxStackDepth);
+    for (let unused = 0; unused < 6; unused++) reply.u32(0);
+    return 0;
+  }
+}
+
+function errnoOf(error: unknown): number {
+  return error instanceof SyscallError ? error.errno : EIO;
+}
+
+/**
+ * Serves until the mount is gone. For forked children. `wait` is called before every read: who has more to do than
+ * to answer waits there for the descriptor, with a limit.
+ */
+export function serveBlocking(session: Session, fd: number, wait?: () => void): void {
+  const read = compileFunction("file", "read");
+  const { buffer } = session.request;
+  for (;;) {
+    wait?.();
+    const received = read(fd, buffer, buffer.length);
+    if (received > 0) session.handle(received);
+    else if (!goesOn(received === 0 ? ENODEV : errno())) return;
+  }
+}
+
+/**
+ * Serves until the mount is gone, waiting for each request on a thread of its own: for a process that does more than
+ * this. It ends when the mount is undone or its connection aborted, which is how a caller stops it.
+ */
+export async function serveAsync(session: Session, fd: number): Promise<void> {
+  const { buffer } = session.request;
+  for (;;) {
+    const received = await libc("file").readAsync(fd, buffer, buffer.length);
+    if (received > 0) {
+      session.handle(received);
+      continue;
+    }
+    // errno is that of the other thread: the question is asked again here, where nothing waits
+    if (!goesOn(received === 0 ? ENODEV : probe(fd))) return;
+  }
+}
+
+/** Why a read fails. Only a descriptor that is gone answers at once without a request. */
+function probe(fd: number): number {
+  const entry = new Uint8Array(8);
+  const view = new DataView(entry.buffer);
+  view.setInt32(0, fd, true);
+  libc("poll").ppoll(entry, 1, new Uint8Array(16), null);
+  const POLLERR = 8, POLLNVAL = 32;
+  return (view.getUint16(6, true) & (POLLERR | POLLNVAL)) !== 0 ? ENODEV : EAGAIN;
+}
+
+/** EINTR, EAGAIN: again. ENOENT: the asker went before the request was read. ENODEV: the mount is gone. */
+function goesOn(code: number): boolean {
+  if (code === ENODEV) return false;
+  if (code === EINTR || code === EAGAIN || code === ENOENT) return true;
+  throw new SyscallError("read", code, "/dev/fuse");
+}
