@@ -74,6 +74,50 @@ hostTest("--mount makes binds, volumes, tmpfs and devpts", NEEDS, async (host) =
   assertIncludes(await refusal(host, ["--mount", "type=image,src=nowhere/none,dst=/m"]), "no such image");
 });
 
+hostTest("--mount makes ramfs and globs, keeps links, and tells below from above", NEEDS, async (host) => {
+  const shared = await makeShared(host);
+  await host.sh("ln -s nowhere link; ln -s shared other");
+  const stat = "stat -c %a:%u /r; grep -o ' /r ramfs' /proc/mounts";
+  const ramfs = "type=ramfs,dst=/r,tmpfs-mode=0750,tmpfs-size=1m";
+  assertEquals(await inside(host, ["--mount", ramfs], stat), "750:0\n /r ramfs");
+  assertEquals(await inside(host, ["-u", "7", "--mount", `${ramfs},U`], stat), "750:7\n /r ramfs");
+  assertEquals(await inside(host, ["--userns", "nomap", "--mount", ramfs], stat), "750:0\n /r ramfs");
+  assertEquals(
+    await inside(host, ["-u", "7", "--mount", "type=tmpfs,dst=/r,U"], "stat -c %a:%u /r"),
+    "1777:7",
+  );
+  const glob = ["--mount", "type=glob,src=./s*d/[a-f]*,dst=/g,ro"];
+  assertEquals(
+    await inside(host, glob, "ls /g; cat /g/file; touch /g/file 2>/dev/null || echo ro"),
+    "below\nfile\nfrom the host\nro",
+  );
+  const place = ["--mount", `type=glob,src=${shared}/fil?`];
+  assertEquals(await inside(host, place, `cat ${shared}/file`), "from the host");
+  assertIncludes(
+    await refusal(host, ["--mount", `type=glob,src=${shared}/no*`]),
+    `no file paths matching glob "${shared}/no*"`,
+  );
+  const link = (source: string, rest: string) => ["--mount", `type=bind,src=${source},dst=/l,${rest}`];
+  assertEquals(await inside(host, link("./link", "no-dereference"), "readlink /l"), "nowhere");
+  assertEquals(await inside(host, link("./other", "no-dereference=false"), "cat /l/file"), "from the host");
+  assertIncludes(await refusal(host, link("./other", "noatime")), "how access times are kept is for root");
+  assertIncludes(
+    await refusal(host, ["--mount", "type=tmpfs,dst=/t,noswap"]),
+    "noswap is not supported: the kernel keeps it from users without root",
+  );
+  // what is mounted below a read-only folder: read-only as well, or as it was
+  await Deno.writeTextFile(
+    `${host.home}/session`,
+    `mount -t tmpfs none "$1/below"
+    for rest in ro ro,bind-recursive=writable ro,bind-recursive=disabled; do
+      "$SKIFF" run -q --rm --network none --mount "type=bind,src=$1,dst=/s,$rest" "$2" sh -c \
+        'touch /s/x 2>/dev/null && echo top; touch /s/below/x 2>/dev/null && echo below; echo .'
+    done`,
+  );
+  const seen = await host.sh(`"$SKIFF" unshare sh ${host.home}/session ${shared} ${await host.image()}`);
+  assertEquals([seen.stdout, seen.code], [".\nbelow\n.\n.\n", 0], seen.stderr);
+});
+
 hostTest("a subpath is resolved inside its volume", NEEDS, async (host) => {
   await Deno.writeTextFile(`${host.home}/secret`, "of the host");
   await host.own(`${host.home}/secret`);

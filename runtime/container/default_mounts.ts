@@ -63,7 +63,7 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
 
 /** A tmpfs is made by the user's own id, which a nested namespace may have no number for. @see tmpfs(5) */
 function ownedByRoot(mount: MountSpec): MountSpec {
-  if (mount.type !== "tmpfs") return mount;
+  if (mount.type !== "tmpfs" && mount.type !== "ramfs") return mount;
   const missing = ["uid", "gid"].filter((key) => !mount.options.some((word) => word.startsWith(`${key}=`)));
   return { ...mount, options: [...mount.options, ...missing.map((key) => `${key}=0`)] };
 }
@@ -173,13 +173,15 @@ function toMountSpec(mount: ContainerMount, facts: MountFacts): MountSpec {
   const access = mount.readOnly ? ["ro"] : [];
   const { destination } = mount;
   if (mount.kind === "tmpfs") {
-    return { destination, type: "tmpfs", source: "tmpfs", options: [...mount.options, ...access] };
+    const { type = "tmpfs" } = mount;
+    return { destination, type, source: type, options: [...mount.options, ...access] };
   }
   if (mount.kind === "devpts") {
     const options = ["nosuid", "noexec", "newinstance", ...mount.options];
     return { destination, type: "devpts", source: "devpts", options };
   }
   const options = [...mount.options];
+  if (mount.kind === "bind" && mount.keepsLinks) options.push("x-skiff.keep-link");
   const lacks = (...words: string[]) => !options.some((option) => words.includes(option));
   if (lacks("bind", "rbind")) options.unshift("rbind");
   if (lacks(...PROPAGATIONS)) options.push("rprivate");

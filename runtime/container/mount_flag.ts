@@ -10,7 +10,9 @@ import { parseSize } from "../spec/size.ts";
 import { checkName } from "../state/ids.ts";
 import {
   absolutePath,
+  type BindMount,
   checkDestination,
+  cleanPath,
   type ContainerMount,
   FLAG_GROUPS,
   PROPAGATIONS,
@@ -19,7 +21,17 @@ import {
   type VolumeMount,
 } from "./mount_options.ts";
 
-type MountType = "bind" | "volume" | "tmpfs" | "image" | "devpts";
+type MountType = "bind" | "glob" | "volume" | "tmpfs" | "ramfs" | "image" | "devpts";
+
+/** `type=glob`: what the pattern `mount.source` matches is looked up when the container is created. */
+export interface GlobMount {
+  kind: "glob";
+  mount: BindMount;
+  /** The folder for what matches; without it everything appears at its own path. */
+  target?: string;
+  /** As the user wrote it. */
+  text: string;
+}
 
 /** What the keys of one `--mount` came to. */
 interface MountFlag {
@@ -31,6 +43,7 @@ interface MountFlag {
   /** Words as `-v` and `--tmpfs` have them. */
   words: string[];
   make?: VolumeMount["make"];
+  keepsLinks?: boolean;
 }
 
 /** Other spellings of a key. */
@@ -40,28 +53,47 @@ const SYNONYMS: Record<string, string> = {
   destination: "target",
   ro: "readonly",
   U: "chown",
+  readwrite: "rw",
+  nocopy: "volume-nocopy",
   propagation: "bind-propagation",
   "volume-subpath": "subpath",
   "image-subpath": "subpath",
 };
 
+/** Of a bind: what is mounted below it keeps its access. */
+const TOP_ONLY = "x-skiff.top-only";
+
 const COMMON = ["type", "target", "readonly", "rw"];
 const FLAGS = Object.keys(FLAG_GROUPS);
 
+const BIND = [
+  ...COMMON,
+  ...FLAGS,
+  "source",
+  "bind-propagation",
+  "bind-nonrecursive",
+  "bind-recursive",
+  "no-dereference",
+  "relabel",
+  "chown",
+  "consistency",
+  "idmap",
+];
+const MEMORY = [
+  ...COMMON,
+  ...FLAGS,
+  "tmpfs-size",
+  "tmpfs-mode",
+  "tmpcopyup",
+  "notmpcopyup",
+  "chown",
+  "consistency",
+];
+
 /** What each type understands besides `type` and `target`. */
 const KEYS: Record<MountType, readonly string[]> = {
-  bind: [
-    ...COMMON,
-    ...FLAGS,
-    "source",
-    "bind-propagation",
-    "bind-nonrecursive",
-    "bind-recursive",
-    "relabel",
-    "chown",
-    "consistency",
-    "idmap",
-  ],
+  bind: BIND,
+  glob: BIND,
   volume: [
     ...COMMON,
     ...FLAGS,
@@ -76,23 +108,16 @@ const KEYS: Record<MountType, readonly string[]> = {
     "consistency",
     "idmap",
   ],
-  tmpfs: [
-    ...COMMON,
-    ...FLAGS,
-    "tmpfs-size",
-    "tmpfs-mode",
-    "tmpcopyup",
-    "notmpcopyup",
-    "chown",
-    "consistency",
-  ],
+  tmpfs: [...MEMORY, "noswap"],
+  ramfs: MEMORY,
   image: [...COMMON, "source", "subpath", "consistency"],
   devpts: ["type", "target", "uid", "gid", "mode", "max"],
 };
 
 /** Parses one `--mount`. An image's layers are still to be looked up. `workingFolder` completes a source. */
-export function parseMount(text: string, workingFolder: string): ContainerMount {
+export function parseMount(text: string, workingFolder: string): ContainerMount | GlobMount {
   const flag = readMountFlag(text);
+  if (flag.type === "glob") return parseGlob(flag, workingFolder);
   const fail = (cause: string) => new InvalidArgumentError(`${action(text)}: ${cause}`);
   if (flag.target === undefined) {
     throw fail(
@@ -104,7 +129,17 @@ export function parseMount(text: string, workingFolder: string): ContainerMount 
   const destination = checkDestination(flag.target, action(text));
   switch (flag.type) {
     case "tmpfs":
-      return { kind: "tmpfs", destination, ...readTmpfsOptions(flag.words, action(text)) };
+    case "ramfs": {
+      const isGiven = flag.words.includes("U");
+      const words = flag.words.filter((word) => word !== "U");
+      return {
+        kind: "tmpfs",
+        ...(flag.type === "ramfs" && { type: "ramfs" as const }),
+        destination,
+        ...readTmpfsOptions(words, action(text)),
+        ...(isGiven && { giveToUser: true }),
+      };
+    }
     case "devpts":
       return { kind: "devpts", destination, readOnly: false, options: flag.words };
     case "image":
@@ -119,15 +154,8 @@ export function parseMount(text: string, workingFolder: string): ContainerMount 
         options: [],
         subpath: flag.subpath,
       };
-    case "bind": {
-      const { copyUp: _, ...rest } = readOptions(text, flag.words);
-      return {
-        kind: "bind",
-        source: absolutePath(flag.source ?? destination, workingFolder),
-        destination,
-        ...rest,
-      };
-    }
+    case "bind":
+      return bindOf(flag, absolutePath(flag.source ?? destination, workingFolder), destination);
     case "volume":
       if (flag.source) checkName("volume", flag.source);
       return {
@@ -140,6 +168,22 @@ export function parseMount(text: string, workingFolder: string): ContainerMount 
         ...(flag.make && { make: flag.make }),
       };
   }
+}
+
+function bindOf({ text, words, keepsLinks }: MountFlag, source: string, destination: string): BindMount {
+  const { copyUp: _, ...rest } = readOptions(text, words.filter((word) => word !== TOP_ONLY));
+  if (words.includes(TOP_ONLY)) rest.options.push(TOP_ONLY);
+  return { kind: "bind", source, destination, ...rest, ...(keepsLinks && { keepsLinks }) };
+}
+
+function parseGlob(flag: MountFlag, workingFolder: string): GlobMount {
+  if (!flag.source) throw new InvalidArgumentError(`${action(flag.text)}: must set source glob`);
+  const target = flag.target === undefined ? undefined : cleanPath(flag.target);
+  if (target !== undefined && !flag.target!.startsWith("/")) {
+    checkDestination(flag.target!, action(flag.text));
+  }
+  const source = flag.source.startsWith("/") ? flag.source : `${workingFolder}/${flag.source}`;
+  return { kind: "glob", mount: bindOf(flag, source, ""), target, text: flag.text };
 }
 
 function readMountFlag(text: string): MountFlag {
@@ -169,7 +213,22 @@ function readMountFlag(text: string): MountFlag {
     seen.add(group);
     readKey(flag, key, spelled, value);
   }
+  checkRecursion(flag, fields.find(({ key }) => key === "bind-recursive")?.value);
   return flag;
+}
+
+/** docker's rules for what lies below a read-only bind mount. @see docker run, --mount, bind-recursive */
+function checkRecursion({ text, words }: MountFlag, value: string | undefined): void {
+  if (value !== "readonly" && value !== "writable") return;
+  if (!words.includes("ro")) {
+    throw new InvalidArgumentError(`${action(text)}: option 'bind-recursive=${value}' requires 'readonly'`);
+  }
+  const propagation = words.find((word) => PROPAGATIONS.includes(word)) ?? "rprivate";
+  if (value === "readonly" && propagation !== "rprivate") {
+    throw new InvalidArgumentError(
+      `${action(text)}: option 'bind-recursive=readonly' requires 'bind-propagation=rprivate'`,
+    );
+  }
 }
 
 function readKey(flag: MountFlag, key: string, spelled: string, value: string | undefined): void {
@@ -205,8 +264,7 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
       flag.words.push(isTrue() ? "rw" : "ro");
       return;
     case "chown":
-      // a tmpfs belongs to the container already
-      if (isTrue() && flag.type !== "tmpfs") flag.words.push("U");
+      if (isTrue()) flag.words.push("U");
       return;
     case "bind-propagation":
       if (!PROPAGATIONS.includes(needed())) throw reject(`invalid option type "${value}"`);
@@ -217,9 +275,13 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
       return;
     case "bind-recursive":
       if (value === "disabled") flag.words.push("bind");
+      else if (value === "writable") flag.words.push(TOP_ONLY);
       else if (value !== "enabled" && value !== "readonly") {
         throw reject(`bind-recursive: invalid value "${value}"`);
       }
+      return;
+    case "no-dereference":
+      flag.keepsLinks = isTrue();
       return;
     case "relabel":
       if (value !== "shared" && value !== "private") {

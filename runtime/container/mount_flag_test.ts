@@ -1,5 +1,6 @@
 import { deepStrictEqual as assertEquals, throws } from "node:assert";
 import { parseMount } from "./mount_flag.ts";
+import type { ImageMount } from "./mount_options.ts";
 
 const parse = (text: string) => parseMount(text, "/work");
 
@@ -44,13 +45,50 @@ Deno.test("each type of --mount has its own keys, in docker's and podman's spell
     options: [],
     subpath: "etc",
   });
-  assertEquals(parse("type=image,src=debian,dst=/d,rw").readOnly, false);
+  assertEquals((parse("type=image,src=debian,dst=/d,rw") as ImageMount).readOnly, false);
   assertEquals(parse("type=devpts,dst=/p,mode=0620,max=4"), {
     kind: "devpts",
     destination: "/p",
     readOnly: false,
     options: ["mode=0620", "max=4"],
   });
+});
+
+Deno.test("a ramfs is a tmpfs of another type, a glob waits for the container, links may stay links", () => {
+  assertEquals(parse("type=ramfs,dst=/r,tmpfs-mode=700,U"), {
+    kind: "tmpfs",
+    type: "ramfs",
+    destination: "/r",
+    readOnly: false,
+    options: ["mode=700", "nosuid", "nodev", "tmpcopyup"],
+    giveToUser: true,
+  });
+  assertEquals(parse("type=glob,src=a*,dst=/g/,ro"), {
+    kind: "glob",
+    mount: { kind: "bind", source: "/work/a*", destination: "", readOnly: true, options: [] },
+    target: "/g",
+    text: "type=glob,src=a*,dst=/g/,ro",
+  });
+  assertEquals(parse("type=bind,src=/a,dst=/b,no-dereference,ro,bind-recursive=writable"), {
+    kind: "bind",
+    source: "/a",
+    destination: "/b",
+    readOnly: true,
+    options: ["x-skiff.top-only"],
+    keepsLinks: true,
+  });
+  for (
+    const [text, message] of [
+      ["type=glob,dst=/g", /must set source glob/],
+      ["type=glob,src=/a*,dst=g", /must be an absolute path/],
+      ["type=bind,src=/a,dst=/b,bind-recursive=readonly", /'bind-recursive=readonly' requires 'readonly'/],
+      [
+        "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly,bind-propagation=shared",
+        /'bind-propagation=rprivate'/,
+      ],
+      ["type=ramfs,dst=/r,noswap", /noswap: invalid mount option/],
+    ] as const
+  ) throws(() => parse(text), message);
 });
 
 Deno.test("without a type it is a volume, without a source an anonymous one", () => {

@@ -23,6 +23,8 @@ export interface BindMount {
   overlay?: OverlayFolders;
   /** `U`: everything in it is given to the program's user. */
   giveToUser?: boolean;
+  /** `no-dereference`: a source that is a link becomes that link. */
+  keepsLinks?: boolean;
 }
 
 export interface VolumeMount {
@@ -53,9 +55,12 @@ export interface VolumeFilesystem {
 
 export interface TmpfsMount {
   kind: "tmpfs";
+  /** ramfs: never swapped out, and of any size. */
+  type?: "ramfs";
   destination: string;
   readOnly: boolean;
   options: string[];
+  giveToUser?: boolean;
 }
 
 /** `--mount type=image`: another image's content. */
@@ -162,7 +167,8 @@ export function readTmpfsOptions(words: string[], action: string): { readOnly: b
     else if (
       Object.hasOwn(FLAG_GROUPS, word) || PROPAGATIONS.includes(word) ||
       /^(size|nr_inodes|nr_blocks)=\d+[kmg%]?$/i.test(word) || /^(uid|gid)=\d+$/.test(word) ||
-      /^mode=[0-7]{1,4}$/.test(word) || /^huge=(never|always|within_size|advise)$/.test(word)
+      /^mode=[0-7]{1,4}$/.test(word) || /^huge=(never|always|within_size|advise)$/.test(word) ||
+      word === "noswap"
     ) options.push(word);
     else throw new InvalidArgumentError(`${action}: unknown mount option "${word}": invalid mount option`);
   }

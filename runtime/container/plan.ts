@@ -75,6 +75,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
         setHome: !config.env.some((word) => word.startsWith("HOME=")),
         copyUp: planCopyUp(config, facts),
         giveToUser: planGifts(config, facts),
+        giveInside: planInnerGifts(config),
         initProcess: config.init,
         join: [
           ...(facts.networkPath ? [{ type: "network" as const, path: facts.networkPath }] : []),
@@ -225,6 +226,12 @@ function planGifts(config: ContainerConfig, facts: PlanFacts): InitAnnex["giveTo
     return [{ source, subpath: mount.kind === "volume" ? mount.subpath : undefined }];
   });
   return gifts.length === 0 ? undefined : gifts;
+}
+
+/** `U` of a tmpfs, which nobody reaches before it is there. */
+function planInnerGifts({ mounts }: ContainerConfig): string[] | undefined {
+  const given = mounts.filter((mount) => mount.kind === "tmpfs" && mount.giveToUser);
+  return given.length === 0 ? undefined : given.map(({ destination }) => destination);
 }
 
 /** `volumes/<name>` of `volumes/<name>/_data`. */

@@ -404,7 +404,8 @@ function checkBindSources(config: ContainerConfig): void {
   for (const mount of config.mounts) {
     if (mount.kind !== "bind") continue;
     try {
-      Deno.statSync(mount.source);
+      if (mount.keepsLinks) Deno.lstatSync(mount.source);
+      else Deno.statSync(mount.source);
     } catch (cause) {
       if (!(cause instanceof Deno.errors.NotFound)) continue; // the monitor may see what we may not
       throw new InvalidArgumentError(`statfs ${mount.source}: no such file or directory`, { cause });

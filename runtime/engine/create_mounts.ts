@@ -2,13 +2,14 @@
 
 import { parseMount } from "../container/mount_flag.ts";
 import { type ContainerMount, parseVolume } from "../container/mount_options.ts";
-import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { findStoredImage } from "../image/store.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
 import { createVolume, volumePath } from "../storage/volumes.ts";
 import { findRow, loadConfig } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { expandGlob } from "./glob_mounts.ts";
 import type { CreateOptions } from "./options.ts";
 
 /** The mounts of both options; an image must be stored already, as with podman. */
@@ -18,22 +19,32 @@ export function resolveAskedMounts(
   options: CreateOptions,
   workingFolder: string,
 ): { requested: ContainerMount[]; inherited: ContainerMount[] } {
-  const requested = (options.mounts ?? []).map((text) => parseMount(text, workingFolder));
-  for (const mount of requested) if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
+  const parse = (text: string) => resolveMount(engine, db, text, workingFolder);
+  const requested = (options.mounts ?? []).flatMap(parse);
   // where two have a volume at one place, podman takes the last container's
   const inherited = new Map<string, ContainerMount>();
   const defaults = [
     ...(options.defaultVolumes ?? []).map((text) => parseVolume(text, workingFolder)),
-    ...(options.defaultMounts ?? []).map((text) => parseMount(text, workingFolder)),
+    ...(options.defaultMounts ?? []).flatMap(parse),
   ];
-  for (const mount of defaults) {
-    if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
-    inherited.set(mount.destination, mount);
-  }
+  for (const mount of defaults) inherited.set(mount.destination, mount);
   for (const text of options.volumesFrom ?? []) {
     for (const mount of volumesFrom(engine, db, text)) inherited.set(mount.destination, mount);
   }
   return { requested, inherited: [...inherited.values()] };
+}
+
+/** What one `--mount` comes to; of a glob as many as match. */
+function resolveMount(engine: Engine, db: Database, text: string, workingFolder: string): ContainerMount[] {
+  const mount = parseMount(text, workingFolder);
+  if (mount.kind === "glob") return expandGlob(mount);
+  if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
+  if (engine.namespaces.isRootless && mount.kind === "tmpfs" && mount.options.includes("noswap")) {
+    throw new UnsupportedError(
+      `mount "${text}": noswap is not supported: the kernel keeps it from users without root`,
+    );
+  }
+  return [mount];
 }
 
 function diffIdsOf(db: Database, name: string): string[] {

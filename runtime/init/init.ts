@@ -37,6 +37,7 @@ import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
 import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec, NamespaceType } from "../spec/runtime.ts";
 import { SkiffError } from "../errors.ts";
+import { openInRoot } from "../rootfs/in_root.ts";
 import { listAccounts } from "./accounts.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
 import { forbidOtherDevices, openNullMask, placeConsole, placeDevices } from "./devices.ts";
@@ -234,6 +235,7 @@ function performInit(
   stage("give mounts to the user");
   giveVolumes(emptyVolumes, owner);
   for (const gift of gifts) giveTree(gift, owner);
+  for (const path of annex.giveInside ?? []) giveTree(openInRoot(inside.number, path, O_PATH), owner);
 
   stage("prepare the working directory");
   if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, owner);

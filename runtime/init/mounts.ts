@@ -4,17 +4,25 @@
  */
 
 import { EACCES, EINVAL, ENOENT, EPERM, EROFS, isErrno } from "../../ffi/errno.ts";
-import { close, fchownat, Fd, fstat, lstat, open } from "../../ffi/file.ts";
+import { close, fchownat, Fd, fstat, lstat, open, readlinkat } from "../../ffi/file.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
-import { AT_EMPTY_PATH, AT_RECURSIVE, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
-import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
-import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_PATH,
+} from "../../ffi/constants/fcntl.ts";
+import { MOUNT_ATTR__ATIME, MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
 import { copyEntries, copyTree, isEmptyFolder } from "../rootfs/copy_tree.ts";
 import { attach, cloneMount, configureBind, newFilesystem } from "../rootfs/detached_mount.ts";
 import {
   ensureFileInRoot,
   ensureFolderInRoot,
+  makeLinkInRoot,
   openInRoot,
   type Owner,
   tryOpenInRoot,
@@ -35,6 +43,10 @@ export interface PreparedMount {
   type: string;
   /** The caller's own /proc or /sys, with whatever hides parts of it already. */
   isView: boolean;
+  /** Instead of a mount: the link that is made, and `fd` is -1. */
+  link?: Uint8Array<ArrayBuffer>;
+  /** It is made when its turn comes: the container's root, which init is by then, owns it. Until then `fd` is -1. */
+  make?: () => number;
 }
 
 /** Makes every mount of the spec, detached. Where one fails, its destination is named. */
@@ -43,6 +55,9 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
     const words = parseMountWords(spec.options);
     try {
       const isBind = words.isBind || spec.type === "bind";
+      const link = words.keepsLink ? readLink(spec.source) : undefined;
+      if (link !== undefined) return keptLink(spec, link);
+      if (spec.type === "ramfs") return ramfsLater(spec, words);
       let isView = isBind && (spec.source === "/proc" || spec.source === "/sys");
       const fd = spec.content !== undefined
         ? prepareContent(spec.content, words)
@@ -62,11 +77,51 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
   });
 }
 
+/** undefined where it is no link. */
+function readLink(path: string): Uint8Array<ArrayBuffer> | undefined {
+  return (lstat(path).mode & S_IFMT) === S_IFLNK ? readlinkat(AT_FDCWD, path) : undefined;
+}
+
+function ramfsLater(spec: MountSpec, words: MountWords): PreparedMount {
+  const { copyUp, mayBeMissing, needsFolder } = words;
+  const { destination, type } = spec;
+  const isReadOnly = (words.set & MOUNT_ATTR_RDONLY) !== 0;
+  const make = () => prepareFilesystem(spec, words, () => {});
+  return {
+    fd: -1,
+    destination,
+    type,
+    isFolder: true,
+    copyUp,
+    isReadOnly,
+    mayBeMissing,
+    needsFolder,
+    isView: false,
+    make,
+  };
+}
+
+function keptLink({ destination, type }: MountSpec, link: Uint8Array<ArrayBuffer>): PreparedMount {
+  const nothing = {
+    copyUp: false,
+    isReadOnly: false,
+    mayBeMissing: false,
+    needsFolder: false,
+    isView: false,
+  };
+  return { fd: -1, destination, type, isFolder: false, ...nothing, link };
+}
+
 function prepareBind(spec: MountSpec, words: MountWords): number {
   const fd = spec.subpath === undefined
     ? cloneMount(spec.source, words.isRecursive)
     : cloneMount("", words.isRecursive, openSource(spec));
-  configureBind(fd, words);
+  try {
+    configureBind(fd, words);
+  } catch (error) {
+    if (!isErrno(error, EPERM) || (words.set & MOUNT_ATTR__ATIME) === 0) throw error;
+    throw new SkiffError("how access times are kept is for root alone to change", { cause: error });
+  }
   return fd;
 }
 
@@ -98,6 +153,14 @@ function prepareFilesystem(spec: MountSpec, words: MountWords, onView: () => voi
         spec.type,
         spec.source,
         words.data,
+        words.copyUp ? words.set & ~MOUNT_ATTR_RDONLY : words.set,
+      );
+    case "ramfs":
+      // it belongs to who makes it, and has no options but a mode
+      return newFilesystem(
+        spec.type,
+        spec.source,
+        words.data.filter((word) => word.startsWith("mode=")),
         words.copyUp ? words.set & ~MOUNT_ATTR_RDONLY : words.set,
       );
     case "mqueue":
@@ -175,6 +238,11 @@ export function attachMounts(root: number, mounts: readonly PreparedMount[]): vo
   for (const prepared of mounts) {
     if (prepared.needsFolder && !hasFolderFor(root, prepared.destination)) continue;
     try {
+      if (prepared.link !== undefined) {
+        makeLinkInRoot(root, prepared.destination, prepared.link);
+        continue;
+      }
+      if (prepared.make) prepared.fd = prepared.make();
       const target = prepared.isFolder
         ? ensureFolderInRoot(root, prepared.destination)
         : ensureFileInRoot(root, prepared.destination);

@@ -190,6 +190,8 @@ export interface InitAnnex {
   copyUp: { source: string; destination: string }[];
   /** Given to the user with all that is in them (`-v …:U`). */
   giveToUser?: { source: string; subpath?: string }[];
+  /** The same of what is mounted, by its path in the container. */
+  giveInside?: string[];
   /** `--init`: a small init of ours is pid 1, reaps and forwards signals. */
   initProcess: boolean;
   /** Join these instead of making new ones: namespace type to a path such as /proc/PID/ns/net. */

@@ -7,16 +7,11 @@
  * @see fsopen(2), open_tree(2), move_mount(2)
  */
 
-import { SyscallError } from "../../ffi/errno.ts";
-import { Fd } from "../../ffi/file.ts";
-import { fsconfig, fsmount, fsopen, mount_setattr, move_mount, open_tree } from "../../ffi/mount.ts";
+import { mount_setattr, move_mount, open_tree } from "../../ffi/mount.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE } from "../../ffi/constants/fcntl.ts";
 import {
-  FSCONFIG_CMD_CREATE,
-  FSCONFIG_SET_FLAG,
-  FSCONFIG_SET_STRING,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
+  MOUNT_ATTR__ATIME,
+  MOUNT_ATTR_RDONLY,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   MS_PRIVATE,
@@ -25,27 +20,7 @@ import {
 } from "../../ffi/constants/mount.ts";
 import type { MountWords } from "./mount_words.ts";
 
-/** A new file system of `type`; `data` are its own options, `key=value` or a bare flag. */
-export function newFilesystem(
-  type: string,
-  source: string,
-  data: readonly string[],
-  attributes: number,
-): number {
-  using context = new Fd(fsopen(type, FSOPEN_CLOEXEC));
-  if (source !== "") fsconfig(context.number, FSCONFIG_SET_STRING, "source", source);
-  for (const option of data) {
-    const split = option.indexOf("=");
-    if (split === -1) fsconfig(context.number, FSCONFIG_SET_FLAG, option, null);
-    else fsconfig(context.number, FSCONFIG_SET_STRING, option.slice(0, split), option.slice(split + 1));
-  }
-  try {
-    fsconfig(context.number, FSCONFIG_CMD_CREATE, null, null);
-  } catch (error) {
-    throw error instanceof SyscallError ? new SyscallError("create file system", error.errno, type) : error;
-  }
-  return fsmount(context.number, FSMOUNT_CLOEXEC, attributes);
-}
+export { newFilesystem } from "../../ffi/mount.ts";
 
 /** A copy of the mount at `path` (with what is mounted below it), or of the one that `dirfd` is open on. */
 export function cloneMount(path: string, isRecursive: boolean, dirfd = AT_FDCWD): number {
@@ -59,12 +34,16 @@ export function cloneMount(path: string, isRecursive: boolean, dirfd = AT_FDCWD)
  * `rw` on a mount whose read-only flag is locked cannot be granted; the kernel says EPERM.
  */
 export function configureBind(fd: number, words: MountWords): void {
+  const { set, isTopOnly } = words;
+  // the modes of access times are one field, which is cleared as a whole before one is chosen
+  const clear = (set & MOUNT_ATTR__ATIME) === 0 ? words.clear : words.clear | MOUNT_ATTR__ATIME;
   // Where the copy is not recursive there is one mount, and the flag changes nothing.
   mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, {
-    set: words.set,
-    clear: words.clear,
+    set: isTopOnly ? set & ~MOUNT_ATTR_RDONLY : set,
+    clear,
     propagation: words.propagation || MS_PRIVATE,
   });
+  if (isTopOnly) mount_setattr(fd, "", AT_EMPTY_PATH, { set: set & MOUNT_ATTR_RDONLY, clear: 0 });
 }
 
 /** Puts a detached mount on the file or folder that `target` is open on. */

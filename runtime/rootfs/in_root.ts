@@ -7,7 +7,19 @@
  */
 
 import { EEXIST, ENOTDIR, isErrno } from "../../ffi/errno.ts";
-import { close, fchownat, Fd, fstat, mkdirat, openat, openat2, tryOpenat2 } from "../../ffi/file.ts";
+import {
+  close,
+  fchownat,
+  Fd,
+  fstat,
+  mkdirat,
+  openat,
+  openat2,
+  readlinkat,
+  statx,
+  symlinkat,
+  tryOpenat2,
+} from "../../ffi/file.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
@@ -20,7 +32,7 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
 } from "../../ffi/constants/fcntl.ts";
-import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
+import { S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
 
 const RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -85,6 +97,22 @@ export function ensureFileInRoot(root: number, path: string): number {
     if (!isErrno(error, EEXIST)) throw error;
   }
   return openInRoot(root, path, O_PATH);
+}
+
+/** Makes a link inside the root, and the folders to it; one that is there already must lead to the same. */
+export function makeLinkInRoot(root: number, path: string, link: Uint8Array<ArrayBuffer>): void {
+  const { parent, name } = splitPath(path);
+  using at = new Fd(ensureFolderInRoot(root, parent));
+  try {
+    symlinkat(link, at.number, name);
+  } catch (error) {
+    if (!isErrno(error, EEXIST)) throw error;
+    if ((statx(at.number, name, AT_SYMLINK_NOFOLLOW).mode & S_IFMT) === S_IFLNK) {
+      const present = readlinkat(at.number, name);
+      if (present.length === link.length && present.every((byte, index) => byte === link[index])) return;
+    }
+    throw new SkiffError(`create link ${path}: something else is there`);
+  }
 }
 
 /** The last component and what is before it. The last of a made path cannot be `..`. */

@@ -38,6 +38,10 @@ export interface MountWords {
   mayBeMissing: boolean;
   /** Left out where the folder of the mount point is not there (`x-skiff.existing-folder`). */
   needsFolder: boolean;
+  /** Of a bind: what is mounted below keeps its access (`x-skiff.top-only`). */
+  isTopOnly?: boolean;
+  /** Of a bind: a source that is a link becomes that link (`x-skiff.keep-link`). */
+  keepsLink?: boolean;
 }
 
 const SETS: Record<string, number> = {
@@ -114,6 +118,10 @@ export function parseMountWords(options: readonly string[]): MountWords {
       words.mayBeMissing = true;
     } else if (word === "x-skiff.existing-folder") {
       words.needsFolder = true;
+    } else if (word === "x-skiff.top-only") {
+      words.isTopOnly = true;
+    } else if (word === "x-skiff.keep-link") {
+      words.keepsLink = true;
     } else if (!WITHOUT_EFFECT.has(word)) {
       words.data.push(word);
     }
