@@ -14,6 +14,8 @@ export interface ImageRow {
   size: number;
   /** The config document. */
   config: string;
+  /** Of a list of images: its entries, a document of `runtime/image/list.ts`. */
+  list?: string;
 }
 
 export interface ImageLayerRow {
@@ -26,10 +28,11 @@ export interface ImageLayerRow {
 /** Adds the image, or refreshes the one with the same id. To be called in a transaction. */
 export function putImage(db: Database, image: ImageRow, layers: ImageLayerRow[]): void {
   db.run(
-    `INSERT INTO images (id, digest, index_digest, architecture, os, created, recorded_at, size, config)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO images (id, digest, index_digest, architecture, os, created, recorded_at, size, config,
+       list)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET digest = excluded.digest, index_digest = excluded.index_digest,
-       size = excluded.size`,
+       size = excluded.size, list = excluded.list`,
     image.id,
     image.digest,
     image.indexDigest,
@@ -39,6 +42,7 @@ export function putImage(db: Database, image: ImageRow, layers: ImageLayerRow[])
     image.recordedAt,
     image.size,
     image.config,
+    image.list ?? null,
   );
   db.run("DELETE FROM image_layers WHERE image_id = ?", image.id);
   layers.forEach((layer, position) =>
@@ -182,8 +186,8 @@ export function listRepoDigests(db: Database, imageId: string): string[] {
 }
 
 /**
- * Every digest that an image of the store refers to: manifests, indexes, configs, layers and their diff ids; and the
- * layers of the build cache.
+ * Every digest that an image of the store refers to: manifests, indexes, configs, layers and their diff ids; the blobs
+ * of lists and artifacts, and the layers of the build cache.
  */
 export function listReferencedContent(db: Database): { blobs: Set<string>; diffIds: Set<string> } {
   const blobs = new Set<string>();
@@ -191,6 +195,14 @@ export function listReferencedContent(db: Database): { blobs: Set<string>; diffI
   for (const row of db.all("SELECT id, digest, index_digest FROM images")) {
     blobs.add(`sha256:${row.id}`).add(String(row.digest));
     if (row.index_digest !== null) blobs.add(String(row.index_digest));
+  }
+  for (const row of db.all("SELECT list FROM images WHERE list IS NOT NULL")) {
+    for (const { digest, blobs: more = [] } of JSON.parse(String(row.list)).entries) {
+      for (const one of [digest, ...more]) blobs.add(one);
+    }
+  }
+  for (const row of db.all("SELECT digest, blobs FROM artifacts")) {
+    for (const one of [row.digest, ...JSON.parse(String(row.blobs))]) blobs.add(String(one));
   }
   for (const row of db.all("SELECT DISTINCT digest, diff_id FROM image_layers")) {
     blobs.add(String(row.digest));
@@ -214,5 +226,6 @@ function toImage(row: Row): ImageRow {
     recordedAt: String(row.recorded_at),
     size: Number(row.size),
     config: String(row.config),
+    ...(row.list === null ? {} : { list: String(row.list) }),
   };
 }

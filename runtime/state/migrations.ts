@@ -160,4 +160,15 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (diff_id, packing)
   ) STRICT, WITHOUT ROWID;
   `,
+  // lists of images, which have a row and names as images have; and artifacts, whose blobs are kept beside theirs
+  `
+  ALTER TABLE images ADD COLUMN list TEXT;  -- of a list: its entries, as runtime/image/list.ts has them
+  CREATE TABLE artifacts (
+    name        TEXT PRIMARY KEY,           -- with its tag, or with a digest
+    digest      TEXT NOT NULL,              -- of the manifest
+    blobs       TEXT NOT NULL,              -- JSON: digests of the others
+    size        INTEGER NOT NULL,
+    recorded_at TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
