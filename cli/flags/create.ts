@@ -67,7 +67,7 @@ export const CREATE_FLAGS = {
   "security-opt": {
     kind: "array",
     value: "OPTION",
-    help: "seccomp=unconfined or FILE, no-new-privileges, mask=PATH, unmask=PATH",
+    help: "seccomp=unconfined or FILE, apparmor=PROFILE, no-new-privileges, mask=PATH, unmask=PATH",
   },
   "shm-size": { kind: "string", value: "SIZE", help: "Size of /dev/shm (default 64m)" },
   "stop-signal": { kind: "string", value: "SIGNAL", help: "Signal that stops the container" },

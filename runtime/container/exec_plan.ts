@@ -6,6 +6,7 @@ import { resolveCapabilities } from "../security/capabilities.ts";
 import type { SeccompFilter } from "../security/seccomp.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { ContainerConfig } from "./config.ts";
+import { apparmorOf } from "./security_options.ts";
 import { cleanPath } from "./mount_options.ts";
 import type { ExecOptions } from "./options.ts";
 import { planCapabilities, planEvents } from "./plan.ts";
@@ -59,6 +60,7 @@ export function planExec(config: ContainerConfig, options: ExecOptions, facts: E
       rlimits,
       noNewPrivileges: config.security.noNewPrivileges,
       ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
+      ...apparmorOf(config.security),
     },
     annex: {
       user: options.user ?? config.user,

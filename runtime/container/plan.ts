@@ -12,6 +12,7 @@ import { resolveProtectedPaths } from "../security/paths.ts";
 import type { SeccompFilter } from "../security/seccomp.ts";
 import type { IdMapping, LinuxSpec, ProcessSpec, RlimitSpec, RuntimeSpec } from "../spec/runtime.ts";
 import { argvOf, type ContainerConfig } from "./config.ts";
+import { apparmorOf } from "./security_options.ts";
 import type { ChosenNamespace } from "./extras.ts";
 import { type MountFacts, planMounts } from "./default_mounts.ts";
 import { ownsNetwork } from "./network_choice.ts";
@@ -157,6 +158,7 @@ function planProcess(config: ContainerConfig, facts: PlanFacts): ProcessSpec {
     rlimits: planRlimits(config.rlimits, facts.callerNofile),
     noNewPrivileges: config.security.noNewPrivileges,
     ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
+    ...apparmorOf(config.security),
   };
 }
 

@@ -6,6 +6,8 @@ export interface SecurityOptions {
   /** `seccomp=`: nothing given, `unconfined`, or the text of a profile in Docker's JSON format. */
   seccomp: { kind: "default" } | { kind: "unconfined" } | { kind: "profile"; path: string; json: string };
   noNewPrivileges: boolean;
+  /** `apparmor=`: a loaded profile's name, or `unconfined`. */
+  apparmor?: string;
   mask: string[];
   unmask: string[];
 }
@@ -44,8 +46,8 @@ export function parseSecurityOptions(words: string[], readFile: (path: string) =
         break;
       case "apparmor":
         if (!value) throw invalid(word);
-        // skiff confines with none, so switching it off is what is there already
-        if (value !== "unconfined") throw refuseApparmor(value, readFile);
+        if (value !== "unconfined") checkApparmor(word, value, readFile);
+        options.apparmor = value;
         break;
       default:
         throw invalid(word);
@@ -54,18 +56,28 @@ export function parseSecurityOptions(words: string[], readFile: (path: string) =
   return options;
 }
 
-/** Where the kernel has it off, in podman's words. */
-function refuseApparmor(profile: string, readFile: (path: string) => string): UnsupportedError {
-  let isEnabled = false;
-  try {
-    isEnabled = readFile("/sys/module/apparmor/parameters/enabled").startsWith("Y");
-  } catch {
-    // the kernel was built without, or hides it
+/** Whether the profile is loaded is told by the start: its list is root's alone. */
+function checkApparmor(word: string, profile: string, readFile: (path: string) => string): void {
+  // what AppArmor takes as one name; a blank or a line's end would end the order that is written to the kernel
+  if (!/^[^\s\0]+$/.test(profile)) throw invalid(word);
+  if (!isApparmorEnabled(readFile)) {
+    throw new UnsupportedError(
+      `apparmor profile "${profile}" specified, but Apparmor is not enabled on this system`,
+    );
   }
-  const why = isEnabled
-    ? "skiff confines no program by AppArmor, but by capabilities, seccomp and namespaces"
-    : "but Apparmor is not enabled on this system";
-  return new UnsupportedError(`apparmor profile "${profile}" specified, ${why}`);
+}
+
+export function isApparmorEnabled(readFile: (path: string) => string): boolean {
+  try {
+    return readFile("/sys/module/apparmor/parameters/enabled").startsWith("Y");
+  } catch {
+    return false; // the kernel was built without, or hides it
+  }
+}
+
+/** For a process's spec; without a profile it keeps the caller's. */
+export function apparmorOf({ apparmor }: SecurityOptions): { apparmorProfile?: string } {
+  return apparmor === undefined || apparmor === "unconfined" ? {} : { apparmorProfile: apparmor };
 }
 
 /** Where SELinux is off, a label says nothing, as with podman; where it is on, skiff sets none. */

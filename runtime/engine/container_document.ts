@@ -73,7 +73,7 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     Platform: "linux",
     MountLabel: "",
     ProcessLabel: "",
-    AppArmorProfile: "",
+    AppArmorProfile: config.security.apparmor ?? "",
     EffectiveCaps: capabilities,
     BoundingCaps: capabilities,
     ExecIDs: facts.execIds,

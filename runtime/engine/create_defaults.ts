@@ -42,7 +42,6 @@ const LISTS: Record<string, keyof CreateOptions> = {
 
 /** Keys that would ask for what there is not yet; a value that asks for nothing is silent. */
 const UNAVAILABLE: Record<string, (value: unknown) => boolean> = {
-  apparmor_profile: (value) => value !== "" && value !== "unconfined" && value !== "container-default",
   cgroups: (value) => value === "split" || value === "no-conmon",
   pids_limit: (value) => Number(value) > 0,
   log_path: (value) => value !== "",
@@ -110,6 +109,13 @@ function complete({ containers, engine }: Conf, given: CreateOptions, warnings: 
   if (profile && !options.privileged && !options.securityOpt?.some((word) => /^seccomp[=:]/.test(word))) {
     options.securityOpt = [...options.securityOpt ?? [], `seccomp=${profile}`];
   }
+  const apparmor = containers.apparmor_profile;
+  // podman's own default profile is one that podman writes and loads
+  if (
+    apparmor && apparmor !== "container-default" && apparmor !== "containers-default" &&
+    !options.privileged &&
+    !options.securityOpt?.some((word) => /^apparmor[=:]/.test(word))
+  ) options.securityOpt = [...options.securityOpt ?? [], `apparmor=${apparmor}`];
   if (containers.default_capabilities) {
     chooseCapabilities(containers.default_capabilities as string[], options);
   }

@@ -1,6 +1,7 @@
 /** What `info` tells of this machine, by podman's keys. */
 
 import { readHostname, readLastCapability } from "../container/host_facts.ts";
+import { isApparmorEnabled } from "../container/security_options.ts";
 import { takeLaunch } from "../config/launch.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { findProgram } from "../namespaces/subordinate_ids.ts";
@@ -44,7 +45,7 @@ export function hostInfo(namespaces: NamespaceContext, folders: Folders) {
     remoteSocket: { exists: false, path: `${folders.run}/skiff.sock` },
     rootlessNetworkCmd: "slirp",
     security: {
-      apparmorEnabled: false,
+      apparmorEnabled: isApparmorEnabled(Deno.readTextFileSync),
       capabilities: resolveCapabilities({ lastCapability: readLastCapability() }).join(","),
       rootless: namespaces.isRootless,
       seccompEnabled: true,

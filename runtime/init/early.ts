@@ -46,7 +46,7 @@ export function isOrdinary(
     JSON.stringify(annex.tun) === JSON.stringify(tun) &&
     namespaces.every(({ path }) => path === undefined) &&
     namespaces.map(({ type }) => type).sort().join(" ") === ORDINARY_NAMESPACES &&
-    spec.process.oomScoreAdj === undefined &&
+    spec.process.oomScoreAdj === undefined && spec.process.apparmorProfile === undefined &&
     [rootfs, ...mountRoots].every(({ kind }) => kind !== "fuse-overlayfs");
 }
 

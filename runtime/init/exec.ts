@@ -57,7 +57,7 @@ import {
   receiveFromInit,
 } from "./handshake.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
-import { setOomScore } from "./oom_score.ts";
+import { setOwnAttributes } from "./own_attributes.ts";
 import { resolveUserInRoot } from "./user.ts";
 import { enterWorkdir } from "./workdir.ts";
 
@@ -89,7 +89,7 @@ export interface ExecHandle {
 export function spawnExec(plan: ExecPlan, stdio: InitStdio, passed: readonly number[] = []): ExecHandle {
   const init = openInit(plan);
   const joined = namespacesToJoin(plan.initPid);
-  setOomScore(plan.process.oomScoreAdj);
+  setOwnAttributes(plan.process);
   prctl(PR_SET_DUMPABLE, 0);
   const early = plan.nestedUserns && joined & CLONE_NEWUSER ? joinShared(init, plan.initPid, joined) : 0;
   const first = joined & (CLONE_NEWUSER | CLONE_NEWPID);

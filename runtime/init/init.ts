@@ -46,7 +46,7 @@ import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
 import { allowPing, bringLoopbackUp } from "./loopback.ts";
-import { setOomScore } from "./oom_score.ts";
+import { setOwnAttributes } from "./own_attributes.ts";
 import { attachMounts, copyUpVolume, giveVolumes, openSource } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
 import { giveTree } from "./give_tree.ts";
@@ -132,8 +132,8 @@ function performInit(
     link.waitForRoot();
     unshare(CLONE_NEWNS);
   } else {
-    stage("set the oom score");
-    setOomScore(spec.process.oomScoreAdj);
+    stage("set own attributes");
+    setOwnAttributes(spec.process);
     stage("enter namespaces");
     prctl(PR_SET_DUMPABLE, 0);
     if (annex.sharedMemoryOf !== undefined) sharedMemory = cloneSharedMemory(annex.sharedMemoryOf);

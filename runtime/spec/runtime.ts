@@ -26,6 +26,7 @@ export interface ProcessSpec {
   rlimits?: RlimitSpec[];
   noNewPrivileges: boolean;
   oomScoreAdj?: number;
+  apparmorProfile?: string;
 }
 
 /** Names as in capabilities(7): `CAP_CHOWN`, … */
