@@ -13,6 +13,7 @@ const FILTERS: Record<string, (value: string, all: ImageListEntry[]) => Test> = 
   containers: (value) => ({ Containers }) => (Containers > 0) === bool("containers", value),
   // podman's; no image here is either
   intermediate: (value) => () => !bool("intermediate", value),
+  manifest: (value) => ({ IsManifestList = false }) => IsManifestList === bool("manifest", value),
   readonly: (value) => () => !bool("readonly", value),
   label: (value) => ({ Labels }) => hasLabel(Labels, value),
   id: (value) => ({ Id }) => Id.startsWith(value.replace(/^sha256:/, "")),

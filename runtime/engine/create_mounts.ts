@@ -3,7 +3,7 @@
 import { parseMount } from "../container/mount_flag.ts";
 import { type ContainerMount, parseVolume } from "../container/mount_options.ts";
 import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
-import { findStoredImage } from "../image/store.ts";
+import { findPlatformImage } from "../image/list.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
 import { createVolume, volumePath } from "../storage/volumes.ts";
@@ -48,7 +48,7 @@ function resolveMount(engine: Engine, db: Database, text: string, workingFolder:
 }
 
 function diffIdsOf(db: Database, name: string): string[] {
-  const found = findStoredImage(db, name);
+  const found = findPlatformImage(db, name);
   if (!found) throw new NotFoundError("image", name, { hint: `pull it first: skiff pull ${name}` });
   return (JSON.parse(found.image.config) as ImageConfig).rootfs.diff_ids;
 }

@@ -3,7 +3,8 @@
 import type { ContainerConfig } from "../container/config.ts";
 import { NotFoundError, UnsupportedError } from "../errors.ts";
 import type { Change } from "../files/changes.ts";
-import { getStoredImage, HOST_IMAGE } from "../image/store.ts";
+import { getPlatformImage } from "../image/list.ts";
+import { HOST_IMAGE } from "../image/store.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import { listLayers } from "../state/images.ts";
@@ -121,7 +122,7 @@ function aside<Plan extends RootfsPlan & { upper: string }>(
 export async function imageLayers(engine: Engine, text: string): Promise<Digest[]> {
   if (text === HOST_IMAGE) throw noLayers("image", text, true);
   const db = await engine.database();
-  return listLayers(db, getStoredImage(db, text).image.id).map(({ diffId }) => diffId as Digest).toReversed();
+  return listLayers(db, getPlatformImage(db, text).image.id).map(({ diffId }) => diffId as Digest).toReversed();
 }
 
 function noLayers(what: string, text: string, isHost: boolean): UnsupportedError {

@@ -1,6 +1,6 @@
 /** `history`: the steps that an image was made by, the latest first. */
 
-import { getStoredImage } from "../image/store.ts";
+import { getPlatformImage } from "../image/list.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { HistoryEntry, ImageConfig } from "../spec/image.ts";
 import { type ImageLayerRow, listLayers, listNames } from "../state/images.ts";
@@ -26,7 +26,7 @@ export interface HistoryStep {
 /** An image without a history has a step for each layer. */
 export async function history(engine: Engine, text: string): Promise<HistoryStep[]> {
   const db = await engine.database();
-  const { image } = getStoredImage(db, text);
+  const { image } = getPlatformImage(db, text);
   const config: ImageConfig = JSON.parse(image.config);
   const layers = listLayers(db, image.id);
   const form = layerForm(engine.namespaces);

@@ -12,7 +12,8 @@ import { O_CLOEXEC, O_CREAT, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { SIGTERM } from "../../ffi/constants/signal.ts";
 import { kill } from "../../ffi/process.ts";
 import { UnsupportedError } from "../errors.ts";
-import { getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
+import { getPlatformImage } from "../image/list.ts";
+import { HOST_IMAGE, imagesLockPath } from "../image/store.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import { processStartTime } from "../monitor/records.ts";
 import type { Digest } from "../spec/digest.ts";
@@ -43,7 +44,7 @@ export async function mountImage(engine: Engine, text: string): Promise<MountedI
     );
   }
   const db = await engine.database();
-  const { image } = getStoredImage(db, text);
+  const { image } = getPlatformImage(db, text);
   const known = (await listMountedImages(engine)).find(({ id }) => id === image.id);
   if (known !== undefined) return known;
   // nobody takes its layers away meanwhile
@@ -69,7 +70,7 @@ export async function mountImage(engine: Engine, text: string): Promise<MountedI
 /** Gives the id; an image that is not mounted is no error. @throws {HostError} where something works in it still */
 export async function unmountImage(engine: Engine, text: string, force = false): Promise<string> {
   requireSession(engine, "image unmount");
-  const { image: { id } } = getStoredImage(await engine.database(), text);
+  const { image: { id } } = getPlatformImage(await engine.database(), text);
   const found = (await listMountedImages(engine)).find((mounted) => mounted.id === id);
   if (found === undefined) return id;
   const [{ unmount }, { runFileTask }] = await Promise.all([

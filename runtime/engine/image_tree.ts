@@ -1,7 +1,7 @@
 /** `image tree`: the layers of an image, and what else of the store is made of them. */
 
 import { createHash } from "node:crypto";
-import { getStoredImage } from "../image/store.ts";
+import { getPlatformImage } from "../image/list.ts";
 import type { Digest } from "../spec/digest.ts";
 import { listImages, listLayers, listNames } from "../state/images.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
@@ -30,7 +30,7 @@ export interface ImageTree {
 /** The layers of one image, each with all that lies on it in any image of the store. */
 export async function imageTree(engine: Engine, text: string): Promise<ImageTree> {
   const db = await engine.database();
-  const { image } = getStoredImage(db, text);
+  const { image } = getPlatformImage(db, text);
   const form = layerForm(engine.namespaces);
   const byId = new Map<string, TreeLayer>();
   let layers: TreeLayer[] = [];

@@ -26,6 +26,8 @@ export interface ImageListEntry {
   Dangling: boolean;
   Arch: string;
   Os: string;
+  /** It is a list of images. */
+  IsManifestList?: true;
 }
 
 /** Newest first. */
@@ -53,6 +55,7 @@ export async function images(engine: Engine): Promise<ImageListEntry[]> {
       Dangling: names.length === 0,
       Arch: image.architecture,
       Os: image.os,
+      ...(image.list === undefined ? {} : { IsManifestList: true as const }),
     };
   });
 }

@@ -62,7 +62,8 @@ async function sizeOf(engine: Engine, row: { id: string; imageId: string | null 
 
 export async function imageInspect(engine: Engine, text: string): Promise<ImageDocument> {
   const db = await engine.database();
-  const { image } = getStoredImage(db, text);
+  let { image } = getStoredImage(db, text);
+  if (image.list !== undefined) ({ image } = (await import("../image/list.ts")).getPlatformImage(db, text));
   const manifest = JSON.parse(
     new TextDecoder().decode(await readBlob(engine.folders, image.digest as Digest)),
   );

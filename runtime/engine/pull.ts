@@ -38,6 +38,8 @@ export async function pull(
   }
   const { policy = "always" } = options;
   const db = await engine.database();
+  const listed = policy === "always" ? undefined : await findListed(engine, db, reference, options);
+  if (listed !== undefined) return listed;
   const stored = policy === "always" ? undefined : findFitting(db, reference, options.platform);
   if (stored !== undefined && policy !== "newer") return stored;
   if (policy === "never") {
@@ -58,6 +60,30 @@ export async function pull(
     if (stored === undefined || !(error instanceof RegistryError)) throw error;
     return stored;
   }
+}
+
+/** Where a list of the store is named: its image for the platform, pulled from where the list found it. */
+async function findListed(engine: Engine, db: Database, reference: string, options: PullOptions) {
+  const found = findStoredImage(db, reference);
+  if (found?.image.list === undefined) return undefined;
+  const { chooseEntry, imageOfEntry, listOf } = await import("../image/list.ts");
+  const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
+  const entry = chooseEntry(listOf(found.image), reference, wanted);
+  const name = found.name ?? reference;
+  const image = imageOfEntry(db, engine.folders, entry);
+  if (image !== undefined) return { id: image.id, digest: image.digest, name };
+  if (entry.source === undefined || options.policy === "never") {
+    throw new NotFoundError("image", reference, {
+      message: `${reference}: image ${entry.digest.slice(0, 19)} of the list is not in the store`,
+    });
+  }
+  const { tlsVerify = entry.tlsVerify } = options;
+  const pulled = await pull(engine, `${entry.source}@${entry.digest}`, {
+    ...options,
+    tlsVerify,
+    policy: "missing",
+  });
+  return { ...pulled, name };
 }
 
 function findFitting(db: Database, reference: string, platform: string | undefined) {

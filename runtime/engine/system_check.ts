@@ -4,6 +4,7 @@
  */
 
 import { observeContainers } from "../container/state.ts";
+import { listOf } from "../image/list.ts";
 import { listCached } from "../state/build_cache.ts";
 import { listContainers, listContainersOfImage } from "../state/containers.ts";
 import { type ImageRow, listImages, listLayers, listNames, listReferencedContent } from "../state/images.ts";
@@ -180,9 +181,12 @@ async function checkImages(engine: Engine, options: CheckOptions): Promise<Damag
 }
 
 async function checkDocuments(engine: Engine, image: ImageRow, quick: boolean): Promise<string[]> {
-  const documents = [image.digest, image.indexDigest, `sha256:${image.id}`].filter((one) =>
-    one !== null
-  ) as Digest[];
+  const documents = image.list === undefined
+    ? [image.digest, image.indexDigest, `sha256:${image.id}`].filter((one) => one !== null) as Digest[]
+    : [
+      image.digest as Digest,
+      ...listOf(image).entries.flatMap(({ digest, blobs = [] }) => [digest, ...blobs]),
+    ];
   const problems: string[] = [];
   for (const digest of documents) {
     try {

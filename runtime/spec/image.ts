@@ -51,6 +51,9 @@ export interface Platform {
   architecture: string;
   variant?: string;
   osVersion?: string;
+  osFeatures?: string[];
+  /** Of Docker's lists. */
+  features?: string[];
 }
 
 export interface Descriptor {
@@ -75,7 +78,9 @@ export interface Manifest {
 export interface Index {
   schemaVersion: 2;
   mediaType?: string;
+  artifactType?: string;
   manifests: Descriptor[];
+  subject?: Descriptor;
   annotations?: Record<string, string>;
 }
 

@@ -27,12 +27,16 @@ const platform = v.pipe(
     architecture: text,
     variant: absent(text),
     "os.version": absent(text),
+    "os.features": absent(texts),
+    features: absent(texts),
   }),
   v.transform((p) => ({
     os: p.os,
     architecture: p.architecture,
     ...(p.variant ? { variant: p.variant } : {}),
     ...(p["os.version"] ? { osVersion: p["os.version"] } : {}),
+    ...(p["os.features"]?.length ? { osFeatures: p["os.features"] } : {}),
+    ...(p.features?.length ? { features: p.features } : {}),
   })),
 );
 
@@ -60,6 +64,8 @@ const manifestSchema = v.object({
 const indexSchema = v.object({
   schemaVersion,
   mediaType: absent(text),
+  artifactType: absent(text),
+  subject: absent(descriptor),
   manifests: v.pipe(v.array(descriptor), v.maxLength(DOCUMENT_LIMITS.indexEntries, "too many manifests")),
   annotations: absent(textMap),
 });
