@@ -4,7 +4,7 @@
  */
 import { type Digest, digestOf } from "../runtime/spec/digest.ts";
 import { type Descriptor, MEDIA_TYPE, type Platform } from "../runtime/spec/image.ts";
-import { gzipped, tarOf } from "./fake_layer.ts";
+import { gzipped, joined, tarOf } from "./fake_layer.ts";
 
 export interface RecordedRequest {
   method: string;
@@ -212,14 +212,29 @@ export class FakeRegistry implements AsyncDisposable {
   }
 }
 
-/** A blob as a registry that knows ranges sends it. */
+/** A blob as a registry that knows ranges sends it: from an offset, or the pieces asked for, as Go's servers do. */
 export function blobReply(blob: Uint8Array<ArrayBuffer>, range: string | undefined): Reply {
-  const start = Number(/^bytes=(\d+)-$/.exec(range ?? "")?.[1] ?? -1);
-  if (start < 0) return { status: 200, body: blob };
+  const asked = /^bytes=(\d+-\d*(?:,\d+-\d+)*)$/.exec(range ?? "")?.[1]?.split(",").map((one) => {
+    const [start, end] = one.split("-") as [string, string];
+    return [Number(start), end === "" ? blob.length : Number(end) + 1] as const;
+  });
+  if (asked === undefined) return { status: 200, body: blob };
+  const says = ([start, end]: readonly [number, number]) => `bytes ${start}-${end - 1}/${blob.length}`;
+  if (asked.length === 1) {
+    return { status: 206, headers: { "Content-Range": says(asked[0]!) }, body: blob.slice(...asked[0]!) };
+  }
+  const parts = asked.flatMap((one, at) => [
+    encode(
+      `${at === 0 ? "" : "\r\n"}--cut\r\nContent-Type: application/octet-stream\r\nContent-Range: ${
+        says(one)
+      }\r\n\r\n`,
+    ),
+    blob.slice(...one),
+  ]);
   return {
     status: 206,
-    headers: { "Content-Range": `bytes ${start}-${blob.length - 1}/${blob.length}` },
-    body: blob.slice(start),
+    headers: { "Content-Type": "multipart/byteranges; boundary=cut" },
+    body: joined([...parts, encode("\r\n--cut--\r\n")]),
   };
 }
 
