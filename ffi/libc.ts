@@ -171,6 +171,8 @@ const FAMILIES = {
       parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"],
       result: "i32",
     },
+    // int fallocate(int, int mode, off_t, off_t)
+    fallocate: { nr: SYSCALL.fallocate, parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
     // ssize_t getdents64(int, void *, size_t)
     getdents64: { nr: SYSCALL.getdents64, parameters: ["i32", "buffer", "u32"], result: "i32" },
   },
@@ -198,6 +200,15 @@ const FAMILIES = {
     llistxattr: { nr: SYSCALL.llistxattr, parameters: ["buffer", "buffer", "u32"], result: "i32" }, // ssize_t llistxattr(const char *, char *, size_t)
     flistxattr: { nr: SYSCALL.flistxattr, parameters: ["i32", "buffer", "u32"], result: "i32" },
     lremovexattr: { nr: SYSCALL.lremovexattr, parameters: ["buffer", "buffer"], result: "i32" }, // int lremovexattr(const char *, const char *)
+    // the same of what a link leads to
+    setxattr: {
+      nr: SYSCALL.setxattr,
+      parameters: ["buffer", "buffer", "buffer", "u32", "i32"],
+      result: "i32",
+    },
+    getxattr: { nr: SYSCALL.getxattr, parameters: ["buffer", "buffer", "buffer", "u32"], result: "i32" },
+    listxattr: { nr: SYSCALL.listxattr, parameters: ["buffer", "buffer", "u32"], result: "i32" },
+    removexattr: { nr: SYSCALL.removexattr, parameters: ["buffer", "buffer"], result: "i32" },
   },
   mount: {
     // int mount(const char *, const char *, const char *, unsigned long, const void *)

@@ -1,0 +1,213 @@
+/** OPEN, CREATE, READ, WRITE and what else is done with open files. */
+
+import { EBADF, EEXIST, EINVAL, EIO, ENOENT, EOPNOTSUPP, errno, ESTALE } from "../../../ffi/errno.ts";
+import {
+  AT_FDCWD,
+  O_APPEND,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_NONBLOCK,
+  O_TMPFILE,
+  O_TRUNC,
+} from "../../../ffi/constants/fcntl.ts";
+import { S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../../ffi/constants/stat.ts";
+import { FOPEN_KEEP_CACHE, FUSE_WRITE_KILL_SUIDGID } from "../constants.ts";
+import type { Handler } from "../handler.ts";
+import { IN } from "../request.ts";
+import { descriptorPath, rare } from "./calls.ts";
+import type { FileNode } from "./nodes.ts";
+import type { Tree } from "./tree.ts";
+
+const O_ACCMODE = 3;
+const O_SYNC = 0o4010000;
+/** Of the asker's flags what counts for the file itself; O_DIRECT would ask for aligned memory, O_NOATIME for ownership. */
+const PASSED_FLAGS = O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC;
+/** What stands there by now is never waited for, and becomes no terminal of ours. */
+const SAFE_FLAGS = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+const SEEK_DATA = 3, SEEK_HOLE = 4;
+
+export function fileOperations(tree: Tree): Handler {
+  const { calls, files, nodes, facts } = tree;
+  const offsets = new BigInt64Array(2);
+  const offsetIn = Deno.UnsafePointer.of(offsets.subarray(0, 1));
+  const offsetOut = Deno.UnsafePointer.of(offsets.subarray(1, 2));
+
+  const keep = (node: FileNode, fd: number): number => {
+    files.set(fd, node);
+    (node.handles ??= []).push(fd);
+    return fd;
+  };
+  const isFile = (fd: number) => files.has(fd);
+
+  return {
+    open(request, reply) {
+      const node = nodes.get(request.nodeid);
+      if (node === undefined) return ESTALE;
+      const fd = openNode(tree, node, request.u32(IN.open.flags) & PASSED_FLAGS);
+      if (fd < 0) return -fd;
+      reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
+      return 0;
+    },
+    create(request, reply) {
+      const folder = tree.folder(request.nodeid);
+      if (folder < 0) return -folder;
+      const name = request.name(IN.create.end);
+      const flags = request.u32(IN.create.flags);
+      const mode = request.u32(IN.create.mode) & 0o7777;
+      const wanted = flags & PASSED_FLAGS | SAFE_FLAGS;
+      let fd = calls.openEntry(folder, name, wanted | O_CREAT | O_EXCL, mode);
+      if (fd !== -1) {
+        const code = tree.give(request, folder, name, fd);
+        if (code !== 0) {
+          calls.close(fd);
+          rare.unlinkat(folder, name, 0);
+          return code;
+        }
+      } else {
+        const code = errno();
+        // somebody else has made it meanwhile
+        if (code !== EEXIST || flags & O_EXCL) return code;
+        fd = calls.openEntry(folder, name, wanted);
+        if (fd === -1) return errno();
+      }
+      if (!facts.ofDescriptor(fd) || (facts.mode & S_IFMT) !== S_IFREG) {
+        calls.close(fd);
+        return EIO;
+      }
+      const node = nodes.remember(nodes.get(request.nodeid), name);
+      reply.entry(node.id, 0, tree.attributes, tree.validity);
+      reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
+      return 0;
+    },
+    tmpfile(request, reply) {
+      const folder = tree.folder(request.nodeid);
+      if (folder < 0) return -folder;
+      const flags = request.u32(IN.create.flags) & (O_ACCMODE | O_APPEND | O_EXCL) | O_TMPFILE | O_CLOEXEC;
+      const mode = request.u32(IN.create.mode) & 0o7777;
+      const fd = rare.openat(AT_FDCWD, descriptorPath(folder), flags, mode);
+      if (fd === -1) return errno();
+      const code = tree.give(request, folder, NO_NAME, fd);
+      if (code !== 0 || !facts.ofDescriptor(fd)) {
+        calls.close(fd);
+        return code || EIO;
+      }
+      const node = nodes.remember(undefined, undefined);
+      reply.entry(node.id, 0, tree.attributes, tree.validity);
+      reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
+      return 0;
+    },
+    read(request, reply) {
+      const fd = request.u64(IN.read.fh);
+      if (!isFile(fd)) return EBADF;
+      const size = request.u32(IN.read.size);
+      if (size > reply.data.length) return EINVAL;
+      const length = calls.pread(fd, reply.data, size, request.exactU64(IN.read.offset));
+      if (length === -1) return errno();
+      reply.length = length;
+      return 0;
+    },
+    write(request, reply) {
+      const fd = request.u64(IN.write.fh);
+      const node = files.get(fd);
+      if (node === undefined) return EBADF;
+      const size = request.u32(IN.write.size);
+      const data = request.data(IN.write.end, size);
+      const written = calls.pwrite(fd, data, size, request.exactU64(IN.write.offset));
+      if (written === -1) return errno();
+      if (tree.isPrivileged && request.u32(IN.write.writeFlags) & FUSE_WRITE_KILL_SUIDGID) dropSetId(fd);
+      reply.size(written);
+      return 0;
+    },
+    release(request) {
+      const fd = request.u64(IN.release.fh);
+      const node = files.get(fd);
+      if (node === undefined) return EBADF;
+      files.delete(fd);
+      node.handles = node.handles!.length === 1 ? undefined : node.handles!.filter((other) => other !== fd);
+      calls.close(fd);
+      return 0;
+    },
+    flush: (request) => isFile(request.u64(IN.flush.fh)) ? 0 : EBADF,
+    fsync(request) {
+      const fd = request.u64(IN.fsync.fh);
+      if (!isFile(fd)) return EBADF;
+      return rare.fsync(fd) === -1 ? errno() : 0;
+    },
+    fallocate(request) {
+      const fd = request.u64(IN.fallocate.fh);
+      if (!isFile(fd)) return EBADF;
+      const { offset, length, mode } = IN.fallocate;
+      const result = rare.fallocate(
+        fd,
+        request.u32(mode),
+        request.exactU64(offset),
+        request.exactU64(length),
+      );
+      return result === -1 ? errno() : 0;
+    },
+    lseek(request, reply) {
+      const fd = request.u64(IN.lseek.fh);
+      if (!isFile(fd)) return EBADF;
+      const whence = request.u32(IN.lseek.whence);
+      if (whence !== SEEK_DATA && whence !== SEEK_HOLE) return EINVAL;
+      const offset = Number(rare.lseek(fd, request.exactU64(IN.lseek.offset), whence));
+      if (offset === -1) return errno();
+      reply.u64(offset);
+      return 0;
+    },
+    copy_file_range(request, reply) {
+      const [from, to] = [request.u64(IN.copyFileRange.fhIn), request.u64(IN.copyFileRange.fhOut)];
+      if (!isFile(from) || !isFile(to)) return EBADF;
+      offsets[0] = request.exactU64(IN.copyFileRange.offIn);
+      offsets[1] = request.exactU64(IN.copyFileRange.offOut);
+      const length = Math.min(request.u64(IN.copyFileRange.len), MAX_COPY_BYTES);
+      const copied = rare.copy_file_range(from, offsetIn, to, offsetOut, length, 0);
+      if (copied === -1) return errno();
+      reply.size(copied);
+      return 0;
+    },
+  };
+
+  function dropSetId(fd: number): void {
+    if (!facts.ofDescriptor(fd) || (facts.mode & (S_ISUID | S_ISGID)) === 0) return;
+    rare.fchmod(fd, facts.mode & 0o7777 & ~(S_ISUID | S_ISGID));
+  }
+}
+
+/** So long nobody else is served. */
+const MAX_COPY_BYTES = 64 << 20;
+
+const NO_NAME = new Uint8Array(1);
+
+/** Opens the node's file and no other; -errno. */
+export function openNode(tree: Tree, node: FileNode, flags: number): number {
+  if (node.type !== S_IFREG) return -EOPNOTSUPP;
+  const { calls, nodes } = tree;
+  const { parent, name } = node;
+  const path = node.pathFd !== -1 ? node.pathFd : node.handles?.[0];
+  let fd: number;
+  if (path !== undefined || parent === undefined || name === undefined) {
+    if (path === undefined) return -ESTALE;
+    fd = rare.openat(AT_FDCWD, descriptorPath(path), flags | SAFE_FLAGS, 0);
+    return fd === -1 ? -errno() : fd;
+  }
+  const folder = nodes.pathOf(parent);
+  if (folder < 0) return folder;
+  // cut short only once it is known to be this file
+  fd = calls.openEntry(folder, name, flags & ~O_TRUNC | SAFE_FLAGS);
+  if (fd === -1) {
+    const code = errno();
+    return code === ENOENT ? -ESTALE : -code;
+  }
+  if (!nodes.isOf(node, fd)) {
+    calls.close(fd);
+    return -ESTALE;
+  }
+  if ((flags & O_TRUNC) === 0 || rare.ftruncate(fd, 0n) === 0) return fd;
+  const code = errno();
+  calls.close(fd);
+  return -code;
+}

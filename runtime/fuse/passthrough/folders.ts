@@ -1,0 +1,116 @@
+/** OPENDIR, READDIR, READDIRPLUS. */
+
+import { EBADF, errno, ESTALE } from "../../../ffi/errno.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts";
+import { FOPEN_KEEP_CACHE } from "../constants.ts";
+import type { Handler } from "../handler.ts";
+import type { Reply } from "../reply.ts";
+import { IN, type Request } from "../request.ts";
+import { descriptorPath, type Name, rare } from "./calls.ts";
+import type { FileNode } from "./nodes.ts";
+import type { Tree } from "./tree.ts";
+
+/** An open folder, with what was read of it and not told yet. */
+interface OpenFolder {
+  node: FileNode;
+  fd: number;
+  /** struct linux_dirent64, from `at` to `end`. */
+  entries: Uint8Array<ArrayBuffer>;
+  view: DataView;
+  at: number;
+  end: number;
+  /** Where the entry at `at` was said to begin. */
+  offset: bigint;
+}
+
+const ENTRIES_BYTES = 32768;
+const SEEK_SET = 0;
+/** Offset of the name in struct linux_dirent64. @see getdents(2) */
+const NAME_AT = 19;
+
+export function folderOperations(tree: Tree): Handler {
+  const { calls, nodes, facts, validity } = tree;
+  const folders = new Map<number, OpenFolder>();
+
+  /** Tells entries until the answer is full or there is no more. */
+  const list = (
+    request: Request,
+    reply: Reply,
+    tell: (folder: OpenFolder, name: Name, end: number) => boolean,
+  ) => {
+    const folder = folders.get(request.u64(IN.read.fh));
+    if (folder === undefined) return EBADF;
+    const offset = request.exactU64(IN.read.offset);
+    if (offset !== folder.offset) {
+      if (Number(rare.lseek(folder.fd, offset, SEEK_SET)) === -1) return errno();
+      folder.at = folder.end = 0;
+      folder.offset = offset;
+    }
+    const limit = Math.min(request.u32(IN.read.size), reply.data.length);
+    for (;;) {
+      if (folder.at === folder.end) {
+        const length = calls.getdents64(folder.fd, folder.entries, ENTRIES_BYTES);
+        if (length === -1) return reply.length > 0 ? 0 : errno();
+        if (length === 0) return 0;
+        folder.at = 0;
+        folder.end = length;
+      }
+      const { view, at, entries } = folder;
+      const name = entries.subarray(at + NAME_AT, entries.indexOf(0, at + NAME_AT) + 1);
+      if (!tell(folder, name, limit)) return 0;
+      folder.offset = view.getBigUint64(at + 8, true);
+      folder.at += view.getUint16(at + 16, true);
+    }
+  };
+
+  return {
+    opendir(request, reply) {
+      const node = nodes.get(request.nodeid);
+      if (node === undefined) return ESTALE;
+      const path = nodes.pathOf(node);
+      if (path < 0) return -path;
+      const fd = rare.openat(AT_FDCWD, descriptorPath(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+      if (fd === -1) return errno();
+      const entries = new Uint8Array(ENTRIES_BYTES);
+      const view = new DataView(entries.buffer);
+      folders.set(fd, { node, fd, entries, view, at: 0, end: 0, offset: 0n });
+      reply.open(fd, FOPEN_KEEP_CACHE);
+      return 0;
+    },
+    readdir(request, reply) {
+      return list(request, reply, ({ view, at, entries }, name, limit) => {
+        const ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+        const next = view.getBigUint64(at + 8, true);
+        return reply.dirent(name.subarray(0, -1), ino, next, entries[at + 18]!, limit);
+      });
+    },
+    readdirplus(request, reply) {
+      return list(request, reply, ({ node: parent, fd, view, at, entries }, name, limit) => {
+        const bare = name.subarray(0, -1);
+        if (!reply.hasRoomForPlus(bare.length, limit)) return false;
+        const next = view.getBigUint64(at + 8, true);
+        const type = entries[at + 18]!;
+        const isDots = bare[0] === 46 && (bare.length === 1 || bare.length === 2 && bare[1] === 46);
+        if (isDots || !facts.ofEntry(fd, name)) {
+          facts.attributes.ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+          reply.direntPlus(bare, next, type, 0, 0, facts.attributes, validity);
+        } else {
+          const node = nodes.remember(parent, name);
+          reply.direntPlus(bare, next, type, node.id, 0, tree.attributes, validity);
+        }
+        return true;
+      });
+    },
+    releasedir(request) {
+      const fd = request.u64(IN.release.fh);
+      if (!folders.delete(fd)) return EBADF;
+      calls.close(fd);
+      return 0;
+    },
+    fsyncdir(request) {
+      const fd = request.u64(IN.fsync.fh);
+      if (!folders.has(fd)) return EBADF;
+      return rare.fsync(fd) === -1 ? errno() : 0;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/**
+ * Shows a folder (or a file) of the host with other owners, request by request.
+ *
+ * It has no more rights than the process that serves it, which a user starts: the kernel checks the modes with the
+ * owners that are shown, then each call is made with the user's own rights on disk.
+ */
+
+import { serveBlocking, Session } from "../session.ts";
+import {
+  FUSE_ASYNC_DIO,
+  FUSE_ASYNC_READ,
+  FUSE_ATOMIC_O_TRUNC,
+  FUSE_AUTO_INVAL_DATA,
+  FUSE_BIG_WRITES,
+  FUSE_DO_READDIRPLUS,
+  FUSE_HANDLE_KILLPRIV_V2,
+  FUSE_MAX_PAGES,
+  FUSE_PARALLEL_DIROPS,
+  FUSE_READDIRPLUS_AUTO,
+} from "../constants.ts";
+import { entryOperations } from "./entries.ts";
+import { fileOperations } from "./files.ts";
+import { folderOperations } from "./folders.ts";
+import { metadataOperations } from "./metadata.ts";
+import { Tree, type TreeOptions } from "./tree.ts";
+import { xattrOperations } from "./xattrs.ts";
+
+/** Not FUSE_WRITEBACK_CACHE: others change the files as well, and the kernel would not look. */
+const WANTED = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA |
+  FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES |
+  FUSE_HANDLE_KILLPRIV_V2;
+
+/** Serves until the mount is gone. For forked children. */
+export function servePassthroughBlocking(fuseFd: number, options: TreeOptions): void {
+  const tree = new Tree(options);
+  const handler = {
+    ...metadataOperations(tree),
+    ...entryOperations(tree),
+    ...fileOperations(tree),
+    ...folderOperations(tree),
+    ...xattrOperations(tree),
+  };
+  serveBlocking(new Session(fuseFd, handler, { wanted: WANTED }), fuseFd);
+}

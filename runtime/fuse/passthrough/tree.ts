@@ -1,0 +1,111 @@
+/** What the operations of a passthrough share: the nodes, open files, and how owners are shown. */
+
+import { EINVAL, EOVERFLOW, errno, ESTALE } from "../../../ffi/errno.ts";
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts";
+import { S_ISGID } from "../../../ffi/constants/stat.ts";
+import type { Attributes, Reply, Validity } from "../reply.ts";
+import type { Request } from "../request.ts";
+import { Calls, EMPTY, type Name, rare } from "./calls.ts";
+import { Facts } from "./facts.ts";
+import { type FileNode, NodeTable } from "./nodes.ts";
+import { diskOwner, type OwnerRule } from "./owners.ts";
+
+export interface TreeOptions {
+  /** O_PATH: the folder (or the file) that is shown; the tree's from here on. */
+  rootFd: number;
+  uids: OwnerRule;
+  gids: OwnerRule;
+  /** How long the kernel believes what it was told: so late may a change by others be seen. */
+  validity: Validity;
+  /** Descriptors that may be open. */
+  maxDescriptors: number;
+  /** The process may do what no user may (CAP_FSETID of the host), so that the kernel strips no set-user-ID for it. */
+  isPrivileged: boolean;
+}
+
+export class Tree {
+  readonly calls = new Calls();
+  readonly facts: Facts;
+  readonly nodes: NodeTable;
+  readonly uids: OwnerRule;
+  readonly gids: OwnerRule;
+  readonly validity: Validity;
+  readonly isPrivileged: boolean;
+  readonly rootFd: number;
+  /** Open files by descriptor, which is their handle. */
+  readonly files = new Map<number, FileNode>();
+
+  constructor({ rootFd, uids, gids, validity, maxDescriptors, isPrivileged }: TreeOptions) {
+    this.facts = new Facts(this.calls, uids, gids);
+    // the others are for open files
+    this.nodes = new NodeTable(this.calls, this.facts, rootFd, Math.floor(maxDescriptors / 2));
+    this.uids = uids;
+    this.gids = gids;
+    this.validity = validity;
+    this.isPrivileged = isPrivileged;
+    this.rootFd = rootFd;
+  }
+
+  /** The attributes last taken, with an inode number that no other device of the tree has. */
+  get attributes(): Attributes {
+    const { attributes, device } = this.facts;
+    if (device !== this.nodes.root.device) attributes.ino += (device % 2048 + 1) * 2 ** 41;
+    return attributes;
+  }
+
+  /** A descriptor that stands for the folder `id`; -errno. */
+  folder(id: number): number {
+    const node = this.nodes.get(id);
+    return node === undefined ? -ESTALE : this.nodes.pathOf(node);
+  }
+
+  /** Takes the facts of a node: by an open file of it, or by its name. 0 or an errno. */
+  look(node: FileNode): number {
+    const { facts, nodes } = this;
+    const open = node.pathFd !== -1 ? node.pathFd : node.handles?.[0] ?? -1;
+    if (open !== -1) return facts.ofDescriptor(open) ? 0 : errno();
+    const { parent, name } = node;
+    if (parent === undefined || name === undefined) return ESTALE;
+    const folder = nodes.pathOf(parent);
+    if (folder < 0) return -folder;
+    return facts.ofEntry(folder, name) && nodes.isFactOf(node) ? 0 : ESTALE;
+  }
+
+  /** Looks at an entry that was just made and answers with it. */
+  answerEntry(parentId: number, folder: number, name: Name, reply: Reply): number {
+    if (!this.facts.ofEntry(folder, name)) return errno();
+    const node = this.nodes.remember(this.nodes.get(parentId), name);
+    reply.entry(node.id, 0, this.attributes, this.validity);
+    return 0;
+  }
+
+  /** The owners on disk of what the asker makes; undefined where it has none there. */
+  ownersOf(request: Request): { uid: number; gid: number } | undefined {
+    const uid = diskOwner(this.uids, request.uid);
+    const gid = diskOwner(this.gids, request.gid);
+    return uid === undefined || gid === undefined ? undefined : { uid, gid };
+  }
+
+  /** Gives a new entry to the asker, as the kernel would have: a folder with set-group-ID gives its own group. 0 or an errno. */
+  give(request: Request, folder: number, name: Name, fd = -1): number {
+    const owners = this.ownersOf(request);
+    if (owners === undefined) return EOVERFLOW;
+    const { facts } = this;
+    const isThere = fd === -1 ? facts.ofEntry(folder, name) : facts.ofDescriptor(fd);
+    if (!isThere) return errno();
+    const { uid, gid } = facts;
+    if (uid === owners.uid && gid === owners.gid) return 0;
+    const keepsGroup = gid !== owners.gid && facts.ofDescriptor(folder) && (facts.mode & S_ISGID) !== 0;
+    const given = keepsGroup ? KEEP : owners.gid;
+    const result = fd === -1
+      ? rare.fchownat(folder, name, owners.uid, given, AT_SYMLINK_NOFOLLOW)
+      : rare.fchownat(fd, EMPTY, owners.uid, given, AT_EMPTY_PATH);
+    if (result === 0) return 0;
+    const code = errno();
+    // an id that the user has no number for
+    return code === EINVAL ? EOVERFLOW : code;
+  }
+}
+
+/** (uid_t) -1 of chown(2): as it is. */
+export const KEEP = 0xffffffff;
