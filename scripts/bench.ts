@@ -4,24 +4,21 @@
  *
  *     scripts/bench [--runs 20] [--only run,exec,…] [--stopped 1000] [--images 200]
  *     scripts/bench build [--runs 20]    the figures of builds alone
+ *     scripts/bench push [--runs 20]     those of push, and of `images` with 500 images
  *
  * SKIFF_BENCH_PEER is a command prefix that runs its last argument as a shell script in another system with
  * another podman and an image `bb` (a busybox), for example `peer-chroot.sh run`.
  */
 import { Host } from "../tests/harness.ts";
 import { sharedImage } from "../tests/fixtures.ts";
+import { LocalRegistry } from "../tests/local_registry.ts";
 import { readableSources } from "../tests/sources.ts";
 import { ARCHIVE_FIGURES } from "./bench_archives.ts";
 import { BUILD_FIGURES } from "./bench_build.ts";
+import { type Options, parseOptions } from "./bench_options.ts";
+import { PUSH_FIGURES } from "./bench_push.ts";
 import { EMPTY_STORE, fillStore, STORE_FIGURES } from "./bench_store.ts";
 import { median, printTable, type Row } from "./bench_table.ts";
-
-interface Options {
-  runs: number;
-  only: string[] | null;
-  stopped: number;
-  images: number;
-}
 
 /** One engine under measurement. */
 interface Engine {
@@ -142,27 +139,16 @@ sh -c 'busybox yes ${LINE} | busybox head -c ${GIGABYTE}' && $E wait out`,
   },
   ...ARCHIVE_FIGURES,
   ...BUILD_FIGURES,
+  ...PUSH_FIGURES,
 ];
-
-function parseOptions([first, ...rest]: string[]): Options {
-  const options: Options = { runs: 20, only: null, stopped: 1000, images: 200 };
-  const args = first === "build" || first === undefined ? rest : [first, ...rest];
-  if (first === "build") options.only = BUILD_FIGURES.map(({ name }) => name);
-  for (let i = 0; i < args.length; i += 2) {
-    const value = args[i + 1] ?? "";
-    if (args[i] === "--runs") options.runs = Number(value);
-    else if (args[i] === "--only") options.only = value.split(",");
-    else if (args[i] === "--stopped") options.stopped = Number(value);
-    else if (args[i] === "--images") options.images = Number(value);
-    else throw new Error(`unknown option ${args[i]}`);
-  }
-  return options;
-}
 
 /** Runs a bash script for an engine; gives its stdout. A failure is an error. */
 async function script(engine: Engine, text: string): Promise<string> {
-  const variables = { E: engine.command, I: engine.busybox, DEBIAN: debian };
-  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}`).join(" ");
+  const [SOURCE, TARGET] = registries as [string?, string?];
+  const variables = { E: engine.command, I: engine.busybox, DEBIAN: debian, SOURCE, TARGET };
+  const assignments = Object.entries(variables).map(([name, value = ""]) => `${name}=${quote(value)}`).join(
+    " ",
+  );
   const words = [...engine.prefix, `export ${assignments}; exec bash -c ${quote(text)}`];
   const { success, stdout, stderr } = await new Deno.Command("/usr/bin/timeout", {
     args: ["1200", ...words],
@@ -308,12 +294,22 @@ async function loggedBytes(skiff: Engine): Promise<Row> {
 }
 
 let debian = "";
+/** The one that images are pulled from, and another. */
+let registries: string[] = [];
 
 async function main(options: Options): Promise<number> {
   const host = await Host.make();
   const busybox = await host.image("busybox");
   const wants = (name: string) => options.only === null || options.only.includes(name);
-  if (wants("pull") || BUILD_FIGURES.some(({ name }) => wants(name))) debian = await sharedImage("tools");
+  const wantsAny = (figures: { name: string }[]) => figures.some(({ name }) => wants(name));
+  if (wants("pull") || wantsAny(BUILD_FIGURES)) debian = await sharedImage("tools");
+  await using target = wantsAny(PUSH_FIGURES)
+    ? await LocalRegistry.start({ storage: await Deno.makeTempDir({ dir: host.folder }) })
+    : undefined;
+  if (target !== undefined) {
+    await host.declareInsecure(target.address);
+    registries = [busybox.slice(0, busybox.indexOf("/")), target.address];
+  }
   const asUser = { prefix: [...host.prefix, "/bin/sh", "-c"], env: host.env };
   // left alone it takes vfs, the slowest of its drivers
   const storage = `${host.home}/.config/containers/storage.conf`;

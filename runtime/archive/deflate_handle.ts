@@ -4,13 +4,7 @@
  */
 
 import { constants, createGzip, createZstdCompress } from "node:zlib";
-
-/** How layers are packed. */
-export interface Packing {
-  format: "gzip" | "zstd";
-  /** gzip 1–9, zstd 1–20; the default is the library's. */
-  level?: number;
-}
+import type { Packing } from "./packing.ts";
 
 interface ZlibHandle {
   writeSync(

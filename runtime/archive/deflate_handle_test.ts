@@ -1,6 +1,7 @@
 import { deepStrictEqual as assertEquals } from "node:assert";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
-import { DeflateHandle, type Packing } from "./deflate_handle.ts";
+import { DeflateHandle } from "./deflate_handle.ts";
+import type { Packing } from "./packing.ts";
 
 const UNPACK = { gzip: gunzipSync, zstd: zstdDecompressSync };
 

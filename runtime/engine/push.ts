@@ -1,27 +1,17 @@
 /** `push`: sends an image of the store to a registry, or writes it into an archive or folder. */
 
-import {
-  ConflictError,
-  InvalidArgumentError,
-  NotFoundError,
-  SkiffError,
-  VerificationError,
-} from "../errors.ts";
-import type { Packing } from "../image/archive/pack_layers.ts";
-import {
-  dockerArchiveFiles,
-  dockerDirFiles,
-  ociLayoutFiles,
-  type SavedImage,
-} from "../image/archive/saved_files.ts";
-import { convertManifest, type Dialect, dialectOf, mediaTypeIn } from "../image/convert_manifest.ts";
+import { ConflictError, InvalidArgumentError, NotFoundError, VerificationError } from "../errors.ts";
+import type { Packing } from "../archive/packing.ts";
+import { convertedImage } from "../image/archive/image_form.ts";
+import type { SavedImage } from "../image/archive/saved_files.ts";
+import { type Dialect, dialectOf, mediaTypeIn } from "../image/convert_manifest.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { formatReference, parseReference, type Reference, repositoryName } from "../image/reference.ts";
 import { getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
 import { pushImages, type PushProgress } from "../registry/push.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
-import { LAYER_COMPRESSION, MEDIA_TYPE } from "../spec/image.ts";
+import { MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
@@ -29,10 +19,10 @@ import { findImageByManifest, type ImageRow, listNamesWithLayer, putRepoDigest }
 import { takeLock } from "../state/locks.ts";
 import { readBlob } from "../storage/blobs.ts";
 import type { Engine } from "./engine.ts";
-import { parsePushDestination, type PushDestination } from "./push_destination.ts";
+import { type FileDestination, parsePushDestination, type PushDestination } from "./push_destination.ts";
 import { PackedOtherwise, PushLayers } from "./push_layers.ts";
 import type { PullProgress } from "./pull.ts";
-import { prepareFolder, saveArchive, savedImage, saveFolder } from "./save.ts";
+import { savedImage } from "./saved_image.ts";
 
 export interface PushOptions {
   /** Every platform of the index that the image is of. */
@@ -57,7 +47,7 @@ export interface PushOptions {
 }
 
 /** What is pushed: several with an index over them. */
-interface Pushed {
+export interface Pushed {
   images: SavedImage[];
   index?: { bytes: Uint8Array; mediaType: string };
 }
@@ -81,13 +71,17 @@ export async function push(
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   const db = await engine.database();
   const { image } = getStoredImage(db, source);
+  if (image.list !== undefined) {
+    const { pushList } = await import("./manifest_push.ts");
+    return await pushList(engine, db, image, destination, { ...options, all: true });
+  }
   const target = parsePushDestination(destination);
   checkOptions(destination, target, options);
   await using layers = new PushLayers(engine, db, options.packing, options.signal);
   const context = { engine, db, layers, options };
   const digest = target.transport === "docker"
     ? await pushToRegistry(context, image, target.reference)
-    : await writeFiles(context, image, target);
+    : await pushToFiles(context, image, target);
   recordEvent(engine.folders, { type: "image", action: "push", id: image.id, name: destination });
   return { digest };
 }
@@ -117,10 +111,26 @@ function checkOptions(destination: string, { transport }: PushDestination, optio
 }
 
 async function pushToRegistry(context: Context, row: ImageRow, reference: Reference): Promise<Digest> {
+  return await sendToRegistry(context, row.id, reference, () => choose(context, row, true));
+}
+
+/** Where blobs may come from besides the store and its images' repositories. */
+export interface MoreSources {
+  mountFrom?: (blob: Digest, reference: Reference) => string[];
+  fileOf?: (blob: Digest) => (() => Promise<string>) | undefined;
+}
+
+/** @param choose what is pushed; asked again where a layer that was packed before comes out otherwise */
+export async function sendToRegistry(
+  context: Context & MoreSources,
+  id: string,
+  reference: Reference,
+  choose: () => Promise<Pushed>,
+): Promise<Digest> {
   const { engine, db, layers, options } = context;
   const name = formatReference(reference);
   for (let isLast = false;; isLast = true) {
-    const { images, index } = await choose(context, row, true);
+    const { images, index } = await choose();
     const digest = await digestOf(index?.bytes ?? images[0]!.manifestBytes);
     if (reference.digest !== undefined && reference.digest !== digest) {
       throw new InvalidArgumentError(
@@ -136,8 +146,11 @@ async function pushToRegistry(context: Context, row: ImageRow, reference: Refere
         credentials: options.credentials,
         certDir: options.certDir,
         retry: retryOf(options),
-        mountFrom: (layer) => otherRepositories(db, layers.storedDigest(layer), reference),
-        fileOf: (blob) => layers.fileOf(blob),
+        mountFrom: (layer) => [
+          ...context.mountFrom?.(layer, reference) ?? [],
+          ...otherRepositories(db, layers.storedDigest(layer), reference),
+        ],
+        fileOf: (blob) => layers.fileOf(blob) ?? context.fileOf?.(blob),
         signal: options.signal,
         progress: (event) => void (!configs.has(event.digest) && options.progress?.(shown(event))),
         onManifest: () =>
@@ -152,7 +165,7 @@ async function pushToRegistry(context: Context, row: ImageRow, reference: Refere
       if (!(error instanceof PackedOtherwise) || isLast) throw error;
       continue;
     }
-    await db.transaction(() => putRepoDigest(db, `${repositoryName(reference)}@${digest}`, row.id));
+    await db.transaction(() => putRepoDigest(db, `${repositoryName(reference)}@${digest}`, id));
     return digest;
   }
 }
@@ -163,6 +176,13 @@ function retryOf({ retries, retryDelayMs: ms }: PushOptions) {
     // the same pause each time, as podman makes it
     ...(ms === undefined ? {} : { baseMs: ms, maxMs: ms, random: () => 1 }),
   };
+}
+
+async function pushToFiles(context: Context, row: ImageRow, target: FileDestination) {
+  const { writeFiles } = await import("./push_files.ts");
+  const { engine, db, options } = context;
+  const packed = async () => (await choose(context, row, false)).images[0]!;
+  return await writeFiles({ engine, db, row, packed }, target, options);
 }
 
 const SHOWN = { uploading: "downloading", exists: "exists", mounted: "exists", done: "done" } as const;
@@ -178,50 +198,11 @@ function otherRepositories(db: Database, layer: Digest, { domain, path }: Refere
   return [...new Set(places.map((other) => other.path))];
 }
 
-async function writeFiles(
-  context: Context,
-  row: ImageRow,
-  target: Exclude<PushDestination, { transport: "docker" }>,
-): Promise<Digest | undefined> {
-  const { engine, db, options } = context;
-  const { transport, path, name } = target;
-  const how = { output: path, signal: options.signal, progress: options.progress };
-  const names = name === undefined ? [] : [name];
-  if (transport === "docker-archive") {
-    if (await Deno.stat(path).then(({ isFile, size }) => isFile && size > 0, () => false)) {
-      throw new ConflictError(
-        `push to "docker-archive:${
-          printable(path)
-        }": docker-archive doesn't support modifying existing images`,
-      );
-    }
-    const image = { ...await savedImage(engine, db, row, names), names };
-    await saveArchive(engine, dockerArchiveFiles([image]), how);
-    return undefined;
-  }
-  const isPacked = transport !== "dir" || options.compress || options.packing !== undefined;
-  const image = isPacked
-    ? (await choose(context, row, false)).images[0]!
-    : converted(await savedImage(engine, db, row, []), options.format);
-  if (transport === "dir") {
-    await prepareFolder(path, "docker-dir");
-    await saveFolder(engine, await dockerDirFiles(image, dialectOf(image.manifestType)), path, how);
-    return await digestOf(image.manifestBytes);
-  }
-  const named = { ...converted(image, "oci"), names };
-  if (transport === "oci-archive") await saveArchive(engine, await ociLayoutFiles([named]), how);
-  else {
-    const before = await prepareFolder(path, "oci-dir");
-    await saveFolder(engine, await ociLayoutFiles([named], before), path, how);
-  }
-  return await digestOf(named.manifestBytes);
-}
-
 /** The image, or with `all` those of its index, packed and in the dialect that is wanted. */
 async function choose(context: Context, row: ImageRow, isRecalled: boolean): Promise<Pushed> {
   const { engine, db, layers, options } = context;
   const prepare = async (one: ImageRow) =>
-    converted(await layers.pack(await savedImage(engine, db, one, []), isRecalled), options.format);
+    convertedImage(await layers.pack(await savedImage(engine, db, one, []), isRecalled), options.format);
   if (!options.all || row.indexDigest === null) return { images: [await prepare(row)] };
   const indexBytes = await readBlob(engine.folders, row.indexDigest as Digest);
   const document = parseManifestDocument("index of the image", indexBytes, "");
@@ -255,26 +236,4 @@ async function choose(context: Context, row: ImageRow, isRecalled: boolean): Pro
   const mediaType = mediaTypeIn(dialect, MEDIA_TYPE.ociIndex);
   const bytes = new TextEncoder().encode(JSON.stringify({ ...document.index, mediaType, manifests }));
   return { images, index: { bytes, mediaType } };
-}
-
-/** The manifest in that dialect; the stored one, to the byte, where it is of it. */
-function converted(image: SavedImage, wanted: Dialect | undefined): SavedImage {
-  const own = dialectOf(image.manifestType);
-  // Docker has no name for it that everybody reads
-  const isZstd = image.layers.some(({ mediaType }) => LAYER_COMPRESSION[mediaType] === "zstd");
-  if (wanted === "docker" && isZstd) {
-    throw new SkiffError("push image: a v2s2 manifest has no layers packed with zstd", {
-      hint: "use --format oci or --compression-format gzip",
-    });
-  }
-  const dialect = wanted ?? (isZstd ? "oci" : own);
-  if (dialect === own) return image;
-  const manifest = convertManifest(image.manifest, dialect);
-  return {
-    ...image,
-    manifest,
-    manifestBytes: new TextEncoder().encode(JSON.stringify(manifest)),
-    manifestType: manifest.mediaType ?? mediaTypeIn(dialect, MEDIA_TYPE.ociManifest),
-    layers: image.layers.map((layer) => ({ ...layer, mediaType: mediaTypeIn(dialect, layer.mediaType) })),
-  };
 }

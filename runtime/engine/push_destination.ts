@@ -13,6 +13,8 @@ export type PushDestination =
   /** `name`: what the image is called in there. */
   | { transport: FileTransport; path: string; name?: string };
 
+export type FileDestination = Exclude<PushDestination, { transport: "docker" }>;
+
 export type FileTransport = "dir" | "oci" | "oci-archive" | "docker-archive";
 
 const REFUSED: Record<string, { why: string; hint: string }> = {

@@ -3,13 +3,9 @@
  * packed. What came out is remembered, so that a registry that has it already is asked before it is made again.
  */
 
-import {
-  type PackedLayer,
-  packedMediaType,
-  type Packing,
-  packLayer,
-  withLayers,
-} from "../image/archive/pack_layers.ts";
+import type { Packing } from "../archive/packing.ts";
+import { packedMediaType, withLayers } from "../image/archive/image_form.ts";
+import type { PackedLayer } from "../image/archive/pack_layers.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
 import type { Digest } from "../spec/digest.ts";
 import { LAYER_COMPRESSION } from "../spec/image.ts";
@@ -101,12 +97,16 @@ export class PushLayers implements AsyncDisposable {
   #make(layer: Layer): Promise<PackedLayer> {
     let made = this.#made.get(layer.diffId);
     if (made === undefined) {
-      made = packLayer(this.engine.folders, layer, this.#how, this.signal).then((packed) => {
-        rememberPacked(this.db, layer.diffId, this.#key, packed);
-        return packed;
-      });
+      made = this.#pack(layer);
       this.#made.set(layer.diffId, made);
     }
     return made;
+  }
+
+  async #pack(layer: Layer): Promise<PackedLayer> {
+    const { packLayer } = await import("../image/archive/pack_layers.ts");
+    const packed = await packLayer(this.engine.folders, layer, this.#how, this.signal);
+    rememberPacked(this.db, layer.diffId, this.#key, packed);
+    return packed;
   }
 }

@@ -11,22 +11,21 @@ import {
 } from "../image/archive/saved_files.ts";
 import { writeFolder, writeTar } from "../image/archive/write_files.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
+import { findPlatformImage, getPlatformImage } from "../image/list.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
-import { findStoredImage, getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
+import { HOST_IMAGE, imagesLockPath } from "../image/store.ts";
 import { type Digest, digestHex } from "../spec/digest.ts";
 import { type Descriptor, DOCUMENT_LIMITS } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
-import type { Database } from "../state/db.ts";
-import { type ImageRow, listLayers } from "../state/images.ts";
+import type { ImageRow } from "../state/images.ts";
 import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
-import { blobPath, hasBlob, readBlob } from "../storage/blobs.ts";
 import { warmUp } from "../storage/extract_task.ts";
-import { layerBytes, layerForm } from "../storage/layers.ts";
 import { runWorker } from "../storage/worker.ts";
 import { close, open } from "../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_TRUNC, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import type { Engine } from "./engine.ts";
+import { savedImage } from "./saved_image.ts";
 
 export type { SaveFormat } from "../image/archive/saved_files.ts";
 
@@ -105,51 +104,12 @@ async function chooseImages(
         `save image "${HOST_IMAGE}": it is built in, made of this machine's own folders`,
       );
     }
-    const found = at === 0 || allAreImages ? getStoredImage(db, word) : findStoredImage(db, word);
+    const found = at === 0 || allAreImages ? getPlatformImage(db, word) : findPlatformImage(db, word);
     if (found !== undefined) {
       chosen.push({ image: found.image, names: found.name === undefined ? [] : [found.name] });
     } else chosen[0]!.names.push(formatReference(withDefaultTag(qualify(parseName(word), "localhost"))));
   }
   return await Promise.all(chosen.map(({ image, names }) => savedImage(engine, db, image, names)));
-}
-
-/** What is written and pushed of a stored image. @throws {SkiffError} where a blob of it is not in the store */
-export async function savedImage(
-  engine: Engine,
-  db: Database,
-  image: ImageRow,
-  names: string[],
-): Promise<SavedImage> {
-  const { folders, namespaces } = engine;
-  const what = names[0] ?? image.id.slice(0, 12);
-  const layers = listLayers(db, image.id).map(({ digest, size, mediaType, diffId }) => ({
-    digest: digest as Digest,
-    size,
-    mediaType,
-    diffId: diffId as Digest,
-    archiveSize: layerBytes(folders, diffId as Digest, layerForm(namespaces)),
-  }));
-  for (const { digest, size } of layers) {
-    if (hasBlob(folders, digest, size)) continue;
-    throw new SkiffError(`save image "${what}": blob ${digest} is not in the store`, {
-      hint: "pull or load the image again",
-    });
-  }
-  const manifestBytes = await readBlob(folders, image.digest as Digest);
-  const document = parseManifestDocument(`manifest of ${what}`, manifestBytes, "");
-  if (document.kind !== "manifest") {
-    throw new VerificationError(`save image "${what}": its manifest is an index`);
-  }
-  const configDigest = document.manifest.config.digest;
-  return {
-    names,
-    configDigest,
-    configSize: (await Deno.stat(blobPath(folders, configDigest))).size,
-    manifest: document.manifest,
-    manifestBytes,
-    manifestType: document.mediaType,
-    layers,
-  };
 }
 
 /** By way of a file beside it, so that what was there stays until the new one is whole. */

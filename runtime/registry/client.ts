@@ -284,18 +284,37 @@ export class RegistryClient {
 
   /** https, but for a registry that is declared insecure and does not speak it. */
   async #findBase(): Promise<URL> {
-    const { source, transport } = this.options;
+    const { source } = this.options;
     const host = source.host === "docker.io" ? "registry-1.docker.io" : source.host;
-    const https = new URL(`https://${host}`);
+    const [https, http] = [new URL(`https://${host}`), new URL(`http://${host}`)];
     if (!this.insecure) return https;
+    // nobody listens in there, and the first word in TLS costs 50 ms
+    if (isLoopback(http) && await this.#ping(http).then(isRegistry, () => false)) return http;
     try {
-      await drain(await transport.request({ method: "GET", url: new URL("/v2/", https), insecure: true }));
+      await this.#ping(https);
       return https;
     } catch (error) {
-      if (mayBePlainHttp(error)) return new URL(`http://${host}`);
+      if (mayBePlainHttp(error)) return http;
       throw error;
     }
   }
+
+  async #ping(base: URL): Promise<HttpResponse> {
+    const url = new URL("/v2/", base);
+    const response = await this.options.transport.request({ method: "GET", url, insecure: true });
+    await drain(response);
+    return response;
+  }
+}
+
+/** Of a port of its own on this machine: at 80 there may be what is another thing than the registry at 443. */
+function isLoopback({ hostname, port }: URL): boolean {
+  return port !== "" && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}
+
+/** A server that speaks TLS answers plain words with status 400. @see distribution-spec, "Determining Support" */
+function isRegistry({ status, url }: HttpResponse): boolean {
+  return (status === 200 || status === 401) && url.protocol === "http:";
 }
 
 /** @see distribution-spec, listing tags; RFC 5988 */

@@ -45,7 +45,9 @@ async function open(target: DialTarget): Promise<ByteStream> {
   if (!target.isTls) {
     // Plain http goes to the proxy itself, which is then asked with the whole url.
     const at = proxy ?? target;
-    return wrap(await Deno.connect({ hostname: at.hostname, port: at.port }), proxy);
+    const conn = await Deno.connect({ hostname: at.hostname, port: at.port });
+    conn.setNoDelay();
+    return wrap(conn, proxy);
   }
   // Deno.startTls takes no client certificate.
   if (proxy !== null && certs.client !== undefined) return await openByNode(target);

@@ -84,9 +84,15 @@ export class HttpConnection {
     }
     this.answered = false;
     const bytes = new TextEncoder().encode(head + "\r\n");
+    if (body instanceof Uint8Array) {
+      // in one piece: the second of two small ones may wait 40 ms for the other end to acknowledge the first
+      const whole = new Uint8Array(bytes.length + body.length);
+      whole.set(bytes);
+      whole.set(body, bytes.length);
+      return await writeAll(this.stream, whole);
+    }
     await writeAll(this.stream, bytes);
-    if (body instanceof Uint8Array) await writeAll(this.stream, body);
-    else if (body !== undefined) {
+    if (body !== undefined) {
       for await (const piece of body.pieces()) {
         await writeAll(this.stream, piece);
         onPiece();

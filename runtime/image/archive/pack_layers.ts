@@ -2,11 +2,12 @@
 
 import { createHash } from "node:crypto";
 import { chunksOf } from "../../archive/chunks.ts";
-import { DeflateHandle, type Packing } from "../../archive/deflate_handle.ts";
+import { DeflateHandle } from "../../archive/deflate_handle.ts";
 import { fileRange } from "../../archive/file_chunks.ts";
+import type { Packing } from "../../archive/packing.ts";
 import { VerificationError } from "../../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../../spec/digest.ts";
-import { LAYER_COMPRESSION, MEDIA_TYPE } from "../../spec/image.ts";
+import { LAYER_COMPRESSION } from "../../spec/image.ts";
 import type { Folders } from "../../state/folders.ts";
 import { blobPath } from "../../storage/blobs.ts";
 import { warmUp } from "../../storage/extract_task.ts";
@@ -14,10 +15,9 @@ import { runWorker } from "../../storage/worker.ts";
 import { close, open, writeAll } from "../../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../../ffi/constants/fcntl.ts";
 import type { ImageLayer } from "../manifest.ts";
+import { packedMediaType, withLayers } from "./image_form.ts";
 import type { SavedImage } from "./saved_files.ts";
 import { unpacked } from "./write_files.ts";
-
-export type { Packing } from "../../archive/deflate_handle.ts";
 
 export interface PackedImage extends AsyncDisposable {
   /** With a manifest of its own; the config, and so the id, stays. */
@@ -57,27 +57,6 @@ export async function packLayers(
     await dispose();
     throw error;
   }
-}
-
-/** The image over layers in another form; its manifest stays to the byte where they are the same. */
-export function withLayers(image: SavedImage, layers: SavedImage["layers"]): SavedImage {
-  if (layers.every(({ digest }, at) => digest === image.layers[at]!.digest)) return { ...image, layers };
-  const manifest = {
-    ...image.manifest,
-    layers: image.manifest.layers.map((before, at) => {
-      const { mediaType, digest, size } = layers[at]!;
-      return digest === before.digest ? before : { mediaType, digest, size };
-    }),
-  };
-  const manifestBytes = new TextEncoder().encode(JSON.stringify(manifest));
-  return { ...image, layers, manifest, manifestBytes };
-}
-
-/** What a layer of that dialect is called when it is packed so. */
-export function packedMediaType(mediaType: string, format: Packing["format"]): string {
-  const isOci = mediaType.startsWith("application/vnd.oci.");
-  if (format === "gzip") return isOci ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.dockerLayerGzip;
-  return isOci ? MEDIA_TYPE.ociLayerZstd : MEDIA_TYPE.dockerLayerZstd;
 }
 
 /**
