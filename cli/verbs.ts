@@ -286,6 +286,25 @@ const network: VerbGroup = {
   ],
 };
 
+const manifest: VerbGroup = {
+  name: "manifest",
+  summary: "Manage lists of images for several platforms",
+  verbs: [
+    verb("add", "Add images to a list", () => import("./commands/manifest_add.ts")),
+    verb(
+      "annotate",
+      "Change what a list says of an image, or of itself",
+      () => import("./commands/manifest_annotate.ts"),
+    ),
+    verb("create", "Create a list of images", () => import("./commands/manifest_create.ts")),
+    verb("exists", "Check if a list exists in local storage", () => import("./commands/manifest_exists.ts")),
+    verb("inspect", "Display a list", () => import("./commands/manifest_inspect.ts")),
+    verb("push", "Push a list and its images", () => import("./commands/manifest_push.ts")),
+    verb("remove", "Remove an image from a list", () => import("./commands/manifest_remove.ts")),
+    verb("rm", "Remove one or more lists from local storage", () => import("./commands/manifest_rm.ts")),
+  ],
+};
+
 const healthcheck: VerbGroup = {
   name: "healthcheck",
   summary: "Check the health of containers",
@@ -372,6 +391,7 @@ export const GROUPS: readonly VerbGroup[] = [
   container,
   image,
   healthcheck,
+  manifest,
   network,
   system,
   volume,

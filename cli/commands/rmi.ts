@@ -1,17 +1,10 @@
 /** @see podman-rmi(1) */
 
 import { rmi } from "../../runtime/engine/rmi.ts";
-import { ConflictError, InvalidArgumentError, NotFoundError } from "../../runtime/errors.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
-import { print, printError } from "../output/print.ts";
-import { renderError } from "../render_error.ts";
-
-/** podman's: 1 where there is no such image, 2 where one is in use. */
-function exitCodeFor(error: unknown, standard: number): number {
-  if (error instanceof NotFoundError) return 1;
-  return error instanceof ConflictError ? 2 : standard;
-}
+import { printRemoval } from "../output/removal.ts";
 
 export const command = defineCommand({
   usage: "[options] IMAGE [IMAGE...]",
@@ -31,16 +24,6 @@ export const command = defineCommand({
       throw new InvalidArgumentError("when using the --all switch, you may not pass any images names or IDs");
     }
     if (!all && args.length === 0) throw new InvalidArgumentError("image name or ID must be specified");
-    const { untagged, deleted, errors } = await rmi(engineFor(global), args, { all, force, ignore });
-    print(
-      [...untagged.map((name) => `Untagged: ${name}\n`), ...deleted.map((id) => `Deleted: ${id}\n`)].join(""),
-    );
-    let code = 0;
-    for (const error of errors) {
-      const rendered = renderError(error, false);
-      printError(rendered.text);
-      code = Math.max(code, exitCodeFor(error, rendered.exitCode));
-    }
-    return code;
+    return printRemoval(await rmi(engineFor(global), args, { all, force, ignore }), 2);
   },
 });

@@ -4,10 +4,10 @@ import type { BuildEvent } from "../build/events.ts";
 import type { BuildOptions, BuildOutput } from "../build/options.ts";
 import type { BuiltImage } from "../build/solve.ts";
 import { hostReason, InvalidArgumentError } from "../errors.ts";
+import { ociListFiles } from "../image/archive/list_files.ts";
 import { dockerArchiveFiles, ociLayoutFiles, type SavedFile } from "../image/archive/saved_files.ts";
 import { formatPlatform } from "../image/platform.ts";
-import { digestAlgorithm, digestHex } from "../spec/digest.ts";
-import type { Descriptor, Index, Platform } from "../spec/image.ts";
+import type { Platform } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
 import { close, open } from "../../ffi/file.ts";
@@ -176,24 +176,11 @@ async function ociFiles(
   options: BuildOptions,
 ): Promise<SavedFile[]> {
   if (written.length === 1) return await ociLayoutFiles([{ ...written[0]!.saved, names: [...names] }]);
-  const files = await ociLayoutFiles(written.map(({ saved }) => saved));
-  const { bytes, descriptor } = await indexOver(written, { ...options, format: "oci" });
-  const entry = (name?: string): Descriptor => ({
-    ...descriptor,
-    ...(name === undefined ? {} : {
-      annotations: { ...descriptor.annotations, "org.opencontainers.image.ref.name": name },
-    }),
+  const { bytes, descriptor: { mediaType, annotations } } = await indexOver(written, {
+    ...options,
+    format: "oci",
   });
-  const index: Index = { schemaVersion: 2, manifests: names.length === 0 ? [entry()] : names.map(entry) };
-  const name = `blobs/${digestAlgorithm(descriptor.digest)}/${digestHex(descriptor.digest)}`;
-  return [
-    { name, kind: "bytes", bytes },
-    ...files.map((file): SavedFile =>
-      file.name === "index.json"
-        ? { name: file.name, kind: "bytes", bytes: new TextEncoder().encode(JSON.stringify(index)) }
-        : file
-    ),
-  ];
+  return await ociListFiles(written.map(({ saved }) => saved), { bytes, mediaType, annotations }, names);
 }
 
 /** A root of the image's layers for as long as `action` takes. */

@@ -8,8 +8,10 @@ import { listOf } from "../image/list.ts";
 import { listCached } from "../state/build_cache.ts";
 import { listContainers, listContainersOfImage } from "../state/containers.ts";
 import { type ImageRow, listImages, listLayers, listNames, listReferencedContent } from "../state/images.ts";
-import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
+import { type Digest, digestHex } from "../spec/digest.ts";
 import { blobPath, hasBlob, readBlob } from "../storage/blobs.ts";
+import { fileDigest } from "../storage/file_digest.ts";
+import { hasPartialMark } from "../storage/file_index.ts";
 import {
   DEFAULT_LAYER_LIMIT_BYTES,
   hasLayer,
@@ -218,14 +220,7 @@ async function checkBlobs(
 }
 
 async function isBlobWhole(engine: Engine, digest: Digest): Promise<boolean> {
-  const { createHash } = await import("node:crypto");
-  const hash = createHash(digestAlgorithm(digest));
-  using file = await Deno.open(blobPath(engine.folders, digest), { read: true });
-  const buffer = new Uint8Array(1 << 20);
-  for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
-    hash.update(buffer.subarray(0, n));
-  }
-  return hash.digest("hex") === digestHex(digest);
+  return await fileDigest(blobPath(engine.folders, digest), digest) === digest;
 }
 
 async function removeDamaged(engine: Engine, image: ImageRow, force: boolean): Promise<string | undefined> {

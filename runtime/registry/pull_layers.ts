@@ -1,7 +1,7 @@
 /** Gets the layers of an image side by side: found, or downloaded and unpacked at the same time. */
 import { RegistryError, SkiffError, VerificationError } from "../errors.ts";
 import type { ImageLayer } from "../image/manifest.ts";
-import { type Digest, digestAlgorithm } from "../spec/digest.ts";
+import type { Digest } from "../spec/digest.ts";
 import { blobPath, commitPartial, hasBlob, partialPath } from "../storage/blobs.ts";
 import {
   DEFAULT_LAYER_LIMIT_BYTES,
@@ -13,6 +13,8 @@ import {
   startExtraction,
   type StorageContext,
 } from "../storage/layers.ts";
+import { fileDigest } from "../storage/file_digest.ts";
+import { hasPartialMark } from "../storage/file_index.ts";
 import { lockBlob } from "./blob_lock.ts";
 import type { RegistryClient } from "./client.ts";
 import { downloadBlob } from "./download.ts";
@@ -215,15 +217,9 @@ function blobOnly(path: string, layer: ImageLayer): Extraction {
   };
 }
 
+/** Whether a file is what the digest says. */
 async function isSound(path: string, digest: Digest): Promise<boolean> {
-  const { createHash } = await import("node:crypto");
-  const hash = createHash(digestAlgorithm(digest));
-  using file = await Deno.open(path, { read: true });
-  const buffer = new Uint8Array(1 << 20);
-  for (let n = await file.read(buffer); n !== null; n = await file.read(buffer)) {
-    hash.update(buffer.subarray(0, n));
-  }
-  return `${digestAlgorithm(digest)}:${hash.digest("hex")}` === digest;
+  return await fileDigest(path, digest) === digest;
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -1,0 +1,92 @@
+/** Options of what pushes images: `push` and `manifest push`. */
+
+import type { PushOptions } from "../../runtime/engine/push.ts";
+import { InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
+import { printable } from "../../runtime/spec/printable.ts";
+import type { Flags, Values } from "../command.ts";
+import { parseDuration } from "../output/time_argument.ts";
+import { REGISTRY_FLAGS, registryFrom } from "./registry_login.ts";
+
+export const PUSH_FLAGS = {
+  ...REGISTRY_FLAGS,
+  compress: { kind: "bool", help: "To dir: pack layers that are not packed" },
+  "compression-format": {
+    kind: "string",
+    value: "FORMAT",
+    help: "Pack layers with gzip or zstd (default: those that are packed stay, others gzip)",
+  },
+  "compression-level": { kind: "uint", value: "LEVEL", help: "gzip 1 to 9, zstd 1 to 20" },
+  digestfile: { kind: "string", value: "FILE", help: "Write the digest of the pushed image to FILE" },
+  "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
+  "force-compression": {
+    kind: "bool",
+    help: "Of podman: layers in another form are never reused, here always",
+  },
+  format: { kind: "string", short: "f", value: "FORMAT", help: "Kind of manifest: oci or v2s2 (docker)" },
+  quiet: { kind: "bool", short: "q", help: "Show no progress" },
+  "remove-signatures": { kind: "bool", help: "Of podman: signatures are not kept, so none is pushed" },
+  retry: { kind: "uint", value: "COUNT", help: "Attempts after one that failed (default 4)" },
+  "retry-delay": {
+    kind: "string",
+    value: "DURATION",
+    help: "Wait between attempts (default: longer each time)",
+  },
+} as const satisfies Flags;
+
+export async function pushOptionsFrom(
+  options: Values<typeof PUSH_FLAGS>,
+  given: ReadonlySet<string>,
+): Promise<PushOptions> {
+  const { format, compress, retry, "retry-delay": delay } = options;
+  return {
+    format: dialectFrom(format),
+    packing: packingFrom(options["compression-format"], options["compression-level"]),
+    compress,
+    ...await registryFrom(options, given),
+    retries: retry,
+    retryDelayMs: delay === undefined ? undefined : parseDuration(delay),
+  };
+}
+
+const DIALECTS: Record<string, PushOptions["format"]> = { oci: "oci", v2s2: "docker", docker: "docker" };
+const LEVELS = { gzip: 9, zstd: 20 };
+
+/** The words are podman's where it has some. */
+function dialectFrom(format: string | undefined): PushOptions["format"] {
+  if (format === undefined || format === "") return undefined;
+  if (format === "v2s1") {
+    throw new UnsupportedError("--format v2s1: manifests of schema 1 are not made, registries refuse them", {
+      hint: "use --format v2s2",
+    });
+  }
+  if (!Object.hasOwn(DIALECTS, format)) {
+    throw new InvalidArgumentError(
+      `unknown format ${
+        JSON.stringify(printable(format))
+      }. Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'`,
+    );
+  }
+  return DIALECTS[format];
+}
+
+function packingFrom(format: string | undefined, level: number | undefined): PushOptions["packing"] {
+  if (format === "zstd:chunked") {
+    throw new UnsupportedError(
+      "--compression-format zstd:chunked: layers with a table of chunks are not made",
+      {
+        hint: "use --compression-format zstd",
+      },
+    );
+  }
+  if (format === undefined || format === "") {
+    if (level === undefined) return undefined;
+    throw new InvalidArgumentError("--compression-level needs --compression-format");
+  }
+  if (format !== "gzip" && format !== "zstd") {
+    throw new InvalidArgumentError(`cannot find compressor for ${JSON.stringify(printable(format))}`);
+  }
+  if (level !== undefined && (level < 1 || level > LEVELS[format])) {
+    throw new InvalidArgumentError(`--compression-level of ${format} is 1 to ${LEVELS[format]}`);
+  }
+  return { format, level };
+}
