@@ -31,6 +31,7 @@ export const KEYRING_VARIABLES = [
 /** What is read from the environment, besides the folders above. */
 const VARIABLES = [
   "CONTAINERS_REGISTRIES_CONF",
+  "CONTAINERS_STORAGE_CONF",
   "REGISTRY_AUTH_FILE",
   "DOCKER_CONFIG",
   "SSL_CERT_FILE",

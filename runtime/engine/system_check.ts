@@ -208,8 +208,9 @@ async function checkBlobs(
   whole: Map<Digest, Promise<boolean>> | undefined,
 ): Promise<string[]> {
   const problems: string[] = [];
-  for (const { digest, size } of jobs) {
+  for (const { digest, size, diffId, form } of jobs) {
     if (!hasBlob(engine.folders, digest, size)) {
+      if (hasPartialMark(engine.folders, diffId, form, digest)) continue;
       problems.push(`layer ${digest} is missing or has another size`);
     } else if (whole !== undefined) {
       if (!whole.has(digest)) whole.set(digest, isBlobWhole(engine, digest));

@@ -127,6 +127,8 @@ export interface ImageLayer {
   size: number;
   mediaType: string;
   diffId: Digest;
+  /** Of its descriptor, where the image comes from a registry: what they say of its table of contents. */
+  annotations?: Record<string, string>;
 }
 
 /** Pairs the layers with the config's diff ids. @throws VerificationError where they do not match. */
@@ -150,7 +152,8 @@ export function pairLayers(what: string, manifest: Manifest, config: ImageConfig
 }
 
 function pick(layer: Descriptor): Omit<ImageLayer, "diffId"> {
-  return { digest: layer.digest, size: layer.size, mediaType: layer.mediaType };
+  const { digest, size, mediaType, annotations } = layer;
+  return { digest, size, mediaType, ...(annotations === undefined ? {} : { annotations }) };
 }
 
 function has(fields: Record<string, unknown>, name: string): boolean {

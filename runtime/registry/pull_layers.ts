@@ -81,7 +81,9 @@ export async function pullLayers(
 }
 
 function isHere({ folders, form }: LayerContext, layer: ImageLayer): boolean {
-  return hasLayer(folders, layer.diffId, form) && hasBlob(folders, layer.digest, layer.size);
+  return hasLayer(folders, layer.diffId, form) &&
+    (hasBlob(folders, layer.digest, layer.size) ||
+      layer.annotations !== undefined && hasPartialMark(folders, layer.diffId, form, layer.digest));
 }
 
 async function pullLayer(
@@ -108,9 +110,11 @@ async function pullLayer(
       await removeIfThere(blobPath(folders, layer.digest));
     }
   }
+  if (layer.annotations !== undefined && await takePartially(context, client, layer, options)) return;
   try {
     const resumed = await fetchLayer(context, client, layer, options);
     if (resumed === "start again") await fetchLayer(context, client, layer, options);
+    if (layer.annotations !== undefined) await (await import("./partial_pull.ts")).indexLayer(context, layer);
   } catch (error) {
     const isUsersAbort = options.signal.aborted && !(options.signal.reason instanceof SkiffError);
     const isWorthKeeping = error instanceof RegistryError || isUsersAbort;
@@ -119,6 +123,26 @@ async function pullLayer(
     if (!isWorthKeeping || isEmpty) await removeIfThere(partial);
     throw error;
   }
+}
+
+/** Whether the layer is here, put together of what came and what other layers had. */
+async function takePartially(
+  context: LayerContext,
+  client: RegistryClient,
+  layer: ImageLayer,
+  options: LayerOptions & { signal: AbortSignal },
+): Promise<boolean> {
+  if (hasLayer(context.folders, layer.diffId, context.form)) return false;
+  const { pullPartially } = await import("./partial_pull.ts");
+  const saved = await pullPartially(context, client, layer, {
+    ...options,
+    onFetched: (bytes) => report(options, layer, "downloading", bytes),
+  });
+  if (saved === false) return false;
+  report(options, layer, "done", layer.size);
+  const text = `layer ${layer.digest.slice(7, 19)}: ${saved} of ${layer.size} bytes were here already`;
+  options.progress?.({ kind: "status", text });
+  return true;
 }
 
 /**

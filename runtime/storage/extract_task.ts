@@ -20,6 +20,7 @@ import { DownloadAborted, GrowingFile } from "./growing_file.ts";
 import { hashHere, hashInChild } from "./hash_child.ts";
 import type { LayerJob } from "./layers.ts";
 import { OwnerRecorder } from "./owners.ts";
+import { spliced } from "./splice.ts";
 import { makeTree, openWork, publishLayer, syncLayer, tidy } from "./work_folder.ts";
 
 /** Lines of JSON on the result pipe: any number of progress, then one of the others. */
@@ -130,15 +131,19 @@ function unpackVerified(
   const archiveAlgorithm = digestAlgorithm(job.diffId);
   const isOneStream = LAYER_COMPRESSION[job.mediaType] === "none" && blobAlgorithm === archiveAlgorithm;
   const layer = {
-    archive: countArchive(decompressed(blob, job), job),
+    archive: countArchive(
+      job.splice === undefined ? decompressed(blob, job) : spliced(blob, job.splice),
+      job,
+    ),
     archiveAlgorithm,
-    blob: isOneStream ? null : { fd: blobFd, algorithm: blobAlgorithm },
+    blob: isOneStream || job.splice !== undefined ? null : { fd: blobFd, algorithm: blobAlgorithm },
   };
   const hasher = job.size >= HASH_CHILD_FROM ? hashInChild(layer) : hashHere(layer);
   const checkBlob = () => {
     if (isOneStream) readToEnd(hasher);
     else drain(blob);
     if (blob.position !== job.size) refuseBlob(job, `it has ${blob.position} bytes instead of ${job.size}`);
+    if (job.splice !== undefined) return; // its diff id says all
     const found = `${blobAlgorithm}:${hasher.digests().blob}`;
     if (found !== job.digest) refuseBlob(job, `its digest is ${found}`);
   };

@@ -8,6 +8,7 @@
  * full     the user's namespace with subordinate ids: ids as in the archive, user.overlay.* marks
  * single   the user's namespace with one id: everything is the user's, `single.owners` says what should be
  * <form>-<map>   one of these with its ids shifted for a nested user namespace (shifted_layers.ts)
+ * <form>.files, <form>.partial    what is in it by digest; that its blob was not kept (file_index.ts)
  * <form>.bytes, <form>.unsynced   the size of the archive; that the disk may not have it all (unsynced.ts)
  * ```
  *
@@ -17,6 +18,7 @@
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { type Digest, digestHex } from "../spec/digest.ts";
 import type { Folders } from "../state/folders.ts";
+import type { SplicePart } from "./splice.ts";
 import { isSuspect } from "./unsynced.ts";
 
 export type LayerForm = "root" | "full" | "single" | `${"root" | "full" | "single"}-${string}`;
@@ -38,6 +40,8 @@ export interface LayerJob {
   form: LayerForm;
   /** An archive larger than this, unpacked, is refused. */
   limitBytes: number;
+  /** The file has pieces of the blob only (`size` bytes), and the archive is put together of these and others. */
+  splice?: SplicePart[];
 }
 
 /**
