@@ -18,6 +18,7 @@ fail() {
 
 case $0 in
 /*) self=$0 ;;
+./*) self=$PWD/${0#./} ;;
 *) self=$PWD/$0 ;;
 esac
 while read -r key _ uid _; do
@@ -91,7 +92,7 @@ unpack_locked() {
   new=$(mktemp -d "$top/.new-XXXXXX" 2>/dev/null) || return 1
   errors=$({ tail -c +@OFFSET@ "$self" | gzip -dc | tar -xf - -C "$new"; } 2>&1)
   # What is written in small pieces stays in small pieces in memory, and each start finds them one by one: 2 ms.
-  cp -p "$new/skiff" "$new/.skiff" 2>/dev/null && mv "$new/.skiff" "$new/skiff" || rm -f "$new/.skiff"
+  cp -p "$new/skiff" "$new/.skiff" 2>/dev/null && mv -f "$new/.skiff" "$new/skiff" || rm -f "$new/.skiff"
   if [ "$(cd "$new" && sha256sum 2>&1 <SHA256SUMS)" != "@SUMS@  -" ] ||
     ! (cd "$new" && sha256sum -c SHA256SUMS) >/dev/null 2>&1; then
     case $errors in
@@ -118,10 +119,10 @@ unpack_locked() {
   *) fail "run the unpacked runtime: $errors" 'it needs glibc 2.31 or newer' ;;
   esac
   # Another start may have been faster (then it is whole), or what is there is damaged and has to go.
-  if ! mv -T "$new" "$dir" 2>/dev/null; then
+  if ! mv -fT "$new" "$dir" 2>/dev/null; then
     if ! is_whole "$dir"; then
-      old=$(mktemp -d "$top/.new-XXXXXX") && mv -T "$dir" "$old" 2>/dev/null
-      mv -T "$new" "$dir" 2>/dev/null
+      old=$(mktemp -d "$top/.new-XXXXXX") && mv -fT "$dir" "$old" 2>/dev/null
+      mv -fT "$new" "$dir" 2>/dev/null
       chmod -R u+rwX "$old" 2>/dev/null
       rm -rf "$old" 2>/dev/null # what another user owns in it stays for him to remove
     fi

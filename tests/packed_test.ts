@@ -119,6 +119,16 @@ hostTest("the first start unpacks into a private folder, and only the first", {}
   assertEquals(Deno.statSync(folder).ino, ino);
 });
 
+hostTest("the first start on a terminal asks nothing", {}, async (host) => {
+  const { code, stdout, stderr } = await host.program(
+    ["/usr/bin/script", "-qec", `'${await probe()}'`, "/dev/null"],
+    { env: { XDG_CACHE_HOME: `${host.home}/cache` } },
+  );
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^\{.*\}\s*$/); // the report alone
+  unpackedIn(`${host.home}/cache`);
+});
+
 hostTest("a relative path and a link to the file start it too", {}, async (host) => {
   const file = await probe();
   await Deno.symlink(file, `${host.home}/link`);
@@ -126,7 +136,7 @@ hostTest("a relative path and a link to the file start it too", {}, async (host)
   const { stdout } = await host.sh(
     'cd "$1" 2>/dev/null; XDG_CACHE_HOME=$HOME/cache ./link x && ls -A cache/skiff',
   );
-  assertIncludes(stdout, `"file":"${host.home}/./link"`);
+  assertIncludes(stdout, `"file":"${host.home}/link"`);
 });
 
 hostTest("six first starts at once all work and leave one folder", {}, async (host) => {
