@@ -2,8 +2,9 @@
  * Makes `dist/skiff`: bundles `cli/main.ts` into chunks, and packs them with the Deno runtime into one file,
  * by `deno compile` where its runtime is at hand, else self-extracting (see packed_header.sh).
  *
- *     scripts/build [--dev] [--form auto|packed|compiled] [--out dist/skiff] [--entry cli/main.ts]
+ *     scripts/build [--dev] [--form auto|packed|compiled] [--out dist/skiff] [--entry cli/main.ts] [--runtime DENO]
  *
+ * `--runtime` packs that Deno, of another kind of machine for instance, in the place of the one that builds.
  * Two builds of the same source give the same bytes.
  */
 import * as esbuild from "esbuild";
@@ -17,6 +18,7 @@ interface Options {
   form: "auto" | "packed" | "compiled";
   out: string;
   entry: string;
+  runtime?: string;
 }
 
 const root = new URL("..", import.meta.url).pathname;
@@ -39,9 +41,14 @@ function parseOptions(args: string[]): Options {
     else if (args[i] === "--form") options.form = value() as Options["form"];
     else if (args[i] === "--out") options.out = value();
     else if (args[i] === "--entry") options.entry = value();
+    else if (args[i] === "--runtime") options.runtime = value();
     else fail(`unknown option ${args[i]}`);
   }
   if (!["auto", "packed", "compiled"].includes(options.form)) fail(`unknown form ${options.form}`);
+  if (options.runtime !== undefined) {
+    if (options.form === "compiled") fail("--runtime is for the packed form");
+    options.form = "packed";
+  }
   if (!options.out.startsWith("/")) options.out = root + options.out;
   return options;
 }
@@ -236,7 +243,7 @@ async function compressedRuntime(runtime: Uint8Array<ArrayBuffer>, hash: string,
 
 async function pack(folder: string, names: string[], options: Options): Promise<void> {
   const level = options.dev ? 1 : 9;
-  const runtime = prelink(await Deno.readFile(Deno.execPath()));
+  const runtime = prelink(await Deno.readFile(options.runtime ?? Deno.execPath()));
   const runtimeHash = await sha256(runtime);
   const files = await Promise.all(names.map(async (name) => ({
     name,
