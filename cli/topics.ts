@@ -46,7 +46,12 @@ export const TOPICS: readonly Topic[] = [
         ],
         [
           "~/.config/containers/policy.json",
-          "Which images may be pulled and loaded; without it, and without /etc/containers/policy.json, all",
+          "Which images may be pulled and loaded, and whose signatures they need; without it, and without " +
+          "/etc/containers/policy.json, all",
+        ],
+        [
+          "~/.config/containers/registries.d/",
+          "Where signatures of images are (lookaside, use-sigstore-attachments), else /etc/containers/registries.d/",
         ],
         ["~/.config/containers/certs.d/HOST/", "Certificates for one registry"],
         ["/etc/subuid, /etc/subgid", "Ranges of subordinate ids, for containers with more than one user"],

@@ -24,16 +24,18 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   // children that work on a container's files: they see it as init does, and run nothing of it
   files: ["plan", "namespaces", "rootfs", "init", "storage"],
   image: ["storage", "namespaces"],
-  registry: ["image", "storage", "namespaces"],
+  signature: ["image"],
+  registry: ["signature", "image", "storage", "namespaces"],
   container: ["plan", "image", "storage", "monitor", "namespaces", "security", "network", "cgroups"],
   // the children of COPY and ADD resolve paths and users in a root as init does
   build: [
     ..."plan registry image storage files container monitor namespaces rootfs init".split(" "),
   ],
   engine: [
-    ..."plan build registry image storage files container monitor namespaces security network cgroups".split(
-      " ",
-    ),
+    ..."plan build registry signature image storage files container monitor namespaces security network cgroups"
+      .split(
+        " ",
+      ),
   ],
   api: ["engine"],
   cli: ["engine"],

@@ -67,6 +67,7 @@ const PROBES = {
   crun: program("crun"),
   umoci: program("umoci"),
   skopeo: program("skopeo"),
+  gpg: program("gpg"),
   iproute2: program("ip"),
   slirp4netns: program("slirp4netns"),
   pasta: program("pasta"),

@@ -37,7 +37,7 @@ hostTest("what policy.json rejects is neither pulled nor loaded", {
   });
   assertEquals(await attempt("pull", image), [
     125,
-    `Error: Source image rejected: ${path} asks for signatures (signedBy) of docker://${image}, which skiff cannot verify yet`,
+    "Error: Source image rejected: A signature was required, but no signature exists",
   ]);
   await setPolicy("{");
   assertIncludes(String(await attempt("pull", image)), `125,Error: invalid policy in "${path}": `);
@@ -49,6 +49,14 @@ hostTest("what policy.json rejects is neither pulled nor loaded", {
   await host.ok("rmi", image);
   assertEquals(await attempt("load", "-i", "image.tar"), rejected("docker-archive:image.tar"));
   assertEquals(await attempt("load", "-i", "folder"), rejected("oci:folder"));
+  // no archive has signatures
+  await setPolicy({ default: [{ type: "sigstoreSigned", keyPath: "/key.pub" }] });
+  for (const input of ["image.tar", "folder"]) {
+    assertEquals(await attempt("load", "-i", input), [
+      125,
+      "Error: Source image rejected: A signature was required, but no signature exists",
+    ]);
+  }
   await setPolicy({
     default: REJECT,
     transports: { "docker-archive": { "": ACCEPT }, oci: { [host.home]: ACCEPT } },

@@ -6,7 +6,9 @@
  * @see containers-policy.json(5)
  */
 
-import { InvalidArgumentError, SkiffError, UnsupportedError } from "../errors.ts";
+import { InvalidArgumentError, SkiffError } from "../errors.ts";
+import { parseStrictJson } from "../spec/strict_json.ts";
+import type { SignatureRequirement, UnsupportedRequirement } from "./policy_requirements.ts";
 import { type ConfigSources, readOptional } from "./sources.ts";
 
 /** `docker` is a registry's. */
@@ -21,9 +23,10 @@ export interface PolicySubject {
   scopes: string[];
 }
 
-interface Requirement {
-  type: string;
-}
+export type Requirement =
+  | { type: "insecureAcceptAnything" | "reject" }
+  | SignatureRequirement
+  | UnsupportedRequirement;
 
 export interface Policy {
   path: string;
@@ -31,31 +34,44 @@ export interface Policy {
   transports: Record<string, Record<string, Requirement[]>>;
 }
 
-/** @throws {SkiffError} where the policy, if there is one, does not let it in */
-export async function checkPolicy(sources: ConfigSources, subject: PolicySubject): Promise<void> {
-  const policy = await loadPolicy(sources);
-  if (policy === undefined) return;
-  for (const { type } of requirementsFor(policy, subject)) {
-    if (type === "insecureAcceptAnything") continue;
-    if (type === "reject") {
-      throw new SkiffError(`Source image rejected: Running image ${subject.name} is rejected by policy`, {
-        hint: `the policy is ${policy.path}`,
-      });
-    }
-    throw new UnsupportedError(
-      `Source image rejected: ${policy.path} asks for signatures (${type}) of ${subject.name}, which skiff cannot verify yet`,
-    );
-  }
+/** What signatures have to prove before an image may come in; nothing more is read of it until they do. */
+export interface SignatureDemands {
+  /** The policy that asks. */
+  path: string;
+  /** Each must hold; none where no signature is asked for. */
+  requirements: SignatureRequirement[];
 }
 
-/** The user's, else the machine's. @throws {InvalidArgumentError} where it is not understood */
-export async function loadPolicy(
-  { configHome, systemDir, isRoot }: ConfigSources,
-): Promise<Policy | undefined> {
-  const paths = [`${configHome}/containers/policy.json`, `${systemDir}/containers/policy.json`];
-  for (const path of isRoot ? paths.slice(1) : paths) {
+/**
+ * @returns what is still to be proven by signatures
+ * @throws {SkiffError} where the policy, if there is one, does not let it in whatever its signatures are
+ */
+export async function checkPolicy(sources: ConfigSources, subject: PolicySubject): Promise<SignatureDemands> {
+  const policy = await loadPolicy(sources);
+  const path = policy?.path ?? "";
+  const requirements: SignatureRequirement[] = [];
+  for (const one of policy === undefined ? [] : requirementsFor(policy, subject)) {
+    if (one.type === "unsupported") throw one.error;
+    if (one.type === "reject") {
+      throw new SkiffError(`Source image rejected: Running image ${subject.name} is rejected by policy`, {
+        hint: `the policy is ${path}`,
+      });
+    }
+    if (one.type === "signedBy" || one.type === "sigstoreSigned") requirements.push(one);
+  }
+  return { path, requirements };
+}
+
+/** The user's, else the machine's. */
+export function policyPaths({ configHome, systemDir }: ConfigSources): [string, string] {
+  return [`${configHome}/containers/policy.json`, `${systemDir}/containers/policy.json`];
+}
+
+/** @throws {InvalidArgumentError} where it is not understood */
+export async function loadPolicy(sources: ConfigSources): Promise<Policy | undefined> {
+  for (const path of policyPaths(sources)) {
     const text = await readOptional(path);
-    if (text !== null) return parsePolicy(path, text);
+    if (text !== null) return await parsePolicy(path, text);
   }
 }
 
@@ -85,35 +101,24 @@ export function pathScopes(path: string): string[] {
   return scopes;
 }
 
-/** Keys of each kind of requirement besides `type`. */
-const REQUIREMENT_KEYS: Record<string, readonly string[]> = {
-  insecureAcceptAnything: [],
-  reject: [],
-  signedBy: ["keyType", "keyPath", "keyPaths", "keyData", "signedIdentity"],
-  signedBaseLayer: ["baseLayerIdentity"],
-  sigstoreSigned: [
-    "keyPath",
-    "keyPaths",
-    "keyData",
-    "keyDatas",
-    "fulcio",
-    "pki",
-    "rekorPublicKeyPath",
-    "rekorPublicKeyPaths",
-    "rekorPublicKeyData",
-    "rekorPublicKeyDatas",
-    "signedIdentity",
-  ],
+/** What a scope of these transports is; of others any text may be one. */
+const SCOPE_RULES: Record<string, (scope: string) => string | undefined> = {
+  dir: pathRule,
+  oci: pathRule,
+  "oci-archive": pathRule,
+  "docker-archive": () => `docker-archive: does not support any scopes except the default "" one`,
+  tarball: () => `tarball: does not support any scopes except the default "" one`,
 };
 
-export function parsePolicy(path: string, text: string): Policy {
+function pathRule(scope: string): string | undefined {
+  if (!scope.startsWith("/")) return `Invalid scope ${scope}: Must be an absolute path`;
+  if (scope === "/") return 'Invalid scope "/": Use the generic default scope ""';
+  if (/\/\.{0,2}(\/|$)/.test(scope)) return `Invalid scope ${scope}: Uses non-canonical format`;
+}
+
+/** @throws {InvalidArgumentError} */
+export async function parsePolicy(path: string, text: string): Promise<Policy> {
   const fail = (cause: string) => new InvalidArgumentError(`invalid policy in "${path}": ${cause}`);
-  let root: unknown;
-  try {
-    root = JSON.parse(text);
-  } catch (cause) {
-    throw fail((cause as Error).message);
-  }
   const object = (value: unknown, what: string): Record<string, unknown> => {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
       return value as Record<string, unknown>;
@@ -124,29 +129,43 @@ export function parsePolicy(path: string, text: string): Policy {
     const unknown = Object.keys(value).find((key) => !known.includes(key));
     if (unknown !== undefined) throw fail(`Unknown key ${JSON.stringify(unknown)}`);
   };
-  const requirements = (value: unknown, what: string): Requirement[] => {
-    if (!Array.isArray(value) || value.length === 0) throw fail(`${what} is no list of requirements`);
-    return value.map((one) => {
-      const requirement = object(one, `a requirement of ${what}`);
-      const { type } = requirement;
-      if (typeof type !== "string" || !Object.hasOwn(REQUIREMENT_KEYS, type)) {
-        throw fail(`Unknown policy requirement type ${JSON.stringify(type)}`);
-      }
-      onlyKnown(requirement, ["type", ...REQUIREMENT_KEYS[type]!]);
+  const requirement = async (value: unknown, what: string): Promise<Requirement> => {
+    const fields = object(value, `a requirement of ${what}`);
+    const { type } = fields;
+    if (type === "insecureAcceptAnything" || type === "reject") {
+      onlyKnown(fields, ["type"]);
       return { type };
-    });
+    }
+    const { parseSignatureRequirement } = await import("./policy_requirements.ts");
+    return parseSignatureRequirement(fields, fail);
   };
+  const requirements = (value: unknown, what: string): Promise<Requirement[]> => {
+    if (!Array.isArray(value) || value.length === 0) throw fail(`${what} is no list of requirements`);
+    return Promise.all(value.map((one) => requirement(one, what)));
+  };
+  let root: unknown;
+  try {
+    root = parseStrictJson(text);
+  } catch (cause) {
+    throw fail((cause as Error).message);
+  }
   const policy = object(root, "the policy");
   onlyKnown(policy, ["default", "transports"]);
   if (policy.default === undefined) throw fail("Default policy is missing");
-  const transports: Policy["transports"] = {};
+  const transports: [string, Record<string, Requirement[]>][] = [];
   for (const [transport, scopes] of Object.entries(object(policy.transports ?? {}, "transports"))) {
-    transports[transport] = Object.fromEntries(
-      Object.entries(object(scopes, transport)).map(([scope, list]) => [
-        scope,
-        requirements(list, `${transport} ${scope}`.trimEnd()),
-      ]),
-    );
+    const own: [string, Requirement[]][] = [];
+    for (const [scope, list] of Object.entries(object(scopes, transport))) {
+      const rule = Object.hasOwn(SCOPE_RULES, transport) ? SCOPE_RULES[transport] : undefined;
+      const broken = scope === "" ? undefined : rule?.(scope);
+      if (broken !== undefined) throw fail(broken);
+      own.push([scope, await requirements(list, `${transport} ${scope}`.trimEnd())]);
+    }
+    transports.push([transport, Object.fromEntries(own)]);
   }
-  return { path, default: requirements(policy.default, "default"), transports };
+  return {
+    path,
+    default: await requirements(policy.default, "default"),
+    transports: Object.fromEntries(transports),
+  };
 }

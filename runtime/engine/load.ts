@@ -50,9 +50,14 @@ export async function load(
   // shared: nobody takes away content that has no row yet
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   using source = await openImageSource(engine.folders, input, options);
-  await checkPolicy(configSources(), policySubject(source));
+  const demands = await checkPolicy(configSources(), policySubject(source));
+  const images = await readArchivedImages(source);
+  if (demands.requirements.length > 0) {
+    const { checkArchivedSignatures } = await import("./load_signatures.ts");
+    await checkArchivedSignatures(demands, source, images, options.signal);
+  }
   const loaded: LoadedImage[] = [];
-  for (const image of await readArchivedImages(source)) {
+  for (const image of images) {
     const one = await storeArchivedImage(engine, image, options);
     recordEvent(engine.folders, { type: "image", action: "loadfromarchive", id: one.id, name: source.name });
     loaded.push(one);

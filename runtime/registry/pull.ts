@@ -95,14 +95,23 @@ async function pullFrom(
   const name = formatReference(reference);
   const { folders } = context;
   const repository = repositoryName(reference);
-  await checkPolicy(options.sources ?? configSources(), {
+  const demands = await checkPolicy(options.sources ?? configSources(), {
     transport: "docker",
     name: `docker://${name}`,
-    scopes: dockerScopes(repository, name.slice(repository.length)),
+    // beside a digest a tag says nothing
+    scopes: dockerScopes(repository, reference.digest ? `@${reference.digest}` : `:${reference.tag}`),
   });
   const top = await fetchTop(client, reference, context);
   const index = top.document.kind === "index" ? top : undefined;
   const chosen = await descend(client, name, top, wanted);
+  if (demands.requirements.length > 0) {
+    const { checkImageSignatures } = await import("./image_signatures.ts");
+    await checkImageSignatures(client, demands, {
+      reference,
+      manifest: chosen.bytes,
+      digest: chosen.digest,
+    });
+  }
   const { manifest } = chosen.document;
   checkImageManifest(name, manifest);
   const configBytes = await fetchConfig(client, name, manifest.config, context);
