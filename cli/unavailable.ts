@@ -46,9 +46,8 @@ const BUILD_FLAGS: Record<string, string> = {
   "steps run in the user's own user namespace":
     "--userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user",
   "steps are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag --hooks-dir",
-  "images are not signed yet": "--sign-by",
+  "images are signed when they are pushed: skiff push --sign-by": "--sign-by",
   "encrypted images cannot be read": "--decryption-key",
-  "manifest lists are made by --platform with several platforms": "--manifest",
   "attestations are not made": "--attest",
   "platforms are named by --platform": "--all-platforms",
   "the Dockerfile is read as it is, without a preprocessor": "--cpp-flag",

@@ -6,6 +6,11 @@ import { PROGRESS_MODES } from "../output/build_progress.ts";
 export const BUILD_FLAGS = {
   file: { kind: "array", short: "f", value: "FILE", help: "The Dockerfile; - reads it from stdin" },
   tag: { kind: "array", short: "t", value: "NAME[:TAG]", help: "A name for the image; may be repeated" },
+  manifest: {
+    kind: "string",
+    value: "LIST",
+    help: "Add the image to a manifest list, in place of the one of its platform; made where it is missing",
+  },
   target: { kind: "string", value: "STAGE", help: "Build this stage instead of the last" },
   "build-arg": {
     kind: "array",
@@ -41,7 +46,7 @@ export const BUILD_FLAGS = {
   platform: {
     kind: "list",
     value: "OS/ARCH[/VARIANT]",
-    help: "Build for this platform; several make an index",
+    help: "Build for this platform; several make a manifest list of the image's name",
   },
   arch: { kind: "string", help: "Architecture of the image", hidden: true },
   os: { kind: "string", help: "Operating system of the image", hidden: true },

@@ -51,6 +51,7 @@ export function toBuildOptions(
     context,
     dockerfile,
     tags,
+    manifest: options.manifest || undefined,
     target: options.target || undefined,
     buildArgs,
     contexts: Object.fromEntries(options["build-context"].map(namedContext)),

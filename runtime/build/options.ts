@@ -50,6 +50,8 @@ export interface BuildOptions {
   dockerfile?: { kind: "path"; path: string } | { kind: "stdin"; fd: number };
   /** `-t`, in full. */
   tags: string[];
+  /** `--manifest`: a list that what is built is added to. */
+  manifest?: string;
   target?: string;
   buildArgs: Record<string, string>;
   contexts: Record<string, ContextSource>;

@@ -17,7 +17,6 @@ import { digestHex } from "../spec/digest.ts";
 import { recordEvent } from "../state/events.ts";
 import { listNamesWithLayer, putRepoDigest } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
-import { writeBlob } from "../storage/blobs.ts";
 import { indexOver, writeDocuments, type WrittenImage } from "./build_documents.ts";
 import { checkRunnable } from "./build_platform.ts";
 import { asVertex, type VertexWork } from "./build_vertex.ts";
@@ -43,6 +42,10 @@ export async function build(
     import("../storage/capture.ts"),
   ]);
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
+  // before there is anything to record in it
+  if (options.manifest !== undefined) {
+    await (await import("./build_list.ts")).findList(engine, options.manifest);
+  }
   const services = await buildServices(engine, options);
   const built = (await solve(services, options, emit, signal).finally(settleArchives)).map((image) => ({
     ...image,
@@ -131,7 +134,7 @@ async function writeAll(
   return await Promise.all(images.map((image) => writeDocuments(engine, image, options)));
 }
 
-/** Records each image; the names are those of the one for this machine, or of the first. */
+/** Records each image; the names are its own, or of several platforms those of a list. */
 async function recordImages(
   context: Context,
   written: readonly WrittenImage[],
@@ -142,16 +145,14 @@ async function recordImages(
   const host = hostPlatform();
   const named = written.find(({ platform }) => platformFits(platform, host)) ?? written[0]!;
   await asVertex(emit, "exporting to image", async (work) => {
-    const index = written.length > 1 ? await indexOver(written, options) : undefined;
-    if (index !== undefined) await writeBlob(engine.folders, index.bytes);
+    const isList = written.length > 1;
     const db = await engine.database();
     for (const image of written) {
-      const names = image === named ? output.names : [];
+      const names = isList ? [] : output.names;
       await work.part(`writing image ${image.saved.configDigest}`, () =>
         recordNamedImage(db, {
           names,
           digest: image.descriptor.digest,
-          indexDigest: image === named ? index?.descriptor.digest : undefined,
           imageId: image.saved.configDigest,
           config: image.config,
           layers: image.saved.layers,
@@ -162,6 +163,22 @@ async function recordImages(
       for (const name of names) {
         recordEvent(engine.folders, { type: "image", action: "tag", id, name });
         await work.part(`naming to ${name}`, () => Promise.resolve());
+      }
+    }
+    if (options.manifest !== undefined || isList && output.names.length > 0) {
+      const { recordBuiltList } = await import("./build_list.ts");
+      const list = {
+        manifest: options.manifest,
+        tags: isList ? output.names : [],
+        annotations: options.annotations,
+      };
+      await work.part("writing manifest list", async () => {
+        await recordBuiltList(engine, written, list, context.signal);
+      });
+      if (isList) {
+        for (const name of output.names) {
+          await work.part(`naming to ${name}`, () => Promise.resolve());
+        }
       }
     }
     if (output.push) await pushNames(context, written, output.names, work, result);

@@ -34,7 +34,9 @@ export interface ImageListEntry {
 export async function images(engine: Engine): Promise<ImageListEntry[]> {
   const db = await engine.database();
   const users = countContainersByImage(db);
-  return listImages(db).map((image) => {
+  const rows = listImages(db);
+  const listed = new Set(rows.flatMap(({ list }) => list === undefined ? [] : digestsIn(list)));
+  return rows.map((image) => {
     const names = listNames(db, image.id);
     const config = JSON.parse(image.config);
     return {
@@ -52,10 +54,15 @@ export async function images(engine: Engine): Promise<ImageListEntry[]> {
       Containers: users.get(image.id) ?? 0,
       Created: unixSeconds(image.created),
       CreatedAt: image.created,
-      Dangling: names.length === 0,
+      Dangling: names.length === 0 && !listed.has(image.digest),
       Arch: image.architecture,
       Os: image.os,
       ...(image.list === undefined ? {} : { IsManifestList: true as const }),
     };
   });
+}
+
+/** Manifests that a list is made of: their images are not dangling. */
+function digestsIn(list: string): string[] {
+  return JSON.parse(list).entries.map(({ digest }: { digest: string }) => digest);
 }
