@@ -246,8 +246,15 @@ const volume: VerbGroup = {
   name: "volume",
   summary: "Manage volumes",
   verbs: [
+    verb("clone", "Make a volume with the content of another", () => import("./commands/volume_clone.ts")),
     verb("create", "Create a volume", () => import("./commands/volume_create.ts")),
     verb("exists", "Check if a volume exists", () => import("./commands/volume_exists.ts")),
+    verb(
+      "export",
+      "Export the content of a volume as a tar archive",
+      () => import("./commands/volume_export.ts"),
+    ),
+    verb("import", "Import a tar archive into a volume", () => import("./commands/volume_import.ts")),
     verb("inspect", "Display the details of volumes", () => import("./commands/volume_inspect.ts")),
     {
       name: "list",
@@ -257,12 +264,14 @@ const volume: VerbGroup = {
     },
     verb("prune", "Remove all volumes that no container uses", () => import("./commands/volume_prune.ts")),
     verb("rename", "Give a volume another name", () => import("./commands/volume_rename.ts")),
+    verb("restore", "Go back to a snapshot of a volume", () => import("./commands/volume_restore.ts")),
     {
       name: "rm",
       aliases: ["remove"],
       summary: "Remove one or more volumes",
       load: () => import("./commands/volume_rm.ts"),
     },
+    verb("snapshot", "Keep what a volume holds now", () => import("./commands/volume_snapshot.ts")),
   ],
 };
 

@@ -1,5 +1,7 @@
 /** @see podman-volume-ls(1) */
 
+import type { Engine } from "../../runtime/engine/engine.ts";
+import type { SnapshotInfo } from "../../runtime/engine/volume_snapshots.ts";
 import { type VolumeInfo, volumes } from "../../runtime/engine/volumes.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
@@ -28,6 +30,32 @@ const VIEW: ListView<VolumeInfo> = {
   document: (volume) => volume,
 };
 
+const SNAPSHOTS: ListView<SnapshotInfo> = {
+  name: "list snapshots",
+  rowType: "*entities.VolumeSnapshot",
+  fields: {
+    Name: { heading: "SNAPSHOT", value: ({ Name }) => Name },
+    CreatedAt: { heading: "CREATED AT", value: ({ CreatedAt }) => CreatedAt },
+    Volume: { heading: "VOLUME NAME", value: ({ Volume }) => Volume },
+    Mountpoint: { heading: "MOUNTPOINT", value: ({ Mountpoint }) => Mountpoint },
+  },
+  document: (snapshot) => snapshot,
+};
+
+/** Those of the volumes that pass the filters. */
+async function listSnapshots(
+  engine: Engine,
+  volumes: VolumeInfo[],
+  { quiet, format, noheading }: { quiet: boolean; format?: string; noheading: boolean },
+): Promise<void> {
+  const { snapshotsIn } = await import("../../runtime/engine/volume_snapshots.ts");
+  const found = volumes.flatMap(({ Name }) => snapshotsIn(engine, Name));
+  if (quiet) return print(found.map(({ Name }) => `${Name}\n`).join(""));
+  if (found.length === 0 && format === undefined) return;
+  const columns = ["Name", "CreatedAt"];
+  print(await renderList(found, SNAPSHOTS, { format, columns, noHeading: noheading, jsonIndent: 2 }));
+}
+
 export const command = defineCommand({
   usage: "[options]",
   description: "Lists volumes and the containers that use them.",
@@ -37,6 +65,7 @@ export const command = defineCommand({
     format: { kind: "string", value: "FORMAT", help: "json, table or a Go template" },
     noheading: { kind: "bool", help: "Do not print the headings" },
     quiet: { kind: "bool", short: "q", help: "Print names only" },
+    snapshots: { kind: "bool", help: "List snapshots instead, VOLUME@NAME, the oldest first" },
   },
   arity: { max: 0 },
   async run({ options, global }) {
@@ -44,7 +73,9 @@ export const command = defineCommand({
     if (quiet && format !== undefined) {
       throw new InvalidArgumentError("quiet and format flags cannot be used together");
     }
-    const found = filterVolumes(await volumes(engineFor(global)), options.filter);
+    const engine = engineFor(global);
+    const found = filterVolumes(await volumes(engine), options.filter);
+    if (options.snapshots) return await listSnapshots(engine, found, options);
     if (quiet) return print(found.map(({ Name }) => `${Name}\n`).join(""));
     // as podman: nothing is nothing, not a table without rows
     if (found.length === 0 && format === undefined) return;

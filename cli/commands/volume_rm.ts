@@ -16,9 +16,9 @@ function exitCodeFor(error: unknown, standard: number): number {
 }
 
 export const command = defineCommand({
-  usage: "[options] VOLUME [VOLUME...]",
+  usage: "[options] VOLUME[@SNAPSHOT] [VOLUME[@SNAPSHOT]...]",
   description:
-    "Removes volumes with their content. Exits with 1 if one does not exist, with 2 if one is in use.",
+    "Removes volumes with their content and snapshots, or snapshots (VOLUME@NAME). Exits with 1 if one does not exist, with 2 if one is in use.",
   examples: ["skiff volume rm data", "skiff volume rm --force --all"],
   flags: {
     all: { kind: "bool", short: "a", help: "All volumes" },
@@ -42,6 +42,10 @@ export const command = defineCommand({
     const targets = all ? (await volumes(engine)).map(({ Name }) => Name) : args;
     return await forEach(targets, async (name) => {
       try {
+        if (name.includes("@")) {
+          const { volumeSnapshotRm } = await import("../../runtime/engine/volume_snapshot.ts");
+          return print(`${await volumeSnapshotRm(engine, name)}\n`);
+        }
         await volumeRm(engine, name, { force, timeoutSeconds: time });
       } catch (error) {
         if (force && error instanceof NotFoundError) return;

@@ -21,6 +21,7 @@ import { monitorSocketPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
 import { deleteContainerWithVolumes, findVolume } from "../state/volumes.ts";
+import { abandonedBeside, isAbandonedTree } from "../storage/abandoned_tree.ts";
 import { removeTree } from "../storage/remove_tree.ts";
 import type { Engine } from "./engine.ts";
 
@@ -49,9 +50,9 @@ export function discardContainer(engine: Engine, id: string): boolean {
 
 /** Removes what `discard` has moved away, here or in another command. */
 export async function emptyTrash(engine: Engine): Promise<void> {
-  const stubborn: string[] = [];
+  const stubborn = namesIn(engine.folders.volumes).flatMap((name) => abandonedBeside(engine.folders, name));
   for (const name of namesIn(engine.folders.tmp)) {
-    if (!name.startsWith(TRASH)) continue;
+    if (!name.startsWith(TRASH) && !isAbandonedTree(engine.folders.tmp, name)) continue;
     const path = `${engine.folders.tmp}/${name}`;
     try {
       removeTree(AT_FDCWD, path);

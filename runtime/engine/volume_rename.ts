@@ -7,7 +7,7 @@ import { findVolume, listVolumeUses, putVolume, replaceVolume } from "../state/v
 import { checkVolumeName, hasVolume } from "../storage/volumes.ts";
 import { loadConfig } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { findVolumeRow } from "./volumes.ts";
+import { findVolumeRow } from "./volume_row.ts";
 
 /**
  * Renames a volume. A container that runs has its folder mounted and notices nothing; the others find it by the new

@@ -5,7 +5,7 @@ import { listVolumeUses } from "../state/volumes.ts";
 import type { Engine } from "./engine.ts";
 import { rm } from "./rm.ts";
 import { removeUnusedVolumes } from "./system_prune.ts";
-import { findVolumeRow } from "./volumes.ts";
+import { findVolumeRow } from "./volume_row.ts";
 
 export interface VolumeRmOptions {
   /** Remove the containers that use it before, running or not. */

@@ -5,11 +5,14 @@ import { listContainers } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
 import { randomId } from "../state/ids.ts";
-import { findVolume, listVolumes, listVolumeUses, putVolume, type VolumeRow } from "../state/volumes.ts";
+import { listVolumes, listVolumeUses, putVolume, type VolumeRow } from "../state/volumes.ts";
 import { checkVolumeName, volumePath } from "../storage/volumes.ts";
 import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
+import { discard } from "./garbage.ts";
 import { makePlannedVolume, planVolumeOptions } from "./volume_options.ts";
+import { findVolumeRow } from "./volume_row.ts";
+import { snapshotsIn } from "./volume_snapshots.ts";
 
 /** A volume as podman's `volume inspect` describes it, and who uses it. */
 export interface VolumeInfo {
@@ -28,6 +31,8 @@ export interface VolumeInfo {
   NeedsChown: boolean;
   /** Names of the containers that use it, running or not. */
   Containers: string[];
+  /** Its snapshots, the oldest first. */
+  Snapshots: string[];
 }
 
 export interface VolumeCreateOptions {
@@ -60,7 +65,12 @@ export async function volumeCreate(
     anonymous: false,
     options: options.options ?? {},
   };
-  const isNew = await db.transaction(() => putVolume(db, row));
+  const isNew = await db.transaction(() => {
+    if (!putVolume(db, row)) return false;
+    // what a removal or clone that was killed has left under the name is not this volume's
+    discard(engine, `${engine.folders.volumes}/${chosen}`);
+    return true;
+  });
   if (!isNew) {
     if (options.ignore) return chosen;
     throw new ConflictError(`volume with name ${chosen} already exists: volume already exists`);
@@ -95,16 +105,6 @@ export async function volumeExists(engine: Engine, text: string): Promise<boolea
   }
 }
 
-/** By name, or by the beginning of one, as podman takes it. @throws {NotFoundError} */
-export function findVolumeRow(db: Database, text: string): VolumeRow {
-  const row = findVolume(db, text);
-  if (row !== undefined) return row;
-  const found = text === "" ? [] : listVolumes(db).filter(({ name }) => name.startsWith(text));
-  if (found.length > 1) throw new ConflictError(`find volume "${text}": more than one name begins with it`);
-  if (found[0] !== undefined) return found[0];
-  throw new NotFoundError("volume", text, { message: `no volume with name "${text}" found: no such volume` });
-}
-
 async function describe(engine: Engine, db: Database, rows: VolumeRow[]): Promise<VolumeInfo[]> {
   const users = new Map<string, string[]>();
   for (const { containerId, volume } of listVolumeUses(db)) {
@@ -134,6 +134,7 @@ async function describe(engine: Engine, db: Database, rows: VolumeRow[]): Promis
       NeedsCopyUp: isFresh,
       NeedsChown: isFresh,
       Containers: ids.map((id) => containers.get(id)?.name ?? id).sort(),
+      Snapshots: snapshotsIn(engine, name).map(({ Snapshot }) => Snapshot),
     };
   });
 }

@@ -40,6 +40,7 @@ import {
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
+  O_RDONLY,
   O_TRUNC,
   O_WRONLY,
 } from "../../ffi/constants/fcntl.ts";
@@ -60,6 +61,10 @@ export interface TarInRules extends RoomRules {
   openPacked?(name: "xz" | "bzip2", fd: number): ByteSource;
   /** An archive that is longer, unpacked, is refused. */
   limitBytes?: number;
+  /** An entry "./" says what the target itself is like. */
+  appliesRoot?: boolean;
+  /** Said where there is no archive. */
+  noArchive?: string;
 }
 
 const NO_ARCHIVE = "source must be a (compressed) tar archive when copying from stdin";
@@ -85,11 +90,13 @@ export function unpackTar(fd: number, root: number, target: string, rules: TarIn
     for (let entry = reader.next(); entry !== null; entry = reader.next(), count++) {
       unpacker.apply(entry, reader);
     }
-    if (count === 0) throw new InvalidArgumentError(NO_ARCHIVE);
+    if (count === 0) throw new InvalidArgumentError(rules.noArchive ?? NO_ARCHIVE);
     unpacker.finish();
   } catch (error) {
     if (error instanceof TarError || error instanceof GzipError || error instanceof ZstdError) {
-      if (unpacker.count === 0) throw new InvalidArgumentError(NO_ARCHIVE, { cause: error });
+      if (unpacker.count === 0) {
+        throw new InvalidArgumentError(rules.noArchive ?? NO_ARCHIVE, { cause: error });
+      }
       throw new VerificationError(`unpack archive: ${error.message}`, { cause: error });
     }
     throw error;
@@ -199,7 +206,8 @@ class TarUnpacker {
     if (entry.xattrs !== undefined) checkXattrs(entry);
     const parts = cleanParts(entry.name);
     if (parts.length === 0) {
-      if (entry.type === "directory") return; // "./" names the target itself, which is left as it is
+      // "./" names the target itself
+      if (entry.type === "directory") return void (this.#rules.appliesRoot && this.#folders.set("", entry));
       throw new VerificationError(`unpack archive: an entry without a name`);
     }
     const name = bytesOf(parts.at(-1)!);
@@ -235,6 +243,7 @@ class TarUnpacker {
   /** Gives folders what waited for the end, the deepest first. */
   finish(): void {
     for (const [path, entry] of [...this.#folders].reverse()) {
+      if (path === "") continue;
       const parts = path.split("/");
       const parent = this.#folder(parts.slice(0, -1));
       let fd: number;
@@ -248,6 +257,11 @@ class TarUnpacker {
       setTimes(folder.number, EMPTY, entry);
     }
     this.#forget();
+    const own = this.#folders.get("");
+    if (own === undefined) return;
+    using root = new Fd(openInRoot(this.#root, this.#target, O_RDONLY | O_DIRECTORY));
+    this.#attributes(root.number, own);
+    setTimes(root.number, EMPTY, own);
   }
 
   #file(entry: TarEntry, reader: TarReader, parent: number, name: Bytes): void {

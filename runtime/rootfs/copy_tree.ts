@@ -4,7 +4,7 @@
  */
 
 import { ContentCopier } from "../../ffi/content_copy.ts";
-import { EEXIST, EOPNOTSUPP, EPERM, isErrno } from "../../ffi/errno.ts";
+import { EEXIST, ENOENT, EOPNOTSUPP, EPERM, isErrno } from "../../ffi/errno.ts";
 import {
   type Dirent,
   fchmod,
@@ -48,8 +48,8 @@ export function isEmptyFolder(fd: number): boolean {
 }
 
 /** Copies the content of `from` to `to`, then gives `to` the owner, mode and times of `from`. */
-export function copyTree(from: number, to: number): void {
-  copyFolder({ root: to, links: new Map(), content: new ContentCopier() }, from, to, []);
+export function copyTree(from: number, to: number, { mayVanish = false } = {}): void {
+  copyFolder({ root: to, links: new Map(), content: new ContentCopier(), mayVanish }, from, to, []);
 }
 
 /** Copies the content alone: `to` stays as it is. */
@@ -64,6 +64,8 @@ interface Copy {
   /** Files with several names, by device and inode: the first name's place below `root`. */
   links: Map<string, { folder: Uint8Array[]; name: Uint8Array }>;
   content: ContentCopier;
+  /** Somebody works in the source: what goes away meanwhile is left out. */
+  mayVanish?: boolean;
 }
 
 function copyFolder(copy: Copy, from: number, to: number, path: Uint8Array[]): void {
@@ -80,9 +82,10 @@ function copyFolderEntries(copy: Copy, from: number, to: number, path: Uint8Arra
 }
 
 function copyEntry(copy: Copy, from: number, to: number, path: Uint8Array[], entry: Dirent): void {
-  const stat = statx(from, entry.name, AT_SYMLINK_NOFOLLOW);
-  const kind = stat.mode & S_IFMT;
+  let kind = S_IFREG;
   try {
+    const stat = statx(from, entry.name, AT_SYMLINK_NOFOLLOW);
+    kind = stat.mode & S_IFMT;
     if (kind === S_IFDIR) {
       mkdirat(to, entry.name, 0o700);
       using source = new Fd(openat(from, entry.name, OPEN_FOLDER));
@@ -97,6 +100,7 @@ function copyEntry(copy: Copy, from: number, to: number, path: Uint8Array[], ent
       copyTimes(to, entry.name, stat);
     }
   } catch (error) {
+    if (copy.mayVanish && isErrno(error, ENOENT)) return;
     // What is already there is not overwritten; a device cannot be made in a user namespace.
     if (!isErrno(error, EEXIST) && !(isErrno(error, EPERM) && kind !== S_IFREG && kind !== S_IFDIR)) {
       throw error;

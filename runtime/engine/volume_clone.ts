@@ -1,0 +1,70 @@
+/** `volume clone`: another volume with the same content, which shares its blocks where the file system can. */
+
+import { ConflictError, NotFoundError } from "../errors.ts";
+import { recordEvent } from "../state/events.ts";
+import { putVolume } from "../state/volumes.ts";
+import { checkVolumeName, OWNER_MARK } from "../storage/volumes.ts";
+import { fillFrom, folderIdentity } from "../files/volume_trees.ts";
+import { timestamp } from "./clock.ts";
+import type { Engine } from "./engine.ts";
+import { discard } from "./garbage.ts";
+import { checkSame, contentOf, withStagedTree } from "./volume_content.ts";
+import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
+import { findVolumeRow } from "./volume_row.ts";
+
+export interface VolumeCloneOptions {
+  /** Besides those of the source. */
+  labels?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+/**
+ * Makes the volume `name` of `source`, a volume or a snapshot (`VOLUME@NAME`). It is there whole or not at all.
+ *
+ * Containers may work in the source: each file is what it was at some moment of the copy.
+ */
+export async function volumeClone(
+  engine: Engine,
+  source: string,
+  name: string,
+  options: VolumeCloneOptions = {},
+): Promise<string> {
+  checkVolumeName(name);
+  const what = `clone volume "${source}"`;
+  const db = await engine.database();
+  const { volume, snapshot } = parseSnapshotName(source);
+  const row = findVolumeRow(db, volume);
+  const path = snapshot === undefined
+    ? contentOf(engine, row, what)
+    : snapshotContent(engine, row.name, snapshot);
+  const identity = folderIdentity(path);
+  if (identity === undefined) {
+    if (snapshot !== undefined) throw new NotFoundError("volume", source);
+    throw new ConflictError(`${what}: its folder is not there`);
+  }
+  await withStagedTree(engine, what, fillFrom(path), options, async ({ whole }) => {
+    if (hasMark(path)) Deno.writeTextFileSync(`${whole}/${OWNER_MARK}`, "");
+    await db.transaction(() => {
+      checkSame(path, identity, what);
+      const labels = { ...row.labels, ...options.labels };
+      if (!putVolume(db, { name, createdAt: timestamp(), labels, anonymous: false })) {
+        throw new ConflictError(`volume with name ${name} already exists: volume already exists`);
+      }
+      const folder = `${engine.folders.volumes}/${name}`;
+      // of who was killed right here
+      discard(engine, folder);
+      Deno.renameSync(whole, folder);
+    });
+  });
+  recordEvent(engine.folders, { type: "volume", action: "create", id: name, name });
+  return name;
+}
+
+function hasMark(path: string): boolean {
+  try {
+    Deno.lstatSync(path.replace(/_data$/, OWNER_MARK));
+    return true;
+  } catch {
+    return false;
+  }
+}
