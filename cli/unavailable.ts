@@ -67,8 +67,7 @@ const PULL_FLAGS: Record<string, string> = {
 
 /** The same for `push`. */
 const PUSH_FLAGS: Record<string, string> = {
-  "images are not signed yet":
-    "--sign-by --sign-by-sigstore --sign-by-sigstore-private-key --sign-by-sq-fingerprint --sign-passphrase-file",
+  "skiff signs by gpg, not by Sequoia": "--sign-by-sq-fingerprint",
   "images are not encrypted": "--encryption-key --encrypt-layer",
   "a platform is pushed by its image's id": "--platform",
   "tags are pushed one by one": "--all-tags",

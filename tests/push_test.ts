@@ -216,7 +216,10 @@ hostTest("what a push cannot do is said before anything is sent", {
       "--compression-level of gzip is 1 to 9",
     ],
     [["-f", "v2s2", "made:1", "oci:x"], `push to "oci:x": an OCI layout has OCI manifests`],
-    [["--sign-by", "me", "made:1"], "--sign-by is not available yet: images are not signed yet"],
+    [
+      ["--sign-by-sq-fingerprint", "me", "made:1"],
+      "--sign-by-sq-fingerprint is not available yet: skiff signs by gpg, not by Sequoia",
+    ],
     [
       ["made:1", `127.0.0.1:1/x@sha256:${"a".repeat(64)}`],
       "Digest of source image's manifest would not match destination reference",

@@ -25,6 +25,18 @@ export const PUSH_FLAGS = {
   format: { kind: "string", short: "f", value: "FORMAT", help: "Kind of manifest: oci or v2s2 (docker)" },
   quiet: { kind: "bool", short: "q", help: "Show no progress" },
   "remove-signatures": { kind: "bool", help: "Of podman: signatures are not kept, so none is pushed" },
+  "sign-by": { kind: "string", value: "KEY", help: "Sign by that key of gpg's, named by its fingerprint" },
+  "sign-by-sigstore": {
+    kind: "string",
+    value: "FILE",
+    help: "Sign as FILE says, see containers-sigstore-signing-params.yaml(5)",
+  },
+  "sign-by-sigstore-private-key": {
+    kind: "string",
+    value: "FILE",
+    help: "Sign by the private key in FILE, as cosign and skopeo make it",
+  },
+  "sign-passphrase-file": { kind: "string", value: "FILE", help: "The key's passphrase is in FILE" },
   retry: { kind: "uint", value: "COUNT", help: "Attempts after one that failed (default 4)" },
   "retry-delay": {
     kind: "string",
@@ -43,9 +55,17 @@ export async function pushOptionsFrom(
     packing: packingFrom(options["compression-format"], options["compression-level"]),
     compress,
     ...await registryFrom(options, given),
+    sign: await signingFrom(options),
     retries: retry,
     retryDelayMs: delay === undefined ? undefined : parseDuration(delay),
   };
+}
+
+async function signingFrom(options: Values<typeof PUSH_FLAGS>): Promise<PushOptions["sign"]> {
+  const { "sign-by": gpg, "sign-by-sigstore": parameters, "sign-by-sigstore-private-key": key } = options;
+  if (!gpg && !parameters && !key) return undefined;
+  const { readSigningFlags } = await import("./signing.ts");
+  return await readSigningFlags({ gpg, parameters, key, passphraseFile: options["sign-passphrase-file"] });
 }
 
 const DIALECTS: Record<string, PushOptions["format"]> = { oci: "oci", v2s2: "docker", docker: "docker" };

@@ -1,5 +1,6 @@
 /** `push`: sends an image of the store to a registry, or writes it into an archive or folder. */
 
+import { configSources } from "../config/sources.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError, VerificationError } from "../errors.ts";
 import type { Packing } from "../archive/packing.ts";
 import { convertedImage } from "../image/archive/image_form.ts";
@@ -17,12 +18,17 @@ import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
 import { findImageByManifest, type ImageRow, listNamesWithLayer, putRepoDigest } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
+import type { Signer, SigningOptions } from "../signature/signers.ts";
 import { readBlob } from "../storage/blobs.ts";
 import type { Engine } from "./engine.ts";
 import { type FileDestination, parsePushDestination, type PushDestination } from "./push_destination.ts";
 import { PackedOtherwise, PushLayers } from "./push_layers.ts";
 import type { PullProgress } from "./pull.ts";
 import { savedImage } from "./saved_image.ts";
+import { VERSION } from "./version.ts";
+
+/** Whose keys sign. */
+export type SigningChoice = Omit<SigningOptions, "creator">;
 
 export interface PushOptions {
   /** Every platform of the index that the image is of. */
@@ -39,6 +45,8 @@ export interface PushOptions {
   credentials?: { username: string; password: string };
   /** Certificates are there instead of in certs.d. */
   certDir?: string;
+  /** Sign what is pushed, at a registry for the name that it goes to. */
+  sign?: SigningChoice;
   /** Attempts after the first one of what may pass. */
   retries?: number;
   retryDelayMs?: number;
@@ -105,6 +113,9 @@ function checkOptions(destination: string, { transport }: PushDestination, optio
     throw fail("an OCI layout has OCI manifests", "leave out --format, or push to dir:");
   }
   if (transport !== "docker" && all) throw fail("--all is for registries");
+  if (transport !== "docker" && options.sign !== undefined) {
+    throw fail("what is signed is a name at a registry, and there is none", "push to a registry");
+  }
   if (format === "docker" && packing?.format === "zstd") {
     throw fail("a v2s2 manifest has no layers packed with zstd", "use --format oci");
   }
@@ -129,6 +140,7 @@ export async function sendToRegistry(
 ): Promise<Digest> {
   const { engine, db, layers, options } = context;
   const name = formatReference(reference);
+  const signers = options.sign === undefined ? [] : await signersOf(options.sign);
   for (let isLast = false;; isLast = true) {
     const { images, index } = await choose();
     const digest = await digestOf(index?.bytes ?? images[0]!.manifestBytes);
@@ -145,6 +157,7 @@ export async function sendToRegistry(
         authFile: options.authFile,
         credentials: options.credentials,
         certDir: options.certDir,
+        signers,
         retry: retryOf(options),
         mountFrom: (layer) => [
           ...context.mountFrom?.(layer, reference) ?? [],
@@ -168,6 +181,11 @@ export async function sendToRegistry(
     await db.transaction(() => putRepoDigest(db, `${repositoryName(reference)}@${digest}`, id));
     return digest;
   }
+}
+
+async function signersOf(choice: SigningChoice): Promise<Signer[]> {
+  const { openSigners } = await import("../signature/signers.ts");
+  return await openSigners({ ...choice, creator: `skiff ${VERSION}` }, configSources());
 }
 
 function retryOf({ retries, retryDelayMs: ms }: PushOptions) {

@@ -87,7 +87,7 @@ async function attachedSignatures(client: RegistryClient, digest: Digest): Promi
   return found;
 }
 
-async function attachedSignature(
+export async function attachedSignature(
   client: RegistryClient,
   what: string,
   layer: Descriptor,

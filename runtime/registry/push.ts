@@ -6,17 +6,24 @@
 
 import { loadRegistriesConf, pullSources } from "../config/registries_conf.ts";
 import { type ConfigSources, configSources } from "../config/sources.ts";
-import { InvalidArgumentError, RegistryError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
-import { formatReference, parseReference, repositoryName, withDefaultTag } from "../image/reference.ts";
-import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
+import {
+  formatReference,
+  parseReference,
+  type Reference,
+  repositoryName,
+  withDefaultTag,
+} from "../image/reference.ts";
+import type { Signer } from "../signature/signers.ts";
+import { type Digest, digestOf } from "../spec/digest.ts";
 import type { Folders } from "../state/folders.ts";
 import { blobPath } from "../storage/blobs.ts";
 import { RegistryClient } from "./client.ts";
-import { answerError } from "./error_answer.ts";
 import { pushBlob, type PushedBlob, type PushProgress } from "./push_blob.ts";
+import { putManifest } from "./push_manifest.ts";
 import type { RetryOptions } from "./retry.ts";
-import { drain, Transport } from "./transport.ts";
+import { Transport } from "./transport.ts";
 
 export type { PushProgress } from "./push_blob.ts";
 
@@ -31,6 +38,8 @@ export interface PushOptions {
   mountFrom?: (digest: Digest) => readonly string[];
   /** What makes the file of a blob that has none yet; called where the registry does not have it. */
   fileOf?: (digest: Digest) => (() => Promise<string>) | undefined;
+  /** Sign each manifest, and the index, for the name that they are pushed to. */
+  signers?: readonly Signer[];
   signal?: AbortSignal;
   progress?: (event: PushProgress) => void;
   /** All blobs are there. */
@@ -88,6 +97,7 @@ export async function pushImages(
     },
   });
   try {
+    const signatures = await prepareSignatures(client, reference, options.signers ?? []);
     await pushAll(client, blobs, options);
     options.onManifest?.();
     const what = formatReference(reference);
@@ -96,17 +106,25 @@ export async function pushImages(
       const own = await digestOf(manifestBytes);
       const place = options.index === undefined ? reference.tag ?? reference.digest! : own;
       await putManifest(client, what, place, manifestBytes, manifestType);
+      await signatures?.put(own);
       digest = own;
     }
     if (options.index !== undefined) {
       const { bytes, mediaType } = options.index;
       digest = await digestOf(bytes);
       await putManifest(client, what, reference.tag ?? reference.digest!, bytes, mediaType);
+      await signatures?.put(digest);
     }
     return { digest: digest! };
   } finally {
     transport.close();
   }
+}
+
+async function prepareSignatures(client: RegistryClient, reference: Reference, signers: readonly Signer[]) {
+  if (signers.length === 0) return undefined;
+  const { SignaturePush } = await import("./push_signatures.ts");
+  return await SignaturePush.prepare(client, reference, signers);
 }
 
 /** Each blob once, the largest first: what takes longest begins first. */
@@ -153,29 +171,4 @@ async function pushAll(client: RegistryClient, blobs: PushedBlob[], options: Pus
   options.signal?.throwIfAborted();
   // the first failure, not one that it has caused
   if (failed !== undefined) throw ended.signal.reason;
-}
-
-async function putManifest(
-  client: RegistryClient,
-  name: string,
-  place: string,
-  bytes: Uint8Array,
-  mediaType: string,
-): Promise<void> {
-  const response = await client.request({
-    method: "PUT",
-    path: `/v2/${client.options.source.path}/manifests/${place}`,
-    headers: { "Content-Type": mediaType },
-    body: bytes,
-  });
-  if (response.status < 200 || response.status > 299) throw await answerError(`push ${name}`, response);
-  const claimed = response.head.get("docker-content-digest");
-  await drain(response);
-  const digest = await digestOf(bytes);
-  if (isDigest(claimed) && claimed.startsWith("sha256:") && claimed !== digest) {
-    throw new RegistryError(
-      `push ${name}: the registry has taken ${claimed} instead of ${digest}`,
-      response.status,
-    );
-  }
 }

@@ -1,0 +1,33 @@
+/** @see OCI distribution-spec, "Pushing Manifests" */
+
+import { RegistryError } from "../errors.ts";
+import { digestOf, isDigest } from "../spec/digest.ts";
+import type { RegistryClient } from "./client.ts";
+import { answerError } from "./error_answer.ts";
+import { drain } from "./transport.ts";
+
+/** Puts a manifest under a tag or its digest. @throws {RegistryError} where the registry has taken something else */
+export async function putManifest(
+  client: RegistryClient,
+  name: string,
+  place: string,
+  bytes: Uint8Array,
+  mediaType: string,
+): Promise<void> {
+  const response = await client.request({
+    method: "PUT",
+    path: `/v2/${client.options.source.path}/manifests/${place}`,
+    headers: { "Content-Type": mediaType },
+    body: bytes,
+  });
+  if (response.status < 200 || response.status > 299) throw await answerError(`push ${name}`, response);
+  const claimed = response.head.get("docker-content-digest");
+  await drain(response);
+  const digest = await digestOf(bytes);
+  if (isDigest(claimed) && claimed.startsWith("sha256:") && claimed !== digest) {
+    throw new RegistryError(
+      `push ${name}: the registry has taken ${claimed} instead of ${digest}`,
+      response.status,
+    );
+  }
+}
