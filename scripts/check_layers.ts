@@ -32,7 +32,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     ..."plan registry image storage files container monitor namespaces rootfs init".split(" "),
   ],
   engine: [
-    ..."plan build registry signature image storage files container monitor namespaces security network cgroups"
+    ..."plan build registry signature image storage files container monitor namespaces security network cgroups fuse"
       .split(
         " ",
       ),

@@ -308,7 +308,10 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
       return;
     }
     case "idmap":
-      throw unsupported(flag.text, "idmap", "the kernel keeps it from users without root");
+      // ranges, or as older podman has it: true or false
+      if (value !== undefined && /^[ug]ids=/.test(value)) flag.words.push(`idmap=${value}`);
+      else if (isTrue()) flag.words.push("idmap");
+      return;
     case "tmpfs-size":
       if (parseSize(needed()) === undefined && !/^\d+%$/.test(value!)) {
         throw reject(`invalid size: "${value}"`);

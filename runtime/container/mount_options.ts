@@ -8,7 +8,7 @@
  * @see podman-run(1), --volume
  */
 
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { checkName } from "../state/ids.ts";
 
 export interface BindMount {
@@ -23,6 +23,8 @@ export interface BindMount {
   overlay?: OverlayFolders;
   /** `U`: everything in it is given to the program's user. */
   giveToUser?: boolean;
+  /** What follows `idmap=`: files are shown with other owners than on disk. */
+  idmap?: string;
   /** `no-dereference`: a source that is a link becomes that link. */
   keepsLinks?: boolean;
 }
@@ -40,6 +42,7 @@ export interface VolumeMount {
   subpath?: string;
   overlay?: OverlayFolders;
   giveToUser?: boolean;
+  idmap?: string;
   /** `volume-opt` and `volume-label`: what is asked of the volume, should it have to be made. */
   make?: { options: Record<string, string>; labels: Record<string, string> };
   /** The volume is a file system of its own, mounted by who uses it. */
@@ -258,6 +261,7 @@ export interface MountOptions {
   options: string[];
   copyUp: boolean;
   giveToUser?: boolean;
+  idmap?: string;
   overlay?: OverlayFolders;
 }
 
@@ -274,6 +278,10 @@ const EXCLUSIVE: readonly (readonly [group: string, words: readonly string[]])[]
   ["consistency", ["cached", "delegated", "consistent", "default"]],
 ];
 
+/** What the ranges come to is read where they are needed (see idmap_option.ts). */
+const IDMAP_RANGES = String.raw`[ug]ids=@?\d+-\d+-\d+(?:#@?\d+-\d+-\d+)*`;
+const IDMAP = new RegExp(`^idmap(?:=${IDMAP_RANGES}(?:;${IDMAP_RANGES})?)?$`);
+
 /** @throws {InvalidArgumentError} where two words exclude each other or one is unknown */
 export function readOptions(text: string, words: string[]): MountOptions {
   const read: MountOptions = { readOnly: false, options: [], copyUp: true };
@@ -281,13 +289,9 @@ export function readOptions(text: string, words: string[]): MountOptions {
   for (const word of words) {
     const folder = /^(upper|work)dir=(.+)$/.exec(word);
     if (folder && words.includes("O")) continue;
-    const group = EXCLUSIVE.find(([, members]) => members.includes(word))?.[0] ??
+    const isIdmap = IDMAP.test(word);
+    const group = isIdmap ? "'idmap'" : EXCLUSIVE.find(([, members]) => members.includes(word))?.[0] ??
       (Object.hasOwn(FLAG_GROUPS, word) ? FLAG_GROUPS[word] : undefined);
-    if (word === "idmap" || word.startsWith("idmap=")) {
-      throw new UnsupportedError(
-        `mount volume "${text}": idmap is not supported: the kernel keeps it from users without root`,
-      );
-    }
     if (group === undefined) {
       throw new InvalidArgumentError(`mount volume "${text}": invalid option type "${word}"`);
     }
@@ -301,6 +305,7 @@ export function readOptions(text: string, words: string[]): MountOptions {
     if (word === "ro" || word === "rw") read.readOnly = word === "ro";
     else if (word === "copy" || word === "nocopy") read.copyUp = word === "copy";
     else if (word === "U") read.giveToUser = true;
+    else if (isIdmap) read.idmap = word.slice("idmap=".length);
     else if (word === "O") read.overlay = overlayFolders(text, words);
     else if (word in FLAG_GROUPS || PROPAGATIONS.includes(word) || /^r?bind$/.test(word)) {
       read.options.push(word);

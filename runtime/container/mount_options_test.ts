@@ -71,7 +71,7 @@ Deno.test("a folder may be given to the program's user, or be written to in a la
     copyUp: true,
     overlay: { upper: "/u", work: "/w" },
   });
-  throws(() => parse("/a:/b:idmap=uids=0-1-1"), { exitCode: 125 });
+  throws(() => parse("/a:/b:idmap=users=0-1-1"), { exitCode: 125 });
 });
 
 Deno.test("what is wrong with a volume is said", () => {

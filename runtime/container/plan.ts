@@ -3,7 +3,7 @@
  * to be looked up or made was looked up and made before.
  */
 
-import type { EventPlan, InitAnnex, MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
+import type { EventPlan, IdMappedMount, InitAnnex, MonitorPlan, RootfsPlan } from "../monitor/plan.ts";
 import { PROTOCOL_VERSION } from "../monitor/plan.ts";
 import type { NetworkPlan } from "../network/plan.ts";
 import { planStack, planTun } from "../network/user_mode.ts";
@@ -15,6 +15,7 @@ import { argvOf, type ContainerConfig } from "./config.ts";
 import { apparmorOf } from "./security_options.ts";
 import type { ChosenNamespace } from "./extras.ts";
 import { type MountFacts, planMounts } from "./default_mounts.ts";
+import type { VolumeMount } from "./mount_options.ts";
 import { ownsNetwork } from "./network_choice.ts";
 
 export interface PlanFacts extends MountFacts {
@@ -36,6 +37,7 @@ export interface PlanFacts extends MountFacts {
   networkProgram?: NetworkPlan;
   /** What is mounted besides the root; `mountRoots` has the places. */
   mountRootPlans?: RootfsPlan[];
+  idMapped?: IdMappedMount[];
   /** Volumes that are still empty and get the image's content. */
   freshVolumes: ReadonlySet<string>;
   /** Device nodes of the host. */
@@ -64,6 +66,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     socketPath: facts.socketPath,
     rootfs: facts.rootfs,
     mountRoots: facts.mountRootPlans,
+    ...facts.idMapped?.length && { idMapped: facts.idMapped },
     init: {
       spec: planSpec(config, facts),
       annex: {
@@ -215,9 +218,15 @@ function planAccounts({ accounts }: ContainerConfig): InitAnnex["accounts"] {
 function planCopyUp(config: ContainerConfig, facts: PlanFacts): { source: string; destination: string }[] {
   return config.mounts.flatMap((mount) =>
     mount.kind === "volume" && mount.copyUp && !mount.overlay && facts.freshVolumes.has(mount.name)
-      ? [{ source: facts.volumePath(mount.name), destination: mount.destination }]
+      ? [{ source: copyUpSource(mount, facts), destination: mount.destination }]
       : []
   );
+}
+
+/** Through the mount that shows other owners, so that what is copied has them on disk. */
+function copyUpSource(mount: VolumeMount, facts: PlanFacts): string {
+  const shown = mount.idmap === undefined ? undefined : facts.mountRoots?.get(mount.destination);
+  return shown ?? facts.volumePath(mount.name);
 }
 
 function planGifts(config: ContainerConfig, facts: PlanFacts): InitAnnex["giveToUser"] {

@@ -7,10 +7,11 @@
  * ```
  */
 
+import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import type { OverlayFolders, VolumeFilesystem } from "../container/mount_options.ts";
 import { InvalidArgumentError } from "../errors.ts";
-import type { RootfsPlan } from "../monitor/plan.ts";
+import type { IdMappedMount, RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import type { NestedMaps } from "../storage/layer_copy.ts";
@@ -23,6 +24,7 @@ export interface MountRoots {
   plans: RootfsPlan[];
   /** By the destination of the mount. */
   targets: Map<string, string>;
+  idMapped: IdMappedMount[];
 }
 
 export async function planMountRoots(
@@ -30,21 +32,22 @@ export async function planMountRoots(
   config: ContainerConfig,
   nested: NestedMaps | undefined,
 ): Promise<MountRoots> {
-  const roots: MountRoots = { plans: [], targets: new Map() };
+  const roots: MountRoots = { plans: [], targets: new Map(), idMapped: [] };
   for (const [index, mount] of config.mounts.entries()) {
     const folder = `${engine.containerDir(config.id)}/mounts/${index}`;
     let plan: RootfsPlan | undefined;
     if (mount.kind === "volume" && mount.filesystem) {
       const target = volumePath(engine.folders, mount.name);
-      if (roots.plans.some((plan) => plan.target === target)) continue;
       const options = [...rootOwner(nested, mount.filesystem), ...mount.filesystem.options];
-      roots.plans.push({
-        kind: "volume",
-        ...mount.filesystem,
-        options,
-        folder: target.replace(/\/_data$/, ""),
-        target,
-      });
+      if (!roots.plans.some((plan) => plan.target === target)) {
+        roots.plans.push({
+          kind: "volume",
+          ...mount.filesystem,
+          options,
+          folder: target.replace(/\/_data$/, ""),
+          target,
+        });
+      }
     }
     if (mount.kind === "image") {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -61,11 +64,50 @@ export async function planMountRoots(
       const source = mount.kind === "bind" ? mount.source : volumePath(engine.folders, mount.name);
       plan = await planFolderOverlay(engine, config, { source, folder, overlay: mount.overlay });
     }
+    if ((mount.kind === "bind" || mount.kind === "volume") && mount.idmap !== undefined) {
+      const source = mount.kind === "bind" ? mount.source : volumePath(engine.folders, mount.name);
+      const isRecursive = !mount.options.includes("bind");
+      const shown = await planIdMapped(engine, { source, isRecursive, folder, idmap: mount.idmap, nested });
+      roots.idMapped.push(shown);
+      roots.targets.set(mount.destination, shown.target);
+    }
     if (!plan) continue;
     roots.plans.push(plan);
     roots.targets.set(mount.destination, plan.target);
   }
   return roots;
+}
+
+/** What `idmap` comes to. Throws where the mount cannot be had here. */
+async function planIdMapped(
+  { namespaces }: Engine,
+  { source, isRecursive, folder, idmap, nested }: {
+    source: string;
+    isRecursive: boolean;
+    folder: string;
+    idmap: string;
+    nested: NestedMaps | undefined;
+  },
+): Promise<IdMappedMount> {
+  const { parseIdmap, rangesInNamespace } = await import("../container/idmap_option.ts");
+  const { uids, gids } = parseIdmap(idmap);
+  const { isRootless, maps } = namespaces;
+  if (isRootless) {
+    const { openFuse } = await import("../fuse/mount.ts");
+    close(openFuse());
+  }
+  const target = `${folder}/shown`;
+  Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (Deno.statSync(source).isDirectory) Deno.mkdirSync(target, { recursive: true });
+  else Deno.writeTextFileSync(target, "");
+  return {
+    source,
+    target,
+    isRecursive,
+    uids: uids && rangesInNamespace(uids, isRootless ? maps.uid : undefined, nested?.uid),
+    gids: gids && rangesInNamespace(gids, isRootless ? maps.gid : undefined, nested?.gid),
+    nested,
+  };
 }
 
 /** A tmpfs belongs to the container's root, unless its options say to whom. */

@@ -35,7 +35,7 @@ export async function gatherFacts(
   const joined = config.network.mode === "container" ? config.network.id : undefined;
   const hasRoots = config.mounts.some((mount) =>
     mount.kind === "image" ||
-    (mount.kind !== "tmpfs" && mount.kind !== "devpts" && mount.overlay) ||
+    (mount.kind !== "tmpfs" && mount.kind !== "devpts" && (mount.overlay || mount.idmap !== undefined)) ||
     (mount.kind === "volume" && mount.filesystem)
   );
   const mountRoots = hasRoots
@@ -91,6 +91,7 @@ export async function gatherFacts(
     volumePath: (name) => volumePath(folders, name),
     mountRoots: mountRoots?.targets,
     mountRootPlans: mountRoots?.plans,
+    idMapped: mountRoots?.idMapped,
   };
 }
 

@@ -4,6 +4,7 @@ import { prepareNetworkCode } from "../network/lazy_code.ts";
 import { findTunObstacle } from "../network/tun_device.ts";
 import { planTun } from "../network/user_mode.ts";
 import { likelyMounts } from "../container/default_mounts.ts";
+import { prepareMonitorCode } from "../monitor/lazy_code.ts";
 import { loadSupervision } from "../monitor/monitor.ts";
 import { plantSeed, waterSeed } from "../monitor/seed.ts";
 import { wasEverSupervised } from "../state/supervised.ts";
@@ -18,6 +19,7 @@ export async function prepareStart(words: readonly string[]): Promise<void> {
   const isSupervised = mayBeSupervised(words);
   if (isSupervised) await loadSupervision();
   await prepareNetworkCode();
+  await prepareMonitorCode();
   plantSeed();
   try {
     const { namespaces } = openEngineEarly();

@@ -32,15 +32,16 @@ export interface EarlyWork {
 const ORDINARY_NAMESPACES = "cgroup ipc mount network pid uts";
 
 /**
- * Whether the plan asks for the namespaces and the network interface that early work makes; fuse-overlayfs must not be
- * born among them.
+ * Whether the plan asks for the namespaces and the network interface that early work makes; no server of a file
+ * system must be born among them.
  */
 export function isOrdinary(
-  { init: { spec, annex }, rootfs, mountRoots = [], passedFds }: MonitorPlan,
+  { init: { spec, annex }, rootfs, mountRoots = [], idMapped, passedFds }: MonitorPlan,
   tun: TunPlan | undefined,
 ): boolean {
   const { namespaces } = spec.linux;
-  return !passedFds && !annex.monitorForksAgain && annex.nestedUserns === undefined &&
+  return !passedFds && idMapped === undefined && !annex.monitorForksAgain &&
+    annex.nestedUserns === undefined &&
     annex.sharedMemoryOf === undefined &&
     annex.join.length === 0 &&
     JSON.stringify(annex.tun) === JSON.stringify(tun) &&

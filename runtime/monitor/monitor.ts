@@ -23,6 +23,7 @@ import { HeldPorts } from "./held_ports.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
+import { openIdMapped } from "./lazy_code.ts";
 import { EventLoop } from "./loop.ts";
 import { releaseMemory } from "./memory.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
@@ -119,6 +120,9 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     if (isMounted) return;
     inStage("mount the root filesystem", () => {
       for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
+      if (plan.idMapped === undefined) return;
+      const { user } = plan.init.annex;
+      openIdMapped()().mountIdMapped(plan.idMapped, { root: plan.rootfs.target, user, isPrivileged });
     });
     isMounted = true;
   };
@@ -443,7 +447,8 @@ class ContainerMonitor {
   }
 
   #unmountRootfs(): void {
-    for (const { target } of [this.#plan.rootfs, ...(this.#plan.mountRoots ?? [])]) {
+    const { rootfs, mountRoots = [], idMapped = [] } = this.#plan;
+    for (const { target } of [...idMapped, rootfs, ...mountRoots]) {
       try {
         umount2(target, MNT_DETACH);
       } catch {

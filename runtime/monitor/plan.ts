@@ -28,6 +28,8 @@ export interface MonitorPlan {
   rootfs: RootfsPlan;
   /** Further file systems, which the container's mounts then bind: other images, overlays over folders. */
   mountRoots?: RootfsPlan[];
+  /** Mounts that show other owners than files have on disk; made after those. */
+  idMapped?: IdMappedMount[];
   init: InitPlan;
   stdio: StdioPlan;
   log: LogPlan;
@@ -152,6 +154,26 @@ export type RootfsPlan =
     /** Root of a nested user namespace that the user's shared one's root is not mapped in. */
     owner?: { uid: number; gid: number };
   };
+
+/** A folder (or file) that is shown at `target` with other owners (`-v …:idmap`). */
+export interface IdMappedMount {
+  source: string;
+  target: string;
+  /** With what is mounted below it. */
+  isRecursive: boolean;
+  /** In the ids of the monitor's namespace; absent: the host's user is shown as the container's. */
+  uids?: OwnerRange[];
+  gids?: OwnerRange[];
+  /** The container's own map. */
+  nested?: { uid: IdMapping[]; gid: IdMapping[] };
+}
+
+/** `size` ids from `disk` on are shown as those from `shown` on. */
+export interface OwnerRange {
+  disk: number;
+  shown: number;
+  size: number;
+}
 
 export interface HostFolder {
   /** Absolute on the host and in the container: `/usr`. */

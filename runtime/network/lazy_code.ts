@@ -18,7 +18,8 @@ declare const $skiffLoad: unknown;
 /** What an import() is in a script: `atOnce` opens the program's file, whose text may be needed long after an upgrade. */
 type ScriptImport<T> = Promise<T> & { atOnce(): () => T };
 
-const areScripts = typeof $skiffLoad === "function";
+/** The program is made of scripts, and needs no import before a fork. */
+export const areScripts = typeof $skiffLoad === "function";
 let stack: StackModule | undefined;
 let programs: ProgramModule | undefined;
 let member: MemberModule | undefined;
@@ -67,8 +68,9 @@ export function openHostGround(): () => HostGroundModule {
   return openCode(hostGround, () => import("./bridge/host_ground.ts"));
 }
 
-function openCode<T>(imported: T | undefined, load: () => Promise<T>): () => T {
+/** Gives what loads code in a forked child; `imported` where that was done before the fork. */
+export function openCode<T>(imported: T | undefined, load: () => Promise<T>): () => T {
   if (imported) return () => imported;
-  if (!areScripts) throw new Error("load the network's code: it was not prepared");
+  if (!areScripts) throw new Error("load code after a fork: it was not prepared");
   return (load() as ScriptImport<T>).atOnce();
 }
