@@ -171,4 +171,6 @@ export const MIGRATIONS: readonly string[] = [
     recorded_at TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   `,
+  // who keeps a volume: skiff itself (local), or the plugin of that name
+  `ALTER TABLE volumes ADD COLUMN driver TEXT NOT NULL DEFAULT 'local';`,
 ];

@@ -11,20 +11,23 @@ export interface VolumeRow {
   anonymous: boolean;
   /** Of `volume create --opt`. */
   options: Record<string, string>;
+  /** `local`, or the plugin that keeps it. */
+  driver: string;
 }
 
 /** Adds the volume where missing; whether it was. */
 export function putVolume(
   db: Database,
-  volume: Omit<VolumeRow, "options"> & Partial<Pick<VolumeRow, "options">>,
+  volume: Omit<VolumeRow, "options" | "driver"> & Partial<Pick<VolumeRow, "options" | "driver">>,
 ): boolean {
   return db.run(
-    "INSERT OR IGNORE INTO volumes (name, created_at, labels, anonymous, options) VALUES (?, ?, ?, ?, ?)",
+    "INSERT OR IGNORE INTO volumes (name, created_at, labels, anonymous, options, driver) VALUES (?, ?, ?, ?, ?, ?)",
     volume.name,
     volume.createdAt,
     JSON.stringify(volume.labels),
     volume.anonymous ? 1 : 0,
     JSON.stringify(volume.options ?? {}),
+    volume.driver ?? "local",
   ) > 0;
 }
 
@@ -89,5 +92,6 @@ function toVolume(row: Row): VolumeRow {
     labels: JSON.parse(String(row.labels)),
     anonymous: row.anonymous === 1,
     options: JSON.parse(String(row.options)),
+    driver: String(row.driver),
   };
 }
