@@ -1,16 +1,22 @@
 /** A failure from inside the container as the error that the user meets. */
 
-import { EPERM } from "../../ffi/errno.ts";
+import { ENOEXEC, EPERM } from "../../ffi/errno.ts";
 import { CannotInvokeError, CommandNotFoundError, SkiffError } from "../errors.ts";
 import { setupExitCode } from "../monitor/exit_code.ts";
 import type { SetupFailure } from "../monitor/plan.ts";
+
+const NO_FORMAT =
+  "it is for another processor, and no emulator is registered for it (Debian: packages qemu-user-static " +
+  "and binfmt-support), or a script that does not begin with #!";
 
 export function setupError(failure: SetupFailure): SkiffError {
   switch (setupExitCode(failure)) {
     case 127:
       return new CommandNotFoundError(failure.message);
     case 126:
-      return new CannotInvokeError(failure.message);
+      return new CannotInvokeError(failure.message, {
+        hint: failure.errno === ENOEXEC ? NO_FORMAT : undefined,
+      });
     default:
       return new SkiffError(failure.message, { hint: hintFor(failure) });
   }

@@ -42,6 +42,9 @@ import { type CreateHooks, resolveRoot } from "./root_source.ts";
 
 export type { CreateHooks } from "./root_source.ts";
 
+/** What images for this machine say. */
+const MACHINE = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
+
 export interface CreatedContainer {
   id: string;
   name: string;
@@ -107,12 +110,12 @@ export async function prepareCreate(
   let ports: BoundPort[] = [];
   try {
     const db = await engine.database();
-    const { config, release, warning } = await resolve(engine, db, options, hooks, attempt);
+    const { config, release, told } = await resolve(engine, db, options, hooks, attempt);
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
     if (config.ports) ports = await takePorts(engine, config, hooks);
     const prepared = prepareResolved(engine, db, config, cidfile, release);
-    const warnings = [...completed?.warnings ?? [], ...await warningsFor(engine, options, config)];
-    return { ...prepared, ports, warnings: warning === undefined ? warnings : [warning, ...warnings] };
+    const warnings = [...told, ...completed?.warnings ?? [], ...await warningsFor(engine, options, config)];
+    return { ...prepared, ports, warnings };
   } catch (error) {
     cidfile?.discard();
     for (const { fd } of ports) close(fd);
@@ -167,7 +170,7 @@ async function resolve(
   options: CreateOptions,
   hooks: CreateHooks,
   attempt: number,
-): Promise<{ config: ContainerConfig; release?: () => void; warning?: string }> {
+): Promise<{ config: ContainerConfig; release?: () => void; told: string[] }> {
   const { root, imageName, image } = hooks.root ?? await resolveRoot(engine, db, options, hooks);
   const argv = [...(options.entrypoint ?? image?.config?.Entrypoint ?? []), ...options.command];
   const argv0 = argv[0] ?? image?.config?.Cmd?.[0] ?? "";
@@ -211,7 +214,13 @@ async function resolve(
   if (config.ports && config.network.mode === "bridge") {
     (await import("./network_memberships.ts")).bindToHostAddress(db, config);
   }
-  return { config, release: extras?.release, warning };
+  // steps of a build have been judged before
+  const isForeign = image !== undefined && hooks.root === undefined && image.architecture !== MACHINE;
+  const platform = isForeign
+    ? (await import("./emulator.ts")).platformWarning(image, options.platform)
+    : undefined;
+  const told = [platform, warning].filter((text) => text !== undefined);
+  return { config, release: extras?.release, told };
 }
 
 /** Before there is anything of the container: what is taken leaves nothing behind. */
