@@ -119,12 +119,21 @@ export function sendFrom(fd: number, pointer: Deno.PointerValue, length: number,
   );
 }
 
-/** The events that are there, without waiting. @see epoll_wait(2) */
-export function pendingEvents(epoll: number, events: Deno.PointerValue, count: number): number {
+/**
+ * The events that are there, or come in that time (-1: for ever). One that waits is for forked children only.
+ *
+ * @see epoll_wait(2)
+ */
+export function awaitEvents(
+  epoll: number,
+  events: Deno.PointerValue,
+  count: number,
+  timeoutMs: number,
+): number {
   const found = result(
     fast === undefined
-      ? slow().waitEvents(epoll, events, count, 0)
-      : fast.waitEvents(epoll, events, count, 0),
+      ? slow().waitEvents(epoll, events, count, timeoutMs)
+      : fast.waitEvents(epoll, events, count, timeoutMs),
   );
   return found === -EINTR ? 0 : found;
 }

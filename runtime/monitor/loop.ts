@@ -13,6 +13,7 @@ import {
   EPOLLIN,
 } from "../../ffi/constants/poll.ts";
 import { close } from "../../ffi/file.ts";
+import type { Lead } from "../network/monitor_network.ts";
 import { epoll_create1, epoll_ctl, EpollEvents } from "../../ffi/poll.ts";
 
 /** Called with EPOLL* bits. A call without a cause is possible, when a descriptor's number was used again. */
@@ -32,7 +33,18 @@ export class EventLoop {
   readonly #ready = new EpollEvents(EVENTS_A_ROUND);
   /** Few at a time: unsorted. */
   readonly #timers = new Set<Timer>();
+  #lead: Lead | undefined;
   #isStopped = false;
+
+  /** An epoll descriptor: readable while a handler is to be called. */
+  get fd(): number {
+    return this.#epoll;
+  }
+
+  /** Leaves the waiting to `lead`, or takes it back. */
+  follow(lead: Lead | undefined): void {
+    this.#lead = lead;
+  }
 
   /**
    * Calls `handler` while `fd` is ready for one of `events`; at most one handler a descriptor. An `events`
@@ -85,14 +97,20 @@ export class EventLoop {
   }
 
   #round(): void {
-    const count = this.#ready.waitBlocking(this.#epoll, this.#timeoutMs());
-    for (let index = 0; index < count; index++) {
-      this.#handlers.get(this.#ready.fd(index))?.(this.#ready.events(index));
-    }
+    const timeoutMs = this.#timeoutMs();
+    if (this.#lead === undefined) this.#serve(timeoutMs);
+    else if (this.#lead.wait(timeoutMs)) this.#serve(0);
     if (this.#timers.size === 0) return;
     const nowMs = performance.now();
     for (const timer of [...this.#timers]) {
       if (timer.atMs <= nowMs && this.#timers.delete(timer)) timer.callback();
+    }
+  }
+
+  #serve(timeoutMs: number): void {
+    const count = this.#ready.waitBlocking(this.#epoll, timeoutMs);
+    for (let index = 0; index < count; index++) {
+      this.#handlers.get(this.#ready.fd(index))?.(this.#ready.events(index));
     }
   }
 

@@ -343,6 +343,8 @@ class ContainerMonitor {
     if (!network) return;
     const { loop } = session;
     const guarded: NetworkLoop = {
+      fd: loop.fd,
+      follow: (lead) => loop.follow(lead),
       watch: (fd, handler, events) => {
         const guard = (ready: number) => {
           try {

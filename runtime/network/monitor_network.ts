@@ -2,10 +2,20 @@
 
 import type { PublishedPort } from "./plan.ts";
 
+/** Waits in a loop's place, for its own descriptors and those of the loop at once. */
+export interface Lead {
+  /** Serves what comes within `timeoutMs` (-1: for ever); whether the loop has something to serve. Never throws. */
+  wait(timeoutMs: number): boolean;
+}
+
 /** What of the monitor's loop it uses: level-triggered, called with EPOLL* bits. */
 export interface NetworkLoop {
+  /** An epoll descriptor, which is readable while the loop has something to serve. */
+  readonly fd: number;
   watch(fd: number, handler: (events: number) => void, events?: number): void;
   unwatch(fd: number): void;
+  /** From now on `lead` waits, instead of being watched: a busy one saves two calls a turn. Nothing ends it. */
+  follow(lead: Lead | undefined): void;
 }
 
 /** One run of the container. What it throws later on is caught, told to `NetworkGround.onFault`, and ends nothing else. */

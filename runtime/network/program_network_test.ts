@@ -10,6 +10,8 @@ function begin(script: string) {
   Deno.chmodSync(path, 0o700);
   const handlers = new Map<number, (events: number) => void>();
   const loop = {
+    fd: -1,
+    follow: () => {},
     watch: (fd: number, handler: (events: number) => void) => void handlers.set(fd, handler),
     unwatch: (fd: number) => void handlers.delete(fd),
   };

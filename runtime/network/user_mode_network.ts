@@ -61,7 +61,7 @@ export class UserModeNetwork implements MonitorNetwork {
   }
 
   end(): void {
-    if (this.#stack) this.#ground.loop.unwatch(this.#stack.fd);
+    if (this.#stack) this.#ground.loop.follow(undefined);
     this.#stack?.dispose();
     this.#stack = undefined;
     for (const { fd } of this.#listeners.splice(0)) this.#drop(fd);
@@ -110,7 +110,7 @@ export class UserModeNetwork implements MonitorNetwork {
     try {
       const stack = this.#stack = this.#makeStack(first);
       for (const { port, fd } of this.#listeners.splice(0)) stack.publish(port, fd, this.#guest);
-      loop.watch(stack.fd, () => stack.work());
+      loop.follow(stack.lead(loop.fd));
       stack.work();
     } catch (error) {
       onFault(error);

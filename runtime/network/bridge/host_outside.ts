@@ -67,7 +67,7 @@ export class HostOutside implements Outside {
     host.afterRound = () => lull.worked();
     this.#tcp = new TcpRelay(host);
     this.#udp = new UdpRelay(host);
-    loop.watch(host.fd, () => host.work());
+    loop.follow(host.lead(loop.fd));
   }
 
   /** The rules of a network are there before its bridge, and go after it. */

@@ -50,7 +50,7 @@ export class Uplink implements Outside {
         onFault,
         onLull,
       });
-      loop.watch(stack.fd, () => stack.work());
+      loop.follow(stack.lead(loop.fd));
       serveNames(loop, namespace.nameservers, stack, names);
       return new Uplink(stack);
     };

@@ -1,6 +1,6 @@
 /**
  * The user-mode network stack: what a guest sends into its TUN interface becomes traffic of sockets of the host, and what
- * comes to published ports becomes traffic of the guest. Whoever holds it watches `fd` and calls `work`.
+ * comes to published ports becomes traffic of the guest. Whoever holds it watches `fd` and calls `work`, or lets it lead.
  *
  * It runs as far from the guest as its holder does: guest's packets are hostile input (lengths are checked in packet.ts and
  * by each protocol), and no fault leaves `work`.
@@ -10,6 +10,7 @@ import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import { setNonblocking } from "../../../ffi/file.ts";
 import { closeSocket } from "../../../ffi/inet.ts";
 import { getrlimit, setrlimit } from "../../../ffi/process.ts";
+import type { Lead } from "../monitor_network.ts";
 import type { InterfaceAddress, PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
 import { Datagrams } from "./datagrams.ts";
@@ -85,6 +86,11 @@ export class Stack {
 
   work(): void {
     this.#context.host.work();
+  }
+
+  /** What waits in place of the holder's loop, instead of being watched and called by it. */
+  lead(loopFd: number): Lead {
+    return this.#context.host.lead(loopFd);
   }
 
   /** Where the packets of guests may come from now: the subnets of the bridges that there are. */

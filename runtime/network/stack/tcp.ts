@@ -103,6 +103,11 @@ export class Tcp implements PacketHandler, TcpGround {
   #turns: Connection[] = [];
   #delayed: Connection[] = [];
   #listeners: Listener[] = [];
+  /**
+   * The last that closed. Compiled code is thrown away when the garbage collector finds nothing of the form that it was
+   * made for: without this, at each lull in which no connection is open.
+   */
+  #form: Connection | undefined;
 
   constructor(readonly context: StackContext, limits: TcpLimits) {
     this.mayPeek = limits.mayPeek;
@@ -367,6 +372,7 @@ export class Tcp implements PacketHandler, TcpGround {
 
   closed(connection: Connection): void {
     this.#isMade(connection);
+    this.#form = connection;
     if (connection.isReplaceable) {
       this.#late.add(connection);
       if (this.#late.size > LATE_MAX) {

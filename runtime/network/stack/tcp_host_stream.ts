@@ -180,3 +180,6 @@ class KeptStream implements HostStream {
     this.#chunks = [];
   }
 }
+
+/** Never used: while there are objects of a form, the code compiled for it is kept. */
+export const FORMS: readonly HostStream[] = [new PeekedStream(-1)];
