@@ -62,6 +62,7 @@ const PROBES = {
   busybox: () => exists("/bin/busybox") ? null : "busybox-static",
   debootstrap: () => Deno.uid() === 0 && hasProgram("debootstrap") ? null : "debootstrap as root",
   "fuse-overlayfs": () => hasProgram("fuse-overlayfs") ? isWritableDevice("/dev/fuse") : "fuse-overlayfs",
+  fuse: () => isWritableDevice("/dev/fuse"),
   ip: program("ip"),
   podman: program("podman"),
   crun: program("crun"),

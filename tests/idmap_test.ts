@@ -1,0 +1,279 @@
+/** `-v …:idmap`: files of the host's user are the container's user's, rootless by a file system of our own. */
+
+import { onBroken } from "./broken_machine.ts";
+import {
+  assertEquals,
+  assertIncludes,
+  assertMatch,
+  type Host,
+  hostTest,
+  type Need,
+  waitFor,
+} from "./harness.ts";
+import { compileProbe } from "./probes.ts";
+
+const NEEDS = { needs: ["registry", "busybox", "uidmap", "fuse"] as Need[] };
+
+/** A folder of the test user's with a file and a folder. */
+async function makeTree(host: Host, name = "tree"): Promise<string> {
+  const tree = `${host.home}/${name}`;
+  await Deno.mkdir(`${tree}/folder`, { recursive: true });
+  await Deno.writeTextFile(`${tree}/file`, "from the host\n");
+  await host.own(tree, `${tree}/folder`, `${tree}/file`);
+  return tree;
+}
+
+async function inside(host: Host, options: string[], script: string): Promise<string> {
+  const words = ["-q", "--rm", "--network", "none", ...options, await host.image(), "sh", "-ec", script];
+  const { code, stdout, stderr } = await host.run(...words);
+  assertEquals(code, 0, stderr);
+  return stdout.trimEnd();
+}
+
+/** `uid:gid` on the host. */
+function ownersOf(...paths: string[]): string[] {
+  return paths.map((path) => {
+    const { uid, gid } = Deno.lstatSync(path);
+    return `${uid}:${gid}`;
+  });
+}
+
+hostTest(
+  "idmap: files belong to the container's user inside and to the host's user outside",
+  NEEDS,
+  async (host) => {
+    const tree = await makeTree(host);
+    const { uid, gid } = host.ids;
+    const mine = `${uid}:${gid}`;
+    const show = "stat -c %u:%g /data /data/file";
+    for (const user of ["1000:1001", "0", "65:66"]) {
+      const seen = user === "0" ? "0:0" : user;
+      assertEquals(
+        await inside(
+          host,
+          ["-u", user, "-v", `${tree}:/data:idmap`],
+          `${show}; echo new > /data/new; mkdir /data/d`,
+        ),
+        `${seen}\n${seen}`,
+      );
+      assertEquals(ownersOf(`${tree}/new`, `${tree}/d`), [mine, mine]);
+      await Deno.remove(`${tree}/new`);
+      await Deno.remove(`${tree}/d`);
+    }
+    // without it they are root's
+    assertEquals(await inside(host, ["-u", "1000", "-v", `${tree}:/data`], show), "0:0\n0:0");
+    // the container's root makes files for the same user, and may give them away
+    const script = `touch /data/x; stat -c %u:%g /data/x; chown 5:6 /data/x; stat -c %u:%g /data/x
+chown 0:0 /data/x; su -s /bin/sh nobody -c 'touch /data/y' 2>/dev/null || echo kept out; rm /data/x`;
+    assertEquals(await inside(host, ["-v", `${tree}:/data:idmap`], script), "0:0\n5:6\nkept out");
+    // one file, a volume, --mount, read-only, a part of the folder
+    const user = ["-u", "7:8"];
+    assertEquals(
+      await inside(
+        host,
+        [...user, "-v", `${tree}/file:/etc/thing:idmap,ro`],
+        "stat -c %u:%g /etc/thing; cat /etc/thing; echo x 2>/dev/null > /etc/thing || echo ro",
+      ),
+      "7:8\nfrom the host\nro",
+    );
+    assertEquals(
+      await inside(
+        host,
+        [...user, "-v", "kept:/v:idmap", "--mount", `type=bind,src=${tree},dst=/m,idmap=true`],
+        "touch /v/x; stat -c %u:%g /v /v/x /m",
+      ),
+      "7:8\n7:8\n7:8",
+    );
+    assertEquals(await inside(host, ["-v", "kept:/v"], "stat -c %u:%g /v /v/x"), "0:0\n0:0");
+    // U gives everything to the same user, which costs no chown on disk
+    assertEquals(await inside(host, [...user, "-v", `${tree}:/data:idmap,U`], show), "7:8\n7:8");
+    assertEquals(ownersOf(tree, `${tree}/file`), [mine, mine]);
+    // a namespace of its own: the user has another number there
+    assertEquals(
+      await inside(
+        host,
+        ["--userns", "keep-id", "-u", "5:6", "-v", `${tree}:/data:idmap`],
+        `${show}; touch /data/k`,
+      ),
+      "5:6\n5:6",
+    );
+    assertEquals(ownersOf(`${tree}/k`), [mine]);
+  },
+);
+
+hostTest("idmap: ranges say whose files are shown as whose", NEEDS, async (host) => {
+  const tree = await makeTree(host);
+  const { uid, gid, subuid } = host.ids;
+  const show = "stat -c %u:%g /data/file";
+  const seen = (idmap: string, script = show) => inside(host, ["-v", `${tree}:/data:idmap=${idmap}`], script);
+  assertEquals(await seen(`uids=@${uid}-7-1;gids=@${gid}-8-1`), "7:8");
+  // container 7 is the seventh of the subordinate ids
+  assertEquals(await seen(`uids=${uid}-${subuid + 6}-1`), "7:0");
+  // an id in no range is nobody, and nobody makes files
+  assertEquals(
+    await seen(`uids=@${uid + 1}-7-1`, `${show}; touch /data/x 2>/dev/null || echo refused`),
+    "65534:0\nrefused",
+  );
+  const refused = async (words: string) => {
+    const { code, stderr } = await host.run(
+      "--rm",
+      "-v",
+      `${tree}:/data:${words}`,
+      await host.image(),
+      "true",
+    );
+    assertEquals(code, 125);
+    return stderr.split("\n").find((line) => line.startsWith("Error: "))!;
+  };
+  assertIncludes(await refused("idmap=uids=1-2"), 'invalid option type "idmap=uids=1-2"');
+  assertIncludes(await refused("idmap=uids=1-2-0"), 'mount option "idmap=uids=1-2-0": want [uids=');
+  assertIncludes(await refused("idmap,idmap"), "can only specify 1 'idmap' option");
+  assertIncludes(await refused("idmap,O"), "can't use 'O' with other options");
+  assertEquals(host.containers(), []);
+});
+
+/** Every call that changes or shows files, as root and as a user; prints what is wrong. */
+const OPERATIONS = `mkdir /data/t && cd /data/t
+echo one > a; echo two >> a; [ "$(cat a)" = "$(printf 'one\\ntwo')" ] || echo append
+mv a b; ln b c; ln -s b l; [ "$(readlink l)" = b ] || echo link; [ "$(cat l)" = "$(cat c)" ] || echo follow
+[ "$(stat -c %i:%h b)" = "$(stat -c %i:%h c)" ] || echo hard link
+chmod 640 b; [ $(stat -c %a c) = 640 ] || echo mode; chmod 6750 b; echo x >> b; [ $(stat -c %a b) = 750 ] || echo suid
+mkfifo f; (echo through > f &); [ "$(cat f)" = through ] || echo fifo
+mkdir -p d/e/f; touch -d '2001-02-03 04:05:06' d; [ $(stat -c %Y d) = 981173106 ] || echo times
+mv d g; [ -d g/e/f ] || echo moved folder; echo in > g/e/file; mv g/e/file g/file; mv b g/file; [ $(ls g | wc -l) = 2 ] || echo over
+rmdir g 2>/dev/null && echo not empty; rm -r g c l f; [ -z "$(ls -A)" ] || echo left
+dd if=/dev/urandom of=big bs=65536 count=50 2>/dev/null; cp big copy; cmp big copy || echo copy
+truncate -s 100 big; [ $(stat -c %s big) = 100 ] || echo cut; truncate -s 5000000 big; tail -c 1000 big | tr -d '\\0' | wc -c | grep -qx 0 || echo grown
+exec 5>gone; rm gone; echo open >&5; [ $(stat -L -c %s /proc/self/fd/5) = 5 ] || echo unlinked; exec 5>&-
+seq 3000 | while read n; do : > many_$n; done; [ $(ls | wc -l) = 3002 ] || echo many; rm many_*
+long=$(printf '%0255d' 0); : > $long; [ -f $long ] || echo long; rm $long; touch 0$long 2>/dev/null && echo too long
+: > "$(printf 'odd\\n\\377')"; rm odd*; sync; df . > /dev/null || echo df
+mkdir w; cd w; rmdir ../w; touch x 2>/dev/null && echo in no folder; cd ..
+rm -r /data/t`;
+
+hostTest("idmap: does what a file system does, for root and for a user", NEEDS, async (host) => {
+  const tree = await makeTree(host);
+  for (const user of ["0", "1000:1000"]) {
+    assertEquals(await inside(host, ["-u", user, "-v", `${tree}:/data:idmap`], `set +e; ${OPERATIONS}`), "");
+    assertEquals([...Deno.readDirSync(tree)].map(({ name }) => name).sort(), ["file", "folder"]);
+  }
+  // the same on a plain bind, so that the list itself is right
+  assertEquals(await inside(host, ["-v", `${tree}:/data`], `set +e; ${OPERATIONS}`), "");
+});
+
+hostTest(
+  "idmap: a container outlives the server of its mount, and nothing outlives the container",
+  NEEDS,
+  async (host) => {
+    const tree = await makeTree(host);
+    const servers = () => host.processes().filter(({ command }) => command.startsWith("skiff: idmap"));
+    const image = await host.image();
+    const start = (name: string) =>
+      host.ok(
+        "run",
+        "-q",
+        "-d",
+        "--name",
+        name,
+        "--network",
+        "none",
+        "-u",
+        "7",
+        "-v",
+        `${tree}:/data:idmap`,
+        image,
+        "sleep",
+        "9999",
+      );
+    await start("one");
+    const [server, ...others] = servers();
+    assertEquals(others, []);
+    host.kill9(server!.pid);
+    await waitFor("the server of the mount is gone", () => servers().length === 0);
+    const { code, stderr } = await host.skiff(["exec", "one", "sh", "-c", "echo here; cat /data/file"]);
+    assertEquals(code, 1);
+    assertMatch(
+      stderr,
+      /\/data\/file.*(Transport endpoint is not connected|Software caused connection abort)/,
+    );
+    await host.ok("rm", "-f", "one");
+    await start("two");
+    host.kill9(Number(await host.ok("inspect", "two", "--format", "{{.State.ConmonPid}}")));
+    await waitFor("all is gone with the monitor", () => host.processes().length === 0);
+    await host.ok("rm", "-f", "two");
+    assertEquals(await Deno.readTextFile(`${tree}/file`), "from the host\n");
+  },
+);
+
+hostTest("idmap: links that are swapped under it lead nowhere", {
+  needs: [...NEEDS.needs, "gcc"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const outside = `${host.home}/outside`;
+  await Deno.mkdir(outside);
+  await Deno.writeTextFile(`${outside}/file`, "untouched");
+  await host.own(outside, `${outside}/file`);
+  await Deno.mkdir(`${tree}/target`);
+  await Deno.symlink(outside, `${tree}/link`);
+  await host.own(`${tree}/target`);
+  const flip = await compileProbe("flip_probe", host.folder);
+  const victim = (data: string) =>
+    `set +e; i=0; while [ $i -lt 1500 ]; do i=$((i+1)); echo changed > ${data}/target/file; echo >> ${data}/target/new
+done 2>/dev/null; echo done`;
+  const mount = ["--network", "none", "-u", "7", "-v", `${tree}:/data:idmap`];
+  const flipper = await host.ok(
+    ...["run", "-q", "-d", ...mount, "-v", `${flip}:/probe:ro`, await host.image()],
+    ...["/probe", "/data/target", "/data/link"],
+  );
+  await Promise.all(["a", "b"].map((_) => inside(host, mount.slice(2), victim("/data"))));
+  assertEquals(await Deno.readTextFile(`${outside}/file`), "untouched");
+  assertEquals([...Deno.readDirSync(outside)].length, 1);
+  // the attack is alive: by path, outside of the container, the same writes arrive there
+  for (let round = 0; round < 20 && await Deno.readTextFile(`${outside}/file`) === "untouched"; round++) {
+    await host.sh(victim(tree));
+  }
+  assertEquals(await Deno.readTextFile(`${outside}/file`), "changed\n");
+  await host.ok("rm", "-f", flipper.trim());
+});
+
+hostTest("idmap: without /dev/fuse it is refused with what helps", {
+  needs: [...NEEDS.needs, "root"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const image = await host.image();
+  const words = ["run", "--rm", "--network", "none", "-v", `${tree}:/data:idmap`, image, "true"];
+  const closed = await onBroken(host, {
+    script: "cp -a /dev/fuse $HOME/fuse; chmod 600 $HOME/fuse; mount --bind $HOME/fuse /dev/fuse",
+  }, ...words);
+  assertEquals(closed.code, 125);
+  assertIncludes(closed.stderr, "open /dev/fuse: permission denied");
+  assertIncludes(closed.stderr, "mode 0666");
+  const missing = await onBroken(host, {
+    script:
+      "mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/tty c 5 0; mknod -m 666 /dev/urandom c 1 9",
+  }, ...words);
+  assertEquals(missing.code, 125);
+  assertIncludes(missing.stderr, "open /dev/fuse: there is no FUSE here");
+  assertIncludes(missing.stderr, "modprobe fuse");
+  await Deno.remove(`${host.home}/fuse`);
+});
+
+hostTest("idmap: as root the kernel maps the mount", {
+  needs: ["root", "registry", "busybox"],
+  asRoot: true,
+}, async (host) => {
+  const tree = await makeTree(host);
+  for (const path of [tree, `${tree}/file`, `${tree}/folder`]) await Deno.chown(path, 1234, 1235);
+  const script =
+    "stat -c %u:%g /data/file; touch /data/new; stat -c %u:%g /data/new; grep -c ' /data fuse' /proc/mounts || true";
+  assertEquals(await inside(host, ["-u", "7:8", "-v", `${tree}:/data:idmap`], script), "7:8\n7:8\n0");
+  assertEquals(ownersOf(`${tree}/new`), ["1234:1235"]);
+  assertEquals(
+    await inside(
+      host,
+      ["-v", `${tree}:/data:idmap=uids=1234-50-1;gids=@1235-60-1`],
+      "stat -c %u:%g /data/file",
+    ),
+    "50:60",
+  );
+});
