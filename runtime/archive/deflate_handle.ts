@@ -1,68 +1,60 @@
-/**
- * node:zlib's compressors, driven synchronously, for a forked child: the counterpart of inflate_handle.ts, and as
- * private an API (deflate_handle_test.ts holds what is assumed of it).
- */
+/** node:zlib's compressors, driven synchronously. @see zlib_handle.ts */
 
-import { constants, createGzip, createZstdCompress } from "node:zlib";
-import type { Packing } from "./packing.ts";
-
-interface ZlibHandle {
-  writeSync(
-    flush: number,
-    input: Uint8Array,
-    inputOffset: number,
-    inputLength: number,
-    output: Uint8Array,
-    outputOffset: number,
-    outputLength: number,
-  ): void;
-  onerror: (message: string, errno: number, code: string) => void;
-}
+import { constants, createDeflateRaw, createZstdCompress } from "node:zlib";
+import { ZlibHandle } from "./zlib_handle.ts";
 
 const OUTPUT_BYTES = 1 << 18;
 
-/** One gzip member or zstd frame. */
-export class DeflateHandle {
+/** One zstd frame. */
+export class ZstdHandle {
   readonly #handle: ZlibHandle;
-  readonly #state: Uint32Array;
-  readonly #endMark: number;
   readonly #output = new Uint8Array(OUTPUT_BYTES);
-  #error: string | null = null;
 
-  constructor({ format, level }: Packing) {
-    const stream = format === "gzip" ? createGzip(level === undefined ? {} : { level }) : createZstdCompress(
-      level === undefined ? {} : { params: { [constants.ZSTD_c_compressionLevel]: level } },
+  /** @param level 1–20; the default is the library's */
+  constructor(level?: number) {
+    this.#handle = new ZlibHandle(
+      createZstdCompress(
+        level === undefined ? {} : { params: { [constants.ZSTD_c_compressionLevel]: level } },
+      ),
     );
-    const inner = stream as unknown as { _handle: ZlibHandle; _writeState: Uint32Array };
-    this.#handle = inner._handle;
-    this.#state = inner._writeState;
-    this.#endMark = format === "gzip" ? constants.Z_FINISH : constants.ZSTD_e_end;
-    this.#handle.onerror = (message) => {
-      this.#error = message;
-    };
   }
 
   /** What comes out is valid until `sink` returns. */
   write(bytes: Uint8Array, sink: (bytes: Uint8Array<ArrayBuffer>) => void): void {
-    this.#run(bytes, constants.Z_NO_FLUSH, sink);
+    this.#run(bytes, constants.ZSTD_e_continue, sink);
   }
 
   /** The last bytes. */
   finish(sink: (bytes: Uint8Array<ArrayBuffer>) => void): void {
-    this.#run(new Uint8Array(0), this.#endMark, sink);
+    this.#run(new Uint8Array(0), constants.ZSTD_e_end, sink);
   }
 
   /** Until all is taken and the output was not filled: then nothing more is to come. */
   #run(input: Uint8Array, flush: number, sink: (bytes: Uint8Array<ArrayBuffer>) => void): void {
     const output = this.#output;
     for (let offset = 0;;) {
-      const length = input.length - offset;
-      this.#handle.writeSync(flush, input, offset, length, output, 0, output.length);
-      if (this.#error !== null) throw new Error(this.#error);
-      const [free, left] = this.#state as unknown as [number, number];
-      if (free < output.length) sink(output.subarray(0, output.length - free));
-      offset = input.length - left;
-      if (free > 0 && left === 0) return;
+      const { consumed, produced } = this.#handle.step(flush, input, offset, input.length - offset, output);
+      if (produced > 0) sink(output.subarray(0, produced));
+      offset += consumed;
+      if (produced < output.length && offset === input.length) return;
     }
+  }
+}
+
+/** Blocks of a raw deflate stream that know nothing of each other, so that several processes can make them. */
+export class DeflateBlocks {
+  readonly #handle: ZlibHandle;
+
+  /** @param level 1–9 */
+  constructor(level: number) {
+    this.#handle = new ZlibHandle(createDeflateRaw({ level }));
+  }
+
+  /** Packs a block, up to the next whole byte of the stream. @param output has room for more than the block */
+  pack(block: Uint8Array, output: Uint8Array): number {
+    this.#handle.reset();
+    const { consumed, produced } = this.#handle.step(constants.Z_SYNC_FLUSH, block, 0, block.length, output);
+    if (consumed < block.length || produced === output.length) throw new Error("a block has grown too large");
+    return produced;
   }
 }

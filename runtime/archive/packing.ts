@@ -3,6 +3,6 @@
 /** How layers are packed. */
 export interface Packing {
   format: "gzip" | "zstd";
-  /** gzip 1–9, zstd 1–20; the default is the library's. */
+  /** gzip 1–9 (default 3), zstd 1–20 (default: the library's). */
   level?: number;
 }

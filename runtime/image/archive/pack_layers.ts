@@ -1,9 +1,10 @@
 /** Packs layers of an image into files of `blobs/partial` that live until disposed of. */
 
 import { createHash } from "node:crypto";
-import { chunksOf } from "../../archive/chunks.ts";
-import { DeflateHandle } from "../../archive/deflate_handle.ts";
+import type { ChunkSource } from "../../archive/chunks.ts";
+import { ZstdHandle } from "../../archive/deflate_handle.ts";
 import { fileRange } from "../../archive/file_chunks.ts";
+import { blocksOf, gzipBlocks } from "../../archive/gzip_blocks.ts";
 import type { Packing } from "../../archive/packing.ts";
 import { VerificationError } from "../../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../../spec/digest.ts";
@@ -91,7 +92,7 @@ function pack(
   const fd = open(blobPath(folders, digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   const out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
   try {
-    const pieces = chunksOf(
+    const pieces = blocksOf(
       LAYER_COMPRESSION[mediaType] === "none" ? fileRange(fd) : unpacked(fd, mediaType),
     );
     const algorithm = digestAlgorithm(diffId);
@@ -102,12 +103,15 @@ function pack(
       size += bytes.length;
       writeAll(out, bytes);
     };
-    const handle = new DeflateHandle(packing);
-    for (let piece = pieces.next(); piece !== null; piece = pieces.next()) {
-      archive.update(piece);
-      handle.write(piece, sink);
-    }
-    handle.finish(sink);
+    const hashed = {
+      next() {
+        const piece = pieces.next();
+        if (piece !== null) archive.update(piece);
+        return piece;
+      },
+    };
+    if (packing.format === "gzip") gzipBlocks(hashed, sink, packing);
+    else packZstd(hashed, sink, packing.level);
     const found = `${algorithm}:${archive.digest("hex")}`;
     if (found !== diffId) {
       throw new VerificationError(
@@ -120,4 +124,14 @@ function pack(
     close(fd);
     close(out);
   }
+}
+
+function packZstd(
+  content: ChunkSource,
+  sink: (bytes: Uint8Array<ArrayBuffer>) => void,
+  level: number | undefined,
+): void {
+  const handle = new ZstdHandle(level);
+  for (let piece = content.next(); piece !== null; piece = content.next()) handle.write(piece, sink);
+  handle.finish(sink);
 }
