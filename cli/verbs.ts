@@ -52,6 +52,7 @@ const push = verb("push", "Push an image to a specified destination", () => impo
 const images = verb("images", "List images in local storage", () => import("./commands/images.ts"));
 const tag = verb("tag", "Add an additional name to a local image", () => import("./commands/tag.ts"));
 const rmi = verb("rmi", "Remove one or more images from local storage", () => import("./commands/rmi.ts"));
+const search = verb("search", "Search registries for images", () => import("./commands/search.ts"));
 const completion = verb(
   "completion",
   "Print a completion script for bash, zsh or fish",
@@ -216,6 +217,7 @@ const image: VerbGroup = {
     push,
     { ...rmi, name: "rm", aliases: ["remove"] },
     save,
+    search,
     tag,
     importVerb,
     history,
@@ -379,6 +381,7 @@ export const VERBS: readonly Verb[] = [
   rmi,
   run,
   save,
+  search,
   start,
   stop,
   tag,

@@ -39,6 +39,8 @@ export interface ClientOptions {
   onRetry?: (why: string, delayMs: number) => void;
   /** What the login is for; the default is to pull. `mountFrom`: repositories that blobs are taken over from. */
   push?: { mountFrom: readonly string[] };
+  /** Where the login is for no repository. */
+  scope?: string;
 }
 
 export interface FetchedManifest {
@@ -275,7 +277,8 @@ export class RegistryClient {
   }
 
   #scope(): string {
-    const { source: { path }, push } = this.options;
+    const { source: { path }, push, scope } = this.options;
+    if (scope !== undefined) return scope;
     if (path === "") return "";
     if (push === undefined) return `repository:${path}:pull`;
     return [`repository:${path}:pull,push`, ...push.mountFrom.map((other) => `repository:${other}:pull`)]
@@ -318,7 +321,7 @@ function isRegistry({ status, url }: HttpResponse): boolean {
 }
 
 /** @see distribution-spec, listing tags; RFC 5988 */
-function nextPage(path: string, link: string | undefined): string | undefined {
+export function nextPage(path: string, link: string | undefined): string | undefined {
   const target = /^\s*<([^<>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
   if (target === undefined) return undefined;
   // its own words say where to look for more; the host stays the one that was asked

@@ -72,6 +72,25 @@ export const IMAGE_GROUPS: Group[] = [
     ],
   },
   {
+    name: "search",
+    cases: [
+      "E search",
+      "E search a b",
+      "E search --tls-verify=false ${I%%/*}/${I#*/}-no",
+      "R=${I#*/}; E search --tls-verify=false ${I%%/*}/${R%:*} | head -2",
+      "E search --tls-verify=false --compatible --limit 1 ${I%%/*}/${R%:*}",
+      "E search --tls-verify=false --limit 1 --format '{{.Index}} {{.Name}} {{.Stars}} {{.Official}}{{.Tag}}' ${I%%/*}/${R%:*}",
+      "E search --tls-verify=false --limit 1 --format json ${I%%/*}/${R%:*}",
+      "E search --tls-verify=false --filter is-official ${I%%/*}/${R%:*}",
+      "E search --tls-verify=false --list-tags ${I%:*}",
+      "E search --tls-verify=false --list-tags --format json $I",
+      "E search --tls-verify=false --list-tags ${I%:*}-no",
+      "E search --list-tags --filter stars=1 $I",
+      "E search --filter bogus=1 $I",
+      "E search --filter stars=x $I",
+    ],
+  },
+  {
     name: "manifest lists",
     setUp: ["E pull -q $I", "E tag $I mine:1"],
     cases: [
