@@ -42,8 +42,9 @@ export async function dispatch(words: readonly string[], onLogLevel: OnLogLevel)
 /** `skiff container` alone is a mistake, `skiff container --help` is not. */
 async function showGroup(group: VerbGroup, args: readonly string[]): Promise<number> {
   const { groupHelp } = await import("./help.ts");
-  if (args.length > 1) {
-    parseLine(args.slice(1), {}, `skiff ${group.name}`);
+  const words = group.name.split(" ").length;
+  if (args.length > words) {
+    parseLine(args.slice(words), {}, `skiff ${group.name}`);
     print(groupHelp(group));
     return 0;
   }

@@ -2,7 +2,7 @@
 
 import { type Command, type Flag, type Flags, GLOBAL_FLAGS } from "./command.ts";
 import type { Topic } from "./topics.ts";
-import { GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
+import { GROUPS, membersOf, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
 
 export const ROOT_FLAGS: Flags = {
   ...GLOBAL_FLAGS,
@@ -35,7 +35,7 @@ export function groupHelp(group: VerbGroup): string {
   return [
     group.summary,
     section("Usage", [`skiff ${group.name} COMMAND`]),
-    section("Commands", columns(byName(group.verbs).map((verb) => [verbNames(verb), verb.summary]))),
+    section("Commands", columns(byName(membersOf(group)).map((verb) => [verbNames(verb), verb.summary]))),
   ].join("\n\n") + "\n";
 }
 
@@ -80,7 +80,7 @@ export function byName<T extends { name: string }>(list: readonly T[]): T[] {
   return list.toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function verbNames(verb: Verb): string {
+function verbNames(verb: Pick<Verb, "name" | "aliases">): string {
   return [verb.name, ...verb.aliases ?? []].join(", ");
 }
 

@@ -3,7 +3,7 @@
 import { type Command, type Flag, type Flags } from "./command.ts";
 import { byName, ROOT_EXAMPLES, ROOT_FLAGS, visibleFlags } from "./help.ts";
 import { type Topic, TOPICS } from "./topics.ts";
-import { GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
+import { ALL_GROUPS, GROUPS, membersOf, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
 
 export interface ManPage {
   /** `skiff-run.1`. */
@@ -18,9 +18,10 @@ const DATE = "2026-11-21";
 export async function manPages(version: string): Promise<ManPage[]> {
   const pages = [rootPage(version)];
   for (const verb of VERBS) pages.push(await verbPage(["skiff"], verb, version));
-  for (const group of GROUPS) {
+  for (const group of ALL_GROUPS) {
     pages.push(groupPage(group, version));
-    for (const verb of group.verbs) pages.push(await verbPage(["skiff", group.name], verb, version));
+    const parents = ["skiff", ...group.name.split(" ")];
+    for (const verb of group.verbs) pages.push(await verbPage(parents, verb, version));
   }
   return [...pages, ...TOPICS.map((topic) => topicPage(topic, version))];
 }
@@ -40,12 +41,14 @@ function rootPage(version: string): ManPage {
   ]);
 }
 
-function groupPage({ name, summary, verbs }: VerbGroup, version: string): ManPage {
-  const members = byName(verbs).map((verb): [string, string] => [
-    reference(`skiff-${name}-${verb.name}`, 1),
+function groupPage(group: VerbGroup, version: string): ManPage {
+  const { name, summary } = group;
+  const pageName = `skiff-${name.replaceAll(" ", "-")}`;
+  const members = byName(membersOf(group)).map((verb): [string, string] => [
+    reference(`${pageName}-${verb.name}`, 1),
     verb.summary,
   ]);
-  return page(`skiff-${name}`, 1, summary, version, [
+  return page(pageName, 1, summary, version, [
     synopsis(`skiff ${name}`, "COMMAND"),
     section("COMMANDS", terms(members)),
     section("SEE ALSO", seeAlso([["skiff", 1]])),

@@ -7,7 +7,7 @@ import { SkiffError, UnsupportedError } from "../runtime/errors.ts";
 import { suggest } from "./suggest.ts";
 import { UnknownFlagError } from "./parser.ts";
 import type { Flags } from "./command.ts";
-import { GROUPS, type Lookup, type Verb, VERBS } from "./verbs.ts";
+import { GROUPS, type Lookup, membersOf, type Verb, VERBS } from "./verbs.ts";
 
 /** Reason to the flags it keeps from working, for `run` and `create`. */
 const CONTAINER_FLAGS: Record<string, string> = {
@@ -132,7 +132,7 @@ export function explainUnknownVerb(
       hint: `Try '${help}' for what is`,
     });
   }
-  const known = group ? group.verbs : [...VERBS, ...GROUPS, ...others];
+  const known = group ? membersOf(group) : [...VERBS, ...GROUPS, ...others];
   const places = elsewhere(typed, group?.name);
   const names = known.flatMap((verb) => [verb.name, ...("aliases" in verb ? verb.aliases as string[] : [])]);
   const near = places.length > 0 ? places : suggest(typed, names);

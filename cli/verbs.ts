@@ -264,7 +264,9 @@ const volume: VerbGroup = {
       summary: "List volumes and who uses them",
       load: () => import("./commands/volume_ls.ts"),
     },
+    verb("mount", "Show the folders of volumes", () => import("./commands/volume_mount.ts")),
     verb("prune", "Remove all volumes that no container uses", () => import("./commands/volume_prune.ts")),
+    verb("reload", "Take in the volumes of plugins", () => import("./commands/volume_reload.ts")),
     verb("rename", "Give a volume another name", () => import("./commands/volume_rename.ts")),
     verb("restore", "Go back to a snapshot of a volume", () => import("./commands/volume_restore.ts")),
     {
@@ -274,6 +276,12 @@ const volume: VerbGroup = {
       load: () => import("./commands/volume_rm.ts"),
     },
     verb("snapshot", "Keep what a volume holds now", () => import("./commands/volume_snapshot.ts")),
+    {
+      name: "unmount",
+      aliases: ["umount"],
+      summary: "Let go of the volumes of plugins",
+      load: () => import("./commands/volume_unmount.ts"),
+    },
   ],
 };
 
@@ -411,6 +419,26 @@ export const GROUPS: readonly VerbGroup[] = [
   buildx,
 ];
 
+const imageTrust: VerbGroup = {
+  name: "image trust",
+  summary: "Manage whose images are trusted",
+  verbs: [
+    verb("set", "Set whose images are trusted", () => import("./commands/image_trust_set.ts")),
+    verb("show", "Show whose images are trusted", () => import("./commands/image_trust_show.ts")),
+  ],
+};
+
+/** Groups in a group, by both words. */
+const NESTED_GROUPS: readonly VerbGroup[] = [imageTrust];
+
+export const ALL_GROUPS: readonly VerbGroup[] = [...GROUPS, ...NESTED_GROUPS];
+
+/** What a group's help lists: its commands, and the groups in it. */
+export function membersOf({ name, verbs }: VerbGroup): Pick<Verb, "name" | "aliases" | "summary">[] {
+  const nested = NESTED_GROUPS.filter((group) => group.name.startsWith(`${name} `));
+  return [...verbs, ...nested.map((group) => ({ ...group, name: group.name.slice(name.length + 1) }))];
+}
+
 export interface FoundVerb {
   kind: "verb";
   verb: Verb;
@@ -427,7 +455,7 @@ export type Lookup =
 
 /** Finds the command that `words` begin with. */
 export function findVerb(words: readonly string[]): Lookup {
-  const [first = "", second] = words;
+  const [first = "", second, third] = words;
   // a context folder of that name is `./prune`
   if (first === "build" && second === "prune") {
     return { kind: "verb", verb: buildPrune, path: "skiff build prune", rest: words.slice(2) };
@@ -436,10 +464,17 @@ export function findVerb(words: readonly string[]): Lookup {
   if (verb) return { kind: "verb", verb, path: `skiff ${verb.name}`, rest: words.slice(1) };
   const group = GROUPS.find((candidate) => candidate.name === first);
   if (!group) return { kind: "unknown", path: `skiff ${first}`, typed: first };
-  if (second === undefined || second.startsWith("-")) return { kind: "group", group };
-  const member = named(group.verbs, second);
-  if (!member) return { kind: "unknown", path: `skiff ${first} ${second}`, group, typed: second };
-  return { kind: "verb", verb: member, path: `skiff ${first} ${member.name}`, rest: words.slice(2) };
+  const nested = NESTED_GROUPS.find(({ name }) => name === `${first} ${second}`);
+  return nested === undefined
+    ? findMember(group, second, words.slice(2))
+    : findMember(nested, third, words.slice(3));
+}
+
+function findMember(group: VerbGroup, typed: string | undefined, rest: string[]): Lookup {
+  if (typed === undefined || typed.startsWith("-")) return { kind: "group", group };
+  const verb = named(group.verbs, typed);
+  if (!verb) return { kind: "unknown", path: `skiff ${group.name} ${typed}`, group, typed };
+  return { kind: "verb", verb, path: `skiff ${group.name} ${verb.name}`, rest };
 }
 
 function named(verbs: readonly Verb[], name: string): Verb | undefined {

@@ -1,11 +1,11 @@
 /** Help, man pages, and what is said to a terminal only. */
 
-import { GROUPS, VERBS } from "../cli/verbs.ts";
+import { ALL_GROUPS, VERBS } from "../cli/verbs.ts";
 import { assert, assertEquals, assertIncludes, assertMatch, hostTest } from "./harness.ts";
 
 const PATHS = [
   ...VERBS.map(({ name }) => [name]),
-  ...GROUPS.flatMap(({ name, verbs }) => [[name], ...verbs.map((verb) => [name, verb.name])]),
+  ...ALL_GROUPS.flatMap(({ name, verbs }) => [[name], ...verbs.map((verb) => [name, verb.name])]),
 ];
 
 hostTest("every command and group has help, aligned, with what it is good for", {}, async (host) => {

@@ -1,7 +1,7 @@
 /** Where the cursor stands in a command line, and what belongs there; pure but for loading the one command. */
 
 import { type Command, type Flag, type Flags, GLOBAL_FLAGS } from "../command.ts";
-import { findVerb, GROUPS, type Verb, VERBS } from "../verbs.ts";
+import { findVerb, GROUPS, membersOf, type Verb, VERBS } from "../verbs.ts";
 
 /** What may be typed at the cursor. `typed` is the word so far, or of `--flag=word` the part behind `=`. */
 export type Point =
@@ -23,7 +23,9 @@ export async function findPoint(words: readonly string[]): Promise<Point | undef
   if (root.point) return root.point;
   const found = findVerb(root.args);
   if (found.kind === "verb") return await pointInVerb(found.verb, found.path, found.rest, typed);
-  if (found.kind === "group" && root.args.length === 1) return verbPoint(typed, found.group.verbs);
+  if (found.kind === "group" && root.args.length === found.group.name.split(" ").length) {
+    return verbPoint(typed, membersOf(found.group));
+  }
   return root.args.length === 0 ? verbPoint(typed, [...VERBS, ...GROUPS]) : undefined;
 }
 

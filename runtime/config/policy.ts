@@ -30,6 +30,8 @@ export type Requirement =
 
 export interface Policy {
   path: string;
+  /** As it was read. */
+  text: string;
   default: Requirement[];
   transports: Record<string, Record<string, Requirement[]>>;
 }
@@ -165,6 +167,7 @@ export async function parsePolicy(path: string, text: string): Promise<Policy> {
   }
   return {
     path,
+    text,
     default: await requirements(policy.default, "default"),
     transports: Object.fromEntries(transports),
   };

@@ -25,7 +25,7 @@ interface Namespace {
   "use-sigstore-attachments"?: boolean;
 }
 
-interface RegistriesD {
+export interface RegistriesD {
   fallback?: Namespace;
   docker: Map<string, Namespace>;
 }
@@ -76,8 +76,9 @@ function lookasideUrl(text: string, path: string): URL {
   return url;
 }
 
-/** The user's folder or, where there is none, the machine's. */
-export async function loadRegistriesD(sources: ConfigSources): Promise<RegistriesD> {
+/** The user's folder or, where there is none, the machine's; or the one that was named. */
+export async function loadRegistriesD(sources: ConfigSources, folder?: string): Promise<RegistriesD> {
+  if (folder !== undefined) return await readRegistriesD(folder);
   const own = `${sources.configHome}/containers/registries.d`;
   const isOwn = await Deno.stat(own).then(() => true, () => false);
   return await readRegistriesD(isOwn ? own : `${sources.systemDir}/containers/registries.d`);
