@@ -32,3 +32,19 @@ hostTest("the root of any user namespace can write to what is fresh", { needs: [
     assertEquals(seen, "0:0\n0:0\n0:0\n1777", words.join(" "));
   }
 });
+
+hostTest("a machine without /etc/hosts and /etc/hostname", { needs: ["root", "uidmap"] }, async (host) => {
+  const { uid, gid } = testIds()!;
+  const script = `mount -t tmpfs none /mnt && cp -a /etc /mnt && rm /mnt/etc/hosts /mnt/etc/hostname &&
+    mount --bind /mnt/etc /etc && exec setpriv --reuid=${uid} --regid=${gid} --clear-groups "$@"`;
+  const { code, stdout, stderr } = await new Deno.Command("/usr/bin/unshare", {
+    args: [
+      ...["-m", "--propagation", "private", "/bin/sh", "-c", script, "sh", host.binary],
+      ...["run", "--rm", "--network", "none", "host", "sh", "-c", "ls /etc/hosts; cat /etc/hostname; id -u"],
+    ],
+    clearEnv: true,
+    env: { ...host.env },
+  }).output();
+  const text = new TextDecoder();
+  assertEquals([code, text.decode(stdout)], [0, "0\n"], text.decode(stderr));
+});

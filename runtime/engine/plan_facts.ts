@@ -1,6 +1,8 @@
 /** Looks up and makes what a container's plan needs of this machine, right before a start. */
 
 import { MACHINE } from "../../ffi/arch.ts";
+import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
+import { faccessat } from "../../ffi/file.ts";
 import { takeLaunch } from "../config/launch.ts";
 import type { ContainerConfig, NetworkChoice } from "../container/config.ts";
 import { generatedMounts } from "../container/folder.ts";
@@ -85,6 +87,10 @@ export async function gatherFacts(
         containerDir,
         config,
         joined === undefined ? undefined : engine.containerDir(joined),
+      ).filter(({ destination }) =>
+        // the machine's /etc is read-only there: over a file that it lacks nothing can be mounted
+        rootfs.kind !== "host" || !namespaces.isRootless || !destination.startsWith("/etc/") ||
+        faccessat(AT_FDCWD, destination, F_OK)
       ),
       ...await singleIdMounts(namespaces, containerDir),
     ],
