@@ -228,3 +228,65 @@ hostTest(
     assertIncludes(logs.text, EVIL);
   },
 );
+
+hostTest("builds show steps, checks and errors escaped", { needs: ["busybox"] }, async (host) => {
+  const rootfs = `${host.home}/root`;
+  await host.sh(`mkdir -p root/bin && cp /bin/busybox root/bin/ && ln -s busybox root/bin/sh`, {
+    cwd: host.home,
+  });
+  await host.sh(`tar -C ${rootfs} -cf ${host.home}/base.tar .`);
+  await host.ok("import", "-q", `${host.home}/base.tar`, "base");
+  const context = `${host.home}/context`;
+  await Deno.mkdir(context);
+  await Deno.writeTextFile(`${context}/file${EVIL}`, EVIL);
+  await host.own(context);
+  const good = [
+    "FROM base AS one",
+    `LABEL "key${EVIL}"="${EVIL}"`,
+    `RUN : '${EVIL}'`,
+    "COPY file* /",
+    `ENV EVIL="${EVIL}"`,
+  ].join("\n");
+  const bad: Record<string, string> = {
+    "an instruction": `FROM base\nEV${EVIL}IL x`,
+    "a flag": `FROM base\nCOPY --fr${EVIL}om=x a b`,
+    "a stage": `FROM base\nCOPY --from=no${EVIL} a b`,
+    "a file": `FROM base\nCOPY no${EVIL} /`,
+    "a command": `FROM base\nRUN false '${EVIL}'`,
+    "an image": `FROM ba${EVIL}se`,
+    "a signal": `FROM base\nSTOPSIGNAL ${EVIL}`,
+    "a platform": `FROM --platform=${EVIL} base`,
+    "a check": `FROM base\nLABEL a ${EVIL}\nCMD echo ${EVIL}`,
+  };
+  const file = `${host.home}/Dockerfile`;
+  const build = async (text: string, ...words: string[]) => {
+    await Deno.writeTextFile(file, text);
+    return await host.skiff(["build", ...words, "--network", "none", "-f", file, context]);
+  };
+  for (const progress of ["plain", "tty"]) {
+    const built = await build(good, "--no-cache", "--progress", progress, "-t", "evil");
+    assertEquals(built.code, 0, built.stderr);
+    const seen = progress === "tty" ? withoutProgress(built.stderr) : built.stderr;
+    assert(
+      !DANGEROUS.test(seen),
+      `${progress}: ${JSON.stringify(DANGEROUS.exec(seen))} in ${JSON.stringify(seen)}`,
+    );
+    assertIncludes(built.stderr, SHOWN);
+    for (const [what, text] of Object.entries(bad)) {
+      for (const check of [[], ["--check"]]) {
+        const { stdout, stderr } = await build(text, "--progress", progress, ...check);
+        const seen = stdout + (progress === "tty" ? withoutProgress(stderr) : stderr);
+        assert(!DANGEROUS.test(seen), `${what}, ${progress} ${check}: ${JSON.stringify(seen)}`);
+      }
+    }
+  }
+  // the control: the image has the text as it is
+  assertEquals(await host.ok("inspect", "-f", `{{index .Config.Labels "key${EVIL}"}}`, "evil"), EVIL);
+  assertIncludes((await host.sh(`cat ${context}/*`)).stdout, EVIL);
+});
+
+/** Without what draws the lines of the live view anew. */
+function withoutProgress(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/\x1b\[(\d*[AJKm]|\?25[lh])|\r/g, "");
+}
