@@ -100,6 +100,7 @@ const SYSCALL_NUMBERS = {
   signalfd4: [289, 74],
   socket: [41, 198],
   socketpair: [53, 199],
+  splice: [275, 76],
   statx: [332, 291],
   symlinkat: [266, 36],
   syncfs: [306, 267],

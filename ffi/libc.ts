@@ -160,6 +160,7 @@ const FAMILIES = {
     dup2: { parameters: ["i32", "i32"], result: "i32" }, // int dup2(int, int); no system call of aarch64
     pipe2: { nr: SYSCALL.pipe2, parameters: ["buffer", "i32"], result: "i32" }, // int pipe2(int[2], int)
     fcntl: { nr: SYSCALL.fcntl, parameters: ["i32", "i32", "i32"], result: "i32" }, // int fcntl(int, int, int)
+    fcntlBuffer: { nr: SYSCALL.fcntl, name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
     flock: { nr: SYSCALL.flock, parameters: ["i32", "i32"], result: "i32" }, // int flock(int, int)
     flockAsync: { name: "flock", parameters: ["i32", "i32"], result: "i32", nonblocking: true },
     memfd_create: { nr: SYSCALL.memfd_create, parameters: ["buffer", "u32"], result: "i32" }, // int memfd_create(const char *, unsigned)
@@ -168,6 +169,12 @@ const FAMILIES = {
     // ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned)
     copy_file_range: {
       nr: SYSCALL.copy_file_range,
+      parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"],
+      result: "i32",
+    },
+    // ssize_t splice(int, off_t *, int, off_t *, size_t, unsigned)
+    splice: {
+      nr: SYSCALL.splice,
       parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"],
       result: "i32",
     },

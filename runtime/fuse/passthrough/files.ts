@@ -18,6 +18,7 @@ import type { Handler } from "../handler.ts";
 import { IN } from "../request.ts";
 import { descriptorPath, rare } from "./calls.ts";
 import type { FileNode } from "./nodes.ts";
+import type { SplicedReads } from "./spliced_read.ts";
 import type { Tree } from "./tree.ts";
 
 const O_ACCMODE = 3;
@@ -29,7 +30,7 @@ const SAFE_FLAGS = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 const SEEK_DATA = 3, SEEK_HOLE = 4;
 
-export function fileOperations(tree: Tree): Handler {
+export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
   const { calls, files, nodes, facts } = tree;
   const offsets = new BigInt64Array(2);
   const offsetIn = Deno.UnsafePointer.of(offsets.subarray(0, 1));
@@ -104,6 +105,11 @@ export function fileOperations(tree: Tree): Handler {
       if (!isFile(fd)) return EBADF;
       const size = request.u32(IN.read.size);
       if (size > reply.data.length) return EINVAL;
+      if (spliced.suits(size)) {
+        const result = spliced.answer(reply, request.unique, fd, request.exactU64(IN.read.offset), size);
+        if (result !== undefined) return result;
+        reply.length = 0;
+      }
       const length = calls.pread(fd, reply.data, size, request.exactU64(IN.read.offset));
       if (length === -1) return errno();
       reply.length = length;
@@ -130,7 +136,6 @@ export function fileOperations(tree: Tree): Handler {
       calls.close(fd);
       return 0;
     },
-    flush: (request) => isFile(request.u64(IN.flush.fh)) ? 0 : EBADF,
     fsync(request) {
       const fd = request.u64(IN.fsync.fh);
       if (!isFile(fd)) return EBADF;

@@ -2,7 +2,7 @@
 
 import { EBADF, errno, ESTALE } from "../../../ffi/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts";
-import { FOPEN_KEEP_CACHE } from "../constants.ts";
+import { FOPEN_CACHE_DIR, FOPEN_KEEP_CACHE } from "../constants.ts";
 import type { Handler } from "../handler.ts";
 import type { Reply } from "../reply.ts";
 import { IN, type Request } from "../request.ts";
@@ -74,7 +74,7 @@ export function folderOperations(tree: Tree): Handler {
       const entries = new Uint8Array(ENTRIES_BYTES);
       const view = new DataView(entries.buffer);
       folders.set(fd, { node, fd, entries, view, at: 0, end: 0, offset: 0n });
-      reply.open(fd, FOPEN_KEEP_CACHE);
+      reply.open(fd, FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE);
       return 0;
     },
     readdir(request, reply) {
