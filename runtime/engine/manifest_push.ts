@@ -12,7 +12,7 @@ import { encodeIndex } from "../image/index_document.ts";
 import { imageOfEntry, indexOf, type ListEntry, listOf } from "../image/list.ts";
 import { parseReference, type Reference } from "../image/reference.ts";
 import { imagesLockPath } from "../image/store.ts";
-import { fetchBlob, fetchDocument } from "../registry/remote_manifest.ts";
+import { admitImage, fetchBlob, fetchDocument } from "../registry/remote_manifest.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
 import { type Descriptor, MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
@@ -25,7 +25,7 @@ import { fileDigest } from "../storage/file_digest.ts";
 import type { Engine } from "./engine.ts";
 import { manifestOfEntry } from "./manifest_add.ts";
 import { getList } from "./manifest_list.ts";
-import { type Pushed, type PushOptions, sendToRegistry } from "./push.ts";
+import { nothingToSign, type Pushed, type PushOptions, sendToRegistry } from "./push.ts";
 import { parsePushDestination } from "./push_destination.ts";
 import { PushLayers } from "./push_layers.ts";
 import { prepareFolder, saveArchive, saveFolder } from "./save.ts";
@@ -61,6 +61,7 @@ export async function pushList(
       },
     );
   }
+  if (target.transport !== "docker" && options.sign !== undefined) throw nothingToSign(destination);
   const isLayout = target.transport.startsWith("oci");
   if (isLayout && options.format === "docker") {
     throw new InvalidArgumentError(`push to "${printable(destination)}": an OCI layout has OCI manifests`);
@@ -182,7 +183,9 @@ class RemoteBlobs implements AsyncDisposable {
   constructor(private readonly engine: Engine, private readonly options: PushOptions) {}
 
   /** The config comes at once, into the store: it is small. */
-  async add({ source, tlsVerify }: ListEntry, { layers, manifest: { config } }: SavedImage): Promise<void> {
+  async add({ source, tlsVerify, digest }: ListEntry, image: SavedImage): Promise<void> {
+    const { layers, manifest: { config }, manifestBytes } = image;
+    await admitImage(source!, manifestBytes, digest, this.#access(tlsVerify));
     for (const { digest, size } of layers) {
       if (!hasBlob(this.engine.folders, digest, size)) {
         this.#places.set(digest, { size, source: source!, tlsVerify });

@@ -2,7 +2,7 @@
 
 import { configSources } from "../config/sources.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError, VerificationError } from "../errors.ts";
-import type { Packing } from "../archive/packing.ts";
+import { compressionOf, type Packing } from "../archive/packing.ts";
 import { convertedImage } from "../image/archive/image_form.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
 import { type Dialect, dialectOf, mediaTypeIn } from "../image/convert_manifest.ts";
@@ -101,6 +101,13 @@ interface Context {
   options: PushOptions;
 }
 
+export function nothingToSign(destination: string): InvalidArgumentError {
+  return new InvalidArgumentError(
+    `push to "${printable(destination)}": what is signed is a name at a registry, and there is none`,
+    { hint: "push to a registry" },
+  );
+}
+
 /** What the destination has no room for. */
 function checkOptions(destination: string, { transport }: PushDestination, options: PushOptions): void {
   const fail = (why: string, hint?: string) =>
@@ -113,10 +120,8 @@ function checkOptions(destination: string, { transport }: PushDestination, optio
     throw fail("an OCI layout has OCI manifests", "leave out --format, or push to dir:");
   }
   if (transport !== "docker" && all) throw fail("--all is for registries");
-  if (transport !== "docker" && options.sign !== undefined) {
-    throw fail("what is signed is a name at a registry, and there is none", "push to a registry");
-  }
-  if (format === "docker" && packing?.format === "zstd") {
+  if (transport !== "docker" && options.sign !== undefined) throw nothingToSign(destination);
+  if (format === "docker" && packing !== undefined && compressionOf(packing) === "zstd") {
     throw fail("a v2s2 manifest has no layers packed with zstd", "use --format oci");
   }
 }
@@ -188,7 +193,7 @@ async function signersOf(choice: SigningChoice): Promise<Signer[]> {
   return await openSigners({ ...choice, creator: `skiff ${VERSION}` }, configSources());
 }
 
-function retryOf({ retries, retryDelayMs: ms }: PushOptions) {
+export function retryOf({ retries, retryDelayMs: ms }: PushOptions) {
   return {
     ...(retries === undefined ? {} : { attempts: retries + 1 }),
     // the same pause each time, as podman makes it
@@ -205,7 +210,7 @@ async function pushToFiles(context: Context, row: ImageRow, target: FileDestinat
 
 const SHOWN = { uploading: "downloading", exists: "exists", mounted: "exists", done: "done" } as const;
 
-function shown({ digest, status, current, total }: PushProgress): PullProgress {
+export function shown({ digest, status, current, total }: PushProgress): PullProgress {
   return { kind: "layer", digest, status: SHOWN[status], current, total };
 }
 

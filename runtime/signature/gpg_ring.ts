@@ -30,12 +30,15 @@ export class GpgRing implements AsyncDisposable {
 
   /** What the message says, where one key of the ring has signed all of it. @throws {RejectedSignature} */
   async verify(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-    const { statuses, stdout } = await this.#run(["--decrypt"], message);
+    const { success, statuses, stdout } = await this.#run(["--decrypt"], message);
     const count = (name: string) => statuses.filter((words) => words[0] === name).length;
     const bad = Object.keys(BAD).find((name) => count(name) > 0);
     if (bad !== undefined) throw new RejectedSignature(`Invalid GPG signature: ${BAD[bad]}`);
     const valid = statuses.find(([name]) => name === "VALIDSIG");
-    if (count("NEWSIG") !== 1 || count("GOODSIG") !== 1 || valid === undefined || count("PLAINTEXT") !== 1) {
+    if (
+      !success || count("NEWSIG") !== 1 || count("GOODSIG") !== 1 || valid === undefined ||
+      count("PLAINTEXT") !== 1
+    ) {
       throw new RejectedSignature("Invalid GPG signature: it is no message with one signature");
     }
     // the last word is the primary key's, whose subkey may have signed
@@ -65,13 +68,13 @@ export class GpgRing implements AsyncDisposable {
       "-",
     );
     const env = { HOME: home };
-    const { stdout } = await runGpg({ args: [...options, ...args], input, env, signal });
+    const { success, stdout } = await runGpg({ args: [...options, ...args], input, env, signal });
     const lines = (await Deno.readTextFile(status)).split("\n");
     await Deno.remove(status);
     const statuses = lines.filter((line) => line.startsWith("[GNUPG:] ")).map((line) =>
       line.slice(9).trim().split(" ")
     );
-    return { stdout, statuses };
+    return { success, stdout, statuses };
   }
 }
 

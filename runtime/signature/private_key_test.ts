@@ -14,8 +14,6 @@ Deno.test("a key is opened by its passphrase, and signs", () => {
     const verifier = readPublicKey("k", new TextEncoder().encode(pair.publicPem));
     ok(isSignedBy(verifier, message, signWith(key, message)));
   }
-  const old = makeSigstorePair("secret", { label: "ENCRYPTED COSIGN PRIVATE KEY", cost: 65536 });
-  assertEquals(publicPem(readPrivateKey("k", old.privatePem, PASS)), old.publicPem);
 });
 
 Deno.test("what is no such key, or opens not, says so", () => {
