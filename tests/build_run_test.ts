@@ -234,3 +234,66 @@ RUN grep -E 'CapEff|CapInh' /proc/self/status | tr '\\t' ' '
   ]);
   await untilNothingIsLeft(host);
 });
+
+/** Asks the agent for its keys and prints their comments; then what an agent answers to an order it does not know. */
+const ASK_AGENT = String.raw`
+use Socket;
+socket(S, PF_UNIX, SOCK_STREAM, 0) or die;
+connect(S, sockaddr_un($ARGV[0])) or die "connect: $!";
+syswrite S, pack("NC", 1, 11); sysread S, $a, 4096; print "answer ", unpack("H*", $a), "\n";
+`;
+
+hostTest("a RUN reaches the user's ssh agent, and only the one that asks for it", {
+  needs: ["registry", "debootstrap", "uidmap"],
+}, async (host) => {
+  const image = await host.image("debian");
+  // SSH_AGENT_IDENTITIES_ANSWER with one key. @see draft-miller-ssh-agent, 4.4
+  const string = (text: string) => [0, 0, 0, text.length, ...new TextEncoder().encode(text)];
+  const body = [12, 0, 0, 0, 1, ...string("the key"), ...string("its comment")];
+  const answer = new Uint8Array([0, 0, 0, body.length, ...body]);
+  const path = `${host.home}/agent.sock`;
+  const asked: string[] = [];
+  using agent = Deno.listen({ transport: "unix", path });
+  await host.own(path);
+  const serving = (async () => {
+    for await (const connection of agent) {
+      const request = new Uint8Array(64);
+      asked.push(request.subarray(0, await connection.read(request) ?? 0).toHex());
+      await connection.write(answer);
+      connection.close();
+    }
+  })();
+  const dir = await contextOf(
+    host,
+    `FROM ${image}
+COPY ask.pl /
+RUN --mount=type=ssh,required=true perl /ask.pl "$SSH_AUTH_SOCK" && stat -c '%a %u %F' "$SSH_AUTH_SOCK"
+RUN --mount=type=ssh,id=work,target=/run/a.sock,mode=0622,uid=33 perl /ask.pl /run/a.sock; stat -c '%a %u' /run/a.sock
+RUN echo "socket \${SSH_AUTH_SOCK:-none}"; ls /run/buildkit /run/a.sock 2>/dev/null; echo rest
+`,
+    { "ask.pl": ASK_AGENT },
+  );
+  const words = [
+    "build",
+    "--progress",
+    "plain",
+    "--network",
+    "none",
+    "-t",
+    "asked",
+    "--ssh",
+    `default=${path}`,
+  ];
+  const { code, stderr } = await host.skiff([...words, "--ssh", `work=${path}`, dir]);
+  assertEquals(code, 0, stderr);
+  const heard = `answer ${answer.toHex()}`;
+  assertEquals(printed(stderr), [heard, "600 0 socket", heard, "622 33", "socket none", "rest"]);
+  assertEquals(asked, ["000000010b", "000000010b"]);
+  assertEquals(
+    await host.ok("run", "--rm", "--network", "none", "asked", "find", "/run", "-name", "*sock*"),
+    "",
+  );
+  await untilNothingIsLeft(host);
+  agent.close();
+  await serving;
+});
