@@ -4,8 +4,8 @@ import type { PushOptions } from "../../runtime/engine/push.ts";
 import { InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
 import { printable } from "../../runtime/spec/printable.ts";
 import type { Flags, Values } from "../command.ts";
-import { parseDuration } from "../output/time_argument.ts";
 import { REGISTRY_FLAGS, registryFrom } from "./registry_login.ts";
+import { retriesFrom, RETRY_FLAGS } from "./retry.ts";
 
 export const PUSH_FLAGS = {
   ...REGISTRY_FLAGS,
@@ -13,7 +13,7 @@ export const PUSH_FLAGS = {
   "compression-format": {
     kind: "string",
     value: "FORMAT",
-    help: "Pack layers with gzip or zstd (default: those that are packed stay, others gzip)",
+    help: "Pack layers with gzip, zstd or zstd:chunked (default: those that are packed stay, others gzip)",
   },
   "compression-level": { kind: "uint", value: "LEVEL", help: "gzip 1 to 9, zstd 1 to 20" },
   digestfile: { kind: "string", value: "FILE", help: "Write the digest of the pushed image to FILE" },
@@ -37,27 +37,21 @@ export const PUSH_FLAGS = {
     help: "Sign by the private key in FILE, as cosign and skopeo make it",
   },
   "sign-passphrase-file": { kind: "string", value: "FILE", help: "The key's passphrase is in FILE" },
-  retry: { kind: "uint", value: "COUNT", help: "Attempts after one that failed (default 4)" },
-  "retry-delay": {
-    kind: "string",
-    value: "DURATION",
-    help: "Wait between attempts (default: longer each time)",
-  },
+  ...RETRY_FLAGS,
 } as const satisfies Flags;
 
 export async function pushOptionsFrom(
   options: Values<typeof PUSH_FLAGS>,
   given: ReadonlySet<string>,
 ): Promise<PushOptions> {
-  const { format, compress, retry, "retry-delay": delay } = options;
+  const { format, compress } = options;
   return {
     format: dialectFrom(format),
     packing: packingFrom(options["compression-format"], options["compression-level"]),
     compress,
     ...await registryFrom(options, given),
     sign: await signingFrom(options),
-    retries: retry,
-    retryDelayMs: delay === undefined ? undefined : parseDuration(delay),
+    ...retriesFrom(options),
   };
 }
 
@@ -69,7 +63,7 @@ async function signingFrom(options: Values<typeof PUSH_FLAGS>): Promise<PushOpti
 }
 
 const DIALECTS: Record<string, PushOptions["format"]> = { oci: "oci", v2s2: "docker", docker: "docker" };
-const LEVELS = { gzip: 9, zstd: 20 };
+const LEVELS = { gzip: 9, zstd: 20, "zstd:chunked": 20 };
 
 /** The words are podman's where it has some. */
 function dialectFrom(format: string | undefined): PushOptions["format"] {
@@ -90,19 +84,11 @@ function dialectFrom(format: string | undefined): PushOptions["format"] {
 }
 
 function packingFrom(format: string | undefined, level: number | undefined): PushOptions["packing"] {
-  if (format === "zstd:chunked") {
-    throw new UnsupportedError(
-      "--compression-format zstd:chunked: layers with a table of chunks are not made",
-      {
-        hint: "use --compression-format zstd",
-      },
-    );
-  }
   if (format === undefined || format === "") {
     if (level === undefined) return undefined;
     throw new InvalidArgumentError("--compression-level needs --compression-format");
   }
-  if (format !== "gzip" && format !== "zstd") {
+  if (format !== "gzip" && format !== "zstd" && format !== "zstd:chunked") {
     throw new InvalidArgumentError(`cannot find compressor for ${JSON.stringify(printable(format))}`);
   }
   if (level !== undefined && (level < 1 || level > LEVELS[format])) {

@@ -3,6 +3,7 @@ import { gunzipSync } from "node:zlib";
 import { sourceOf } from "./chunks.ts";
 import { BLOCK_BYTES, blocksOf, gzipBlocks, type GzipOptions } from "./gzip_blocks.ts";
 import { contents, numbered } from "./packed_contents.ts";
+import { join } from "./tar/testing.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { prepareFork } from "../../ffi/fork.ts";
 
@@ -12,22 +13,12 @@ prepareFork();
 function pack(content: Uint8Array, options: GzipOptions): Uint8Array<ArrayBuffer> {
   const out: Uint8Array[] = [];
   gzipBlocks(blocksOf(sourceOf(content)), (bytes) => void out.push(bytes.slice()), options);
-  return concatenated(out);
-}
-
-function concatenated(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+  return join(out);
 }
 
 function longText(): Uint8Array<ArrayBuffer> {
   const lines = numbered(90_000);
-  return concatenated([lines, lines, lines]);
+  return join([lines, lines, lines]);
 }
 
 Deno.test("gzip is one member with the same bytes, however many processes make it", () => {

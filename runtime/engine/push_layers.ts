@@ -3,7 +3,8 @@
  * packed. What came out is remembered, so that a registry that has it already is asked before it is made again.
  */
 
-import type { Packing } from "../archive/packing.ts";
+import { compressionOf, type Packing } from "../archive/packing.ts";
+import { ZSTD_CHUNKED } from "../archive/toc/annotations.ts";
 import { packedMediaType, withLayers } from "../image/archive/image_form.ts";
 import type { PackedLayer } from "../image/archive/pack_layers.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
@@ -45,7 +46,9 @@ export class PushLayers implements AsyncDisposable {
   /** The image with packed layers. @param isRecalled those that were made before have no file before `fileOf` is called */
   async pack(image: SavedImage, isRecalled: boolean): Promise<SavedImage> {
     const layers = [...image.layers];
-    const waiting = layers.keys().filter((at) => this.#isPacked(layers[at]!)).toArray();
+    const hasTable = (at: number) =>
+      image.manifest.layers[at]!.annotations?.[ZSTD_CHUNKED.manifestPosition] !== undefined;
+    const waiting = layers.keys().filter((at) => this.#mustPack(layers[at]!, hasTable(at))).toArray();
     const work = async () => {
       for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
         layers[at] = await this.#packed(layers[at]!, isRecalled);
@@ -77,10 +80,11 @@ export class PushLayers implements AsyncDisposable {
     }
   }
 
-  #isPacked({ mediaType }: Layer): boolean {
+  #mustPack({ mediaType }: Layer, hasTable: boolean): boolean {
     const compression = LAYER_COMPRESSION[mediaType];
     if (compression === undefined) return false;
-    return compression === "none" || this.packing !== undefined && compression !== this.packing.format;
+    if (compression === "none" || this.packing === undefined) return compression === "none";
+    return compression !== compressionOf(this.packing) || this.packing.format === "zstd:chunked" && !hasTable;
   }
 
   async #packed(layer: Layer, isRecalled: boolean): Promise<Layer> {
@@ -88,10 +92,10 @@ export class PushLayers implements AsyncDisposable {
       ? recallPacked(this.db, layer.diffId, this.#key)
       : undefined;
     const made = known === undefined ? await this.#make(layer) : undefined;
-    const { digest, size } = known ?? made!;
+    const { digest, size, annotations } = known ?? made!;
     this.#sources.set(digest, layer);
-    const mediaType = packedMediaType(layer.mediaType, this.#how.format);
-    return { ...layer, digest, size, mediaType, path: made?.path };
+    const mediaType = packedMediaType(layer.mediaType, this.#how);
+    return { ...layer, digest, size, mediaType, annotations, path: made?.path };
   }
 
   #make(layer: Layer): Promise<PackedLayer> {

@@ -173,4 +173,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // who keeps a volume: skiff itself (local), or the plugin of that name
   `ALTER TABLE volumes ADD COLUMN driver TEXT NOT NULL DEFAULT 'local';`,
+  // of a layer packed as zstd:chunked: annotations of its descriptor, JSON
+  "ALTER TABLE packed_layers ADD COLUMN annotations TEXT;",
 ];

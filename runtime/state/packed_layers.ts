@@ -8,15 +8,19 @@ const KEPT = 5_000;
 export interface PackedRecord {
   digest: Digest;
   size: number;
+  /** Of the layer's descriptor. */
+  annotations?: Record<string, string>;
 }
 
 export function recallPacked(db: Database, diffId: string, packing: string): PackedRecord | undefined {
   const row = db.get(
-    "SELECT digest, size FROM packed_layers WHERE diff_id = ? AND packing = ?",
+    "SELECT digest, size, annotations FROM packed_layers WHERE diff_id = ? AND packing = ?",
     diffId,
     packing,
   );
-  return row && { digest: String(row.digest) as Digest, size: Number(row.size) };
+  if (row === undefined) return undefined;
+  const annotations = row.annotations === null ? undefined : JSON.parse(String(row.annotations));
+  return { digest: String(row.digest) as Digest, size: Number(row.size), annotations };
 }
 
 /** What was made longest ago goes where there are too many. */
@@ -24,17 +28,19 @@ export function rememberPacked(
   db: Database,
   diffId: string,
   packing: string,
-  { digest, size }: PackedRecord,
+  { digest, size, annotations }: PackedRecord,
   kept = KEPT,
 ): void {
   const nowSec = Math.floor(Date.now() / 1000);
   db.run(
-    "INSERT OR REPLACE INTO packed_layers (diff_id, packing, digest, size, used) VALUES (?, ?, ?, ?, ?)",
+    `INSERT OR REPLACE INTO packed_layers (diff_id, packing, digest, size, used, annotations)
+     VALUES (?, ?, ?, ?, ?, ?)`,
     diffId,
     packing,
     digest,
     size,
     nowSec,
+    annotations === undefined ? null : JSON.stringify(annotations),
   );
   db.run(
     `DELETE FROM packed_layers WHERE (diff_id, packing) IN

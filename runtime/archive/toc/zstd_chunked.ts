@@ -14,16 +14,12 @@
 import { type Digest, isDigest } from "../../spec/digest.ts";
 import { readFully, sourceOf } from "../chunks.ts";
 import { ZstdError, ZstdSource } from "../zstd.ts";
+import { ZSTD_CHUNKED } from "./annotations.ts";
 import { type LayerToc, TOC_LIMITS, TocError } from "./model.ts";
 import { parseToc } from "./parse.ts";
 
-/** Annotations of the layer's descriptor. */
-export const ZSTD_CHUNKED = {
-  manifestChecksum: "io.github.containers.zstd-chunked.manifest-checksum",
-  manifestPosition: "io.github.containers.zstd-chunked.manifest-position",
-  tarSplitChecksum: "io.github.containers.zstd-chunked.tarsplit-checksum",
-  tarSplitPosition: "io.github.containers.zstd-chunked.tarsplit-position",
-} as const;
+export { ZSTD_CHUNKED } from "./annotations.ts";
+
 /** The only kind of table there is. */
 export const ZSTD_CHUNKED_TOC_TYPE = 1;
 export const ZSTD_CHUNKED_MAGIC = "GNUlInUx";

@@ -1,6 +1,6 @@
 /** An image in another form: over layers that are packed otherwise, with a manifest of another dialect. */
 
-import type { Packing } from "../../archive/packing.ts";
+import { compressionOf, type Packing } from "../../archive/packing.ts";
 import { SkiffError } from "../../errors.ts";
 import { LAYER_COMPRESSION, MEDIA_TYPE } from "../../spec/image.ts";
 import { convertManifest, type Dialect, dialectOf, mediaTypeIn } from "../convert_manifest.ts";
@@ -12,8 +12,8 @@ export function withLayers(image: SavedImage, layers: SavedImage["layers"]): Sav
   const manifest = {
     ...image.manifest,
     layers: image.manifest.layers.map((before, at) => {
-      const { mediaType, digest, size } = layers[at]!;
-      return digest === before.digest ? before : { mediaType, digest, size };
+      const { mediaType, digest, size, annotations } = layers[at]!;
+      return digest === before.digest ? before : { mediaType, digest, size, annotations };
     }),
   };
   const manifestBytes = new TextEncoder().encode(JSON.stringify(manifest));
@@ -21,9 +21,9 @@ export function withLayers(image: SavedImage, layers: SavedImage["layers"]): Sav
 }
 
 /** What a layer of that dialect is called when it is packed so. */
-export function packedMediaType(mediaType: string, format: Packing["format"]): string {
+export function packedMediaType(mediaType: string, packing: Packing): string {
   const isOci = mediaType.startsWith("application/vnd.oci.");
-  if (format === "gzip") return isOci ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.dockerLayerGzip;
+  if (compressionOf(packing) === "gzip") return isOci ? MEDIA_TYPE.ociLayerGzip : MEDIA_TYPE.dockerLayerGzip;
   return isOci ? MEDIA_TYPE.ociLayerZstd : MEDIA_TYPE.dockerLayerZstd;
 }
 

@@ -6,6 +6,7 @@ import { ZstdHandle } from "../../archive/deflate_handle.ts";
 import { fileRange } from "../../archive/file_chunks.ts";
 import { blocksOf, gzipBlocks } from "../../archive/gzip_blocks.ts";
 import type { Packing } from "../../archive/packing.ts";
+import { writeZstdChunked } from "../../archive/toc/write_zstd_chunked.ts";
 import { VerificationError } from "../../errors.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../../spec/digest.ts";
 import { LAYER_COMPRESSION } from "../../spec/image.ts";
@@ -30,6 +31,8 @@ export interface PackedLayer {
   digest: Digest;
   size: number;
   path: string;
+  /** Of its descriptor. */
+  annotations?: Record<string, string>;
 }
 
 /** The same image with gzip where layers are not packed. */
@@ -51,7 +54,7 @@ export async function packLayers(
       }
       const packed = await packLayer(folders, layer, { format: "gzip" }, signal);
       made.push(packed.path);
-      layers.push({ ...layer, ...packed, mediaType: packedMediaType(layer.mediaType, "gzip") });
+      layers.push({ ...layer, ...packed, mediaType: packedMediaType(layer.mediaType, { format: "gzip" }) });
     }
     return { image: withLayers(image, layers), [Symbol.asyncDispose]: dispose };
   } catch (error) {
@@ -110,8 +113,7 @@ function pack(
         return piece;
       },
     };
-    if (packing.format === "gzip") gzipBlocks(hashed, sink, packing);
-    else packZstd(hashed, sink, packing.level);
+    const annotations = PACKERS[packing.format](hashed, sink, packing.level) ?? undefined;
     const found = `${algorithm}:${archive.digest("hex")}`;
     if (found !== diffId) {
       throw new VerificationError(
@@ -119,18 +121,26 @@ function pack(
         { hint: "pull or load the image again" },
       );
     }
-    return { digest: `sha256:${packed.digest("hex")}` as Digest, size };
+    return { digest: `sha256:${packed.digest("hex")}` as Digest, size, annotations };
   } finally {
     close(fd);
     close(out);
   }
 }
 
-function packZstd(
-  content: ChunkSource,
-  sink: (bytes: Uint8Array<ArrayBuffer>) => void,
-  level: number | undefined,
-): void {
+type Sink = (bytes: Uint8Array<ArrayBuffer>) => void;
+
+/** They may return annotations. */
+const PACKERS: Record<
+  Packing["format"],
+  (content: ChunkSource, sink: Sink, level?: number) => Record<string, string> | void
+> = {
+  gzip: (content, sink, level) => gzipBlocks(content, sink, { level }),
+  zstd: packZstd,
+  "zstd:chunked": writeZstdChunked,
+};
+
+function packZstd(content: ChunkSource, sink: Sink, level?: number): void {
   const handle = new ZstdHandle(level);
   for (let piece = content.next(); piece !== null; piece = content.next()) handle.write(piece, sink);
   handle.finish(sink);

@@ -27,8 +27,16 @@ export interface SavedImage {
   /** As they are in the store. */
   manifestBytes: Uint8Array;
   manifestType: string;
-  /** `archiveSize`: unpacked, where that is known; `path`: where its bytes are, if not in the store. */
-  layers: (ImageLayer & { archiveSize?: number; path?: string })[];
+  layers: SavedLayer[];
+}
+
+export interface SavedLayer extends ImageLayer {
+  /** Unpacked, where that is known. */
+  archiveSize?: number;
+  /** Where its bytes are, if not in the store. */
+  path?: string;
+  /** Of its descriptor, where it was packed anew. */
+  annotations?: Record<string, string>;
 }
 
 export type SavedFile =
