@@ -17,7 +17,7 @@ import { signalName } from "../spec/signal.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { findImage, listLayers } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
-import { type CapturedLayer, captureUpper } from "../storage/capture.ts";
+import { type CapturedLayer, captureUpper, ensureBlob } from "../storage/capture.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
 import { prepareRoot } from "./container_root.ts";
 import { type ReachedContainer, withContainers } from "./container_view.ts";
@@ -73,6 +73,8 @@ export async function commit(engine: Engine, text: string, options: CommitOption
     const changed = await captureContainer(engine, container!, below, options);
     const { config: imageConfig, layers } = await imageOf(engine, { config, base, below, changed }, options);
     const written = await writeImage(engine.folders, imageConfig, layers, options.format);
+    // its archive went to the disk beside the documents
+    if (changed !== null && !options.squash) await ensureBlob(engine, changed, signal);
     const form = layerForm(engine.namespaces);
     const id = await recordNamedImage(db, {
       names,
@@ -105,7 +107,7 @@ async function captureContainer(
   try {
     return await captureUpper(engine, { plan, layers, nested }, {
       omit: mountPoints(config),
-      keepBlob: !squash,
+      keepBlob: squash ? false : "later",
       keepTree: true,
       signal,
     });

@@ -1,6 +1,6 @@
 /** The documents of an image that was made here, of layers that are in the store. */
 
-import type { Digest } from "../spec/digest.ts";
+import { type Digest, digestOf } from "../spec/digest.ts";
 import { type ImageConfig, type Manifest, MEDIA_TYPE } from "../spec/image.ts";
 import type { Folders } from "../state/folders.ts";
 import { writeBlob } from "../storage/blobs.ts";
@@ -28,7 +28,7 @@ export async function writeImage(
 ): Promise<WrittenDocuments> {
   const encode = (document: unknown) => new TextEncoder().encode(JSON.stringify(document));
   const configBytes = encode(config);
-  const configDigest = await writeBlob(folders, configBytes);
+  const configDigest = await digestOf(configBytes);
   const named = layers.map((layer) => ({ ...layer, mediaType: mediaTypeIn(dialect, layer.mediaType) }));
   const manifest: Manifest = {
     schemaVersion: 2,
@@ -42,6 +42,10 @@ export async function writeImage(
     ...(annotations === undefined ? {} : { annotations }),
   };
   const manifestBytes = encode(manifest);
-  const digest = await writeBlob(folders, manifestBytes);
+  // side by side: each waits for the disk
+  const [digest] = await Promise.all([
+    writeBlob(folders, manifestBytes),
+    writeBlob(folders, configBytes, configDigest),
+  ]);
   return { digest, configDigest, layers: named, configSize: configBytes.length, manifest, manifestBytes };
 }
