@@ -9,6 +9,14 @@ const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
     const { serveRequest } = await import("../runtime/engine/serve_request.ts");
     await serveRequest(Deno.stdin.readable, (answer) => print(JSON.stringify(answer) + "\n"));
   },
+  /** Of a monitor whose container has ended. @see runtime/engine/volume_plugins/mounts.ts */
+  __release_volumes: async ([data, run]) => {
+    const [{ releaseEnded }, { openFolders }] = await Promise.all([
+      import("../runtime/engine/volume_plugins/mounts.ts"),
+      import("../runtime/state/folders.ts"),
+    ]);
+    await releaseEnded(openFolders({ data, run }));
+  },
   /** What a shell's completion asks. @see completion/complete.ts */
   __complete: async (args) => {
     const [{ complete }, { openEngine }] = await Promise.all([

@@ -30,7 +30,6 @@ const CONTAINER_FLAGS: Record<string, string> = {
     "--health-log-destination --health-max-log-count --health-max-log-size",
   "containers are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag",
   "the size of a container's files is not limited": "--storage-opt",
-  "volumes are folders of this machine": "--volume-driver",
   "programs run in the execution domain of this machine": "--personality",
   "generated files such as /etc/hosts are for the container's root alone": "--chrootdirs",
   "the size is that of --tmpfs /run:size=SIZE and its like": "--shm-size-systemd",
@@ -76,7 +75,7 @@ const PUSH_FLAGS: Record<string, string> = {
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
   ("--domainname --preserve-fd --runtime --runtime-flag --tls-details " +
-    "--use-api-socket --volume-driver --checkpoint --checkpoint-dir --tree --debug --root " +
+    "--use-api-socket --checkpoint --checkpoint-dir --tree --debug --root " +
     "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
     "--network-cmd-path --network-config-dir --noout --syslog --tmpdir --volumepath " +

@@ -22,7 +22,7 @@ export const command = defineCommand({
       kind: "string",
       short: "d",
       value: "DRIVER",
-      help: "Only local is available",
+      help: "local, or a volume plugin: see volume reload",
       default: "local",
     },
     ignore: { kind: "bool", help: "A volume of that name is no error" },

@@ -92,6 +92,11 @@ export const CREATE_FLAGS = {
     value: "[SOURCE:]TARGET[:OPTS]",
     help: "Mount a host folder or a named volume",
   },
+  "volume-driver": {
+    kind: "string",
+    value: "DRIVER",
+    help: "Who keeps new volumes: local, or a volume plugin",
+  },
   "volumes-from": {
     kind: "array",
     value: "CONTAINER[:OPTS]",
@@ -150,6 +155,7 @@ export function toCreateOptions(
     tmpfs: options.tmpfs,
     mounts: options.mount,
     volumesFrom: options["volumes-from"],
+    volumeDriver: options["volume-driver"] || undefined,
     imageVolume: options["image-volume"],
     workdir: options.workdir,
     user: options.user,

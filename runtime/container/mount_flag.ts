@@ -4,7 +4,7 @@
  * @see podman-run(1), --mount; docker run, --mount
  */
 
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { InvalidArgumentError } from "../errors.ts";
 import { splitFields } from "../spec/csv.ts";
 import { parseSize } from "../spec/size.ts";
 import { checkName } from "../state/ids.ts";
@@ -295,9 +295,7 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
       flag.words.push(isTrue() ? "nocopy" : "copy");
       return;
     case "volume-driver":
-      if (needed() !== "local") {
-        throw unsupported(flag.text, `volume driver "${value}"`, "there is only the driver local");
-      }
+      (flag.make ??= { options: {}, labels: {} }).driver = needed();
       return;
     case "volume-opt":
     case "volume-label": {
@@ -339,8 +337,4 @@ function readKey(flag: MountFlag, key: string, spelled: string, value: string | 
 
 function action(text: string): string {
   return `mount "${text}"`;
-}
-
-function unsupported(text: string, what: string, reason: string): UnsupportedError {
-  return new UnsupportedError(`${action(text)}: ${what} is not supported: ${reason}`);
 }

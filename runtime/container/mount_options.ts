@@ -44,7 +44,9 @@ export interface VolumeMount {
   giveToUser?: boolean;
   idmap?: string;
   /** `volume-opt` and `volume-label`: what is asked of the volume, should it have to be made. */
-  make?: { options: Record<string, string>; labels: Record<string, string> };
+  make?: { options: Record<string, string>; labels: Record<string, string>; driver?: string };
+  /** The plugin that keeps it, where one does. */
+  driver?: string;
   /** The volume is a file system of its own, mounted by who uses it. */
   filesystem?: VolumeFilesystem;
 }

@@ -26,6 +26,8 @@ export interface CreateOptions {
   mounts?: string[];
   /** `CONTAINER[:OPTIONS]`. */
   volumesFrom?: string[];
+  /** Who keeps the volumes that are made for it: a plugin's name. */
+  volumeDriver?: string;
   /** What VOLUMEs of the image become: `anonymous` (or `bind`), `tmpfs`, `ignore`. */
   imageVolume?: string;
   workdir?: string;

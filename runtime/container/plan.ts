@@ -19,6 +19,8 @@ import type { VolumeMount } from "./mount_options.ts";
 import { ownsNetwork } from "./network_choice.ts";
 
 export interface PlanFacts extends MountFacts {
+  /** Started when it has ended. */
+  atEnd?: MonitorPlan["atEnd"];
   containerDir: string;
   eventsPath: string;
   runtimeDir: string;
@@ -95,6 +97,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
         loopbackUp: ownsNetwork(config.network),
         ...planInterface(config),
         ...(facts.networkProgram && { monitorForksAgain: true, sendNetns: true }),
+        ...(facts.atEnd && { monitorForksAgain: true }),
       },
     },
     stdio: {
@@ -107,6 +110,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     log: config.logAttributes ? { ...config.log, attributes: config.logAttributes } : config.log,
     stop: { signal: config.stopSignal, timeoutSeconds: config.stopTimeout },
     autoRemove: config.autoRemove,
+    atEnd: facts.atEnd,
     removeWith: anonymous.map((mount) =>
       volumeFolder(facts.volumePath(mount.kind === "volume" ? mount.name : ""))
     ),

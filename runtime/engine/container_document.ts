@@ -127,7 +127,7 @@ function mountOf(mount: Exclude<ContainerMount, { kind: "tmpfs" }>, facts: Docum
     ...(mount.kind === "volume" && { Name: mount.name }),
     Source: sourceOf(mount, facts.volumePath),
     Destination: mount.destination,
-    Driver: mount.kind === "volume" ? "local" : "",
+    Driver: mount.kind === "volume" ? mount.driver ?? "local" : "",
     Mode: "",
     Options: options.includes("bind") || options.includes("rbind") ? options : [...options, "rbind"],
     RW: !mount.readOnly,

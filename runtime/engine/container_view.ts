@@ -96,7 +96,10 @@ async function lockPatiently(dir: string, signal?: AbortSignal): Promise<number 
 /** The volumes and bind mounts of the user's, without what only a running container has. */
 function ownMounts(engine: Engine, config: ContainerConfig): MountSpec[] {
   const kept = new Set(
-    config.mounts.filter(({ kind }) => kind !== "tmpfs").map(({ destination }) => destination),
+    // a plugin has mounted nothing for a container that does not run
+    config.mounts.filter((mount) => mount.kind !== "tmpfs" && !(mount.kind === "volume" && mount.driver)).map(
+      ({ destination }) => destination,
+    ),
   );
   const facts: MountFacts = {
     mapsTtyGroup: false,

@@ -155,7 +155,7 @@ export function prepareResolved(
     }
     // rows before folders: a folder of a volume without a row is garbage
     for (const mount of config.mounts) {
-      if (mount.kind !== "volume") continue;
+      if (mount.kind !== "volume" || mount.driver) continue;
       if (mount.make && newVolumes.includes(mount.name)) {
         await (await import("./volume_options.ts")).makeAskedVolume(engine, mount);
       } else createVolume(engine.folders, mount.name);
@@ -205,7 +205,7 @@ async function resolve(
   });
   checkBindSources(config);
   nameAnonymousVolumes(config);
-  await findVolumeFilesystems(engine, db, config);
+  await findVolumeFilesystems(engine, db, config, options.volumeDriver);
   const exposed = Object.keys(image?.config?.ExposedPorts ?? {});
   if (exposed.length > 0) config.exposed = exposed;
   const warning = options.publish || options.publishAll || options.expose
@@ -422,11 +422,23 @@ function checkBindSources(config: ContainerConfig): void {
   }
 }
 
-/** Volumes with a type are mounted by who uses them. */
-async function findVolumeFilesystems(engine: Engine, db: Database, config: ContainerConfig): Promise<void> {
+/** Volumes with a type are mounted by who uses them; those of plugins are made before the container is. */
+async function findVolumeFilesystems(
+  engine: Engine,
+  db: Database,
+  config: ContainerConfig,
+  volumeDriver = "local",
+): Promise<void> {
   for (const mount of config.mounts) {
-    if (mount.kind !== "volume" || (mount.anonymous && !mount.make)) continue;
-    const options = findVolume(db, mount.name)?.options ?? mount.make?.options;
+    if (mount.kind !== "volume" || (mount.anonymous && !mount.make && volumeDriver === "local")) continue;
+    const row = findVolume(db, mount.name);
+    const driver = row?.driver ?? mount.make?.driver ?? volumeDriver;
+    if (driver !== "local") {
+      mount.driver = driver;
+      if (!row) await (await import("./volume_plugins/asked.ts")).makePluginVolume(engine, mount, driver);
+      continue;
+    }
+    const options = row?.options ?? mount.make?.options;
     if (!options || Object.keys(options).length === 0) continue;
     const { planVolumeOptions } = await import("./volume_options.ts");
     mount.filesystem = planVolumeOptions(options, engine.namespaces.isRootless).filesystem;

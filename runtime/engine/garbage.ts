@@ -20,7 +20,7 @@ import { recordContainerEvent, recordEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
-import { deleteContainerWithVolumes, findVolume } from "../state/volumes.ts";
+import { deleteContainerWithVolumes, findVolume, listOrphanedVolumes } from "../state/volumes.ts";
 import { abandonedBeside, isAbandonedTree } from "../storage/abandoned_tree.ts";
 import { removeTree } from "../storage/remove_tree.ts";
 import type { Engine } from "./engine.ts";
@@ -76,6 +76,14 @@ export async function collectContainerGarbage(engine: Engine): Promise<void> {
   for (const id of namesIn(engine.folders.containers)) {
     if (!findContainer(db, id)) discardOrphan(engine, db, id);
   }
+  if (namesIn(`${engine.folders.data}/volume-mounts`).length > 0) {
+    await (await import("./volume_plugins/mounts.ts")).releaseEnded(engine.folders);
+  }
+  for (const row of listOrphanedVolumes(db)) {
+    const { removePluginVolume } = await import("./volume_plugins/volumes.ts");
+    // a plugin that does not answer is asked again
+    await removePluginVolume(engine, row).catch(() => false);
+  }
   for (const name of namesIn(engine.folders.volumes)) {
     const path = `${engine.folders.volumes}/${name}`;
     // a volume's folder is made before its row
@@ -101,7 +109,9 @@ export async function tidyContainers(
   for (const { row } of ended) {
     if (await removeEnded(engine, row.id)) recordContainerEvent(engine.folders, row, "remove");
   }
-  const hasTrash = namesIn(engine.folders.tmp).length > 0;
+  const hasTrash = [engine.folders.tmp, `${engine.folders.data}/volume-mounts`].some((folder) =>
+    namesIn(folder).some((name) => !name.startsWith(".lock-"))
+  );
   if (ended.length > 0 || isRemoving || folders > rows || hasTrash) await collectContainerGarbage(engine);
 }
 

@@ -30,6 +30,10 @@ export async function gatherFacts(
   const containerDir = engine.containerDir(config.id);
   const lastCapability = readLastCapability();
   const nestedUserns = nestedMaps(engine, config);
+  const hasPlugin = config.mounts.some((mount) => mount.kind === "volume" && mount.driver);
+  const atEnd = hasPlugin
+    ? await (await import("./volume_plugins/mounts.ts")).mountPluginVolumes(engine, config)
+    : undefined;
   for (const mount of config.mounts) {
     if (mount.kind === "volume" && !hasVolume(folders, mount.name)) createVolume(folders, mount.name);
   }
@@ -57,6 +61,7 @@ export async function gatherFacts(
     }),
   ]);
   return {
+    atEnd,
     containerDir,
     eventsPath: eventsPath(folders),
     runtimeDir: folders.run,
@@ -195,6 +200,10 @@ function findFreshVolumes(engine: Engine, config: ContainerConfig): Set<string> 
   for (const mount of config.mounts) {
     if (mount.kind !== "volume" || !mount.copyUp) continue;
     const path = volumePath(engine.folders, mount.name);
+    // a folder that a plugin has made for somebody else cannot be given away
+    if (mount.driver && engine.namespaces.isRootless && Deno.statSync(path).uid !== engine.namespaces.uid) {
+      continue;
+    }
     if (isEmpty(path) && !hasChosenOwner(path)) fresh.add(mount.name);
   }
   return fresh;

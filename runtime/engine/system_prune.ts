@@ -3,7 +3,7 @@
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { removeImage } from "../image/store.ts";
 import { recordEvent } from "../state/events.ts";
-import { deleteUnusedVolume } from "../state/volumes.ts";
+import { deleteUnusedVolume, findVolume } from "../state/volumes.ts";
 import type { Engine } from "./engine.ts";
 import { collectImageGarbage, discard, emptyTrash } from "./garbage.ts";
 
@@ -12,6 +12,14 @@ export async function removeUnusedVolumes(engine: Engine, names: readonly string
   const db = await engine.database();
   const removed: string[] = [];
   for (const name of names) {
+    const row = findVolume(db, name);
+    if (row && row.driver !== "local") {
+      const { removePluginVolume } = await import("./volume_plugins/volumes.ts");
+      if (!await removePluginVolume(engine, row)) continue;
+      recordEvent(engine.folders, { type: "volume", action: "remove", id: name, name });
+      removed.push(name);
+      continue;
+    }
     const isGone = await db.transaction(() => {
       if (!deleteUnusedVolume(db, name)) return false;
       // before the commit: who is killed here leaves a row without a folder, which the next removal finds

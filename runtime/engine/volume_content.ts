@@ -27,6 +27,11 @@ import { findVolumeRow } from "./volume_row.ts";
  * @throws {UnsupportedError} where it has none that lasts: a file system of those who use it
  */
 export function contentOf(engine: Engine, row: VolumeRow, what: string): string {
+  if (row.driver !== "local") {
+    throw new UnsupportedError(`${what}: the plugin "${row.driver}" keeps its content`, {
+      hint: `skiff volume mount ${row.name} gives the folder`,
+    });
+  }
   const { filesystem } = planVolumeOptions(row.options, engine.namespaces.isRootless);
   if (filesystem !== undefined) {
     throw new UnsupportedError(

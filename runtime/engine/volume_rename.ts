@@ -1,6 +1,6 @@
 /** `volume rename`: another name for a volume, whose containers go on with it. */
 
-import { ConflictError } from "../errors.ts";
+import { ConflictError, UnsupportedError } from "../errors.ts";
 import { findContainer } from "../state/containers.ts";
 import { recordEvent } from "../state/events.ts";
 import { findVolume, listVolumeUses, putVolume, replaceVolume } from "../state/volumes.ts";
@@ -21,6 +21,11 @@ export async function volumeRename(engine: Engine, text: string, name: string): 
   const db = await engine.database();
   const row = findVolumeRow(db, text);
   const { folders } = engine;
+  if (row.driver !== "local") {
+    throw new UnsupportedError(
+      `rename volume "${row.name}": the plugin "${row.driver}" knows it by its name`,
+    );
+  }
   if (row.name === name) throw new ConflictError(`rename volume "${name}": that is its name already`);
   const isHalfDone = findVolume(db, name) !== undefined && !hasVolume(folders, row.name) &&
     hasVolume(folders, name);

@@ -1,6 +1,6 @@
 /** `volume create|ls|inspect|exists`: named folders that outlive containers. */
 
-import { ConflictError, NotFoundError, UnsupportedError } from "../errors.ts";
+import { ConflictError, NotFoundError } from "../errors.ts";
 import { listContainers } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
@@ -17,12 +17,15 @@ import { snapshotsIn } from "./volume_snapshots.ts";
 /** A volume as podman's `volume inspect` describes it, and who uses it. */
 export interface VolumeInfo {
   Name: string;
-  Driver: "local";
+  /** `local`, or a plugin's name. */
+  Driver: string;
   Mountpoint: string;
   CreatedAt: string;
   Labels: Record<string, string>;
-  Scope: "local";
+  Scope: string;
   Options: Record<string, string>;
+  /** Of a plugin's volume, what the plugin tells. */
+  Status?: Record<string, unknown>;
   Anonymous: boolean;
   /** Containers that run with it. */
   MountCount: number;
@@ -51,12 +54,7 @@ export async function volumeCreate(
   options: VolumeCreateOptions = {},
 ): Promise<string> {
   const chosen = name === undefined ? randomId() : checkVolumeName(name);
-  if (options.driver !== undefined && !["", "local"].includes(options.driver)) {
-    throw new UnsupportedError(
-      `create volume "${chosen}" with driver "${options.driver}": only local is available`,
-    );
-  }
-  const plan = planVolumeOptions(options.options ?? {}, engine.namespaces.isRootless);
+  const { driver = "local" } = options;
   const db = await engine.database();
   const row = {
     name: chosen,
@@ -64,7 +62,14 @@ export async function volumeCreate(
     labels: options.labels ?? {},
     anonymous: false,
     options: options.options ?? {},
+    driver: driver === "" ? "local" : driver,
   };
+  if (row.driver !== "local") {
+    const { createPluginVolume } = await import("./volume_plugins/volumes.ts");
+    if (!await createPluginVolume(engine, row) && !options.ignore) throw taken(chosen);
+    return chosen;
+  }
+  const plan = planVolumeOptions(row.options, engine.namespaces.isRootless);
   const isNew = await db.transaction(() => {
     if (!putVolume(db, row)) return false;
     // what a removal or clone that was killed has left under the name is not this volume's
@@ -73,12 +78,16 @@ export async function volumeCreate(
   });
   if (!isNew) {
     if (options.ignore) return chosen;
-    throw new ConflictError(`volume with name ${chosen} already exists: volume already exists`);
+    throw taken(chosen);
   }
   // the row first: a folder without one is garbage
   await makePlannedVolume(engine, chosen, plan);
   recordEvent(engine.folders, { type: "volume", action: "create", id: chosen, name: chosen });
   return chosen;
+}
+
+function taken(name: string): ConflictError {
+  return new ConflictError(`volume with name ${name} already exists: volume already exists`);
 }
 
 /** All volumes, by name. */
@@ -117,17 +126,23 @@ async function describe(engine: Engine, db: Database, rows: VolumeRow[]): Promis
   );
   const observed = await observeContainers(db, engine.folders.containers, used);
   const running = new Set(observed.filter(({ status }) => status.pid > 0).map(({ row }) => row.id));
-  return rows.map(({ name, createdAt, labels, options, anonymous }) => {
+  const plugins = rows.some(({ driver }) => driver !== "local")
+    ? (await import("./volume_plugins/volumes.ts")).describePluginVolume
+    : undefined;
+  return await Promise.all(rows.map(async (row) => {
+    const { name, createdAt, labels, options, anonymous, driver } = row;
     const ids = users.get(name) ?? [];
-    const mountpoint = volumePath(engine.folders, name);
+    const told = driver === "local" ? undefined : await plugins!(row);
+    const mountpoint = told?.Mountpoint ?? volumePath(engine.folders, name);
     const isFresh = isEmpty(mountpoint);
     return {
       Name: name,
-      Driver: "local",
+      Driver: driver,
       Mountpoint: mountpoint,
       CreatedAt: createdAt,
       Labels: labels,
-      Scope: "local",
+      Scope: told?.Scope ?? "local",
+      ...(told?.Status && { Status: told.Status }),
       Options: options,
       Anonymous: anonymous,
       MountCount: ids.filter((id) => running.has(id)).length,
@@ -136,7 +151,7 @@ async function describe(engine: Engine, db: Database, rows: VolumeRow[]): Promis
       Containers: ids.map((id) => containers.get(id)?.name ?? id).sort(),
       Snapshots: snapshotsIn(engine, name).map(({ Snapshot }) => Snapshot),
     };
-  });
+  }));
 }
 
 function isEmpty(folder: string): boolean {

@@ -18,6 +18,7 @@ import { openNetwork } from "../network/open_network.ts";
 import type { MonitorNetwork, NetworkLoop } from "../network/monitor_network.ts";
 import { leaveUserNamespace, type Membership } from "../namespaces/user_namespace.ts";
 import { performRootfs } from "../rootfs/perform.ts";
+import { startAtEnd } from "./at_end.ts";
 import { FaultLog, FAULTS_FILE } from "./faults.ts";
 import { HeldPorts } from "./held_ports.ts";
 import { killLeftProcesses } from "./left_processes.ts";
@@ -438,6 +439,7 @@ class ContainerMonitor {
     // Whoever is told of the end may start or remove the container at once.
     flock(this.#fds.lock, LOCK_UN);
     close(this.#fds.lock);
+    if (plan.atEnd) startAtEnd(plan.atEnd);
   }
 
   #recordEvents(...events: Partial<NewEvent>[]): void {

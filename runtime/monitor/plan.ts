@@ -43,6 +43,8 @@ export interface MonitorPlan {
   conmonPidFile?: string;
   events: EventPlan;
   supervision?: SupervisionPlan;
+  /** Started when the container has ended for good. */
+  atEnd?: EndProgram;
   /** So many descriptors of the command, from 3 on, are the program's in its first run (`--preserve-fds`). */
   passedFds?: number;
   /** Of a container with a network that a process outside has to serve. */
@@ -51,6 +53,13 @@ export interface MonitorPlan {
   parentPid?: number;
   /** Published ports, each with a bound (and listening) socket among the monitor's descriptors, in this order. */
   ports?: PublishedPort[];
+}
+
+/** A program of this machine, in the user's namespace; nobody waits for it. */
+export interface EndProgram {
+  path: string;
+  argv: string[];
+  env: string[];
 }
 
 /** What a monitor does beyond waiting for the end. */

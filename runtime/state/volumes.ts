@@ -80,9 +80,19 @@ export function deleteUnusedVolume(db: Database, name: string): boolean {
  * called in a transaction.
  */
 export function deleteContainerWithVolumes(db: Database, containerId: string): string[] {
-  const anonymous = listVolumesOfContainer(db, containerId).filter((volume) => volume.anonymous);
+  const all = listVolumesOfContainer(db, containerId).filter((volume) => volume.anonymous);
   deleteContainer(db, containerId);
+  const anonymous = all.filter(({ driver }) => driver === "local");
+  // a plugin has to be asked first, by who removes garbage
+  for (const { name } of all.filter(({ driver }) => driver !== "local")) {
+    db.run("UPDATE volumes SET anonymous = 2 WHERE name = ?", name);
+  }
   return anonymous.map(({ name }) => name).filter((name) => deleteUnusedVolume(db, name));
+}
+
+/** Anonymous volumes of plugins whose containers were removed with them. */
+export function listOrphanedVolumes(db: Database): VolumeRow[] {
+  return db.all("SELECT * FROM volumes WHERE anonymous = 2").map(toVolume);
 }
 
 function toVolume(row: Row): VolumeRow {
@@ -90,7 +100,7 @@ function toVolume(row: Row): VolumeRow {
     name: String(row.name),
     createdAt: String(row.created_at),
     labels: JSON.parse(String(row.labels)),
-    anonymous: row.anonymous === 1,
+    anonymous: row.anonymous !== 0,
     options: JSON.parse(String(row.options)),
     driver: String(row.driver),
   };
