@@ -99,10 +99,32 @@ hostTest("push signs by a sigstore key as cosign lays it out", {
     await failure(host.skiff(["push", "-q", "--sign-by-sigstore=parameters.yaml", image, target])),
     "Error: --sign-by-sigstore: rekorURL: skiff asks no signing service",
   );
+  // a list is signed, and each image of it
+  const list = `${rig.registry}/${name}-list:1`;
+  await host.ok("manifest", "create", "list", image);
+  await host.ok(
+    ...["manifest", "push", "-q", "--sign-by-sigstore-private-key=keys/a.key"],
+    ...["--sign-passphrase-file=keys/passphrase", "list", list],
+  );
+  const listDigest = await digestAt(
+    rig.local,
+    `${name}-list`,
+    "1",
+    "application/vnd.oci.image.index.v1+json",
+  );
+  const tags = await (await fetch(`http://${rig.registry}/v2/${name}-list/tags/list`)).json();
+  assertEquals(tags.tags.filter((tag: string) => tag.endsWith(".sig")).length, 2);
+  assertIncludes(tags.tags.join(" "), listDigest.replace(":", "-") + ".sig");
+  assertEquals(
+    await failure(host.skiff(["manifest", "push", "-q", "--sign-by=me", "list", "oci:folder"])),
+    'Error: push to "oci:folder": what is signed is a name at a registry, and there is none',
+  );
   const require = (key: string) => ({ type: "sigstoreSigned", keyPath: `${host.home}/keys/${key}.pub` });
   await rig.policy([require("a"), require("b")]);
   await host.ok("rmi", "-af");
   await rig.accepted(target);
+  await rig.policy([require("a")]);
+  await rig.accepted(list);
   await rig.sigstorePair("c");
   await rig.policy([require("a"), require("c")]);
   assertIncludes(await rig.refused("pull", target), "None of the signatures were accepted, reasons: ");

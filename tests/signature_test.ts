@@ -114,6 +114,32 @@ hostTest("a GPG signature of skopeo's lets an image in, and nothing else does", 
   assertIncludes(await rig.refused("pull", `${own}/plain:1`), "Invalid GPG signature: ");
   await Deno.writeTextFile(`${host.home}/${plain}`, "nothing signed");
   assertIncludes(await rig.refused("pull", `${own}/plain:1`), "it is no signature");
+  // a folder has its signatures beside it; what it is called the policy has to say
+  await rig.skopeo(
+    "copy",
+    "-q",
+    "--src-tls-verify=false",
+    `docker://${own}/app:1`,
+    `dir:${host.home}/folder`,
+  );
+  const setFolders = async (more: object) =>
+    await rig.write(".config/containers/policy.json", {
+      default: [{ type: "reject" }],
+      transports: { dir: { [host.home]: [require("alice", more)] } },
+    });
+  const exact = (name: string) => ({ signedIdentity: { type: "exactRepository", dockerRepository: name } });
+  await setFolders(exact(`${own}/app`));
+  await host.ok("load", "-q", "-i", "folder");
+  await host.ok("rmi", "-af");
+  const notNamed = `Error: Source image rejected: Signature for identity ${own}/app:1 is not accepted`;
+  await setFolders(exact(`${own}/other`));
+  assertEquals(await rig.refused("load", "-q", "-i", "folder"), notNamed);
+  await setFolders({});
+  assertEquals(await rig.refused("load", "-q", "-i", "folder"), notNamed);
+  await setFolders(exact(`${own}/app`));
+  await host.sh("rm folder/signature-1");
+  assertEquals(await rig.refused("load", "-q", "-i", "folder"), missing);
+  await rig.policy([require("alice")]);
   // what is not rejected as well is accepted
   await rig.policy([require("alice"), ...ACCEPT]);
   await rig.accepted(`${own}/app:1`);

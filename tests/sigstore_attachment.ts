@@ -30,10 +30,15 @@ export function signedPayload(identity: string, digest: string): string {
 }
 
 /** The digest that a name leads to. */
-export async function digestAt(registry: LocalRegistry, name: string, tag: string): Promise<string> {
+export async function digestAt(
+  registry: LocalRegistry,
+  name: string,
+  tag: string,
+  mediaType = `${OCI_MANIFEST}, application/vnd.docker.distribution.manifest.v2+json`,
+): Promise<string> {
   const response = await fetch(`http://${registry.address}/v2/${name}/manifests/${tag}`, {
     method: "HEAD",
-    headers: { Accept: `${OCI_MANIFEST}, application/vnd.docker.distribution.manifest.v2+json` },
+    headers: { Accept: mediaType },
   });
   await response.body?.cancel();
   const digest = response.headers.get("docker-content-digest");
