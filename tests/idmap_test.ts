@@ -277,3 +277,44 @@ hostTest("idmap: as root the kernel maps the mount", {
     "50:60",
   );
 });
+
+hostTest("idmap: locks are seen by other containers and by the host", {
+  needs: [...NEEDS.needs, "gcc"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const probe = await compileProbe("lock_probe", host.folder);
+  const mount = ["--network", "none", "-u", "7", "-v", `${tree}:/data:idmap`, "-v", `${probe}:/probe:ro`];
+  await host.ok("run", "-q", "-d", "--name", "other", ...mount, await host.image(), "sleep", "9999");
+  const here = async (how: string) => (await host.sh(`${probe} ${how} ${tree}/file`)).stdout.trim();
+  const there = async (how: string) => (await host.ok("exec", "other", "/probe", how, "/data/file")).trim();
+  for (const kind of ["", "flock"]) {
+    const words = [
+      "run",
+      "-q",
+      "--rm",
+      "-i",
+      ...mount,
+      await host.image(),
+      "/probe",
+      `hold${kind}`,
+      "/data/file",
+    ];
+    const first = host.spawn(words);
+    await waitFor("the first has the lock", () => first.output.stdout.includes("held"));
+    assertEquals([await here(`try${kind}`), await there(`try${kind}`)], ["busy", "busy"]);
+    // who waits gets it when the first lets go
+    const second = host.spawnProgram([probe, `hold${kind}`, `${tree}/file`]);
+    await first.stdin.close();
+    assertEquals((await first.result).code, 0);
+    await waitFor("the second has the lock", () => second.output.stdout.includes("held"));
+    const third = host.spawn(["exec", "-i", "other", "/probe", `hold${kind}`, "/data/file"]);
+    assertEquals(await there(`try${kind}`), "busy");
+    await second.stdin.close();
+    await waitFor("the third has the lock", () => third.output.stdout.includes("held"));
+    assertEquals(await here(`try${kind}`), "busy");
+    await third.stdin.close();
+    assertEquals((await third.result).code, 0);
+    assertEquals([await here(`try${kind}`), await there(`try${kind}`)], ["got", "got"]);
+  }
+  await host.ok("rm", "-f", "other");
+});
