@@ -5,7 +5,6 @@
  * Order of things on disk: layers and their blobs first, each when verified; config and manifest last. What ends
  * early leaves layers that the next pull finds, and nothing that looks like an image.
  */
-import { checkPolicy, dockerScopes } from "../config/policy.ts";
 import { configSources } from "../config/sources.ts";
 import { NotFoundError, UnsupportedError, VerificationError } from "../errors.ts";
 import {
@@ -22,7 +21,7 @@ import {
   parsePlatform,
   platformFits,
 } from "../image/platform.ts";
-import { formatReference, type Reference, repositoryName } from "../image/reference.ts";
+import { formatReference, type Reference } from "../image/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import {
   type Descriptor,
@@ -35,6 +34,7 @@ import { parseImageConfig } from "../spec/image_parse.ts";
 import { blobPath, readBlob, writeBlob } from "../storage/blobs.ts";
 import { layerBytes } from "../storage/layers.ts";
 import type { FetchedManifest, RegistryClient } from "./client.ts";
+import { askPolicy } from "./image_policy.ts";
 import { type PlaceOptions, tryPlaces } from "./places.ts";
 import { type LayerContext, pullLayers, type PullProgress } from "./pull_layers.ts";
 
@@ -94,24 +94,11 @@ async function pullFrom(
 ): Promise<PulledImage> {
   const name = formatReference(reference);
   const { folders } = context;
-  const repository = repositoryName(reference);
-  const demands = await checkPolicy(options.sources ?? configSources(), {
-    transport: "docker",
-    name: `docker://${name}`,
-    // beside a digest a tag says nothing
-    scopes: dockerScopes(repository, reference.digest ? `@${reference.digest}` : `:${reference.tag}`),
-  });
+  const checkManifest = await askPolicy(options.sources ?? configSources(), reference);
   const top = await fetchTop(client, reference, context);
   const index = top.document.kind === "index" ? top : undefined;
   const chosen = await descend(client, name, top, wanted);
-  if (demands.requirements.length > 0) {
-    const { checkImageSignatures } = await import("./image_signatures.ts");
-    await checkImageSignatures(client, demands, {
-      reference,
-      manifest: chosen.bytes,
-      digest: chosen.digest,
-    });
-  }
+  await checkManifest(client, chosen);
   const { manifest } = chosen.document;
   checkImageManifest(name, manifest);
   const configBytes = await fetchConfig(client, name, manifest.config, context);
