@@ -9,6 +9,11 @@ const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
     const { serveRequest } = await import("../runtime/engine/serve_request.ts");
     await serveRequest(Deno.stdin.readable, (answer) => print(JSON.stringify(answer) + "\n"));
   },
+  /** Serves layers that are fetched as they are read. @see runtime/engine/lazy_serve.ts */
+  __lazy: async () => {
+    const { serveLazily } = await import("../runtime/engine/lazy_serve.ts");
+    await serveLazily();
+  },
   /** Of a monitor whose container has ended. @see runtime/engine/volume_plugins/mounts.ts */
   __release_volumes: async ([data, run]) => {
     const [{ releaseEnded }, { openFolders }] = await Promise.all([

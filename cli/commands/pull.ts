@@ -32,6 +32,10 @@ export const command = defineCommand({
       value: "NAME[:PASSWORD]",
       help: "Log in as NAME; other users may see the password in the list of processes",
     },
+    lazy: {
+      kind: "bool",
+      help: "Fetch eStargz and zstd:chunked layers when a container reads them; the rest follows while it runs",
+    },
     ...PLATFORM_FLAGS,
     policy: {
       kind: "string",
@@ -57,6 +61,7 @@ export const command = defineCommand({
       certDir: options["cert-dir"],
       credentials: options.creds === undefined ? undefined : await credentialsFrom(options.creds),
       policy: options.policy as PullPolicy | undefined,
+      lazy: options.lazy,
     };
     const references = options["all-tags"] ? await allTags(args, how) : args;
     for (const reference of references) {

@@ -21,6 +21,11 @@ export const MORE_CREATE_FLAGS = {
     help: "Attach only to stdin, stdout or stderr",
   },
   authfile: { kind: "string", option: "authFile", value: "FILE", help: "auth.json with logins for the pull" },
+  lazy: {
+    kind: "bool",
+    option: "lazy",
+    help: "Of an image that is pulled, fetch eStargz and zstd:chunked layers as they are read",
+  },
   cgroupns: { kind: "string", option: "cgroupns", value: "MODE", help: "Cgroup namespace: private or host" },
   device: {
     kind: "list",

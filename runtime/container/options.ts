@@ -127,6 +127,8 @@ export interface CreateOptions {
   initPath?: string;
   /** auth.json for the pull. */
   authFile?: string;
+  /** Of a pull: layers with a table of contents are fetched when they are read. */
+  lazy?: boolean;
   lifecycle?: LifecycleOptions;
   storageDriver?: StorageDriverName;
   tty?: boolean;

@@ -11,6 +11,7 @@ import type { ImageConfig } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { findImage, listLayers } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
+import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 
 /** How images come from registries, for all of a build. */
@@ -92,5 +93,6 @@ async function readBaseImage(engine: Engine, id: string, name: string): Promise<
     size,
     mediaType,
   }));
+  await ensureWhole(engine, layers.map(({ diffId }) => diffId));
   return { name, id, digest: image.digest as Digest, config, snapshot: { layers } };
 }

@@ -5,15 +5,21 @@ import type { RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { homeFromPasswd } from "../state/data_folder.ts";
+import { hasLayer, layerForm } from "../storage/layers.ts";
 import { driverNamed } from "../storage/drivers/choose.ts";
 import type { Engine } from "./engine.ts";
 
-/** Makes what is missing of the container's folders and layers. May be called again before each start. */
+/**
+ * Makes what is missing of the container's folders and layers. May be called again before each start.
+ *
+ * @param isStart layers that were pulled lazily may be served while they are fetched; else they are pulled whole first
+ */
 export async function prepareRoot(
   engine: Engine,
   config: ContainerConfig,
   containerDir: string,
   nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined,
+  isStart = false,
 ): Promise<RootfsPlan> {
   const { root } = config;
   switch (root.kind) {
@@ -23,6 +29,7 @@ export async function prepareRoot(
         containerDir,
         layers: root.diffIds.toReversed() as Digest[],
         nested,
+        lazy: await lazyLayersOf(engine, config, containerDir, isStart && nested === undefined),
         volatile: config.autoRemove || root.kind === "layers",
       });
     case "rootfs": {
@@ -42,6 +49,26 @@ export async function prepareRoot(
       return { ...plan, owner: foreignRoot(nested) };
     }
   }
+}
+
+/** What of an image's layers is served as it is read; what cannot be is pulled whole first. */
+async function lazyLayersOf(
+  engine: Engine,
+  config: ContainerConfig,
+  containerDir: string,
+  mayServe: boolean,
+) {
+  const { root, storageDriver } = config;
+  if (root.kind !== "image" && root.kind !== "layers") return undefined;
+  const form = layerForm(engine.namespaces);
+  if (root.diffIds.every((id) => hasLayer(engine.folders, id as Digest, form))) return undefined;
+  const { completeMissing, serveMissing } = await import("./lazy_root.ts");
+  const canServe = mayServe && root.kind === "image" && storageDriver === "overlay";
+  const lazy = canServe
+    ? await serveMissing(engine, root.digest as Digest, root.diffIds, containerDir)
+    : undefined;
+  if (lazy === undefined) await completeMissing(engine, root.diffIds);
+  return lazy;
 }
 
 /** Who is root in a nested user namespace, where that is not the user. */

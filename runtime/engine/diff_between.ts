@@ -13,6 +13,7 @@ import type { NestedMaps } from "../storage/layer_copy.ts";
 import { layerForm, layerPath } from "../storage/layers.ts";
 import { prepareRoot } from "./container_root.ts";
 import { loadConfig, observe } from "./containers.ts";
+import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 import { discard, emptyTrash } from "./garbage.ts";
 import { imageExists } from "./image_exists.ts";
@@ -80,6 +81,7 @@ async function treeOf(engine: Engine, text: string, kind: ComparedKind): Promise
 
 async function imageTree(engine: Engine, text: string): Promise<Tree> {
   const ids = await imageLayers(engine, text);
+  await ensureWhole(engine, ids);
   const form = layerForm(engine.namespaces);
   return {
     layers: ids.map((id) => layerPath(engine.folders, id, form)),

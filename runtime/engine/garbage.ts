@@ -210,7 +210,14 @@ export async function collectImageGarbage(engine: Engine): Promise<void> {
   for (const hex of namesIn(engine.folders.layers)) {
     if (!hexes.has(hex)) discard(engine, `${engine.folders.layers}/${hex}`);
   }
-  const { removeAbandonedLayers } = await import("../storage/layers.ts");
+  const { hasLayer, layerForm, removeAbandonedLayers } = await import("../storage/layers.ts");
+  for (const key of namesIn(`${engine.folders.data}/lazy`)) {
+    const { readLazyRecord, removeLazyLayer } = await import("../storage/lazy/records.ts");
+    const layer = readLazyRecord(engine.folders, key)?.layer;
+    const isNeeded = layer !== undefined && blobs.has(layer.digest) &&
+      !hasLayer(engine.folders, layer.diffId, layerForm(engine.namespaces));
+    if (!isNeeded) removeLazyLayer(engine.folders, key);
+  }
   await removeAbandonedLayers(engine);
   await emptyTrash(engine);
 }

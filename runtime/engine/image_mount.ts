@@ -22,6 +22,7 @@ import { findImage, listLayers, listNames } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
 import { readMountTable } from "../state/mount_table.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
+import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 import { discard, emptyTrash } from "./garbage.ts";
 import { requireSession, startHolder } from "./mount.ts";
@@ -56,9 +57,11 @@ export async function mountImage(engine: Engine, text: string): Promise<MountedI
   ]);
   const folder = folderOf(engine, image.id);
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const layers = listLayers(db, image.id).map(({ diffId }) => diffId as Digest).toReversed();
+  await ensureWhole(engine, layers);
   const rootfs = await driver.prepare(engine, {
     containerDir: folder,
-    layers: listLayers(db, image.id).map(({ diffId }) => diffId as Digest).toReversed(),
+    layers,
     volatile: true,
   });
   if (rootfs.kind === "fuse-overlayfs") await holdMount(engine, folder, rootfs);

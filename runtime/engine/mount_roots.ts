@@ -18,6 +18,7 @@ import type { NestedMaps } from "../storage/layer_copy.ts";
 import { chooseDriver, driverNamed } from "../storage/drivers/choose.ts";
 import { findFuseOverlayfs } from "../storage/drivers/fuse_overlayfs.ts";
 import { volumePath } from "../storage/volumes.ts";
+import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 
 export interface MountRoots {
@@ -54,6 +55,7 @@ export async function planMountRoots(
       const driver = config.root.kind === "image" || config.root.kind === "layers"
         ? driverNamed(config.storageDriver)
         : await chooseDriver(engine, engine.storageDriver);
+      await ensureWhole(engine, mount.diffIds);
       plan = await driver.prepare(engine, {
         containerDir: folder,
         layers: mount.diffIds.toReversed() as Digest[],

@@ -49,7 +49,7 @@ export async function gatherFacts(
     : undefined;
   const [networkPath, rootfs, seccomp] = await Promise.all([
     networkPathOf(engine, config.network),
-    prepareRoot(engine, config, containerDir, nestedUserns),
+    prepareRoot(engine, config, containerDir, nestedUserns, true),
     seccompFilter({
       profile: config.privileged && config.security.seccomp.kind === "default"
         ? { kind: "unconfined" }

@@ -23,6 +23,8 @@ export interface PullOptions {
   /** Certificates are there instead of in certs.d. */
   certDir?: string;
   policy?: PullPolicy;
+  /** Layers with a table of contents (eStargz, zstd:chunked) are fetched when they are read. */
+  lazy?: boolean;
   signal?: AbortSignal;
   progress?: (event: PullProgress) => void;
 }
@@ -49,7 +51,8 @@ export async function pull(
   // shared: pulls go on side by side, but nobody takes away content that has no row yet
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   const { folders, namespaces } = engine;
-  const context = { folders, namespaces, form: layerForm(namespaces) };
+  if (options.lazy) (await import("./lazy_root.ts")).checkLazyWorks();
+  const context = { folders, namespaces, form: layerForm(namespaces), lazy: options.lazy };
   try {
     const image = await pullImage(context, reference, options);
     const id = await recordImage(db, image);

@@ -81,8 +81,8 @@ async function findOrPull(
     if (found && found.image.list === undefined) return { image: found.image, name: found.name ?? options.image };
   }
   const { pull } = await import("./pull.ts");
-  const { platform, tlsVerify, authFile } = options;
-  const pulled = await pull(engine, options.image, { platform, tlsVerify, authFile, policy, ...hooks });
+  const { platform, tlsVerify, authFile, lazy } = options;
+  const pulled = await pull(engine, options.image, { platform, tlsVerify, authFile, lazy, policy, ...hooks });
   const image = findImage(db, pulled.id);
   if (!image) throw new NotFoundError("image", options.image);
   return { image, name: pulled.name };

@@ -8,6 +8,7 @@ import type { Database } from "../state/db.ts";
 import { type ImageRow, listLayers } from "../state/images.ts";
 import { blobPath, hasBlob, readBlob } from "../storage/blobs.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
+import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 
 /** What is written and pushed of a stored image. @throws {SkiffError} where a blob of it is not in the store */
@@ -26,6 +27,7 @@ export async function savedImage(
     diffId: diffId as Digest,
     archiveSize: layerBytes(folders, diffId as Digest, layerForm(namespaces)),
   }));
+  await ensureWhole(engine, layers.map(({ diffId }) => diffId));
   for (const { digest, size, diffId } of layers) {
     if (hasBlob(folders, digest, size)) continue;
     const { fetchMissingBlob } = await import("../registry/fetch_blobs.ts");

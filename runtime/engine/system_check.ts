@@ -11,6 +11,7 @@ import { type ImageRow, listImages, listLayers, listNames, listReferencedContent
 import { type Digest, digestHex } from "../spec/digest.ts";
 import { blobPath, hasBlob, readBlob } from "../storage/blobs.ts";
 import { fileDigest } from "../storage/file_digest.ts";
+import { isLazy } from "../storage/lazy/records.ts";
 import { hasPartialMark } from "../storage/file_index.ts";
 import {
   DEFAULT_LAYER_LIMIT_BYTES,
@@ -210,7 +211,7 @@ async function checkBlobs(
   const problems: string[] = [];
   for (const { digest, size, diffId, form } of jobs) {
     if (!hasBlob(engine.folders, digest, size)) {
-      if (hasPartialMark(engine.folders, diffId, form, digest)) continue;
+      if (hasPartialMark(engine.folders, diffId, form, digest) || isLazy(engine.folders, digest)) continue;
       problems.push(`layer ${digest} is missing or has another size`);
     } else if (whole !== undefined) {
       if (!whole.has(digest)) whole.set(digest, isBlobWhole(engine, digest));

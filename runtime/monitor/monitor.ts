@@ -452,7 +452,8 @@ class ContainerMonitor {
 
   #unmountRootfs(): void {
     const { rootfs, mountRoots = [], idMapped = [] } = this.#plan;
-    for (const { target } of [...idMapped, rootfs, ...mountRoots]) {
+    const lazy = rootfs.kind === "overlay" && rootfs.lazy !== undefined ? [rootfs.lazy] : [];
+    for (const { target } of [...idMapped, rootfs, ...mountRoots, ...lazy]) {
       try {
         umount2(target, MNT_DETACH);
       } catch {

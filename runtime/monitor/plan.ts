@@ -126,6 +126,14 @@ export interface LogPlan {
   attributes?: Record<string, string>;
 }
 
+/** A mount that another process serves: layers that are fetched as they are read. */
+export interface LazyLower {
+  /** The mount point: below it a folder for each layer. */
+  target: string;
+  /** Where the server listens. */
+  socket: string;
+}
+
 /** How the root filesystem comes to be; performed by `rootfs` in the monitor's mount namespace. */
 export type RootfsPlan =
   /** Kernel overlay. `lower` runs from the topmost layer to the lowest. */
@@ -137,6 +145,8 @@ export type RootfsPlan =
     target: string;
     userxattr: boolean;
     volatile: boolean;
+    /** Mounted first: layers that are fetched as they are read. */
+    lazy?: LazyLower;
   }
   /** fuse-overlayfs(1), started as a child of the monitor. */
   | {

@@ -29,6 +29,8 @@ export interface LayerContext extends StorageContext {
   form: LayerForm;
   /** A layer that unpacks to more is refused. */
   layerLimitBytes?: number;
+  /** Layers with a table of contents are fetched when they are read. */
+  lazy?: boolean;
   /** Storage's, but for tests. */
   startExtraction?: typeof startExtraction;
 }
@@ -109,6 +111,10 @@ async function pullLayer(
       if (await isSound(blobPath(folders, layer.digest), layer.digest)) throw error;
       await removeIfThere(blobPath(folders, layer.digest));
     }
+  }
+  if (context.lazy && layer.annotations !== undefined && !hasLayer(folders, layer.diffId, context.form)) {
+    const { pullLazily } = await import("./lazy_layer.ts");
+    if (await pullLazily(context, client, layer, options)) return report(options, layer, "done", layer.size);
   }
   if (layer.annotations !== undefined && await takePartially(context, client, layer, options)) return;
   try {

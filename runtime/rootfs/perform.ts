@@ -10,6 +10,7 @@ import { CLONE_NEWNS } from "../../ffi/constants/sched.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import { mountFuseOverlay } from "./fuse_overlayfs.ts";
 import { mountHostFolders } from "./host_folders.ts";
+import { mountLazyLower } from "./lazy_lower.ts";
 import { mountOverlay } from "./overlay.ts";
 import { mountVolumeFilesystem } from "./volume_filesystem.ts";
 
@@ -29,6 +30,7 @@ export interface PerformedRootfs {
 export function performRootfs(plan: RootfsPlan): PerformedRootfs {
   switch (plan.kind) {
     case "overlay":
+      if (plan.lazy !== undefined) mountLazyLower(plan.lazy);
       mountOverlay(plan);
       return {};
     case "fuse-overlayfs":

@@ -23,6 +23,11 @@ const OVERRIDE_STAT = "user.containers.override_stat";
 /** Belong to the machine that made the archive; umoci leaves out the same. */
 const HOST_XATTRS: ReadonlySet<string> = new Set(["security.selinux", "system.nfs4_acl"]);
 
+/** Whether an attribute is left out of what is unpacked. */
+export function isHostXattr(name: string): boolean {
+  return HOST_XATTRS.has(name);
+}
+
 /** What new entries of a folder inherit. @see acl(5) */
 export const DEFAULT_ACL = "system.posix_acl_default";
 /** XATTR_SIZE_MAX of the kernel, and what an ACL of 511 entries takes. */

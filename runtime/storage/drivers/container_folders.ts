@@ -4,6 +4,7 @@ import { SkiffError } from "../../errors.ts";
 import { type Digest, digestHex } from "../../spec/digest.ts";
 import type { LayerForm, StorageContext } from "../layers.ts";
 import { IMPLIED_ROOT_MTIME, layerPath } from "../layers.ts";
+import type { LazyLayers } from "./driver.ts";
 import { isSuspect } from "../unsynced.ts";
 
 export interface ContainerFolders {
@@ -22,9 +23,12 @@ export async function makeContainerFolders(
   containerDir: string,
   layers: readonly Digest[],
   form: LayerForm,
+  lazy?: LazyLayers,
 ): Promise<ContainerFolders> {
   const folders: ContainerFolders = {
-    lower: layers.map((diffId) => layerPath(context.folders, diffId, form)),
+    lower: layers.map((diffId) =>
+      lazy?.folders.get(diffId)?.path ?? layerPath(context.folders, diffId, form)
+    ),
     upper: `${containerDir}/upper`,
     work: `${containerDir}/work`,
     target: `${containerDir}/merged`,
@@ -37,16 +41,23 @@ export async function makeContainerFolders(
     makeFolder(`${containerDir}/empty`, 0o755);
   }
   let root: { path: string; info: Deno.FileInfo } | undefined;
+  let lazyMode: number | undefined;
   folders.lower.forEach((path, index) => {
+    const served = lazy?.folders.get(layers[index]!);
+    if (served !== undefined) {
+      if (root === undefined) lazyMode ??= served.rootMode;
+      return;
+    }
     const info = statLayer(path, layers[index]);
     if (root === undefined && info.mtime?.getTime() !== IMPLIED_ROOT_MTIME * 1000) root = { path, info };
   });
   // Without an entry the owner is root all the same, which is another id where the layers are shifted.
   const [lowest] = folders.lower;
-  if (layers.length > 0 && lowest !== undefined) {
+  if (layers.length > 0 && lowest !== undefined && lazy === undefined) {
     root ??= { path: lowest, info: statLayer(lowest, layers[0]) };
   }
-  const mode = (root?.info.mode ?? 0o755) & 0o7777;
+  if (lazyMode !== undefined) root = undefined; // and its owner is root
+  const mode = (lazyMode ?? root?.info.mode ?? 0o755) & 0o7777;
   if (makeFolder(folders.upper, mode) && root !== undefined && !isOurs(root.info)) {
     const { copyOwner } = await import("./upper_owner.ts");
     await copyOwner(context, root.path, folders.upper);

@@ -1,6 +1,6 @@
 /** What a storage driver is: it plans a container's root from layers, as data that `rootfs` performs. */
 
-import type { RootfsPlan } from "../../monitor/plan.ts";
+import type { LazyLower, RootfsPlan } from "../../monitor/plan.ts";
 import type { Digest } from "../../spec/digest.ts";
 import type { NestedMaps } from "../layer_copy.ts";
 import type { StorageContext } from "../layers.ts";
@@ -15,8 +15,17 @@ export interface RootRequest {
   layers: readonly Digest[];
   /** `--userns keep-id` or `nomap`: ids inside, numbered in the user's shared namespace. */
   nested?: NestedMaps;
+  /** Layers that another process serves; the kernel's overlay alone knows them. */
+  lazy?: LazyLayers;
   /** The container goes with its end (`--rm`): nothing of it needs to outlive a power loss. */
   volatile?: boolean;
+}
+
+/** What of the layers is not here yet. */
+export interface LazyLayers {
+  lower: LazyLower;
+  /** By diff id: the folder in the mount, and the mode of its root where it has one. */
+  folders: ReadonlyMap<Digest, { path: string; rootMode?: number }>;
 }
 
 export interface StorageDriver {

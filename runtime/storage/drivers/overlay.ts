@@ -19,12 +19,19 @@ export const overlay: StorageDriver = {
 
   async prepare(context, request): Promise<RootfsPlan> {
     const form = await formFor(context, request);
-    const folders = await makeContainerFolders(context, request.containerDir, request.layers, form);
+    const folders = await makeContainerFolders(
+      context,
+      request.containerDir,
+      request.layers,
+      form,
+      request.lazy,
+    );
     return {
       kind: "overlay",
       ...folders,
       userxattr: context.namespaces.isRootless,
       volatile: request.volatile ?? false,
+      ...(request.lazy === undefined ? {} : { lazy: request.lazy.lower }),
     };
   },
 };

@@ -1,0 +1,124 @@
+/** Roots of layers that were pulled lazily: served while they are fetched, or pulled whole where that will not do. */
+
+import { SOCK_STREAM } from "../../ffi/constants/socket.ts";
+import { close, open, pipe2, writeAll } from "../../ffi/file.ts";
+import { openFamilies } from "../../ffi/libc.ts";
+import { listenUnix } from "../../ffi/socket.ts";
+import { posix_spawn } from "../../ffi/spawn.ts";
+import { O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { openFuse } from "../fuse/mount.ts";
+import { takeLaunch } from "../config/launch.ts";
+import { SkiffError } from "../errors.ts";
+import { pairLayers, parseManifestDocument } from "../image/manifest.ts";
+import type { LazyLower } from "../monitor/plan.ts";
+import type { Digest } from "../spec/digest.ts";
+import type { ImageConfig } from "../spec/image.ts";
+import { blobPath } from "../storage/blobs.ts";
+import type { LazyLayers } from "../storage/drivers/driver.ts";
+import { hasLayer, layerForm } from "../storage/layers.ts";
+import { lazyKey, lazyRecords, readLazyRecord } from "../storage/lazy/records.ts";
+import type { Engine } from "./engine.ts";
+import type { LazyServeRequest } from "./lazy_serve.ts";
+
+/** What a root needs to have served. */
+interface Missing {
+  diffId: Digest;
+  key: string;
+  rootMode?: number;
+}
+
+/**
+ * Starts the server of what is missing of an image's layers.
+ *
+ * @param digest of the image's manifest, which says by which table each layer is to be served
+ * @returns undefined where nothing is missing that could be served
+ */
+export async function serveMissing(
+  engine: Engine,
+  digest: Digest,
+  diffIds: readonly string[],
+  containerDir: string,
+): Promise<LazyLayers | undefined> {
+  const missing = await findMissing(engine, digest, diffIds);
+  if (missing.length === 0) return undefined;
+  const lower: LazyLower = {
+    target: `${containerDir}/lazy`,
+    socket: `${engine.folders.run}/lazy-${crypto.randomUUID().slice(0, 13)}`,
+  };
+  Deno.mkdirSync(lower.target, { recursive: true, mode: 0o755 });
+  spawnServer(engine, lower.socket, { keys: missing.map(({ key }) => key) });
+  return {
+    lower,
+    folders: new Map(missing.map(({ diffId, rootMode }, at) => [
+      diffId,
+      { path: `${lower.target}/${at}`, rootMode },
+    ])),
+  };
+}
+
+async function findMissing(engine: Engine, digest: Digest, diffIds: readonly string[]): Promise<Missing[]> {
+  const form = layerForm(engine.namespaces);
+  const what = `manifest ${digest.slice(0, 19)}…`;
+  const bytes = await Deno.readFile(blobPath(engine.folders, digest)).catch(() => null);
+  if (bytes === null) return [];
+  const document = parseManifestDocument(what, bytes, "");
+  if (document.kind !== "manifest") return [];
+  const config = { rootfs: { type: "layers", diff_ids: diffIds } } as ImageConfig;
+  const found = new Map<Digest, Missing>();
+  for (const layer of pairLayers(what, document.manifest, config)) {
+    if (hasLayer(engine.folders, layer.diffId, form)) continue;
+    const key = lazyKey(layer);
+    const record = key === undefined ? undefined : readLazyRecord(engine.folders, key);
+    if (record === undefined) return []; // it cannot be served whole, and is told as missing
+    found.set(layer.diffId, { diffId: layer.diffId, key: key!, rootMode: record.rootMode });
+  }
+  return [...found.values()];
+}
+
+/** @throws {HostError} where this machine does not let the user mount what would show the layers */
+export function checkLazyWorks(): void {
+  openFamilies("errno", "file", "mount");
+  close(openFuse());
+}
+
+/** A skiff of its own: what is forked could not speak to a registry. It listens before this returns. */
+function spawnServer(engine: Engine, socket: string, request: LazyServeRequest): void {
+  // for who mounts, in a forked child
+  openFamilies("errno", "file", "socket", "mount", "spawn");
+  const { data, run } = engine.folders;
+  const listen = listenUnix(socket, 1, SOCK_STREAM);
+  const [input, output] = pipe2(O_CLOEXEC);
+  const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  try {
+    writeAll(output, new TextEncoder().encode(`${JSON.stringify({ ...request, data, run, socket })}\n`));
+    const [path, ...words] = ownWords();
+    const env = Object.entries(Deno.env.toObject()).map(([name, value]) => `${name}=${value}`);
+    posix_spawn(path!, [path!, ...words, "__lazy"], env, { 0: input, 1: nothing, 2: nothing, 3: listen });
+  } catch (cause) {
+    throw new SkiffError(`start the server of lazy layers: ${(cause as Error).message}`, { cause });
+  } finally {
+    for (const fd of [listen, input, output, nothing]) close(fd);
+  }
+}
+
+function ownWords(): string[] {
+  const binary = Deno.env.get("SKIFF_BINARY");
+  return binary ? [binary] : takeLaunch().command;
+}
+
+/**
+ * Pulls whole what of these layers was pulled lazily, for who needs all of it.
+ *
+ * @throws RegistryError, VerificationError where its registry does not give it any more
+ */
+export async function completeMissing(engine: Engine, diffIds: readonly string[]): Promise<void> {
+  const form = layerForm(engine.namespaces);
+  const missing = new Set(diffIds.filter((id) => !hasLayer(engine.folders, id as Digest, form)));
+  if (missing.size === 0) return;
+  const records = lazyRecords(engine.folders).map(({ record }) => record)
+    .filter(({ layer }) => missing.has(layer.diffId));
+  if (records.length === 0) return;
+  const { completeLayers } = await import("../registry/lazy_layer.ts");
+  const { folders, namespaces } = engine;
+  await completeLayers({ folders, namespaces, form }, records);
+}

@@ -1,0 +1,152 @@
+/**
+ * The server of one container's lazy layers: a skiff of its own, which ends when their mount does.
+ *
+ * ```
+ *  command ── stdin: LazyServeRequest; descriptor 3: listens ──▶ skiff __lazy
+ *  monitor ── FUSE descriptor by the socket ───────────────────▶ answers, fetches; once it is quiet, pulls the whole layer
+ * ```
+ * A registry that stalls costs a reader twenty seconds and EIO. A server that is killed takes the mount's connection with it:
+ * who reads then is told so at once.
+ */
+
+import { accept4, receiveWithFds } from "../../ffi/socket.ts";
+import { SOCK_CLOEXEC } from "../../ffi/constants/socket.ts";
+import { POLLIN } from "../../ffi/constants/poll.ts";
+import { close, readAll } from "../../ffi/file.ts";
+import { openFamilies } from "../../ffi/libc.ts";
+import { pollBlocking } from "../../ffi/poll.ts";
+import { setProcessName, setsid } from "../../ffi/process.ts";
+import { serveAsync, Session } from "../fuse/session.ts";
+import { FUSE_ASYNC_READ, FUSE_PARALLEL_DIROPS } from "../fuse/constants.ts";
+import { readToc } from "../registry/layer_toc.ts";
+import { HeldClient } from "../registry/held_client.ts";
+import { cachedReader, completeLayers } from "../registry/lazy_layer.ts";
+import { contentOf, LazyLayerContent } from "../registry/lazy_content.ts";
+import { type ByteRange, fetchRange } from "../registry/ranges.ts";
+import { DEFAULT_LAYER_LIMIT_BYTES, hasLayer, layerForm } from "../storage/layers.ts";
+import { lazyHandler } from "../storage/lazy/handler.ts";
+import { lazyFolder, readLazyRecord, removeLazyLayer } from "../storage/lazy/records.ts";
+import { buildTree } from "../storage/lazy/tree.ts";
+import { SkiffError } from "../errors.ts";
+import { openEngine } from "./engine.ts";
+
+export interface LazyServeRequest {
+  /** Of the layers, in the order of the mount's folders. */
+  keys: string[];
+}
+
+type Request = LazyServeRequest & { data: string; run: string; socket: string };
+
+const LISTEN_FD = 3;
+/** Nobody mounts after so long: the command has failed. */
+const MOUNT_LIMIT_MS = 60_000;
+/** A registry that is silent for so long is asked once more, and then everywhere else; four times in all. */
+const IDLE_LIMIT_MS = 5_000;
+/** So long nothing was missing: then the rest is fetched. */
+const QUIET_MS = 3_000;
+const MAX_LOG_LINES = 100;
+
+/** Serves until the mount is gone. */
+export async function serveLazily(): Promise<void> {
+  openFamilies("errno", "file", "poll", "socket", "process");
+  setsid();
+  setProcessName("skiff: lazy");
+  const request: Request = JSON.parse(new TextDecoder().decode(readAll(0, 1 << 20)));
+  const engine = openEngine({ dataFolder: request.data, runtimeFolder: request.run });
+  const { folders, namespaces } = engine;
+  const form = layerForm(namespaces);
+  const end = new AbortController();
+  let lastMiss = performance.now();
+  const onMiss = () => void (lastMiss = performance.now());
+  const onError = logTo(`${lazyFolder(folders, request.keys[0]!)}/log`);
+
+  const records = request.keys.map((key) => {
+    const record = readLazyRecord(folders, key);
+    if (record === undefined) throw new SkiffError(`serve lazy layer ${key}: it is not here`);
+    return { key, record };
+  });
+  const layers: LazyLayerContent[] = [];
+  const clients: HeldClient[] = [];
+  const tocs = [];
+  for (const { key, record } of records) {
+    const { from, layer, tlsVerify, authFile, certDir } = record;
+    const { signal } = end;
+    const client = new HeldClient(from, {
+      ...{ tlsVerify, authFile, certDir, signal },
+      idleTimeoutMs: IDLE_LIMIT_MS,
+      retry: { attempts: 2 },
+    });
+    clients.push(client);
+    const remote = (range: ByteRange) =>
+      client.use((client) => fetchRange(client, { ...layer, signal }, range));
+    const read = cachedReader(lazyFolder(folders, key), remote);
+    const toc = (await readToc(record.layer, DEFAULT_LAYER_LIMIT_BYTES, read))!;
+    tocs.push(toc);
+    layers.push(new LazyLayerContent(folders, key, record, toc, remote, onMiss));
+  }
+  const nodes = buildTree(tocs, {
+    overlayXattrs: form.startsWith("root") ? "trusted." : "user.",
+    makeDevices: form.startsWith("root"),
+    isSingle: form.startsWith("single"),
+  });
+
+  const fuse = receiveMount(request.socket);
+  if (fuse === undefined) return;
+  const handler = lazyHandler(nodes, contentOf(layers), () => session, onError);
+  const session: Session = new Session(fuse, handler, { wanted: FUSE_ASYNC_READ | FUSE_PARALLEL_DIROPS });
+  const background = (async () => {
+    for (const layer of layers) await layer.prefetch();
+    await untilQuiet(() => lastMiss, end.signal);
+    await completeLayers({ folders, namespaces, form }, records.map(({ record }) => record), {
+      signal: end.signal,
+      parallel: 1,
+    });
+  })().catch((error) => end.signal.aborted || onError(error));
+  await serveAsync(session, fuse);
+  end.abort(new SkiffError("the container has ended"));
+  await background;
+  for (const client of clients) client.release();
+  for (const { key, record } of records) {
+    if (hasLayer(folders, record.layer.diffId, form)) removeLazyLayer(folders, key);
+  }
+}
+
+/** Descriptor of /dev/fuse of the mount; undefined where nobody has mounted. */
+function receiveMount(path: string): number | undefined {
+  const isThere = pollBlocking(LISTEN_FD, POLLIN, MOUNT_LIMIT_MS) !== 0;
+  try {
+    if (!isThere) return undefined;
+    const connection = accept4(LISTEN_FD, SOCK_CLOEXEC);
+    const { fds } = receiveWithFds(connection, new Uint8Array(1), 1);
+    close(connection);
+    return fds[0];
+  } finally {
+    close(LISTEN_FD);
+    Deno.removeSync(path);
+  }
+}
+
+async function untilQuiet(lastMiss: () => number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    const leftMs = lastMiss() + QUIET_MS - performance.now();
+    if (leftMs <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, leftMs);
+      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    });
+  }
+}
+
+function logTo(path: string): (error: unknown) => void {
+  let lines = 0;
+  return (error) => {
+    if (++lines > MAX_LOG_LINES) return;
+    const text = `${new Date().toISOString()} ${(error as Error).message}\n`;
+    try {
+      Deno.writeTextFileSync(path, text, { append: true, mode: 0o600 });
+    } catch {
+      // the image is gone
+    }
+  };
+}

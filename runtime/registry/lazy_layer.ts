@@ -1,0 +1,98 @@
+/** A lazy pull of a layer: its table of contents now, its content when it is read, all of it when it is needed. */
+import { TocError } from "../archive/toc/model.ts";
+import { RegistryError, UnsupportedError, VerificationError } from "../errors.ts";
+import type { ImageLayer } from "../image/manifest.ts";
+import { hasLayer } from "../storage/layers.ts";
+import {
+  lazyFolder,
+  lazyKey,
+  type LazyRecord,
+  readLazyRecord,
+  whyNotLazy,
+  writeLazyRecord,
+} from "../storage/lazy/records.ts";
+import { DEFAULT_LAYER_LIMIT_BYTES } from "../storage/layers.ts";
+import type { RegistryClient } from "./client.ts";
+import { type ReadRange, readToc, remoteReader } from "./layer_toc.ts";
+import { tryPlaces } from "./places.ts";
+import { type LayerContext, type LayerOptions, pullLayers } from "./pull_layers.ts";
+
+/** Smaller layers are pulled whole: that takes no longer than their table. */
+const MIN_LAZY_BYTES = 256 << 10;
+
+/** @returns false where the layer is to be pulled whole */
+export async function pullLazily(
+  context: LayerContext,
+  client: RegistryClient,
+  layer: ImageLayer,
+  options: LayerOptions & { signal: AbortSignal },
+): Promise<boolean> {
+  const { folders } = context;
+  const key = lazyKey(layer);
+  // a login that is written down nowhere would not be there when the content is wanted
+  if (key === undefined || layer.size < MIN_LAZY_BYTES || client.options.credentials !== undefined) {
+    return false;
+  }
+  if (readLazyRecord(folders, key) !== undefined) return true;
+  const folder = lazyFolder(folders, key);
+  const whole = (why: string) => {
+    const text = `layer ${layer.digest.slice(7, 19)} is pulled whole: ${why}`;
+    options.progress?.({ kind: "status", text });
+    return false;
+  };
+  try {
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    const read = cachedReader(folder, remoteReader(client, layer, options.signal));
+    const toc = await readToc(layer, context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES, read);
+    if (toc === undefined) return false;
+    const why = whyNotLazy(toc);
+    if (why !== undefined) return whole(why);
+    const { transport, imageName, tlsVerify, authFile } = client.options;
+    await writeLazyRecord(folders, key, {
+      version: 1,
+      layer,
+      from: imageName,
+      tlsVerify,
+      authFile,
+      certDir: transport.options.certDir,
+      rootMode: toc.entries.find(({ name }) => name === "")?.mode,
+    });
+    return true;
+  } catch (error) {
+    await Deno.remove(folder, { recursive: true }).catch(() => {});
+    options.signal.throwIfAborted();
+    if (
+      error instanceof TocError || error instanceof VerificationError || error instanceof RegistryError ||
+      error instanceof UnsupportedError
+    ) return whole(error.message);
+    throw error;
+  }
+}
+
+/** Keeps what it has read beside the record. What comes from there is verified again, as what comes from afar. */
+export function cachedReader(folder: string, read: ReadRange): ReadRange {
+  return async (range) => {
+    const path = `${folder}/part-${range.start}-${range.end}`;
+    const kept = await Deno.readFile(path).catch(() => undefined);
+    if (kept?.length === range.end - range.start) return kept;
+    const bytes = await read(range);
+    await Deno.writeFile(path, bytes, { mode: 0o600 });
+    return bytes;
+  };
+}
+
+/** Pulls layers whole that were pulled lazily: from then on they are like any other. */
+export async function completeLayers(
+  context: LayerContext,
+  records: readonly LazyRecord[],
+  options: LayerOptions = {},
+): Promise<void> {
+  for (const { layer, from, tlsVerify, authFile, certDir } of records) {
+    if (hasLayer(context.folders, layer.diffId, context.form)) continue;
+    await tryPlaces(
+      from,
+      { tlsVerify, authFile, certDir, signal: options.signal },
+      (client) => pullLayers(context, client, [layer], options),
+    );
+  }
+}

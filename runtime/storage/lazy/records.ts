@@ -1,0 +1,119 @@
+/**
+ * Layers that were pulled lazily: their table of contents is here, and of their content what somebody has read.
+ *
+ * ```
+ * <data>/lazy/<layer digest hex>-<toc digest hex>/
+ *   record.json        what the layer is, and where it is to be had
+ *   part-<from>-<to>   the table, as it lies in the blob
+ *   data, have         files' content, and a byte for each chunk: 1 where it was written (cache.ts)
+ *   log                what went wrong when it was read
+ * ```
+ * Nothing of a layer can be checked against its diff id before all of it is here. So it is known by its digest and the
+ * table's, both of which the image's manifest names, apart from `layers/`: what a manifest promises reaches containers of
+ * that image only.
+ */
+
+import { estargzTocDigest } from "../../archive/toc/estargz.ts";
+import { ZSTD_CHUNKED } from "../../archive/toc/zstd_chunked.ts";
+import type { LayerToc } from "../../archive/toc/model.ts";
+import { type Digest, digestHex, isDigest } from "../../spec/digest.ts";
+import type { Folders } from "../../state/folders.ts";
+
+/** As its image's documents describe it. */
+export interface LazyLayer {
+  digest: Digest;
+  size: number;
+  mediaType: string;
+  diffId: Digest;
+  annotations?: Record<string, string>;
+}
+
+export interface LazyRecord {
+  version: 1;
+  layer: LazyLayer;
+  /** The image in full: its repository has the layer. */
+  from: string;
+  tlsVerify?: boolean;
+  authFile?: string;
+  certDir?: string;
+  /** Of the layer's root folder, where it has an entry. */
+  rootMode?: number;
+}
+
+/** The name of a layer's folder; undefined where it has no table of contents. */
+export function lazyKey(
+  { digest, annotations }: Pick<LazyLayer, "digest" | "annotations">,
+): string | undefined {
+  const zstd = annotations?.[ZSTD_CHUNKED.manifestChecksum];
+  const toc = isDigest(zstd) ? zstd : estargzTocDigest(annotations);
+  return toc === undefined ? undefined : `${digestHex(digest)}-${digestHex(toc as Digest)}`;
+}
+
+export function lazyFolder(folders: Folders, key: string): string {
+  return `${folders.data}/lazy/${key}`;
+}
+
+export function readLazyRecord(folders: Folders, key: string): LazyRecord | undefined {
+  try {
+    const record: LazyRecord = JSON.parse(Deno.readTextFileSync(`${lazyFolder(folders, key)}/record.json`));
+    return record.version === 1 ? record : undefined;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** The last thing of a lazy pull: from now on the layer counts as here. */
+export async function writeLazyRecord(folders: Folders, key: string, record: LazyRecord): Promise<void> {
+  const path = `${lazyFolder(folders, key)}/record.json`;
+  const temporary = `${path}.${crypto.randomUUID()}`;
+  await Deno.writeTextFile(temporary, JSON.stringify(record), { mode: 0o600 });
+  await Deno.rename(temporary, path);
+}
+
+/** All that there are. */
+export function lazyRecords(folders: Folders): { key: string; record: LazyRecord }[] {
+  return lazyKeys(folders).flatMap((key) => {
+    const record = readLazyRecord(folders, key);
+    return record === undefined ? [] : [{ key, record }];
+  });
+}
+
+export function lazyKeys(folders: Folders): string[] {
+  try {
+    return Array.from(Deno.readDirSync(`${folders.data}/lazy`), ({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
+
+/** Whether a layer is here, if only by its table. */
+export function isLazy(folders: Folders, digest: Digest): boolean {
+  const hex = digestHex(digest);
+  return lazyKeys(folders).some((key) => key.startsWith(`${hex}-`) && readLazyRecord(folders, key) !== undefined);
+}
+
+/** Whoever still reads from it has its files open. */
+export function removeLazyLayer(folders: Folders, key: string): void {
+  try {
+    Deno.removeSync(lazyFolder(folders, key), { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** A piece is unpacked in memory: larger ones than real packers make are not served lazily. */
+const MAX_CHUNK_BYTES = 64 << 20;
+
+/** Why a layer cannot be served from its table, as a sentence's end; undefined where it can. */
+export function whyNotLazy({ entries }: LayerToc): string | undefined {
+  const root = entries.find(({ name }) => name === "");
+  if (root !== undefined && (root.uid !== 0 || root.gid !== 0)) return "its root folder has another owner";
+  const isLarge = entries.some(({ chunks }) =>
+    chunks.some(({ size, innerOffset, offset, end }) =>
+      size > MAX_CHUNK_BYTES || innerOffset > MAX_CHUNK_BYTES || end - offset > MAX_CHUNK_BYTES
+    )
+  );
+  return isLarge ? "a piece of it is too large" : undefined;
+}

@@ -1,0 +1,274 @@
+/** Containers of images that are not here yet: eStargz and zstd:chunked layers, fetched as they are read. */
+import { FakeRegistry } from "./fake_registry.ts";
+import { assert, assertEquals, assertIncludes, type Host, hostTest } from "./harness.ts";
+import { addTocImage, type TocFormat, tocLayer } from "./toc_image.ts";
+import { estargzLayer, type LayerMember, type TocLayer } from "./toc_layers.ts";
+
+const noise = (bytes: number) => {
+  const content = new Uint8Array(bytes);
+  for (let at = 0; at < bytes; at += 65536) {
+    crypto.getRandomValues(content.subarray(at, Math.min(bytes, at + 65536)));
+  }
+  return content;
+};
+const sha = async (bytes: Uint8Array<ArrayBuffer>) =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+
+async function withLazy(
+  host: Host,
+  format: TocFormat,
+  more: readonly LayerMember[],
+  fn: (it: { registry: FakeRegistry; image: string; layer: TocLayer; sent: () => number }) => Promise<void>,
+) {
+  await using registry = FakeRegistry.start();
+  await host.declareInsecure(registry.host);
+  const layer = tocLayer(format, more, { chunkSize: 1 << 20 });
+  await addTocImage(registry, "test/lazy:1", [layer]);
+  const sent = () =>
+    registry.asked(layer.descriptor.digest).reduce((sum, { headers: { range } }) => {
+      if (range === undefined) return sum + layer.blob.length;
+      return sum + range.replace("bytes=", "").split(",").reduce((all, one) => {
+        const [from, to] = one.split("-").map(Number) as [number, number];
+        return all + to - from + 1;
+      }, 0);
+    }, 0);
+  await fn({ registry, image: `${registry.host}/test/lazy:1`, layer, sent });
+}
+
+for (const format of ["estargz", "zstd:chunked"] as const) {
+  hostTest(
+    `run --lazy starts a ${format} image before it is here, and shows what is in it`,
+    { needs: ["busybox", "fuse"] },
+    async (host) => {
+      const big = noise(20 << 20), small = noise(3 << 20);
+      const members: LayerMember[] = [
+        { name: "data/", type: "directory", mode: 0o755 },
+        { name: "data/big", type: "file", mode: 0o644, data: big },
+        { name: "data/small", type: "file", mode: 0o4750, uid: 0, gid: 7, data: small, mtime: 1_500_000_000 },
+        { name: "data/hard", type: "hardlink", linkname: "data/small" },
+        { name: "data/sym", type: "symlink", linkname: "small" },
+      ];
+      await withLazy(host, format, members, async ({ image, layer, sent }) => {
+        const script =
+          "sha256sum /data/small /data/hard /data/sym; stat -c '%a %u:%g %h %Y %s' /data/small; ls /data";
+        const { code, stdout, stderr } = await host.run("--rm", "--lazy", image, "sh", "-c", script);
+        assertEquals(code, 0, stderr);
+        const sum = await sha(small);
+        assertEquals(
+          stdout,
+          ["small", "hard", "sym"].map((name) => `${sum}  /data/${name}\n`).join("") +
+            `4750 0:7 2 1500000000 ${small.length}\nbig\nhard\nsmall\nsym\n`,
+        );
+        assert(sent() < layer.blob.length / 2, `${sent()} of ${layer.blob.length}`);
+      });
+    },
+  );
+}
+
+/** Waits until `done`, looking again after a while; a loaded machine may take long. */
+async function until(what: string, done: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 60_000; !(await done());) {
+    if (Date.now() > end) throw new Error(`waited too long until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const BIG = noise(6 << 20), OTHER = noise(2 << 20);
+const MEMBERS: LayerMember[] = [
+  { name: "data/", type: "directory", mode: 0o755 },
+  { name: "data/other", type: "file", mode: 0o644, data: OTHER },
+  { name: "data/big", type: "file", mode: 0o644, data: BIG },
+];
+/** Requests for pieces that hold data, as the table's come first and are kept. */
+const forData = (registry: FakeRegistry, layer: TocLayer) => (path: string, range: string | undefined) =>
+  path.includes(layer.descriptor.digest) && range !== undefined &&
+  Number(/\d+/.exec(range)![0]) < (layer.entries.at(-1)!.offset as number) + 1 && registry !== undefined;
+
+hostTest(
+  "what was read once is here, and what nobody has read follows while a container runs",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await withLazy(host, "estargz", MEMBERS, async ({ registry, image, layer, sent }) => {
+      assertEquals((await host.skiff(["pull", "-q", "--lazy", image])).code, 0);
+      const tableOnly = sent();
+      assert(tableOnly < 200_000, `${tableOnly}`);
+      const read = () => host.ok("run", "--rm", image, "sha256sum", "/data/other");
+      assertEquals(await read(), `${await sha(OTHER)}  /data/other`);
+      const once = sent();
+      assert(once > tableOnly && once < layer.blob.length - (2 << 20), `${once}`);
+      assertEquals(await read(), `${await sha(OTHER)}  /data/other`);
+      assertEquals(sent(), once);
+
+      const id = await host.ok("run", "-d", image, "sleep", "1000");
+      const layers = () =>
+        [...Deno.readDirSync(`${host.data}/layers`)].filter(({ name }) => layer.diffId.includes(name));
+      await until("the layer is here", () => layers().length === 1);
+      // the running container goes on with what it has, the next has a layer like any other
+      assertEquals(await host.ok("exec", id, "sha256sum", "/data/big"), `${await sha(BIG)}  /data/big`);
+      registry.hook = () => ({ status: 404 });
+      assertEquals(
+        await host.ok("run", "--rm", image, "sha256sum", "/data/big"),
+        `${await sha(BIG)}  /data/big`,
+      );
+      await host.ok("rm", "-f", "-t", "0", id);
+      await host.ok("rmi", image);
+      assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].map(({ name }) => name), []);
+    });
+  },
+);
+
+hostTest(
+  "an image that is here by its tables alone is pulled whole for who needs all of it",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await withLazy(host, "zstd:chunked", MEMBERS, async ({ image, registry, layer }) => {
+      await host.ok("pull", "-q", "--lazy", image);
+      assertIncludes(await host.ok("system", "check"), "");
+      const id = await host.ok(
+        "run",
+        "-d",
+        image,
+        "sh",
+        "-c",
+        "echo more >> /data/other; echo new > /new; sleep 1000",
+      );
+      const changed = async () => (await host.ok("diff", id)).split("\n");
+      await until("the program has written", async () => (await changed()).includes("A /new"));
+      assertIncludes((await changed()).join("\n"), "C /data/other");
+      assertEquals(await host.ok("exec", id, "tail", "-c", "5", "/data/other"), "more");
+      await host.ok("save", "-q", "-o", `${host.home}/image.tar`, image);
+      await host.ok("rm", "-f", "-t", "0", id);
+      assert(registry.asked(layer.descriptor.digest).some(({ headers }) => headers.range === undefined));
+    });
+  },
+);
+
+hostTest(
+  "a registry that sends other bytes, or none, gives an error to who reads, and harms nothing",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await withLazy(host, "estargz", MEMBERS, async ({ registry, image, layer }) => {
+      await host.ok("pull", "-q", "--lazy", image);
+      const isData = forData(registry, layer);
+      const read = ["--rm", image, "sha256sum", "/data/other"];
+      // the program itself is here
+      await host.ok("run", "--rm", image, "true");
+      registry.hook = ({ path, headers: { range } }) => {
+        if (!isData(path, range)) return undefined;
+        const [from, to] = range!.replace("bytes=", "").split("-").map(Number) as [number, number];
+        const headers = { "Content-Range": `bytes ${from}-${to}/${layer.blob.length}` };
+        return { status: 206, headers, body: new Uint8Array(to - from + 1) };
+      };
+      const lied = await host.run(...read);
+      assertEquals(lied.code, 1);
+      assertIncludes(lied.stderr, "/data/other");
+      registry.hook = ({ path, headers: { range } }) => isData(path, range) ? { status: 404 } : undefined;
+      assertEquals((await host.run(...read)).code, 1);
+      registry.hook = () => undefined;
+      assertEquals((await host.run(...read)).stdout, `${await sha(OTHER)}  /data/other\n`);
+    });
+  },
+);
+
+hostTest(
+  "a registry that stalls: who reads can be killed at once, and gets an error in the end",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await withLazy(host, "estargz", MEMBERS, async ({ registry, image, layer }) => {
+      await host.ok("pull", "-q", "--lazy", image);
+      await host.ok("run", "--rm", image, "true");
+      let asked = 0, end = () => {};
+      const never = new Promise<void>((resolve) => end = resolve);
+      const isData = forData(registry, layer);
+      registry.hook = ({ path, headers: { range } }) =>
+        isData(path, range ?? "0") ? (asked++, { status: 503, after: never }) : undefined;
+      try {
+        const id = await host.ok("run", "-d", image, "sha256sum", "/data/other");
+        await until("it is asked for", () => asked > 0);
+        await host.ok("kill", id);
+        assertEquals(await host.ok("wait", id), "137");
+        const { code, stderr } = await host.run("--rm", image, "sha256sum", "/data/other");
+        assertEquals(code, 1);
+        assertIncludes(stderr, "Input/output error");
+      } finally {
+        end();
+      }
+    });
+  },
+);
+
+hostTest(
+  "a server of layers that is killed: reads fail at once, and the container can be stopped and started",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await withLazy(host, "estargz", MEMBERS, async ({ image, registry, layer }) => {
+      await host.ok("pull", "-q", "--lazy", image);
+      // no part of it comes in the background meanwhile
+      registry.hook = ({ path, headers: { range } }) =>
+        path.includes(layer.descriptor.digest) && range === undefined ? { status: 404 } : undefined;
+      const id = await host.ok("run", "-d", image, "sh", "-c", "sleep 1000 & wait");
+      const servers = () =>
+        host.processes().filter(({ pid }) => {
+          try {
+            return Deno.readTextFileSync(`/proc/${pid}/comm`) === "skiff: lazy\n";
+          } catch {
+            return false;
+          }
+        });
+      assertEquals(servers().length, 1);
+      host.kill9(servers()[0]!.pid);
+      await until("it has died", () => servers().length === 0);
+      const { code } = await host.skiff(["exec", id, "sha256sum", "/data/other"]);
+      assert(code !== 0, `${code}`);
+      await host.ok("stop", "-t", "0", id);
+      await host.ok("start", id);
+      assertEquals(await host.ok("exec", id, "sha256sum", "/data/other"), `${await sha(OTHER)}  /data/other`);
+      await host.ok("rm", "-f", "-t", "0", id);
+      await until("nothing serves any more", () => servers().length === 0);
+    });
+  },
+);
+
+hostTest(
+  "whiteouts and opaque folders of lazy layers hide what lies below",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await using registry = FakeRegistry.start();
+    await host.declareInsecure(registry.host);
+    const file = (name: string): LayerMember => ({ name, type: "file", mode: 0o644, data: noise(150_000) });
+    const folder = (name: string): LayerMember => ({ name, type: "directory", mode: 0o755 });
+    const below = tocLayer(
+      "estargz",
+      ["a/", "b/"].map(folder).concat(["a/gone", "a/kept", "b/old"].map(file)),
+    );
+    const above = estargzLayer([
+      folder("a/"),
+      { name: "a/.wh.gone", type: "file" },
+      folder("b/"),
+      { name: "b/.wh..wh..opq", type: "file" },
+      ...["b/new", "c"].map(file),
+    ]);
+    await addTocImage(registry, "test/lazy:1", [below, above]);
+    await host.ok("pull", "-q", "--lazy", `${registry.host}/test/lazy:1`);
+    assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].length, 2);
+    const list = ["run", "--rm", `${registry.host}/test/lazy:1`, "ls", "/a", "/b", "/c"];
+    assertEquals(await host.ok(...list), "/c\n\n/a:\nkept\n\n/b:\nnew");
+  },
+);
+
+hostTest(
+  "where a registry has no ranges a lazy pull is a whole one",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await withLazy(host, "estargz", MEMBERS, async ({ image, registry, layer }) => {
+      registry.hook = ({ path, headers: { range } }) =>
+        range !== undefined && path.includes(layer.descriptor.digest)
+          ? { status: 200, body: layer.blob }
+          : undefined;
+      const { code, stderr } = await host.run("--rm", "--lazy", image, "sha256sum", "/data/other");
+      assertEquals(code, 0, stderr);
+      assertIncludes(stderr, "is pulled whole");
+      assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].length, 0);
+    });
+  },
+);
