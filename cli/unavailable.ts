@@ -85,7 +85,7 @@ const OTHER_FLAGS = new Set(
 
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
-  ("artifact auto-update bake compose context farm generate init kube machine " +
+  ("auto-update bake compose context farm generate init kube machine " +
     "plugin pod quadlet secret service stack stats swarm cleanup " +
     "runlabel scp sign migrate renumber").split(" "),
 );

@@ -313,6 +313,26 @@ const network: VerbGroup = {
   ],
 };
 
+const artifact: VerbGroup = {
+  name: "artifact",
+  summary: "Manage artifacts: files that are kept at registries",
+  verbs: [
+    verb("add", "Make an artifact of files", () => import("./commands/artifact_add.ts")),
+    verb("extract", "Write the files of an artifact", () => import("./commands/artifact_extract.ts")),
+    verb("inspect", "Display the manifest of an artifact", () => import("./commands/artifact_inspect.ts")),
+    {
+      ...verb("ls", "List artifacts in local storage", () => import("./commands/artifact_ls.ts")),
+      aliases: ["list"],
+    },
+    verb("pull", "Pull an artifact from a registry", () => import("./commands/artifact_pull.ts")),
+    verb("push", "Push an artifact to a registry", () => import("./commands/artifact_push.ts")),
+    {
+      ...verb("rm", "Remove one or more artifacts", () => import("./commands/artifact_rm.ts")),
+      aliases: ["remove"],
+    },
+  ],
+};
+
 const manifest: VerbGroup = {
   name: "manifest",
   summary: "Manage lists of images for several platforms",
@@ -418,6 +438,7 @@ export const VERBS: readonly Verb[] = [
 export const GROUPS: readonly VerbGroup[] = [
   container,
   image,
+  artifact,
   healthcheck,
   manifest,
   network,

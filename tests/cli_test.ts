@@ -33,7 +33,7 @@ const REFUSED: [words: string, code: number, stderr: string][] = [
   ["ps --filter foo=bar", 125, "Error: foo is an invalid filter\n"],
   ["ps --format {{.Foo", 125, "Error: template: ps:2: unclosed action\n"],
   ["foo", 125, "Error: unrecognized command `skiff foo`\nTry 'skiff --help' for more information\n"],
-  ["artifact ls", 125, "Error: `skiff artifact` is not available yet\nTry 'skiff --help' for what is\n"],
+  ["farm ls", 125, "Error: `skiff farm` is not available yet\nTry 'skiff --help' for what is\n"],
   [
     "image foo",
     125,

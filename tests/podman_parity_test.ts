@@ -48,6 +48,7 @@ Deno.test("at least 150 lines stand beside podman, and every command that both h
   // podman 4.3 has none of them
   const ownOnly = [
     ...["volume clone", "volume restore", "volume snapshot"],
+    ...["add", "extract", "inspect", "ls", "pull", "push", "rm"].map((verb) => `artifact ${verb}`),
     ...["man", "doctor", "volume rename", "system check", "system start-all"],
     ...["buildx du", "buildx ls", "buildx prune", "buildx use"],
   ];

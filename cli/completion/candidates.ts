@@ -58,7 +58,8 @@ const FLAG_KINDS: Record<string, Kind> = {
 const WORD_KINDS: [RegExp, Kind][] = [
   [/^CONTAINER:/, { list: containersOrPaths, paths: "files" }],
   [/^CONTAINER/, { list: containers }],
-  [/^IMAGE/, { list: images }],
+  [/^(IMAGE|LIST)/, { list: images }],
+  [/^ARTIFACT/, { list: artifacts }],
   [/^VOLUME/, { list: volumes }],
   [/^NETWORK/, { list: networks }],
   [/^PORT/, { list: ports }],
@@ -233,6 +234,13 @@ async function images(engine: Engine, path = ""): Promise<Candidate[]> {
     ...Names.flatMap((name) => endings(name).map((text) => ({ text, description: Id.slice(0, 12) }))),
     { text: Id.slice(0, 12), description: Names[0] ?? "<none>" },
   ]));
+}
+
+async function artifacts(engine: Engine): Promise<Candidate[]> {
+  const list = await (await import("../../runtime/engine/artifacts.ts")).artifacts(engine);
+  return list.flatMap(({ Name, Digest }) =>
+    endings(Name).map((text) => ({ text, description: Digest.slice(7, 19) }))
+  );
 }
 
 function endings(name: string): string[] {

@@ -76,7 +76,7 @@ function notInList(digest: Digest): SkiffError {
   );
 }
 
-async function subjectOf(engine: Engine, name: string): Promise<Descriptor> {
+export async function subjectOf(engine: Engine, name: string): Promise<Descriptor> {
   const { findStoredImage } = await import("../image/store.ts");
   const found = findStoredImage(await engine.database(), name);
   if (found !== undefined) {

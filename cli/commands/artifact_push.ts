@@ -1,0 +1,31 @@
+/** @see podman-artifact-push(1) */
+
+import { artifactPush } from "../../runtime/engine/artifact_pull.ts";
+import { defineCommand } from "../command.ts";
+import { engineFor } from "../engine.ts";
+import { REGISTRY_FLAGS, registryFrom } from "../flags/registry_login.ts";
+import { retriesFrom, RETRY_FLAGS } from "../flags/retry.ts";
+import { PullWatch } from "../terminal/pull_watch.ts";
+
+export const command = defineCommand({
+  usage: "[options] ARTIFACT [DESTINATION]",
+  description: "DESTINATION is a name at a registry (the default is ARTIFACT).",
+  examples: ["skiff artifact push registry.example.com/team/model:1"],
+  flags: {
+    ...REGISTRY_FLAGS,
+    ...RETRY_FLAGS,
+    digestfile: { kind: "string", value: "FILE", help: "Write the digest of the pushed artifact to FILE" },
+    quiet: { kind: "bool", short: "q", help: "Show no progress" },
+  },
+  arity: { min: 1, max: 2 },
+  async run({ options, given, args, global }) {
+    const how = { ...await registryFrom(options, given), ...retriesFrom(options) };
+    const watch = new PullWatch(options.quiet);
+    const { signal, progress } = watch;
+    const [name = "", destination] = args;
+    const digest = await watch.during(() =>
+      artifactPush(engineFor(global), name, destination, { ...how, signal, progress })
+    );
+    if (options.digestfile) await Deno.writeTextFile(options.digestfile, digest);
+  },
+});
