@@ -10,7 +10,8 @@
  *
  *  run-x.js     what every start of a variant loads (see build.ts), and
  *  run-main.js
- *  program      a line of JSON, [offset, length] by name, and then all other scripts
+ *  program      a line of JSON, [offset, length] by name, and then all other scripts; the line is searched, not parsed,
+ *               which takes a tenth of the time for the few that a process loads
  *  main.js      a module: chooses the variant, defines load() and loads its main
  * ```
  *
@@ -149,8 +150,10 @@ at+=count
 return new TextDecoder().decode(bytes)
 },
 cold=name=>{
-index??=JSON.parse(slice(0,LINE_BYTES));
-const[offset,length]=index[name];
+index??=slice(0,LINE_BYTES);
+const key='"'+name+'":[',at=index.indexOf(key);
+if(at<0)throw new Error("load "+name+": it is not in "+folder+"program");
+const[offset,length]=index.slice(at+key.length,index.indexOf("]",at)).split(",").map(Number);
 return slice(LINE_BYTES+offset,length)
 },
 load=chunk=>{

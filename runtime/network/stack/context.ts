@@ -25,6 +25,8 @@ export interface StackContext {
    * forwarder.
    */
   resolverStream?(asker: AddressBytes): number;
+  /** Connections that ended since the last batch: garbage. */
+  ended: number;
   /** Called after each batch of packets and events: for answers that can be put together. */
   readonly afterBatch: (() => void)[];
 }

@@ -141,28 +141,30 @@ export class Host {
     timer.index = -1;
   }
 
-  /** Moves a timer up or down to its place in the heap. */
+  /** Moves a timer up or down to its place in the heap. Allocates nothing: all connections' timers go through it. */
   #sift(timer: Timer): void {
     const heap = this.#timers;
+    const { atMs } = timer;
     let at = timer.index;
-    for (; at > 0; at = timer.index) {
+    while (at > 0) {
       const parent = heap[(at - 1) >> 1]!;
-      if (parent.atMs <= timer.atMs) break;
-      this.#swap(parent, timer);
+      if (parent.atMs <= atMs) break;
+      this.#place(parent, at);
+      at = (at - 1) >> 1;
     }
-    for (;; at = timer.index) {
-      const [left, right] = [heap[2 * at + 1], heap[2 * at + 2]];
-      const child = right !== undefined && right.atMs < left!.atMs ? right : left;
-      if (child === undefined || child.atMs >= timer.atMs) return;
-      this.#swap(timer, child);
+    for (let below = 2 * at + 1; below < heap.length; below = 2 * at + 1) {
+      if (below + 1 < heap.length && heap[below + 1]!.atMs < heap[below]!.atMs) below++;
+      const child = heap[below]!;
+      if (child.atMs >= atMs) break;
+      this.#place(child, at);
+      at = below;
     }
+    this.#place(timer, at);
   }
 
-  #swap(upper: Timer, lower: Timer): void {
-    const [up, down] = [upper.index, lower.index];
-    [upper.index, lower.index] = [down, up];
-    this.#timers[up] = lower;
-    this.#timers[down] = upper;
+  #place(timer: Timer, index: number): void {
+    this.#timers[index] = timer;
+    timer.index = index;
   }
 
   /** Runs `task` in a later round: what is left of work that would be too much at once. */

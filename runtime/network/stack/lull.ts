@@ -21,10 +21,11 @@ export class Lull {
     this.#onLull = onLull;
   }
 
-  /** To be called after each round of work. */
-  worked(): void {
+  /** To be called after each round of work, with what it has ended: that leaves garbage as a round does. */
+  worked(ended = 0): void {
     this.#lately++;
-    if (++this.#rounds < WORTH_ROUNDS || this.#isAwaited) return;
+    this.#rounds += 1 + ended;
+    if (this.#rounds < WORTH_ROUNDS || this.#isAwaited) return;
     this.#isAwaited = true;
     this.#await();
   }

@@ -27,4 +27,7 @@ Deno.test("a lull is what follows much work, once for all of it", () => {
   timers.shift()!();
   timers.shift()!();
   assertEquals([timers.length, lulls], [0, 2], "much work again, and none after it");
+  lull.worked(1000);
+  timers.shift()!();
+  assertEquals([timers.length, lulls], [0, 3], "many connections that ended at once");
 });

@@ -62,7 +62,7 @@ export class Stack {
     this.fd = host.fd;
     this.#tun = tun;
     const link = new Link(tun, plan, seam);
-    this.#context = { plan, link, host, destinations: new Destinations(plan), afterBatch: [] };
+    this.#context = { plan, link, host, destinations: new Destinations(plan), ended: 0, afterBatch: [] };
     const { connections, endpoints } = shareDescriptors(descriptorsLimit());
     this.#tcp = new Tcp(this.#context, {
       connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, connections),
@@ -74,7 +74,10 @@ export class Stack {
     };
     if (onLull !== undefined) {
       const lull = new Lull(host, onLull);
-      this.#context.afterBatch.push(() => lull.worked());
+      this.#context.afterBatch.push(() => {
+        lull.worked(this.#context.ended);
+        this.#context.ended = 0;
+      });
     }
     setNonblocking(tun);
     host.watchLevel(tun, () => {

@@ -373,6 +373,7 @@ export class Tcp implements PacketHandler, TcpGround {
   closed(connection: Connection): void {
     this.#isMade(connection);
     this.#form = connection;
+    this.context.ended++;
     if (connection.isReplaceable) {
       this.#late.add(connection);
       if (this.#late.size > LATE_MAX) {

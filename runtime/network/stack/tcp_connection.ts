@@ -53,6 +53,8 @@ const KEEPALIVE_MS = 15 * 60_000;
 const KEEPALIVE_INTERVAL_MS = 75_000;
 const KEEPALIVE_PROBES = 8;
 const TIME_WAIT_MS = 5000;
+/** Timers go off at multiples of this. */
+const TICK_MS = 25;
 
 /** What a connection needs of its surroundings. */
 export interface TcpGround {
@@ -442,7 +444,9 @@ export class Connection implements TableEntry, SegmentOutput {
   /** One timer for all: it goes off at the earliest time, and looks what is due. */
   #armTimer(): void {
     const { host } = this.#ground.context;
-    const atMs = Math.min(this.sender.deadlineMs, this.#heardMs + KEEPALIVE_MS + this.#probesMs());
+    const dueMs = Math.min(this.sender.deadlineMs, this.#heardMs + KEEPALIVE_MS + this.#probesMs());
+    // a thousand connections wake the process together, most of them for nothing: what was due came in time
+    const atMs = Math.ceil(dueMs / TICK_MS) * TICK_MS;
     if (this.#timer === undefined) {
       this.#timer = { atMs, callback: () => this.#onTimer(), index: -1 };
     } else if (this.#timer.index >= 0) {
