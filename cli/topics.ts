@@ -270,4 +270,32 @@ export const TOPICS: readonly Topic[] = [
       ],
     ],
   },
+  {
+    name: "volumes",
+    summary: "Folders and volumes in containers, and whose their files are",
+    body: [
+      "Options of -v SOURCE:TARGET:OPTIONS and of --mount type=bind|volume, apart from those of mount(8):",
+      [
+        ["ro, rw", "Read-only, or not"],
+        ["O", "What is written stays in the container; upperdir= and workdir= keep it in folders of yours"],
+        ["U", "On disk everything is given to the container's user"],
+        ["idmap", "Files are shown with other owners than they have on disk; nothing is changed there"],
+        [
+          "copy, nocopy",
+          "A new volume gets the image's content of that folder (as it does by itself), or none",
+        ],
+        ["z, Z", "Labels of SELinux: accepted, none are set"],
+      ],
+      "With idmap your own files belong to the container's user (-u, or the image's USER), and what he or the " +
+      "container's root makes there belongs to you. Other ids stay as they are. idmap=uids=RANGES;gids=RANGES says " +
+      "whose files are shown as whose: a range is FROM-TO-LENGTH, from the id on disk to that of the host, or with @ " +
+      "before it to that of the container (uids=@1000-999-1); several are separated by #. With U, idmap makes you the " +
+      "owner of everything.",
+      "As root the kernel does this, where the folder's file system can; the owner of the folder takes the place of " +
+      "you. Rootless it refuses, and a process of the container's monitor shows the folder through /dev/fuse: " +
+      "changes made by others are seen after a second at most, extended attributes are those of users (user.…), " +
+      "there are no device files and no access lists. Locks are seen by other containers and by the host. Where " +
+      "that process is killed, the folder answers ENOTCONN until the container is started again.",
+    ],
+  },
 ];
