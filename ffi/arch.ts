@@ -20,6 +20,7 @@ const SYSCALL_NUMBERS = {
   close: [3, 57],
   connect: [42, 203],
   copy_file_range: [326, 285],
+  quotactl_fd: [443, 443],
   dup3: [292, 24],
   epoll_create1: [291, 20],
   epoll_ctl: [233, 21],

@@ -166,6 +166,8 @@ const FAMILIES = {
     memfd_create: { nr: SYSCALL.memfd_create, parameters: ["buffer", "u32"], result: "i32" }, // int memfd_create(const char *, unsigned)
     ioctl: { nr: SYSCALL.ioctl, parameters: ["i32", "usize", "i32"], result: "i32" }, // int ioctl(int, unsigned long, int)
     ioctlBuffer: { nr: SYSCALL.ioctl, name: "ioctl", parameters: ["i32", "usize", "buffer"], result: "i32" },
+    // int quotactl_fd(unsigned, int, qid_t, void *)
+    quotactl_fd: { nr: SYSCALL.quotactl_fd, parameters: ["u32", "i32", "u32", "buffer"], result: "i32" },
     // ssize_t copy_file_range(int, off_t *, int, off_t *, size_t, unsigned)
     copy_file_range: {
       nr: SYSCALL.copy_file_range,

@@ -53,6 +53,12 @@ function isWritableDevice(path: string): string | null {
   return ((Deno.statSync(path).mode ?? 0) & 0o006) === 6 ? null : `${path} open to everyone`;
 }
 
+/** A loop device with an xfs needs root, the driver and the file system. */
+function whyNoLoop(): string | null {
+  if (!exists("/dev/loop-control")) return "/dev/loop-control";
+  return Deno.readTextFileSync("/proc/filesystems").includes("\txfs\n") ? null : "xfs in this kernel";
+}
+
 /** Each probe gives null, or the name of what is missing. */
 const PROBES = {
   user: () => testIds() === null ? `the user ${TEST_USER}` : null,
@@ -60,6 +66,7 @@ const PROBES = {
   uidmap: () => hasProgram("newuidmap") && testIds()?.subuidCount ? null : "newuidmap and subordinate ids",
   registry: program("docker-registry"),
   busybox: () => exists("/bin/busybox") ? null : "busybox-static",
+  "mkfs.xfs": () => !hasProgram("mkfs.xfs") ? "xfsprogs" : whyNoLoop(),
   debootstrap: () => Deno.uid() === 0 && hasProgram("debootstrap") ? null : "debootstrap as root",
   "fuse-overlayfs": () => hasProgram("fuse-overlayfs") ? isWritableDevice("/dev/fuse") : "fuse-overlayfs",
   fuse: () => isWritableDevice("/dev/fuse"),

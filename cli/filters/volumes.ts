@@ -16,8 +16,12 @@ const FILTERS: Filters<VolumeInfo> = {
   label: (value) => ({ Labels }) => hasLabel(Labels, value),
   opt: (value) => ({ Options }) => hasLabel(Options, value),
   dangling: (value) => {
-    const wanted = bool(value);
+    const wanted = bool(value, "dangling");
     return ({ Containers }) => (Containers.length === 0) === wanted;
+  },
+  anonymous: (value) => {
+    const wanted = bool(value, "anonymous");
+    return ({ Anonymous }) => Anonymous === wanted;
   },
   until: (value) => {
     const time = parseTime(value, "filter until", Date.now());
@@ -28,6 +32,8 @@ const FILTERS: Filters<VolumeInfo> = {
     return ({ CreatedAt }) => Date.parse(CreatedAt) >= time;
   },
 };
+
+FILTERS.after = FILTERS.since!;
 
 /** For completion, and what `volume prune` takes of them. */
 export const FILTER_KEYS: readonly string[] = Object.keys(FILTERS);
@@ -44,16 +50,24 @@ export function filterVolumes(
     const [, key = "", value = ""] = /^([^=]*)=([\s\S]*)$/.exec(filter) ?? [];
     if (key === "") throw new InvalidArgumentError(`invalid filter "${filter}"`);
     if (!known.includes(key)) throw new InvalidArgumentError(`"${key}" is an invalid volume filter`);
+    const named = key === "since" || key === "after" ? volumes.find(({ Name }) => Name === value) : undefined;
+    if (named) {
+      given.push(["made-after", named.CreatedAt]);
+      continue;
+    }
     if (key === "all") continue; // docker's: those with a name as well, which podman always takes
     given.push([key, value]);
   }
-  return keepPassing(volumes, given, FILTERS);
+  return keepPassing(volumes, given, { ...FILTERS, "made-after": madeAfter });
 }
 
-function bool(value: string): boolean {
+/** Times of volumes are all written alike. */
+const madeAfter = (time: string) => ({ CreatedAt }: VolumeInfo) => CreatedAt > time;
+
+function bool(value: string, filter: string): boolean {
   const wanted = asBool(value);
   if (wanted !== undefined) return wanted;
   throw new InvalidArgumentError(
-    `"${value}" is not a valid value for the "dangling" filter - must be true or false`,
+    `"${value}" is not a valid value for the "${filter}" filter - must be true or false`,
   );
 }

@@ -7,6 +7,8 @@
 
 import { readTmpfsOptions, type VolumeFilesystem, type VolumeMount } from "../container/mount_options.ts";
 import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
+import { parseSize } from "../spec/size.ts";
+import type { VolumeQuota } from "../storage/volume_quota.ts";
 import { createVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
 import type { Engine } from "./engine.ts";
 
@@ -15,6 +17,7 @@ export interface VolumePlan {
   device?: string;
   owner?: { uid: number; gid: number };
   filesystem?: VolumeFilesystem;
+  quota?: VolumeQuota;
 }
 
 /** What `--opt` comes to. @throws {UnsupportedError} for what nobody could mount without root */
@@ -27,19 +30,46 @@ export function planVolumeOptions(options: Record<string, string>, isRootless: b
   const words = (options.o ?? "").split(",").filter((word) => word !== "");
   const isBind = words.includes("bind") || words.includes("rbind") || options.type === "bind";
   if (!isBind && options.type) return { filesystem: planFilesystem(options, words, isRootless) };
-  const rest = words.filter((word) => !/^(bind|rbind|rw|uid=\d+|gid=\d+)$/.test(word));
+  const quota = isBind ? undefined : readQuota(words, isRootless);
+  const rest = words.filter((word) =>
+    !/^(bind|rbind|rw|uid=\d+|gid=\d+)$/.test(word) && !(quota && /^(size|inodes)=/.test(word))
+  );
   if (rest.length > 0) {
-    throw new UnsupportedError(`create volume with o=${rest[0]}: only bind, uid and gid are available`, {
-      hint: "give flags of the mount with the container: -v NAME:/path:ro,nodev",
-    });
+    throw new UnsupportedError(
+      `create volume with o=${rest[0]}: only bind, uid, gid, size and inodes are available`,
+      {
+        hint: "give flags of the mount with the container: -v NAME:/path:ro,nodev",
+      },
+    );
   }
   const ids = new Map(words.map((word) => word.split("=", 2) as [string, string]));
   const owner = ids.has("uid") || ids.has("gid")
     ? { uid: Number(ids.get("uid") ?? 0), gid: Number(ids.get("gid") ?? 0) }
     : undefined;
   if (isBind) return { device: bindSource(options), owner };
-  if (options.device === undefined) return { owner };
+  if (options.device === undefined) return { owner, ...(quota && { quota }) };
   throw new InvalidArgumentError(`create volume: device "${options.device}" needs a type, or o=bind`);
+}
+
+/** `o=size=10g,inodes=1000`: what the content may take of the file system. */
+function readQuota(words: string[], isRootless: boolean): VolumeQuota | undefined {
+  const valueOf = (key: string) => words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
+  const [size, inodes] = [valueOf("size"), valueOf("inodes")];
+  if (size === undefined && inodes === undefined) return undefined;
+  const bytes = size === undefined ? 0 : parseSize(size);
+  if (bytes === undefined) throw new InvalidArgumentError(`create volume: invalid size "${size}"`);
+  if (inodes !== undefined && !/^\d{1,12}$/.test(inodes)) {
+    throw new InvalidArgumentError(`create volume: invalid number of inodes "${inodes}"`);
+  }
+  if (isRootless) {
+    throw new UnsupportedError(
+      "create volume with o=size: quotas of a file system are for root alone to set",
+      {
+        hint: "a volume in memory can have a size: -o type=tmpfs -o o=size=64m",
+      },
+    );
+  }
+  return { bytes, inodes: Number(inodes ?? 0) };
 }
 
 function planFilesystem(
@@ -53,9 +83,12 @@ function planFilesystem(
     return { type, device, options: readOnly ? [...kept, "ro"] : kept };
   }
   if (type === "none") throw new InvalidArgumentError('create volume: type "none" needs o=bind');
+  if (type === "overlay" && isRootless) {
+    return { type, device, options: words.includes("userxattr") ? words : [...words, "userxattr"] };
+  }
   if (isRootless) {
     throw new UnsupportedError(
-      `create volume of type "${type}": without root the kernel mounts nothing for a volume but tmpfs and folders`,
+      `create volume of type "${type}": without root the kernel mounts nothing for a volume but tmpfs, overlays and folders`,
       { hint: "mount it on the host, and make a volume of that folder: -o o=bind,device=/path" },
     );
   }
@@ -82,9 +115,12 @@ function bindSource({ type, device = "" }: Record<string, string>): string {
 
 /** Makes the folder of a volume whose row is there; where that fails, neither is left. */
 export async function makePlannedVolume(engine: Engine, name: string, plan: VolumePlan): Promise<void> {
-  const { device, owner, filesystem } = plan;
+  const { device, owner, filesystem, quota } = plan;
   createVolume(engine.folders, name, device);
   try {
+    if (quota) {
+      (await import("../storage/volume_quota.ts")).limitVolume(volumePath(engine.folders, name), quota);
+    }
     if (owner !== undefined) await giveVolume(engine, name, owner);
     if (owner !== undefined || filesystem?.options.some((word) => /^([ug]id|mode)=/.test(word))) {
       Deno.writeTextFileSync(volumePath(engine.folders, name).replace(/_data$/, OWNER_MARK), "");
