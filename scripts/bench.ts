@@ -4,7 +4,7 @@
  *
  *     scripts/bench [--runs 20] [--only run,exec,…] [--stopped 1000] [--images 200]
  *     scripts/bench build [--runs 20]    the figures of builds alone
- *     scripts/bench push [--runs 20]     those of push, and of `images` with 500 images
+ *     scripts/bench push [--runs 20]     those of push, of `images` with 500 images, of `run --lazy`
  *
  * SKIFF_BENCH_PEER is a command prefix that runs its last argument as a shell script in another system with
  * another podman and an image `bb` (a busybox), for example `peer-chroot.sh run`.
@@ -15,6 +15,7 @@ import { LocalRegistry } from "../tests/local_registry.ts";
 import { readableSources } from "../tests/sources.ts";
 import { ARCHIVE_FIGURES } from "./bench_archives.ts";
 import { BUILD_FIGURES } from "./bench_build.ts";
+import { addLazyImage, FORGET_LAZY, LAZY_TITLE, lazyBesidePull } from "./bench_lazy.ts";
 import { type Options, parseOptions } from "./bench_options.ts";
 import { PUSH_FIGURES } from "./bench_push.ts";
 import { EMPTY_STORE, fillStore, STORE_FIGURES } from "./bench_store.ts";
@@ -145,7 +146,7 @@ sh -c 'busybox yes ${LINE} | busybox head -c ${GIGABYTE}' && $E wait out`,
 /** Runs a bash script for an engine; gives its stdout. A failure is an error. */
 async function script(engine: Engine, text: string): Promise<string> {
   const [SOURCE, TARGET] = registries as [string?, string?];
-  const variables = { E: engine.command, I: engine.busybox, DEBIAN: debian, SOURCE, TARGET };
+  const variables = { E: engine.command, I: engine.busybox, DEBIAN: debian, LAZY: lazy, SOURCE, TARGET };
   const assignments = Object.entries(variables).map(([name, value = ""]) => `${name}=${quote(value)}`).join(
     " ",
   );
@@ -294,6 +295,7 @@ async function loggedBytes(skiff: Engine): Promise<Row> {
 }
 
 let debian = "";
+let lazy = "";
 /** The one that images are pulled from, and another. */
 let registries: string[] = [];
 
@@ -303,7 +305,7 @@ async function main(options: Options): Promise<number> {
   const wants = (name: string) => options.only === null || options.only.includes(name);
   const wantsAny = (figures: { name: string }[]) => figures.some(({ name }) => wants(name));
   if (wants("pull") || wantsAny(BUILD_FIGURES)) debian = await sharedImage("tools");
-  await using target = wantsAny(PUSH_FIGURES)
+  await using target = wantsAny(PUSH_FIGURES) || wants("lazy")
     ? await LocalRegistry.start({ storage: await Deno.makeTempDir({ dir: host.folder }) })
     : undefined;
   if (target !== undefined) {
@@ -350,6 +352,12 @@ async function main(options: Options): Promise<number> {
       }
     }
     rows.push(...await measureInLargeStore(engines, options));
+    if (wants("lazy")) {
+      lazy = await addLazyImage(target!);
+      const one = (text: string) =>
+        sample(engines[0]!, { name: "", title: "", sample: text, after: FORGET_LAZY, limit: 1 });
+      rows.push(await lazyBesidePull(one, options.runs).catch(missed(LAZY_TITLE)));
+    }
     if (wants("help")) rows.push(await helpBesideRuntime(engines, options).catch(missed("--help")));
     if (wants("output")) {
       rows.push(await loggedBytes(engines[0]!).catch(missed("bytes of 1 GB found in the log")));

@@ -13,7 +13,7 @@ export interface Options {
 /** What the first argument may select. */
 const SELECTIONS: Record<string, Partial<Options>> = {
   build: { only: namesOf(BUILD_FIGURES) },
-  push: { only: [...namesOf(PUSH_FIGURES), "images"], stopped: 3, images: 500 },
+  push: { only: [...namesOf(PUSH_FIGURES), "images", "lazy"], stopped: 3, images: 500 },
 };
 
 export function parseOptions([first, ...rest]: string[]): Options {
