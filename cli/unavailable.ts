@@ -47,7 +47,6 @@ const BUILD_FLAGS: Record<string, string> = {
   "steps are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag --hooks-dir",
   "images are signed when they are pushed: skiff push --sign-by": "--sign-by",
   "encrypted images cannot be read": "--decryption-key",
-  "attestations are not made": "--attest",
   "platforms are named by --platform": "--all-platforms",
   "the Dockerfile is read as it is, without a preprocessor": "--cpp-flag",
   "pulls are tried again by themselves": "--retry --retry-delay",

@@ -4,7 +4,12 @@ import type { Flags } from "../command.ts";
 import { PROGRESS_MODES } from "../output/build_progress.ts";
 
 export const BUILD_FLAGS = {
-  file: { kind: "array", short: "f", value: "FILE", help: "The Dockerfile; - reads it from stdin" },
+  file: {
+    kind: "array",
+    short: "f",
+    value: "FILE",
+    help: "The Dockerfile, or several; - reads stdin, and an address is fetched",
+  },
   tag: { kind: "array", short: "t", value: "NAME[:TAG]", help: "A name for the image; may be repeated" },
   manifest: {
     kind: "string",
@@ -166,8 +171,9 @@ export const BUILD_FLAGS = {
   "skip-unused-stages": { kind: "bool", default: true, help: "Only what is needed", hidden: true },
   "http-proxy": { kind: "bool", default: true, help: "RUN has the caller's proxies", hidden: true },
   isolation: { kind: "string", only: ["default", "oci", "rootless", ""], help: "Of RUN", hidden: true },
-  provenance: { kind: "string", bare: "true", only: ["false"], help: "Attestation", hidden: true },
-  sbom: { kind: "string", bare: "true", only: ["false"], help: "Attestation", hidden: true },
+  provenance: { kind: "string", bare: "true", help: "Attestation", hidden: true },
+  sbom: { kind: "string", bare: "true", help: "Attestation", hidden: true },
+  attest: { kind: "array", value: "type=TYPE", help: "Attestation", hidden: true },
   builder: { kind: "string", only: ["default", ""], help: "The only builder", hidden: true },
   "disable-compression": { kind: "bool", short: "D", default: true, help: "In the store", hidden: true },
   "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },

@@ -1,6 +1,11 @@
 /** The words of `build` as the engine wants them. */
 
-import { type BuildOptions, type BuildOutput, fullTag } from "../../runtime/engine/build_options.ts";
+import {
+  type BuildOptions,
+  type BuildOutput,
+  type DockerfileSource,
+  fullTag,
+} from "../../runtime/engine/build_options.ts";
 import type { PullPolicy } from "../../runtime/engine/options.ts";
 import { hostReason, InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
 import { parseSize } from "../../runtime/spec/size.ts";
@@ -37,8 +42,12 @@ export function toBuildOptions(
 ): BuildOptions {
   checkFixed(options, given);
   const context = contextSource(args[0] ?? ".");
-  const dockerfile = dockerfileOf(options.file, context.kind === "folder" ? context.path : undefined, facts);
-  if (context.kind === "stdin" && dockerfile?.kind === "stdin") {
+  const folder = context.kind === "folder" ? context.path : undefined;
+  const files = options.file.filter((file) => file !== "").map((file) => dockerfileOf(file, folder, facts));
+  const [dockerfile, ...moreDockerfiles] = files;
+  const fromStdin = files.filter(({ kind }) => kind === "stdin").length;
+  if (fromStdin > 1) throw new InvalidArgumentError("only one Dockerfile can be read from standard input");
+  if (context.kind === "stdin" && fromStdin > 0) {
     throw new InvalidArgumentError("invalid argument: can't use stdin for both build context and dockerfile");
   }
   const tags = options.tag.map(fullTag);
@@ -50,6 +59,7 @@ export function toBuildOptions(
   return {
     context,
     dockerfile,
+    moreDockerfiles,
     tags,
     manifest: options.manifest || undefined,
     target: options.target || undefined,
@@ -111,6 +121,25 @@ export function callOf(text: string | undefined): { isCheck: boolean; isJson: bo
 }
 
 function checkFixed(options: BuildValues, given: ReadonlySet<string>): void {
+  const { provenance = "false", sbom = "false", attest } = options;
+  const asked = [
+    ...[["provenance", provenance], ["sbom", sbom]].filter(([, value]) => value !== "false" && value !== "")
+      .map(
+        ([name, value]) => `--${name}=${value}`,
+      ),
+    ...attest.filter((text) => !/(^|,)disabled=(true|1)(,|$)/.test(text)).map((text) => `--attest=${text}`),
+  ];
+  if (asked[0] !== undefined) {
+    throw new UnsupportedError(
+      `${
+        asked[0]
+      } cannot be had: an attestation says who built an image of what, and nobody vouches for this builder`,
+      {
+        hint:
+          "sign the image when it is pushed, or attach what another program says of it by skiff artifact push",
+      },
+    );
+  }
   for (const [name, { always, reason }] of Object.entries(FIXED)) {
     if (!given.has(name) || options[name as keyof BuildValues] === always) continue;
     throw new UnsupportedError(`--${name}=${!always} cannot be had: ${reason}`);
@@ -123,18 +152,15 @@ function checkFixed(options: BuildValues, given: ReadonlySet<string>): void {
 }
 
 /** A name that is no file here may be one of the context, as for podman. */
-function dockerfileOf(
-  files: readonly string[],
-  folder: string | undefined,
-  facts: BuildFacts,
-): BuildOptions["dockerfile"] {
-  const [file] = files;
-  if (files.length > 1) {
-    throw new UnsupportedError("several Dockerfiles cannot be put together", { hint: "give -f once" });
-  }
-  if (file === undefined || file === "") return undefined;
+function dockerfileOf(file: string, folder: string | undefined, facts: BuildFacts): DockerfileSource {
   if (file === "-" || file === "/dev/stdin") return { kind: "stdin", fd: STDIN };
-  if (/^(https?|git):\/\//.test(file)) {
+  if (/^https?:\/\//.test(file)) {
+    if (URL.parse(file) === null) {
+      throw new InvalidArgumentError(`read Dockerfile "${file}": it is no address`);
+    }
+    return { kind: "url", url: file };
+  }
+  if (/^git:\/\//.test(file)) {
     throw new UnsupportedError(`read Dockerfile "${file}": it must be a file`, {
       hint: "give the address as the context",
     });

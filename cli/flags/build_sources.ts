@@ -98,12 +98,9 @@ export function buildOutput(text: string, tags: readonly string[]): BuildOutput 
   unknownKeys("output", text, fields, [
     "type",
     "rewrite-timestamp",
-    "compression-level",
+    ...OUTPUT_KEYS[type]!.includes("compression") ? ["compression-level"] : [],
     ...OUTPUT_KEYS[type]!,
   ]);
-  if (fields["compression-level"] !== undefined) {
-    throw new UnsupportedError(`output "${text}": the level of compression cannot be chosen`);
-  }
   const names = fields.name === undefined
     ? undefined
     : fields.name.split(",").filter((name) => name !== "").map(fullTag);
@@ -112,13 +109,14 @@ export function buildOutput(text: string, tags: readonly string[]): BuildOutput 
       return { type };
     case "image":
     case "registry":
-      if (fields.compression !== undefined && fields.compression !== "gzip") {
-        throw new UnsupportedError(`output "${text}": layers are pushed packed by gzip`);
+      if (fields.compression === "uncompressed") {
+        throw new UnsupportedError(`output "${text}": layers are pushed packed`);
       }
       return {
         type: "image",
         names: names ?? [...tags],
         push: type === "registry" || isTrue(fields.push),
+        ...compressionOf(text, fields),
       };
     case "local":
     case "tar":
@@ -143,12 +141,28 @@ export function buildOutput(text: string, tags: readonly string[]): BuildOutput 
   }
 }
 
-function compressionOf(text: string, { compression }: Record<string, string>): {
+const LEVELS: Record<LayerCompression, number> = { gzip: 9, zstd: 20, uncompressed: -1 };
+
+function compressionOf(text: string, fields: Record<string, string>): {
   compression?: LayerCompression;
+  level?: number;
 } {
-  if (compression === undefined) return {};
-  if (compression === "gzip" || compression === "uncompressed") return { compression };
-  throw new UnsupportedError(`output "${text}": compression is gzip or uncompressed`);
+  const { compression, "compression-level": level } = fields;
+  if (compression !== undefined && !Object.hasOwn(LEVELS, compression)) {
+    throw new UnsupportedError(`output "${text}": compression is gzip, zstd or uncompressed`);
+  }
+  if (level === undefined) {
+    return compression === undefined ? {} : { compression: compression as LayerCompression };
+  }
+  const chosen = (compression ?? "gzip") as LayerCompression;
+  if (!/^\d{1,2}$/.test(level) || Number(level) < 1 || Number(level) > LEVELS[chosen]) {
+    throw new InvalidArgumentError(
+      chosen === "uncompressed"
+        ? `output "${text}": what is not packed has no level`
+        : `output "${text}": the level of ${chosen} is 1 to ${LEVELS[chosen]}`,
+    );
+  }
+  return { compression: chosen, level: Number(level) };
 }
 
 /** `type=registry,ref=NAME,mode=max`, or a name alone. */

@@ -47,7 +47,13 @@ Deno.test("the Dockerfile is sought here, then in the context", async () => {
   assertEquals(options("-f", "nowhere", "ctx").dockerfile, { kind: "path", path: "nowhere" });
   assertEquals(options("-f-", "ctx").dockerfile, { kind: "stdin", fd: 0 });
   await refused(() => options("-f", "-", "-"), "can't use stdin for both");
-  await refused(() => options("-f", "a", "-f", "b", "."), "several Dockerfiles");
+  const several = options("-f", "here", "-f", "https://example.com/x/Dockerfile", "-f", "-", "ctx");
+  assertEquals(several.dockerfile, { kind: "path", path: "here" });
+  assertEquals(several.moreDockerfiles, [
+    { kind: "url", url: "https://example.com/x/Dockerfile" },
+    { kind: "stdin", fd: 0 },
+  ]);
+  await refused(() => options("-f", "-", "-f", "-", "."), "only one Dockerfile");
 });
 
 Deno.test("build arguments come from the line, the caller and files", () => {
@@ -125,7 +131,10 @@ Deno.test("what is so in any case may be asked for, and not refused", async () =
   options("--rm", "--force-rm=true", "--identity-label=false", "--provenance=false", "--isolation=oci", ".");
   await refused(() => options("--rm=false"), "containers of steps are always removed");
   await refused(() => options("--identity-label"), "no label of the engine");
-  await refused(() => options("--provenance"), "not available yet");
+  options("--attest", "type=provenance,disabled=true", ".");
+  for (const word of ["--provenance", "--provenance=mode=max", "--sbom=true", "--attest=type=sbom"]) {
+    await refused(() => options(word), "an attestation says who built an image of what");
+  }
 });
 
 Deno.test("policies, layers, times, platforms", async () => {

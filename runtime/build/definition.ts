@@ -6,7 +6,7 @@ import { printable } from "../spec/printable.ts";
 import { openContext, type OpenedContext } from "./context/open.ts";
 import type { Dockerfile } from "./dockerfile/ast.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
-import type { BuildOptions } from "./options.ts";
+import type { BuildOptions, DockerfileSource } from "./options.ts";
 import { overrideDockerfile } from "./overrides.ts";
 import type { BuildServices } from "./services.ts";
 import type { Vertices } from "./vertices.ts";
@@ -29,18 +29,18 @@ export async function loadDefinition(
   signal: AbortSignal,
 ): Promise<Definition> {
   const { dockerfile: given, context } = options;
-  const onHost = given?.kind === "stdin" ? "-" : given?.path ?? "Dockerfile";
+  const onHost = given?.kind === "stdin" ? "-" : given === undefined ? "Dockerfile" : placeOf(given);
   const shown = onHost === "-" ? "Dockerfile" : baseName(onHost);
   const main = await openContext(services, context, {
     ignoreFile: options.ignoreFile,
-    dockerfileName: onHost === "-" ? undefined : onHost,
+    dockerfileName: onHost === "-" || given?.kind === "url" ? undefined : onHost,
     signal,
   });
   try {
     const dockerfile = await vertices.run(
       `[internal] load build definition from ${shown}`,
       async (vertex): Promise<Dockerfile> => {
-        const { name, bytes } = await readDefinition(options, main);
+        const { name, bytes } = await readDefinitions(options, main, signal);
         vertex.progress("transferring dockerfile:", bytes.length, undefined, true);
         return overrideDockerfile(parseDockerfile(bytes, name), options);
       },
@@ -52,10 +52,50 @@ export async function loadDefinition(
   }
 }
 
-async function readDefinition(
-  { dockerfile, context }: BuildOptions,
+/** Several are one below the other, as podman puts them together. */
+async function readDefinitions(
+  options: BuildOptions,
   main: OpenedContext,
+  signal: AbortSignal,
 ): Promise<{ name: string; bytes: Uint8Array }> {
+  const first = await readDefinition(options, main, signal);
+  const { moreDockerfiles = [] } = options;
+  if (moreDockerfiles.length === 0) return first;
+  const parts = [first.bytes];
+  for (const dockerfile of moreDockerfiles) {
+    parts.push((await readDefinition({ ...options, dockerfile }, main, signal)).bytes);
+  }
+  const lines = new TextEncoder().encode("\n");
+  const bytes = new Uint8Array(
+    await new Blob(parts.flatMap((part) => [part as BlobPart, lines])).arrayBuffer(),
+  );
+  return { name: first.name, bytes };
+}
+
+function placeOf(source: Exclude<DockerfileSource, { kind: "stdin" }>): string {
+  return source.kind === "url" ? new URL(source.url).pathname : source.path;
+}
+
+async function readUrl(url: string, signal: AbortSignal): Promise<Uint8Array> {
+  const { fetchUrl } = await import("../registry/fetch_url.ts");
+  const path = await Deno.makeTempFile({ prefix: "skiff-dockerfile-" });
+  try {
+    using file = await Deno.open(path, { write: true });
+    await fetchUrl(url, file, { signal, limitBytes: MAX_BYTES });
+    return await Deno.readFile(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+async function readDefinition(
+  { dockerfile, context }: Pick<BuildOptions, "dockerfile" | "context">,
+  main: OpenedContext,
+  signal: AbortSignal,
+): Promise<{ name: string; bytes: Uint8Array }> {
+  if (dockerfile?.kind === "url") {
+    return { name: baseName(placeOf(dockerfile)), bytes: await readUrl(dockerfile.url, signal) };
+  }
   if (dockerfile?.kind === "stdin") return { name: "Dockerfile", bytes: await readAll(dockerfile.fd) };
   if (dockerfile !== undefined) {
     const { path } = dockerfile;

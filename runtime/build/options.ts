@@ -29,25 +29,40 @@ export interface SshSource {
 export type BuildOutput =
   /** Nothing but the cache. */
   | { type: "cacheonly" }
-  | { type: "image"; names: string[]; push: boolean }
+  /** `compression` of what is pushed. */
+  | { type: "image"; names: string[]; push: boolean; compression?: LayerCompression; level?: number }
   | { type: "local"; dest: string }
   /** `-` is standard output. */
   | { type: "tar"; dest: string }
   /** `names` instead of the tags. */
-  | { type: "oci" | "docker"; dest: string; names?: string[]; compression?: LayerCompression };
+  | {
+    type: "oci" | "docker";
+    dest: string;
+    names?: string[];
+    compression?: LayerCompression;
+    level?: number;
+  };
 
 /** Of layers in what is written out; those of a base image stay as they are. */
-export type LayerCompression = "gzip" | "uncompressed";
+export type LayerCompression = "gzip" | "zstd" | "uncompressed";
 
 export type CacheTarget =
   | { type: "local"; path: string; mode: "min" | "max" }
   | { type: "registry"; reference: string; mode: "min" | "max" }
   | { type: "inline" };
 
+/** A path on the host (or `-`'s descriptor, or an address), or a path in the context where that is no folder. */
+export type DockerfileSource =
+  | { kind: "path"; path: string }
+  | { kind: "stdin"; fd: number }
+  | { kind: "url"; url: string };
+
 export interface BuildOptions {
   context: ContextSource;
-  /** `-f`: a path on the host (or `-`'s descriptor), or a path in the context where that is no folder. */
-  dockerfile?: { kind: "path"; path: string } | { kind: "stdin"; fd: number };
+  /** `-f` */
+  dockerfile?: DockerfileSource;
+  /** Further ones, which are read as if they were written below it. */
+  moreDockerfiles?: DockerfileSource[];
   /** `-t`, in full. */
   tags: string[];
   /** `--manifest`: a list that what is built is added to. */

@@ -181,7 +181,7 @@ async function recordImages(
         }
       }
     }
-    if (output.push) await pushNames(context, written, output.names, work, result);
+    if (output.push) await pushNames(context, written, output, work, result);
   });
   result.imageId = digestHex(named.saved.configDigest);
   result.names = [...new Set([...result.names, ...output.names])];
@@ -190,7 +190,7 @@ async function recordImages(
 async function pushNames(
   { engine, options, signal }: Context,
   written: readonly WrittenImage[],
-  names: readonly string[],
+  { names, compression, level }: BuildOutput & { type: "image" },
   work: VertexWork,
   result: BuildResult,
 ): Promise<void> {
@@ -198,7 +198,10 @@ async function pushNames(
     import("../registry/push.ts"),
     import("./build_outputs.ts"),
   ]);
-  await using packed = await work.part("compressing layers", () => packAll(engine, written, signal));
+  await using packed = await work.part(
+    "compressing layers",
+    () => packAll(engine, written, signal, { format: compression === "zstd" ? "zstd" : "gzip", level }),
+  );
   const { list } = packed;
   const index = list.length > 1 ? await indexOver(list, options) : undefined;
   const db = await engine.database();

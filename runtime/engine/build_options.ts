@@ -12,6 +12,7 @@ export type {
   BuildResult,
   CacheTarget,
   ContextSource,
+  DockerfileSource,
   LayerCompression,
   SecretSource,
   SshSource,

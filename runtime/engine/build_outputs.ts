@@ -3,6 +3,7 @@
 import type { BuildEvent } from "../build/events.ts";
 import type { BuildOptions, BuildOutput } from "../build/options.ts";
 import type { BuiltImage } from "../build/solve.ts";
+import type { Packing } from "../archive/packing.ts";
 import { hostReason, InvalidArgumentError } from "../errors.ts";
 import { ociListFiles } from "../image/archive/list_files.ts";
 import { dockerArchiveFiles, ociLayoutFiles, type SavedFile } from "../image/archive/saved_files.ts";
@@ -126,10 +127,18 @@ export async function writeArchive(
       hint: "use --output type=oci",
     });
   }
+  if (type === "docker" && output.compression !== undefined && output.compression !== "uncompressed") {
+    throw new InvalidArgumentError("write docker archive: its layers are not packed", {
+      hint: "use --output type=oci",
+    });
+  }
   await asVertex(emit, `exporting to ${type} image format`, async (work) => {
     const { compression = type === "oci" ? "gzip" : "uncompressed" } = output;
-    const images = compression === "gzip" && type === "oci"
-      ? await work.part("compressing layers", () => packAll(engine, written, signal))
+    const images = compression !== "uncompressed" && type === "oci"
+      ? await work.part(
+        "compressing layers",
+        () => packAll(engine, written, signal, { format: compression, level: output.level }),
+      )
       : { list: written, async [Symbol.asyncDispose]() {} };
     await using packed = images;
     const files = type === "docker"
@@ -147,6 +156,7 @@ export async function packAll(
   engine: Engine,
   written: readonly WrittenImage[],
   signal?: AbortSignal,
+  packing?: Packing,
 ): Promise<{ list: WrittenImage[] } & AsyncDisposable> {
   const { packLayers } = await import("../image/archive/pack_layers.ts");
   const { digestOf } = await import("../spec/digest.ts");
@@ -154,7 +164,7 @@ export async function packAll(
   const list: WrittenImage[] = [];
   try {
     for (const image of written) {
-      const { image: saved } = stack.use(await packLayers(engine.folders, image.saved, signal));
+      const { image: saved } = stack.use(await packLayers(engine.folders, image.saved, signal, packing));
       const digest = await digestOf(saved.manifestBytes);
       list.push({
         ...image,

@@ -40,6 +40,7 @@ export async function packLayers(
   folders: Folders,
   image: SavedImage,
   signal?: AbortSignal,
+  packing: Packing = { format: "gzip" },
 ): Promise<PackedImage> {
   const made: string[] = [];
   const dispose = async () => {
@@ -52,9 +53,9 @@ export async function packLayers(
         layers.push(layer);
         continue;
       }
-      const packed = await packLayer(folders, layer, { format: "gzip" }, signal);
+      const packed = await packLayer(folders, layer, packing, signal);
       made.push(packed.path);
-      layers.push({ ...layer, ...packed, mediaType: packedMediaType(layer.mediaType, { format: "gzip" }) });
+      layers.push({ ...layer, ...packed, mediaType: packedMediaType(layer.mediaType, packing) });
     }
     return { image: withLayers(image, layers), [Symbol.asyncDispose]: dispose };
   } catch (error) {

@@ -1,0 +1,91 @@
+/** Dockerfiles of several files and from an address, and how layers are packed that leave the store. */
+import { assertEquals, assertIncludes, type Host, hostTest } from "./harness.ts";
+import { makeContext } from "./build_context.ts";
+
+async function build(host: Host, ...words: string[]): Promise<void> {
+  const { code, stderr } = await host.skiff(["build", "-q", "--network", "none", ...words]);
+  assertEquals(code, 0, stderr);
+}
+
+hostTest("several Dockerfiles are one, and one may come from an address", {}, async (host) => {
+  const folder = await makeContext(host, {
+    "base.Dockerfile": "FROM scratch AS base\nLABEL first=1",
+    "Dockerfile": "FROM base\nLABEL second=2\nCOPY file /file\n",
+    file: "content\n",
+  });
+  const served = "FROM scratch\nLABEL served=yes\nCOPY file /file\n";
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    (request) =>
+      new URL(request.url).pathname === "/x/Dockerfile"
+        ? new Response(served)
+        : new Response("no", { status: 404 }),
+  );
+  const address = `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}/x/Dockerfile`;
+  const labels = async (name: string) =>
+    JSON.parse(await host.ok("inspect", "--format", "{{json .Config.Labels}}", name));
+  await build(host, "-f", `${folder}/base.Dockerfile`, "-f", `${folder}/Dockerfile`, "-t", "both", folder);
+  assertEquals(await labels("both"), { first: "1", second: "2" });
+  await build(host, "-f", address, "-t", "served", folder);
+  assertEquals(await labels("served"), { served: "yes" });
+  // a mistake in the second is told with its own lines
+  await Deno.writeTextFile(`${folder}/wrong.Dockerfile`, "FROM base\nBOGUS x\n");
+  await host.own(`${folder}/wrong.Dockerfile`);
+  const wrong = await host.skiff([
+    "build",
+    "-f",
+    `${folder}/base.Dockerfile`,
+    "-f",
+    `${folder}/wrong.Dockerfile`,
+    folder,
+  ]);
+  assertEquals(wrong.code, 1);
+  assertIncludes(wrong.stderr, "BOGUS x");
+  const missing = await host.skiff(["build", "-f", `${address}-not`, folder]);
+  assertEquals(missing.code === 0, false);
+  assertIncludes(missing.stderr, "there is no such file");
+});
+
+hostTest("what a build writes out is packed as it is asked to be", {
+  needs: ["registry", "busybox", "skopeo"],
+}, async (host) => {
+  const { address } = await host.registry();
+  const base = await host.image();
+  const folder = await makeContext(host, {
+    Dockerfile: `FROM ${base}\nCOPY file /file\n`,
+    file: "content\n".repeat(99),
+  });
+  const name = `${address}/packed/${crypto.randomUUID()}:1`;
+  const kinds = async (reference: string) => {
+    const words = ["skopeo", "inspect", "--raw", "--tls-verify=false", "--no-creds", reference];
+    const { stdout, stderr } = await host.program(words);
+    assertEquals(stdout !== "", true, stderr);
+    return JSON.parse(stdout).layers.map(({ mediaType }: { mediaType: string }) =>
+      mediaType.replace(/^.*\./, "")
+    );
+  };
+  // layers of the base image stay as they are
+  const [below] = await kinds(`docker://${base}`);
+  for (const [compression, kind] of [["zstd", "tar+zstd"], ["gzip", "tar+gzip"], ["uncompressed", "tar"]]) {
+    const archive = `${host.home}/${compression}.tar`;
+    const level = compression === "uncompressed" ? "" : ",compression-level=9";
+    await build(host, "-o", `type=oci,dest=${archive},compression=${compression}${level}`, folder);
+    assertEquals(await kinds(`oci-archive:${archive}`), [below, kind]);
+    await host.ok("load", "-q", "-i", archive);
+  }
+  await build(host, "-o", `type=registry,name=${name},compression=zstd`, folder);
+  assertEquals(await kinds(`docker://${name}`), [below, "tar+zstd"]);
+  await host.ok("pull", "-q", name);
+  assertEquals((await host.run("--rm", name, "wc", "-l", "/file")).stdout, "99 /file\n");
+  const cases: [string, string][] = [
+    ["type=oci,dest=x,compression=lzma", "compression is gzip, zstd or uncompressed"],
+    ["type=oci,dest=x,compression=gzip,compression-level=10", "the level of gzip is 1 to 9"],
+    ["type=docker,dest=x,compression=zstd", "its layers are not packed"],
+    ["type=registry,name=x,compression=uncompressed", "layers are pushed packed"],
+  ];
+  for (const [output, message] of cases) {
+    const refused = await host.skiff(["build", "-o", output, folder]);
+    assertEquals(refused.code === 0, false);
+    assertIncludes(refused.stderr, message);
+  }
+});
