@@ -50,7 +50,10 @@ async function makeScene(requirement: object, registriesD: string): Promise<Scen
     tag: image.manifest.digest.replace(":", "-") + ".sig",
     async refused(expected, idleTimeoutMs = 60_000) {
       registry.requests.splice(0);
-      await rejects(rig.pull(name, { idleTimeoutMs, retry: { attempts: 1 } }), expected);
+      await rejects(
+        rig.pull(name, { idleTimeoutMs, retry: { attempts: 1, pause: () => Promise.resolve() } }),
+        expected,
+      );
       assertEquals(await rig.leftovers(), []);
       for (const { digest } of [...image.layers, image.config]) assertEquals(registry.asked(digest), []);
     },
@@ -384,11 +387,19 @@ Deno.test({
       lookaside.hook = (request) => request.path.startsWith(path) ? answer : undefined;
       await refused(expected, "after" in answer ? STALL_MS : undefined);
     }
-    lookaside.hook = () => ({ status: 200, body: good });
-    lookaside.requests.splice(0);
-    await refused(/there are more than can be signatures of one image/);
-    assertEquals([lookaside.requests.length, plain.requests.length], [129, 0]);
+    assertEquals(plain.requests.length, 0);
     ok(lookaside.requests.every((request) => request.headers.authorization === undefined));
+    // one that never ends; without TLS, which a lookaside may say of itself
+    plain.hook = () => ({ status: 200, body: good });
+    const useLookaside = (url: string) =>
+      rig.write(
+        "config/containers/registries.d/default.yaml",
+        `default-docker: {lookaside: "${url}/sigs/"}\n`,
+      );
+    await useLookaside(plain.url);
+    await refused(/there are more than can be signatures of one image/);
+    assertEquals(plain.requests.length, 129);
+    await useLookaside(lookaside.url);
     // the registry's own API comes first, and is believed as little
     const api = `/extensions/v2/test/app/signatures/${image.manifest.digest}`;
     const apiAnswers: [string, RegExp][] = [

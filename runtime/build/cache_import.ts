@@ -1,10 +1,12 @@
 /** `--cache-from`: caches in folders and registries, opened when a build begins; their layers come when they are needed. */
 
+import { configSources } from "../config/sources.ts";
 import { VerificationError } from "../errors.ts";
 import { findBlob, openImageSource, readDocument } from "../image/archive/source.ts";
 import { storeLayers } from "../image/archive/store_layers.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
 import { choosePlatform, hostPlatform } from "../image/platform.ts";
+import { askPolicy } from "../registry/image_policy.ts";
 import { tryPlaces } from "../registry/places.ts";
 import { pullLayers } from "../registry/pull_layers.ts";
 import { digestAlgorithm, digestHex, verifyBytes } from "../spec/digest.ts";
@@ -120,14 +122,17 @@ async function openRemote(
   const { folders, namespaces } = services;
   const places = { tlsVerify, authFile, credentials, certDir, signal };
   const steps = await tryPlaces(name, places, async (client, reference): Promise<CachedSteps> => {
-    let { bytes, contentType } = await client.getManifest(reference.digest ?? reference.tag!);
+    const checkManifest = await askPolicy(configSources(), reference);
+    let { bytes, contentType, digest } = await client.getManifest(reference.digest ?? reference.tag!);
     let document = parseManifestDocument(`manifest of ${name}`, bytes, contentType);
     for (let depth = 0; document.kind === "index" && depth < DOCUMENT_LIMITS.indexDepth; depth++) {
       const entry = choosePlatform(name, document.index, hostPlatform());
-      ({ bytes, contentType } = await client.getManifest(entry.digest));
+      ({ bytes, contentType, digest } = await client.getManifest(entry.digest));
       document = parseManifestDocument(`manifest of ${name}`, bytes, contentType);
     }
     if (document.kind === "index") throw new VerificationError(`read cache of ${name}: it is an index`);
+    // its layers become those of images
+    await checkManifest(client, { bytes, digest });
     const { config } = document.manifest;
     const what = `config of ${name}`;
     return readSteps(

@@ -79,11 +79,10 @@ async function attachedSignatures(client: RegistryClient, digest: Digest): Promi
   const manifest = await attachedManifest(client, digest);
   const layers = manifest?.layers.filter(({ mediaType }) => mediaType === SIGSTORE.mediaType) ?? [];
   const limit = new Limit(what);
+  // before any is fetched
+  for (const { size } of layers) limit.take(size);
   const found: ImageSignature[] = [];
-  for (const layer of layers) {
-    limit.take(layer.size);
-    found.push(await attachedSignature(client, what, layer));
-  }
+  for (const layer of layers) found.push(await attachedSignature(client, what, layer));
   return found;
 }
 
