@@ -23,11 +23,6 @@ const CONTAINER_FLAGS: Record<string, string> = {
   "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
   "devices are passed in by --device only": "--gpus",
   "there are no secrets yet": "--secret",
-  "a health check of the start is given more time by --health-start-period":
-    "--health-startup-cmd --health-startup-interval --health-startup-retries --health-startup-success " +
-    "--health-startup-timeout",
-  "the last five results of health checks are kept, and shown by inspect":
-    "--health-log-destination --health-max-log-count --health-max-log-size",
   "containers are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag",
   "the size of a container's files is not limited": "--storage-opt",
   "programs run in the execution domain of this machine": "--personality",

@@ -222,6 +222,69 @@ hostTest(
   },
 );
 
+hostTest("a startup check comes first, and restarts what does not start", NEEDS, async (host) => {
+  const logs = `${host.home}/logs`;
+  await Deno.mkdir(logs);
+  await host.own(logs);
+  const image = await host.image("busybox");
+  const words = ["--health-cmd", "echo usual; test -e /well", "--health-interval", "disable"];
+  const startup = [
+    "--health-startup-cmd",
+    "echo startup; test -e /up",
+    "--health-startup-interval",
+    "disable",
+  ];
+  const sleep = [image, "sh", "-c", "echo begun; exec sleep 1000"];
+  await host.run("-q", "-d", "--name", "slow", ...words, "--health-retries", "1", ...startup, ...[
+    ...["--health-startup-success", "2", "--health-max-log-count", "3", "--health-max-log-size", "4"],
+    ...["--health-log-destination", logs],
+  ], ...sleep);
+  const check = async (name: string) => {
+    const { code } = await host.skiff(["healthcheck", "run", name]);
+    return `${code} ${await inspect(host, name, "{{.State.Health.Status}} {{.State.Health.FailingStreak}}")}`;
+  };
+  assertEquals(await check("slow"), "1 starting 0");
+  await host.ok("exec", "slow", "touch", "/up");
+  assertEquals(await check("slow"), "0 starting 0");
+  await host.ok("exec", "slow", "rm", "/up");
+  assertEquals(await check("slow"), "1 starting 0");
+  await host.ok("exec", "slow", "touch", "/up");
+  assertEquals(await check("slow"), "0 starting 0");
+  assertEquals(await check("slow"), "0 starting 0");
+  // two in a row: the usual check has its turn
+  assertEquals(await check("slow"), "1 unhealthy 1");
+  await host.ok("exec", "slow", "touch", "/well");
+  assertEquals(await check("slow"), "0 healthy 0");
+  const kept = "{{range .State.Health.Log}}{{.ExitCode}}{{.Output}} {{end}}";
+  assertEquals(await inspect(host, "slow", kept), "0star 1usua 0usua ");
+  const id = await inspect(host, "slow", "{{.Id}}");
+  const copy = JSON.parse(await Deno.readTextFile(`${logs}/${id}-healthcheck.log`));
+  assertEquals([copy.Status, copy.Log.length], ["healthy", 3]);
+  const described = "{{.Config.StartupHealthCheck.Successes}} {{.Config.HealthcheckMaxLogCount}}";
+  assertEquals(await inspect(host, "slow", described), "2 3");
+
+  const failing = [...words, ...startup, "--health-startup-retries", "2", "--health-log-destination"];
+  await host.run("-q", "-d", "--name", "never", ...failing, "events_logger", ...sleep);
+  assertEquals(await check("never"), "1 starting 0");
+  await host.skiff(["healthcheck", "run", "never"]);
+  await waitFor("its restart", async () => await inspect(host, "never", "{{.RestartCount}}") === "1");
+  const told = ["-f", "container=never", "-f", "event=health_status", "--format", "{{json .Attributes}}"];
+  assertIncludes(await host.ok("events", "--stream=false", ...told), '"health_log":"startup');
+  for (
+    const [wrong, message] of [
+      [
+        ["--health-startup-cmd", "x"],
+        "cannot set a startup healthcheck when there is no regular healthcheck",
+      ],
+      [["--no-healthcheck", "--health-startup-cmd", "x"], "both --no-healthcheck and --health-startup-cmd"],
+      [[...words, "--health-startup-cmd", "x", "--health-startup-timeout", "0s"], "at least 1 second"],
+      [[...words, "--health-log-destination", "/no/such"], 'health log destination "/no/such": '],
+    ] as const
+  ) {
+    assertIncludes(await refusal(host, "create", ...wrong, image), message);
+  }
+});
+
 hostTest("a time limit kills, requirements come first, and mistakes are named", NEEDS, async (host) => {
   const image = await host.image();
   assertEquals((await host.run("-q", "--rm", "--timeout", "1", image, "sleep", "600")).code, 137);

@@ -14,6 +14,21 @@ export const LIFECYCLE_FLAGS = {
     value: "TIME",
     help: "Time between two checks; disable: none (default 30s)",
   },
+  "health-log-destination": {
+    kind: "string",
+    value: "WHERE",
+    help: "Where results go: local, events_logger or a folder (default local)",
+  },
+  "health-max-log-count": {
+    kind: "uint",
+    value: "N",
+    help: "Results of checks that are kept; 0: all (default 5)",
+  },
+  "health-max-log-size": {
+    kind: "uint",
+    value: "N",
+    help: "Bytes that are kept of a check's output; 0: all (default 500)",
+  },
   "health-on-failure": {
     kind: "string",
     value: "ACTION",
@@ -33,6 +48,31 @@ export const LIFECYCLE_FLAGS = {
     kind: "string",
     value: "TIME",
     help: "Time in which failures do not count (default 0s)",
+  },
+  "health-startup-cmd": {
+    kind: "string",
+    value: "COMMAND",
+    help: "Check this first: only when it has succeeded the container's health is checked",
+  },
+  "health-startup-interval": {
+    kind: "string",
+    value: "TIME",
+    help: "Time between two checks of the start; disable: none (default 30s)",
+  },
+  "health-startup-retries": {
+    kind: "uint",
+    value: "N",
+    help: "Failed checks of the start after which the container is restarted (default 0: it is not)",
+  },
+  "health-startup-success": {
+    kind: "uint",
+    value: "N",
+    help: "Successes in a row that end the start (default 0: one)",
+  },
+  "health-startup-timeout": {
+    kind: "string",
+    value: "TIME",
+    help: "Time after which a check of the start has failed (default 30s)",
   },
   "health-timeout": {
     kind: "string",
@@ -66,6 +106,14 @@ export function lifecycleOptions(options: Values<typeof LIFECYCLE_FLAGS>): Lifec
     healthStartInterval: options["health-start-interval"],
     healthRetries: options["health-retries"],
     healthOnFailure: options["health-on-failure"],
+    healthStartupCmd: options["health-startup-cmd"],
+    healthStartupInterval: options["health-startup-interval"],
+    healthStartupTimeout: options["health-startup-timeout"],
+    healthStartupRetries: options["health-startup-retries"],
+    healthStartupSuccess: options["health-startup-success"],
+    healthLogDestination: options["health-log-destination"],
+    healthMaxLogCount: options["health-max-log-count"],
+    healthMaxLogSize: options["health-max-log-size"],
     noHealthcheck: options["no-healthcheck"] || undefined,
     sdnotify: options.sdnotify,
     timeoutSeconds: options.timeout,

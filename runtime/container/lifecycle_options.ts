@@ -41,6 +41,28 @@ export interface HealthConfig {
   startIntervalMs: number;
   retries: number;
   onFailure: HealthAction;
+  /** Before it: until this has succeeded, the container is starting. */
+  startup?: StartupHealthConfig;
+  log?: HealthLogConfig;
+}
+
+export interface StartupHealthConfig {
+  /** As of HealthConfig. */
+  test: string[];
+  intervalMs: number;
+  timeoutMs: number;
+  /** Failures after which the container is restarted; 0: never. */
+  retries: number;
+  /** In a row; 0 is one. */
+  successes: number;
+}
+
+/** Where results go and how much of them is kept; 0 is all. */
+export interface HealthLogConfig {
+  /** `local`, `events_logger` or a folder's absolute path. */
+  destination: string;
+  maxCount: number;
+  maxSize: number;
 }
 
 const NOTIFY_MODES: readonly string[] = ["container", "conmon", "ignore"];
@@ -103,12 +125,20 @@ function resolveHealth(options: LifecycleOptions, image: Healthcheck | undefined
     );
   }
   if (options.noHealthcheck) {
-    if (options.healthCmd === undefined) return undefined;
-    throw new InvalidArgumentError("cannot specify both --no-healthcheck and --health-cmd");
+    const given = options.healthCmd !== undefined
+      ? "--health-cmd"
+      : options.healthStartupCmd !== undefined && "--health-startup-cmd";
+    if (!given) return undefined;
+    throw new InvalidArgumentError(`cannot specify both --no-healthcheck and ${given}`);
   }
   const test = options.healthCmd === undefined ? image?.Test ?? [] : parseHealthCommand(options.healthCmd);
   const [kind = "NONE", ...words] = test;
   if (kind === "NONE" || words.length === 0) {
+    if (options.healthStartupCmd !== undefined) {
+      throw new InvalidArgumentError(
+        "cannot set a startup healthcheck when there is no regular healthcheck: invalid argument",
+      );
+    }
     if (onFailure === "none") return undefined;
     throw new InvalidArgumentError(`cannot set on-failure action to ${onFailure} without a health check`);
   }
@@ -123,12 +153,54 @@ function resolveHealth(options: LifecycleOptions, image: Healthcheck | undefined
     startIntervalMs: ms("start-interval", options.healthStartInterval, image?.StartInterval, 5000),
     retries: healthRetries ?? (image?.Retries || 3),
     onFailure: onFailure as HealthAction,
+    ...resolveStartup(options),
+    ...resolveLog(options),
   };
   if (health.retries < 1) throw new InvalidArgumentError("healthcheck-retries must be greater than 0");
-  if (health.timeoutMs < 1000) {
-    throw new InvalidArgumentError("healthcheck-timeout must be at least 1 second");
-  }
+  checkTimeout(health.timeoutMs);
   return health;
+}
+
+function checkTimeout(timeoutMs: number): void {
+  if (timeoutMs < 1000) throw new InvalidArgumentError("healthcheck-timeout must be at least 1 second");
+}
+
+function resolveStartup(options: LifecycleOptions): { startup?: StartupHealthConfig } {
+  const { healthStartupCmd, healthStartupInterval: interval = "30s" } = options;
+  if (healthStartupCmd === undefined) return {};
+  const test = parseHealthCommand(healthStartupCmd);
+  if (test[0] === "NONE" || test.length < 2) return {};
+  const startup: StartupHealthConfig = {
+    test,
+    intervalMs: interval === "disable" ? 0 : parseMs("interval", interval),
+    timeoutMs: parseMs("timeout", options.healthStartupTimeout ?? "30s"),
+    retries: options.healthStartupRetries ?? 0,
+    successes: options.healthStartupSuccess ?? 0,
+  };
+  checkTimeout(startup.timeoutMs);
+  return { startup };
+}
+
+function resolveLog(options: LifecycleOptions): { log?: HealthLogConfig } {
+  const { healthLogDestination = "local", healthMaxLogCount = 5, healthMaxLogSize = 500 } = options;
+  const log = { destination: healthLogDestination, maxCount: healthMaxLogCount, maxSize: healthMaxLogSize };
+  if (log.destination === "local" || log.destination === "events_logger") {
+    const isUsual = log.destination === "local" && log.maxCount === 5 && log.maxSize === 500;
+    return isUsual ? {} : { log };
+  }
+  try {
+    // the monitor has another working folder
+    log.destination = Deno.realPathSync(log.destination);
+  } catch (cause) {
+    throw new InvalidArgumentError(
+      `use health log destination "${log.destination}": ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  if (!Deno.statSync(log.destination).isDirectory) {
+    throw new InvalidArgumentError(`use health log destination "${log.destination}": it is not a folder`);
+  }
+  return { log };
 }
 
 /** A command line for the shell; or a JSON list, with or without Docker's first word. */

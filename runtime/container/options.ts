@@ -165,6 +165,20 @@ export interface LifecycleOptions {
   /** `none`, `kill`, `restart`, `stop`. */
   healthOnFailure?: string;
   noHealthcheck?: boolean;
+  /** Checked until it has succeeded; only then healthCmd is. As healthCmd. */
+  healthStartupCmd?: string;
+  healthStartupInterval?: string;
+  healthStartupTimeout?: string;
+  /** Failures after which the container is restarted; 0 never. */
+  healthStartupRetries?: number;
+  /** Successes in a row that are needed; 0 is one. */
+  healthStartupSuccess?: number;
+  /** `local` (the default), `events_logger`, or a folder that gets a file of it as well. */
+  healthLogDestination?: string;
+  /** Results that are kept, 0 for all; by default 5. */
+  healthMaxLogCount?: number;
+  /** Characters that are kept of each, 0 for all; by default 500. */
+  healthMaxLogSize?: number;
   /** `container`, `conmon` (when its program runs) or `ignore`: when NOTIFY_SOCKET is told. */
   sdnotify?: string;
   /** Killed after so long; 0 never. */

@@ -1,7 +1,7 @@
 /** From what looks after a container to what its monitor is told. Pure; loaded only where there is any of it. */
 
 import { UnsupportedError } from "../errors.ts";
-import type { MonitorPlan, SupervisionPlan } from "../monitor/plan.ts";
+import type { ExecPlan, MonitorPlan, SupervisionPlan } from "../monitor/plan.ts";
 import type { ContainerConfig } from "./config.ts";
 import { planExec } from "./exec_plan.ts";
 import type { HealthConfig, Lifecycle } from "./lifecycle_options.ts";
@@ -47,11 +47,26 @@ function planHealth(
   health: HealthConfig,
   facts: PlanFacts,
 ): SupervisionPlan["health"] {
-  const { test, ...rest } = health;
-  const [kind, ...words] = test;
+  const { test, startup, ...rest } = health;
+  return {
+    ...rest,
+    exec: planCheck(config, test, facts),
+    ...(startup && {
+      startup: {
+        intervalMs: startup.intervalMs,
+        timeoutMs: startup.timeoutMs,
+        retries: startup.retries,
+        successes: startup.successes,
+        exec: planCheck(config, startup.test, facts),
+      },
+    }),
+  };
+}
+
+function planCheck(config: ContainerConfig, [kind, ...words]: string[], facts: PlanFacts): ExecPlan {
   const command = kind === "CMD-SHELL" ? ["/bin/sh", "-c", words.join(" ")] : words;
   const { runtimeDir, eventsPath, seccomp, isSingleId, lastCapability, callerNofile } = facts;
-  const exec = planExec(config, { command }, {
+  return planExec(config, { command }, {
     sessionId: "health",
     sessionDir: "",
     eventsPath,
@@ -65,5 +80,4 @@ function planHealth(
     callerNofile,
     startOnAttach: false,
   });
-  return { ...rest, exec };
 }

@@ -143,15 +143,30 @@ function sourceOf(
   return mount.kind === "bind" ? mount.source : mount.kind === "image" ? mount.image : "devpts";
 }
 
-/** Nanoseconds; what is zero is left out. */
-function healthcheckOf(health: HealthConfig) {
-  const { test, intervalMs, timeoutMs, startPeriodMs, retries } = health;
+/** Times in nanoseconds; what is zero is left out. */
+function healthOf({ test, intervalMs, timeoutMs, startPeriodMs, retries, startup, log }: HealthConfig) {
   return {
-    Test: test,
-    ...(startPeriodMs && { StartPeriod: startPeriodMs * 1e6 }),
-    ...(intervalMs && { Interval: intervalMs * 1e6 }),
-    Timeout: timeoutMs * 1e6,
-    Retries: retries,
+    ...(startup && {
+      StartupHealthCheck: {
+        Test: startup.test,
+        ...(startup.intervalMs && { Interval: startup.intervalMs * 1e6 }),
+        Timeout: startup.timeoutMs * 1e6,
+        ...(startup.retries && { Retries: startup.retries }),
+        ...(startup.successes && { Successes: startup.successes }),
+      },
+    }),
+    Healthcheck: {
+      Test: test,
+      ...(startPeriodMs && { StartPeriod: startPeriodMs * 1e6 }),
+      ...(intervalMs && { Interval: intervalMs * 1e6 }),
+      Timeout: timeoutMs * 1e6,
+      Retries: retries,
+    },
+    ...(log && {
+      HealthLogDestination: log.destination,
+      HealthcheckMaxLogCount: log.maxCount,
+      HealthcheckMaxLogSize: log.maxSize,
+    }),
   };
 }
 
@@ -181,7 +196,7 @@ function configOf(config: ContainerConfig) {
       "org.opencontainers.image.stopSignal": String(config.stopSignal),
     },
     StopSignal: signalName(config.stopSignal),
-    ...(lifecycle?.health && { Healthcheck: healthcheckOf(lifecycle.health) }),
+    ...(lifecycle?.health && healthOf(lifecycle.health)),
     HealthcheckOnFailureAction: lifecycle?.health?.onFailure ?? "none",
     CreateCommand: config.createCommand ?? null,
     Umask: (config.umask ?? 0o022).toString(8).padStart(4, "0"),

@@ -5,7 +5,7 @@
  * ```
  *  starting ─a check succeeds─▶ healthy ◀─────────────────────┐
  *      └─ `retries` fail in a row, ─▶ unhealthy ─ one succeeds ┘
- *         those of the start period not counted
+ *         those of the start period, and of a startup check, not counted
  * ```
  *
  * @see podman-run(1), --health-cmd; Docker's HEALTHCHECK
@@ -19,22 +19,27 @@ import { type CheckResult, forkCheck, parseResult, type RunningCheck } from "./h
 import type { HealthRecord } from "./health_record.ts";
 import { writeHealth } from "./health_record.ts";
 import { nowText } from "./log_clock.ts";
+import { writeRecord } from "./records.ts";
 import type { EventLoop, Timer } from "./loop.ts";
 import type { HealthPlan, StateRecord } from "./plan.ts";
 
-/** As many results as podman keeps. */
-const LOG_ENTRIES = 5;
+/** As podman keeps them. */
+const USUAL_LOG = { destination: "local", maxCount: 5, maxSize: 500 };
 
 export interface HealthHooks {
   /** After each check. */
   checked(record: HealthRecord, result: CheckResult): void;
   /** Each check that fails while it is unhealthy. */
   unhealthy(): void;
+  /** The startup check has failed too often. */
+  startupFailed(): void;
 }
 
 export class HealthWatch {
   readonly #record: HealthRecord = { Status: "starting", FailingStreak: 0, Log: [] };
-  readonly #startedMs = performance.now();
+  #startedMs = performance.now();
+  /** Until the startup check has succeeded: how often in a row, and how often it has failed. */
+  #startup: { succeeded: number; failed: number } | undefined;
   #timer: Timer | undefined;
   #running: (RunningCheck & { startedAt: string; text: string }) | undefined;
   #buffer = new Uint8Array(4096);
@@ -46,6 +51,7 @@ export class HealthWatch {
     readonly state: Pick<StateRecord, "initPid" | "initStartTime">,
     readonly hooks: HealthHooks,
   ) {
+    if (plan.startup) this.#startup = { succeeded: 0, failed: 0 };
     writeHealth(containerDir, this.#record);
     this.#schedule();
   }
@@ -55,7 +61,8 @@ export class HealthWatch {
     if (this.#running) return;
     this.loop.cancel(this.#timer);
     const { initPid, initStartTime } = this.state;
-    const check = forkCheck({ ...this.plan.exec, initPid, initStartTime }, this.plan.timeoutMs);
+    const { exec, timeoutMs } = this.#current;
+    const check = forkCheck({ ...exec, initPid, initStartTime }, timeoutMs, this.#log.maxSize);
     const running = { ...check, startedAt: nowText(), text: "" };
     this.#running = running;
     this.loop.watch(check.result, () => {
@@ -78,15 +85,27 @@ export class HealthWatch {
     this.#running = undefined;
   }
 
+  get #log() {
+    return this.plan.log ?? USUAL_LOG;
+  }
+
+  /** What is checked now. */
+  get #current() {
+    return this.#startup ? this.plan.startup! : this.plan;
+  }
+
   get #isInStartPeriod(): boolean {
     return this.#record.Status === "starting" &&
       performance.now() - this.#startedMs < this.plan.startPeriodMs;
   }
 
   #schedule(): void {
-    const { intervalMs, startIntervalMs } = this.plan;
+    const { startIntervalMs } = this.plan;
+    const { intervalMs } = this.#current;
     if (intervalMs === 0) return;
-    const waitMs = this.#isInStartPeriod ? Math.min(intervalMs, startIntervalMs) : intervalMs;
+    const waitMs = !this.#startup && this.#isInStartPeriod
+      ? Math.min(intervalMs, startIntervalMs)
+      : intervalMs;
     this.#timer = this.loop.after(waitMs, () => this.check());
   }
 
@@ -107,7 +126,9 @@ export class HealthWatch {
   #take(result: CheckResult, startedAt: string): void {
     const record = this.#record;
     const isEarly = this.#isInStartPeriod;
-    if (result.exitCode === 0) {
+    let hasFailedToStart = false;
+    if (this.#startup) hasFailedToStart = this.#takeStartup(result.exitCode === 0);
+    else if (result.exitCode === 0) {
       record.Status = "healthy";
       record.FailingStreak = 0;
     } else if (!isEarly) {
@@ -115,9 +136,35 @@ export class HealthWatch {
       if (record.FailingStreak >= this.plan.retries) record.Status = "unhealthy";
     }
     record.Log.push({ Start: startedAt, End: nowText(), ExitCode: result.exitCode, Output: result.output });
-    record.Log.splice(0, record.Log.length - LOG_ENTRIES);
+    const { destination, maxCount } = this.#log;
+    if (maxCount > 0) record.Log.splice(0, record.Log.length - maxCount);
     writeHealth(this.containerDir, record);
+    if (destination.startsWith("/")) this.#copyTo(destination);
     this.hooks.checked(record, result);
+    if (hasFailedToStart) return this.hooks.startupFailed();
     if (record.Status === "unhealthy") this.hooks.unhealthy();
+  }
+
+  /** Whether it has failed once too often. */
+  #takeStartup(hasSucceeded: boolean): boolean {
+    const { successes, retries } = this.plan.startup!;
+    const startup = this.#startup!;
+    startup.succeeded = hasSucceeded ? startup.succeeded + 1 : 0;
+    if (!hasSucceeded) startup.failed++;
+    if (startup.succeeded >= Math.max(1, successes)) {
+      this.#startup = undefined;
+      this.#startedMs = performance.now();
+    }
+    return retries > 0 && startup.failed >= retries;
+  }
+
+  /** A folder that has gone since is the user's affair. */
+  #copyTo(folder: string): void {
+    const id = this.containerDir.slice(this.containerDir.lastIndexOf("/") + 1);
+    try {
+      writeRecord(`${folder}/${id}-healthcheck.log`, this.#record);
+    } catch {
+      // health.json has it
+    }
   }
 }

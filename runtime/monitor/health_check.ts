@@ -30,14 +30,15 @@ export interface RunningCheck {
   result: number;
 }
 
-/** As podman keeps it. */
-const OUTPUT_LIMIT_BYTES = 500;
+/** What is kept where there is to be no limit: the monitor holds it. */
+const LARGEST_OUTPUT_BYTES = 1 << 20;
 
-export function forkCheck(plan: ExecPlan, timeoutMs: number): RunningCheck {
+/** `outputLimit` in bytes, 0 for none. */
+export function forkCheck(plan: ExecPlan, timeoutMs: number, outputLimit: number): RunningCheck {
   const [result, answer] = pipe2(O_CLOEXEC);
   const pid = forkChild(() => {
     closeAllExcept([answer]);
-    const told = performCheck(plan, timeoutMs);
+    const told = performCheck(plan, timeoutMs, outputLimit || LARGEST_OUTPUT_BYTES);
     writeAll(answer, new TextEncoder().encode(JSON.stringify(told)));
     return 0;
   });
@@ -57,7 +58,7 @@ export function parseResult(text: string): CheckResult {
   return { exitCode: 125, output: "the check ended without a result" };
 }
 
-function performCheck(plan: ExecPlan, timeoutMs: number): CheckResult {
+function performCheck(plan: ExecPlan, timeoutMs: number, outputLimit: number): CheckResult {
   const nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
   const [output, stdout] = pipe2(O_CLOEXEC);
   setNonblocking(output);
@@ -69,7 +70,7 @@ function performCheck(plan: ExecPlan, timeoutMs: number): CheckResult {
   }
   close(stdout);
   const loop = new EventLoop();
-  const taken = new OutputHead();
+  const taken = new OutputHead(outputLimit);
   let failure: string | undefined;
   let isLate = false;
   loop.watch(handle.control, () => {
@@ -97,6 +98,8 @@ class OutputHead {
   #kept = new Uint8Array(0);
   readonly #buffer = new Uint8Array(4096);
 
+  constructor(readonly limitBytes: number) {}
+
   /** False at the end of the stream. */
   readFrom(fd: number): boolean {
     for (;;) {
@@ -108,7 +111,7 @@ class OutputHead {
         throw error;
       }
       if (count === 0) return false;
-      const room = Math.min(count, OUTPUT_LIMIT_BYTES - this.#kept.length);
+      const room = Math.min(count, this.limitBytes - this.#kept.length);
       if (room > 0) this.#kept = Uint8Array.from([...this.#kept, ...this.#buffer.subarray(0, room)]);
     }
   }

@@ -88,6 +88,10 @@ export interface HealthPlan {
   startIntervalMs: number;
   retries: number;
   onFailure: "none" | "kill" | "restart" | "stop";
+  /** What must succeed `successes` times in a row before the checks begin; `retries` failures restart it, 0 never. */
+  startup?: { exec: ExecPlan; intervalMs: number; timeoutMs: number; retries: number; successes: number };
+  /** Where else results go than to `health.json`, and how much is kept of them; 0 is all. */
+  log?: { destination: string; maxCount: number; maxSize: number };
 }
 
 /** Where to write what happens, and what is told of the container each time. */

@@ -17,7 +17,7 @@ import type { NewEvent } from "../spec/event.ts";
 import { HealthWatch } from "./health.ts";
 import { Notifier } from "./notify.ts";
 import { EventLoop } from "./loop.ts";
-import type { ExitRecord, MonitorPlan, StateRecord, SupervisionPlan } from "./plan.ts";
+import type { ExitRecord, HealthPlan, MonitorPlan, StateRecord, SupervisionPlan } from "./plan.ts";
 import { encodeJsonFrame, FRAME } from "./protocol.ts";
 import { type Control, Server } from "./server.ts";
 import type { Session } from "./session.ts";
@@ -57,10 +57,14 @@ export class Supervisor {
     if (!health) return;
     this.#health = new HealthWatch(session.loop, health, this.monitorPlan.containerDir, state, {
       checked: ({ Status }, result) => {
-        this.tell({ action: "health_status", health: Status });
+        const attributes = health.log?.destination === "events_logger"
+          ? { ...this.monitorPlan.events?.subject.attributes, health_log: result.output }
+          : undefined;
+        this.tell({ action: "health_status", health: Status, ...(attributes && { attributes }) });
         session.answerHealth({ status: Status, exitCode: result.exitCode });
       },
-      unhealthy: () => this.#act(session),
+      unhealthy: () => this.#act(session, health.onFailure),
+      startupFailed: () => this.#act(session, "restart"),
     });
   }
 
@@ -120,8 +124,8 @@ export class Supervisor {
   }
 
   /** `--health-on-failure`. */
-  #act(session: Session): void {
-    switch (this.monitorPlan.supervision!.health!.onFailure) {
+  #act(session: Session, action: HealthPlan["onFailure"]): void {
+    switch (action) {
       case "kill":
         return session.send(SIGKILL);
       case "stop":
