@@ -65,6 +65,7 @@ const SYSCALL_NUMBERS = {
   llistxattr: [195, 12],
   lremovexattr: [198, 15],
   lsetxattr: [189, 6],
+  madvise: [28, 233],
   memfd_create: [319, 279],
   mkdirat: [258, 34],
   mknodat: [259, 33],

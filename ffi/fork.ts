@@ -11,17 +11,19 @@
 
 import { USER_SPACE_END } from "./arch.ts";
 import { check } from "./errno.ts";
-import { libc, openFamilies } from "./libc.ts";
+import { openFamilies, openForkCalls } from "./libc.ts";
 import { _exit } from "./process.ts";
 import { findRuntimeFiles, sealRuntimeFiles } from "./runtime_files.ts";
 
 /** Advice value of madvise(2). */
 const MADV_DOFORK = 11;
 
+const KERNEL_PAGES = ["[vvar]", "[vvar_vclock]", "[vdso]"];
+
 /** Where the kernel's own pages begin and end. */
 interface KernelPages {
   start: bigint;
-  end: Deno.PointerValue;
+  end: bigint;
   rest: bigint;
 }
 
@@ -35,18 +37,19 @@ function findKernelPages(maps: string): KernelPages {
   const begin = maps.lastIndexOf("\n", maps.indexOf("[v")) + 1;
   let [start, end] = [0n, 0n];
   for (const line of maps.slice(begin, maps.indexOf("\n", maps.lastIndexOf("[v"))).split("\n")) {
-    const match = /^([0-9a-f]+)-([0-9a-f]+) .*\[(?:vvar|vvar_vclock|vdso)\]$/.exec(line);
-    if (!match) continue;
-    start ||= BigInt(`0x${match[1]}`);
-    end = BigInt(`0x${match[2]}`);
+    if (!KERNEL_PAGES.some((name) => line.endsWith(name))) continue;
+    const [from, to] = line.slice(0, line.indexOf(" ")).split("-");
+    start ||= BigInt(`0x${from}`);
+    end = BigInt(`0x${to}`);
   }
   if (start === 0n) throw new Error("/proc/self/maps shows no vdso");
-  return { start, end: Deno.UnsafePointer.create(end), rest: USER_SPACE_END - end };
+  return { start, end, rest: USER_SPACE_END - end };
 }
 
 /** Does ahead of time what `fork` needs: symbols and the place of the vdso. */
 export function prepareFork(): void {
   openFamilies("errno", "fork", "file", "memory");
+  openForkCalls();
   kernelPages ??= findKernelPages(Deno.readTextFileSync("/proc/self/maps"));
 }
 
@@ -58,11 +61,11 @@ export function prepareFork(): void {
 export function fork(): number {
   prepareFork();
   const { start, end, rest } = kernelPages!;
-  const symbols = libc("fork");
+  const calls = openForkCalls();
   // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.
-  symbols.madvise(null, start, MADV_DOFORK);
-  symbols.madvise(end, rest, MADV_DOFORK);
-  const pid = check("fork", symbols.fork());
+  calls.madvise(0n, start, MADV_DOFORK);
+  calls.madvise(end, rest, MADV_DOFORK);
+  const pid = check("fork", calls.fork());
   if (pid === 0 && !isSealed) seal();
   return pid;
 }

@@ -18,13 +18,13 @@ interface Definition extends Deno.ForeignFunction {
   nr?: number;
 }
 
+/** By family, each made when it is opened: most processes need a few. */
 const FAMILIES = {
-  errno: {
+  errno: () => ({
     __errno_location: { parameters: [], result: "pointer" }, // int *__errno_location(void)
-  },
-  fork: {
-    fork: { parameters: [], result: "i32" }, // pid_t fork(void)
-    madvise: { parameters: ["pointer", "usize", "i32"], result: "i32" }, // int madvise(void *, size_t, int)
+  } as const),
+  fork: () => ({
+    madvise: { nr: SYSCALL.madvise, parameters: ["pointer", "usize", "i32"], result: "i32" }, // int madvise(void *, size_t, int)
     _exit: { nr: SYSCALL.exit_group, parameters: ["i32"], result: "void" }, // void _exit(int)
     waitpid: { nr: SYSCALL.wait4, parameters: ["i32", "buffer", "i32"], result: "i32" }, // pid_t waitpid(pid_t, int *, int)
     waitpidAsync: {
@@ -33,8 +33,8 @@ const FAMILIES = {
       result: "i32",
       nonblocking: true,
     }, // the same, on a thread of its own
-  },
-  spawn: {
+  } as const),
+  spawn: () => ({
     // int posix_spawn(pid_t *, const char *path, const posix_spawn_file_actions_t *,
     //                 const posix_spawnattr_t *, char *const argv[], char *const envp[])
     posix_spawn: {
@@ -52,8 +52,8 @@ const FAMILIES = {
     // int posix_spawnattr_setsigdefault(posix_spawnattr_t *, const sigset_t *)
     posix_spawnattr_setsigdefault: { parameters: ["buffer", "buffer"], result: "i32" },
     posix_spawnattr_setsigmask: { parameters: ["buffer", "buffer"], result: "i32" },
-  },
-  process: {
+  } as const),
+  process: () => ({
     getpid: { nr: SYSCALL.getpid, parameters: [], result: "i32" }, // pid_t getpid(void)
     getppid: { nr: SYSCALL.getppid, parameters: [], result: "i32" }, // pid_t getppid(void)
     setsid: { nr: SYSCALL.setsid, parameters: [], result: "i32" }, // pid_t setsid(void)
@@ -94,8 +94,8 @@ const FAMILIES = {
     keyctl: { name: "syscall", parameters: ["i32", "i32", "pointer"], result: "i32" },
     // long syscall(SYS_seccomp, unsigned op, unsigned flags, void *)
     seccomp: { name: "syscall", parameters: ["i32", "u32", "u32", "buffer"], result: "i32" },
-  },
-  credentials: {
+  } as const),
+  credentials: () => ({
     getuid: { nr: SYSCALL.getuid, parameters: [], result: "u32" }, // uid_t getuid(void)
     geteuid: { nr: SYSCALL.geteuid, parameters: [], result: "u32" },
     getgid: { nr: SYSCALL.getgid, parameters: [], result: "u32" },
@@ -108,12 +108,12 @@ const FAMILIES = {
     setgroups: { name: "syscall", parameters: ["i32", "usize", "buffer"], result: "i32" },
     // long syscall(SYS_capset, cap_user_header_t, const cap_user_data_t)
     capset: { name: "syscall", parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  },
-  namespaces: {
+  } as const),
+  namespaces: () => ({
     unshare: { nr: SYSCALL.unshare, parameters: ["i32"], result: "i32" }, // int unshare(int)
     setns: { nr: SYSCALL.setns, parameters: ["i32", "i32"], result: "i32" }, // int setns(int, int)
-  },
-  file: {
+  } as const),
+  file: () => ({
     // int openat(int, const char *, int, mode_t)
     openat: { nr: SYSCALL.openat, parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
     // long syscall(SYS_openat2, int, const char *, struct open_how *, size_t)
@@ -184,14 +184,14 @@ const FAMILIES = {
     fallocate: { nr: SYSCALL.fallocate, parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
     // ssize_t getdents64(int, void *, size_t)
     getdents64: { nr: SYSCALL.getdents64, parameters: ["i32", "buffer", "u32"], result: "i32" },
-  },
-  memory: {
+  } as const),
+  memory: () => ({
     // void *mmap(void *, size_t, int prot, int flags, int fd, off_t)
     mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
     malloc_trim: { parameters: ["usize"], result: "i32" }, // int malloc_trim(size_t)
     getcontext: { parameters: ["buffer"], result: "i32" }, // int getcontext(ucontext_t *)
-  },
-  xattr: {
+  } as const),
+  xattr: () => ({
     // int lsetxattr(const char *path, const char *name, const void *value, size_t, int flags)
     lsetxattr: {
       nr: SYSCALL.lsetxattr,
@@ -218,8 +218,8 @@ const FAMILIES = {
     getxattr: { nr: SYSCALL.getxattr, parameters: ["buffer", "buffer", "buffer", "u32"], result: "i32" },
     listxattr: { nr: SYSCALL.listxattr, parameters: ["buffer", "buffer", "u32"], result: "i32" },
     removexattr: { nr: SYSCALL.removexattr, parameters: ["buffer", "buffer"], result: "i32" },
-  },
-  mount: {
+  } as const),
+  mount: () => ({
     // int mount(const char *, const char *, const char *, unsigned long, const void *)
     mount: {
       nr: SYSCALL.mount,
@@ -252,11 +252,11 @@ const FAMILIES = {
       result: "i32",
     },
     fstatfs: { nr: SYSCALL.fstatfs, parameters: ["i32", "buffer"], result: "i32" }, // int fstatfs(int, struct statfs *)
-  },
-  clock: {
+  } as const),
+  clock: () => ({
     clock_gettime: { parameters: ["i32", "buffer"], result: "i32" }, // int clock_gettime(clockid_t, struct timespec *)
-  },
-  signal: {
+  } as const),
+  signal: () => ({
     // long syscall(SYS_rt_sigaction, int, const struct kernel_sigaction *, struct kernel_sigaction *, size_t)
     rt_sigaction: { nr: SYSCALL.rt_sigaction, parameters: ["i32", "buffer", "buffer", "u32"], result: "i32" },
     // long syscall(SYS_rt_sigprocmask, int, const kernel_sigset_t *, kernel_sigset_t *, size_t)
@@ -267,8 +267,8 @@ const FAMILIES = {
     },
     // long syscall(SYS_signalfd4, int, const kernel_sigset_t *, size_t, int)
     signalfd4: { nr: SYSCALL.signalfd4, parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
-  },
-  poll: {
+  } as const),
+  poll: () => ({
     epoll_create1: { nr: SYSCALL.epoll_create1, parameters: ["i32"], result: "i32" }, // int epoll_create1(int)
     // int epoll_ctl(int, int, int, struct epoll_event *)
     epoll_ctl: { nr: SYSCALL.epoll_ctl, parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -290,8 +290,8 @@ const FAMILIES = {
     eventfd: { nr: SYSCALL.eventfd2, parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned, int)
     inotify_init1: { nr: SYSCALL.inotify_init1, parameters: ["i32"], result: "i32" }, // int inotify_init1(int)
     inotify_add_watch: { nr: SYSCALL.inotify_add_watch, parameters: ["i32", "buffer", "u32"], result: "i32" }, // int inotify_add_watch(int, const char *, uint32_t)
-  },
-  socket: {
+  } as const),
+  socket: () => ({
     socket: { nr: SYSCALL.socket, parameters: ["i32", "i32", "i32"], result: "i32" }, // int socket(int, int, int)
     socketpair: { nr: SYSCALL.socketpair, parameters: ["i32", "i32", "i32", "buffer"], result: "i32" }, // int socketpair(int, int, int, int[2])
     bind: { nr: SYSCALL.bind, parameters: ["i32", "buffer", "u32"], result: "i32" }, // int bind(int, const struct sockaddr *, socklen_t)
@@ -315,9 +315,9 @@ const FAMILIES = {
       result: "i32",
     },
     shutdown: { nr: SYSCALL.shutdown, parameters: ["i32", "i32"], result: "i32" }, // int shutdown(int, int)
-  },
+  } as const),
   // What the user-mode network stack calls for packets and connections; memory by pointers that are made once.
-  inet: {
+  inet: () => ({
     readInto: {
       nr: SYSCALL.read,
       name: "read",
@@ -404,17 +404,14 @@ const FAMILIES = {
     },
     getsockname: { nr: SYSCALL.getsockname, parameters: ["i32", "buffer", "buffer"], result: "i32" }, // int getsockname(int, struct sockaddr *, socklen_t *)
     getpeername: { nr: SYSCALL.getpeername, parameters: ["i32", "buffer", "buffer"], result: "i32" },
-  },
-} as const satisfies Record<string, Record<string, Definition>>;
+  } as const),
+} satisfies Record<string, () => Record<string, Definition>>;
 
 /** A group of symbols that is opened together. */
 export type Family = keyof typeof FAMILIES;
-type Symbols<F extends Family> = Deno.DynamicLibrary<(typeof FAMILIES)[F]>["symbols"];
+type Symbols<F extends Family> = Deno.DynamicLibrary<ReturnType<(typeof FAMILIES)[F]>>["symbols"];
 
 const opened: Partial<Record<Family, unknown>> = {};
-
-/** Nothing may allocate between madvise(2) and fork(2), so these are compiled ahead of their first call. */
-const COMPILED_AT_ONCE: ReadonlySet<string> = new Set(["fork", "madvise"]);
 
 /** Calls after which a function is worth the milliseconds that compiling its own fast path takes. */
 const COMPILE_AFTER_CALLS = 2000;
@@ -423,7 +420,7 @@ type Call = (...args: unknown[]) => unknown;
 
 /** The functions of one family, opened at first use. Throws where libc lacks one of them. */
 export function libc<F extends Family>(family: F): Symbols<F> {
-  return (opened[family] ??= open(FAMILIES[family])) as Symbols<F>;
+  return (opened[family] ??= open(FAMILIES[family]())) as Symbols<F>;
 }
 
 /** Opens families ahead of a fork. */
@@ -444,8 +441,6 @@ function open(table: Record<string, Definition>): Record<string, Call> {
     const definition = table[name]!;
     functions[name] = isSystemCall(definition)
       ? callBySyscall(name, definition)
-      : COMPILED_AT_ONCE.has(name)
-      ? compile(name, definition)
       : callByAddress(name, definition, addresses[name] as Deno.PointerObject<never>);
   }
   return functions;
@@ -456,14 +451,61 @@ function isSystemCall(definition: Definition): boolean {
   return !definition.nonblocking && (definition.nr !== undefined || definition.name === "syscall");
 }
 
-type SystemCall = (...args: (number | bigint)[]) => number;
+/**
+ * An argument more than the function takes. Where one is a struct, Deno compiles no code for the function, which takes
+ * it half a millisecond and gains nothing in a process that makes a few hundred calls.
+ */
+const UNCOMPILED = { type: { struct: ["u8"] }, value: new Uint8Array(1) } as const;
+
+type SystemCall = (
+  number: number,
+  a: number | bigint,
+  b: number | bigint,
+  c: number | bigint,
+  d: number | bigint,
+  e: number | bigint,
+  f: number | bigint,
+  uncompiled: Uint8Array<ArrayBuffer>,
+) => number;
 let systemCall: SystemCall | undefined;
 
 /** long syscall(long number, ...), whose result fits an int for every call made through it. */
 function openSystemCall(): SystemCall {
   return Deno.dlopen("libc.so.6", {
-    syscall: { parameters: ["i32", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i32" },
+    syscall: {
+      parameters: ["i32", "i64", "i64", "i64", "i64", "i64", "i64", UNCOMPILED.type],
+      result: "i32",
+    },
   }).symbols.syscall as SystemCall;
+}
+
+/**
+ * What makes the calls around a fork: plain functions that nothing was ever compiled for, called without anything between
+ * that allocates.
+ */
+export interface ForkCalls {
+  madvise(start: bigint, length: bigint, advice: number): number;
+  fork(): number;
+}
+
+/** `ForkCalls`, opened at first use. */
+export function openForkCalls(): ForkCalls {
+  return forkCalls ??= makeForkCalls();
+}
+
+let forkCalls: ForkCalls | undefined;
+
+function makeForkCalls(): ForkCalls {
+  const call = systemCall ??= openSystemCall();
+  const { value } = UNCOMPILED;
+  const { fork } = Deno.dlopen("libc.so.6", {
+    fork: { parameters: [UNCOMPILED.type], result: "i32" }, // pid_t fork(void)
+  }).symbols;
+  return {
+    // int madvise(void *, size_t, int)
+    madvise: (start, length, advice) => call(SYSCALL.madvise, start, length, advice, 0, 0, 0, value),
+    fork: () => fork(value),
+  };
 }
 
 function callBySyscall(name: string, definition: Definition): Call {
@@ -487,6 +529,7 @@ function callBySyscall(name: string, definition: Definition): Call {
       word(args[at + 3]),
       word(args[at + 4]),
       word(args[at + 5]),
+      UNCOMPILED.value,
     );
   };
 }
@@ -538,7 +581,7 @@ function callByAddress(name: string, definition: Definition, address: Deno.Point
  * the system call costs; those of `libc` go through a closure that V8 cannot see through.
  */
 export function compileFamily<F extends Family>(family: F): Symbols<F> {
-  const table: Record<string, Definition> = FAMILIES[family];
+  const table: Record<string, Definition> = FAMILIES[family]();
   const plain: Record<string, Deno.ForeignFunction> = {};
   for (const name in table) {
     const { nr: _nr, ...definition } = table[name]!;
@@ -552,7 +595,7 @@ export function compileFunction<F extends Family, N extends keyof Symbols<F> & s
   family: F,
   name: N,
 ): Symbols<F>[N] {
-  return compile(name, (FAMILIES[family] as Record<string, Definition>)[name]!) as Symbols<F>[N];
+  return compile(name, (FAMILIES[family]() as Record<string, Definition>)[name]!) as Symbols<F>[N];
 }
 
 function compile(name: string, definition: Definition): Call {

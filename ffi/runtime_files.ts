@@ -14,8 +14,16 @@ import { check } from "./errno.ts";
 import { libc, openFamilies } from "./libc.ts";
 import { O_CLOEXEC, O_RDWR } from "./constants/fcntl.ts";
 
-/** `v8_code_cache_v2`, `dep_analysis_cache_v2`, … with SQLite's `-wal` and `-shm`. */
-const RUNTIME_DATABASE = /_cache_v\d+(?:-wal|-shm)?$/;
+/**
+ * `v8_code_cache_v2`, `dep_analysis_cache_v2`, … with SQLite's `-wal` and `-shm`. No regular expression: this runs in every
+ * child, and compiling one takes longer than all the rest.
+ */
+function isRuntimeDatabase(path: string): boolean {
+  const at = path.lastIndexOf("_cache_v");
+  if (at < 0) return false;
+  const [version, part = "wal"] = path.slice(at + "_cache_v".length).split("-", 2);
+  return version! > "0" && version! < ":" && (part === "wal" || part === "shm");
+}
 
 const PROT_READ_WRITE = 3;
 const MAP_PRIVATE_FIXED_ANONYMOUS = 0x32;
@@ -31,16 +39,17 @@ export function findRuntimeFiles(): RuntimeFiles {
   openFamilies("file", "memory");
   const maps = Deno.readTextFileSync("/proc/self/maps");
   const pages = maps.split("\n").flatMap((line) => {
-    if (!RUNTIME_DATABASE.test(line)) return [];
-    const [, start, end] = /^([0-9a-f]+)-([0-9a-f]+) ...s /.exec(line) ?? [];
-    if (!start || !end) return [];
+    if (!isRuntimeDatabase(line)) return [];
+    const [range, rights] = line.split(" ", 2);
+    const [start, end] = range!.split("-", 2);
+    if (!end || rights?.[3] !== "s") return [];
     const from = BigInt(`0x${start}`);
     return [{ start: Deno.UnsafePointer.create(from), length: BigInt(`0x${end}`) - from }];
   });
   const fds: number[] = [];
   for (const { name } of Deno.readDirSync("/proc/self/fd")) {
     try {
-      if (RUNTIME_DATABASE.test(Deno.readLinkSync(`/proc/self/fd/${name}`))) fds.push(Number(name));
+      if (isRuntimeDatabase(Deno.readLinkSync(`/proc/self/fd/${name}`))) fds.push(Number(name));
     } catch {
       // Closed meanwhile, as the folder's own descriptor is.
     }
