@@ -7,7 +7,10 @@ import { FOLD_LOG, isLogLong } from "../runtime/state/long_log.ts";
 
 const FILES = ["v8_code_cache_v2", "dep_analysis_cache_v2", "node_analysis_cache_v2"];
 
-const folder = () => Deno.execPath().replace(/[^/]*$/, "cache");
+function folder(): string {
+  const path = Deno.execPath();
+  return `${path.slice(0, path.lastIndexOf("/"))}/cache`;
+}
 
 /** Whether this start, or those before it, wrote enough that folding it in pays. */
 export function isCodeCacheLogLong(): boolean {

@@ -33,13 +33,25 @@ function fail(error: unknown): number {
   return exitCode;
 }
 
+/** Whether a monitor was forked: then what ends a process at once is loaded. */
+let hasForked = false;
+
+/** Ends the command. `Deno.exit` first tells listeners that nobody is, which is not loaded: half a millisecond. */
+async function leave(code: number): Promise<void> {
+  if (!hasForked || takeLaunch().form !== "packed") Deno.exit(code);
+  const { _exit } = await import("../ffi/process.ts");
+  _exit(code);
+}
+
 /** Forks a monitor before anything else is loaded, where the command will need one. */
 async function plantMonitor(words: readonly string[]): Promise<void> {
   const verb = words[words[0] === "container" ? 1 : 0] ?? "";
   if (STARTING_VERBS.includes(verb)) {
     await (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);
+    hasForked = true;
   } else if (verb === "exec") {
     (await import("../runtime/engine/prepare_exec.ts")).prepareExec();
+    hasForked = true;
   }
 }
 
@@ -70,5 +82,5 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 void main(Deno.args).then(async (code) => {
   foldLongLogs();
   if (takeLaunch().form === "packed" && isCodeCacheLogLong()) await foldCodeCacheLogs();
-  Deno.exit(code);
+  await leave(code);
 });

@@ -166,8 +166,8 @@ class LineParser {
 
   /** strconv.ParseBool. */
   #bool(shown: string, text: string): boolean {
-    if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
-    if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
+    if (["1", "t", "T", "TRUE", "true", "True"].includes(text)) return true;
+    if (["0", "f", "F", "FALSE", "false", "False"].includes(text)) return false;
     return this.#invalid(shown, text, `strconv.ParseBool: parsing ${goQuote(text)}: invalid syntax`);
   }
 

@@ -79,7 +79,8 @@ export const command = defineCommand({
     const outcome = await joinSession((streams) => attachTo(session.socketPath, streams), {
       tty: options.tty,
       stdin: options.interactive,
-      detachKeys: options["detach-keys"] ?? await configuredDetachKeys(),
+      detachKeys: options["detach-keys"] ??
+        (options.tty && options.interactive ? await configuredDetachKeys() : undefined),
       sigProxy: true,
       // as a program gets it that writes to that pipe itself
       onReaderGone: () => signalSession(session.socketPath, parseSignal("SIGPIPE")).catch(() => {}),

@@ -73,7 +73,8 @@ export const command = defineCommand({
         stdin: options.interactive && streams.stdin,
         stdout: streams.stdout,
         stderr: streams.stderr,
-        detachKeys: options["detach-keys"] ?? await configuredDetachKeys(),
+        detachKeys: options["detach-keys"] ??
+          (options.tty && options.interactive ? await configuredDetachKeys() : undefined),
         sigProxy: options["sig-proxy"],
       });
       return exitCodeOf(outcome);

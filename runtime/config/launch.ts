@@ -54,7 +54,7 @@ function take(name: string): string | undefined {
 /** `ulimit -Sn` prints a number or `unlimited`. */
 function parseLimit(text: string | undefined): bigint | undefined {
   if (text === "unlimited") return 0xffff_ffff_ffff_ffffn;
-  return text !== undefined && /^\d+$/.test(text) ? BigInt(text) : undefined;
+  return text && Number.isInteger(Number(text)) ? BigInt(text) : undefined;
 }
 
 function sourceOrCompiled(): Launch {

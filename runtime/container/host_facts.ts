@@ -14,7 +14,7 @@ export function readHardLimit(type: string): number {
   const title = LIMIT_TITLES[type] ?? "";
   for (const line of Deno.readTextFileSync("/proc/self/limits").split("\n")) {
     if (!title || !line.startsWith(`${title} `)) continue;
-    const hard = line.slice(26).trim().split(/\s+/)[1];
+    const hard = line.slice(26).split(" ").filter(Boolean)[1];
     return hard === "unlimited" || hard === undefined ? -1 : Number(hard);
   }
   return -1;

@@ -13,7 +13,7 @@ import { type AttachmentOptions, NETWORK_MODES } from "./network_choice.ts";
  */
 export function parseAttachments(words: readonly string[], options: AttachmentOptions): NetworkRequest[] {
   const [given] = givenOptions(options);
-  const mode = words.find((word) => NETWORK_MODES.test(modeOf(word)) && word !== "");
+  const mode = words.find((word) => NETWORK_MODES.includes(modeOf(word)) && word !== "");
   if (mode !== undefined && words.length > 1) {
     throw new InvalidArgumentError(
       `cannot set multiple networks without bridge network mode, selected mode ${

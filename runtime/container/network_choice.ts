@@ -49,12 +49,14 @@ export interface AttachmentOptions {
 }
 
 /** Words of `--network` that are no names of networks. */
-export const NETWORK_MODES = /^(|none|host|default|private|container|ns|pod|slirp|slirp4netns|pasta)$/;
+export const NETWORK_MODES: readonly string[] = [
+  ...["", "none", "host", "default", "private", "container", "ns", "pod", "slirp", "slirp4netns", "pasta"],
+];
 
 /** Whether words and options ask for networks by name, or for what only these have. */
 export function asksForNetworks(words: readonly string[], options: AttachmentOptions): boolean {
   const { ip, ip6, macAddress, networkAliases } = options;
-  return words.some((word) => !NETWORK_MODES.test(word.split(":")[0]!)) || words.length > 1 ||
+  return words.some((word) => !NETWORK_MODES.includes(word.split(":")[0]!)) || words.length > 1 ||
     (ip ?? ip6 ?? macAddress) !== undefined || (networkAliases?.length ?? 0) > 0;
 }
 

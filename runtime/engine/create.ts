@@ -275,7 +275,7 @@ function hasExtras(options: CreateOptions, argv0: string): boolean {
     options.securityOpt?.some((word) => word.startsWith("proc-opts=")) ||
     options.logOpt?.some((word) => !/^(path|max-size)=/.test(word)) ||
     // podman(1) looks at the program's name, and passes the caller's proxies on
-    /(^|\/)(init|systemd)$/.test(argv0) ||
+    ["init", "systemd"].includes(argv0.slice(argv0.lastIndexOf("/") + 1)) ||
     (options.httpProxy !== false &&
       ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].some((name) => Deno.env.has(name)));
 }

@@ -11,8 +11,13 @@ import { wasEverSupervised } from "../state/supervised.ts";
 import { openEngineEarly } from "./engine.ts";
 
 /** What asks for namespaces or kernel file systems other than the usual; a wrong guess costs a fork. */
-const UNUSUAL =
-  /^--(?:pid|net|network|ipc|uts|cgroupns|userns|uidmap|gidmap|privileged|preserve-fds|storage-driver)\b/;
+const UNUSUAL = [
+  ...["--pid", "--net", "--network", "--ipc", "--uts", "--cgroupns", "--userns", "--uidmap", "--gidmap"],
+  ...["--privileged", "--preserve-fds", "--storage-driver"],
+];
+
+/** The beginnings of options that make a monitor do more than wait for the end. */
+const SUPERVISED = ["--restart", "--health", "--timeout"];
 
 /** Forks the monitor's seed and lets it work ahead, as far as the command's words tell what it will be for. */
 export async function prepareStart(words: readonly string[]): Promise<void> {
@@ -35,7 +40,7 @@ export async function prepareStart(words: readonly string[]): Promise<void> {
 /** Whether the monitor may have more to do than to wait for the end; a wrong guess costs a fork. */
 function mayBeSupervised(words: readonly string[]): boolean {
   if (words[0] === "run" || words[1] === "run") {
-    return words.some((word) => /^--(?:restart|health|timeout)/.test(word));
+    return words.some((word) => SUPERVISED.some((option) => word.startsWith(option)));
   }
   try {
     return wasEverSupervised(openEngineEarly().folders);
@@ -46,7 +51,7 @@ function mayBeSupervised(words: readonly string[]): boolean {
 
 function isUsual(words: readonly string[]): boolean {
   return words.every((word, at) => {
-    if (!UNUSUAL.test(word)) return true;
+    if (!UNUSUAL.includes(word.split("=", 1)[0]!)) return true;
     const network = networkOf(word, words[at + 1]);
     return network === "none" || network === "slirp";
   });

@@ -24,7 +24,8 @@ export const UNSHARE_VARIABLE = "_SKIFF_UNSHARED";
 
 /** The session of `unshare` that this process is in. The variable alone is not believed. */
 export function unshareSession(): { uid: number; gid: number; sessionPid: number } | undefined {
-  const match = /^(\d+):(\d+):(\d+)$/.exec(Deno.env.get(UNSHARE_VARIABLE) ?? "");
+  const session = Deno.env.get(UNSHARE_VARIABLE);
+  const match = session ? /^(\d+):(\d+):(\d+)$/.exec(session) : null;
   if (match === null || Deno.uid() !== 0) return undefined;
   const [uid, gid, sessionPid] = match.slice(1).map(Number) as [number, number, number];
   const [first] = readText("/proc/self/uid_map").trim().split("\n");

@@ -38,11 +38,16 @@ export function parseSubordinateRanges(text: string, user: string, uid: number):
   for (const line of text.split("\n")) {
     const [owner, start, count, ...rest] = line.trim().split(":");
     if (rest.length > 0 || (owner !== user && owner !== String(uid))) continue;
-    if (!/^\d{1,10}$/.test(start ?? "") || !/^\d{1,10}$/.test(count ?? "")) continue;
+    if (!isId(start) || !isId(count)) continue;
     const range = { start: Number(start), count: Number(count) };
     if (range.count > 0 && range.start + range.count - 1 <= MAX_ID) ranges.push(range);
   }
   return ranges;
+}
+
+/** One to ten digits; asked at every start, and a regular expression takes longer to compile than this to run. */
+function isId(text = ""): boolean {
+  return text !== "" && text.length <= 10 && Array.from(text).every((digit) => digit >= "0" && digit <= "9");
 }
 
 /** Container 0 ↔ `own`, and from 1 on the ranges one after another, each id once. */

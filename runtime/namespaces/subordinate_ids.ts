@@ -71,7 +71,8 @@ function nextFree(text: string): number {
 
 /** What follows `subid:` in nsswitch.conf; `files` where nothing does. */
 function subidSource(): string {
-  return /^\s*subid:\s*(\w+)/m.exec(readText("/etc/nsswitch.conf"))?.[1] ?? "files";
+  const text = readText("/etc/nsswitch.conf");
+  return text.includes("subid:") ? /^\s*subid:\s*(\w+)/m.exec(text)?.[1] ?? "files" : "files";
 }
 
 /** Lines are `0: alice 100000 65536`. */

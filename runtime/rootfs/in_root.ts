@@ -39,12 +39,19 @@ const RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
 /** Opens what `path` names inside the root, following links inside it. */
 export function openInRoot(root: number, path: string, flags: number, mode = 0): number {
-  return openat2(root, path.replace(/^\/+/, "") || ".", flags | O_CLOEXEC, RESOLVE, mode);
+  return openat2(root, belowRoot(path), flags | O_CLOEXEC, RESOLVE, mode);
 }
 
 /** As `openInRoot`, or undefined where nothing is there. */
 export function tryOpenInRoot(root: number, path: string, flags: number): number | undefined {
-  return tryOpenat2(root, path.replace(/^\/+/, "") || ".", flags | O_CLOEXEC, RESOLVE);
+  return tryOpenat2(root, belowRoot(path), flags | O_CLOEXEC, RESOLVE);
+}
+
+/** As openat2(2) takes it, without the slashes before it. */
+function belowRoot(path: string): string {
+  let at = 0;
+  while (path[at] === "/") at++;
+  return path.slice(at) || ".";
 }
 
 /** Who owns what is made on the way. */

@@ -32,14 +32,20 @@ export function chooseDataFolder(table: () => MountedFilesystem[] = readMountTab
 /** `$XDG_DATA_HOME/skiff`, else below the home. What `su` or `sudo` left of another user is passed over. */
 export function usualDataFolder(uid: number): string {
   const xdg = Deno.env.get("XDG_DATA_HOME");
-  if (xdg?.startsWith("/") && !belongsToAnother(xdg, uid)) return `${xdg.replace(/\/+$/, "")}/skiff`;
+  if (xdg?.startsWith("/") && !belongsToAnother(xdg, uid)) return `${withoutSlashes(xdg)}/skiff`;
   const home = homeOf(uid);
   if (!home?.startsWith("/")) {
     throw new HostError("find the data folder: neither HOME nor XDG_DATA_HOME is set", {
       hint: "set HOME to a folder that you can write to",
     });
   }
-  return `${home.replace(/\/+$/, "")}/.local/share/skiff`;
+  return `${withoutSlashes(home)}/.local/share/skiff`;
+}
+
+function withoutSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return path.slice(0, end);
 }
 
 /** `sudo -u alice` may keep the caller's HOME: then alice's own counts. */

@@ -52,5 +52,6 @@ export function findMaskedProc(table: readonly MountedFilesystem[]): string | un
 
 /** Space, tab, newline and backslash are written in octal. */
 function unescapePath(path: string): string {
+  if (!path.includes("\\")) return path;
   return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(parseInt(digits, 8)));
 }
