@@ -29,7 +29,11 @@ const root = new URL("..", import.meta.url).pathname;
  * start and comes from Deno's code cache from then on, in forked children as well; the larger young generation
  * spares a collection before the fork.
  */
-const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=16";
+const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=16," +
+  // A start calls few functions often: code that is compiled for it after 30 calls, on this one thread, never pays.
+  // What carries packets and output is called thousands of times a second, and still is.
+  "--no-sparkplug,--invocation-count-for-early-optimization=2000,--invocation-count-for-maglev=2000," +
+  "--invocation-count-for-maglev-osr=1000";
 // Without -q a start that takes long draws Deno's progress bar over the caller's line on a terminal.
 const RUN_FLAGS = `-A -q --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
 
