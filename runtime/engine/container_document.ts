@@ -122,6 +122,9 @@ function stateOf(status: ContainerStatus, health: HealthRecord | undefined) {
 function mountOf(mount: Exclude<ContainerMount, { kind: "tmpfs" }>, facts: DocumentFacts) {
   const propagation = mount.options.find((word) => /^r?(private|shared|slave|unbindable)$/.test(word));
   const options = mount.options.filter((word) => word !== propagation);
+  if ((mount.kind === "bind" || mount.kind === "volume") && mount.idmap !== undefined) {
+    options.push(mount.idmap === "" ? "idmap" : `idmap=${mount.idmap}`);
+  }
   return {
     Type: mount.kind,
     ...(mount.kind === "volume" && { Name: mount.name }),

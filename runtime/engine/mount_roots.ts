@@ -11,7 +11,7 @@ import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import type { OverlayFolders, VolumeFilesystem } from "../container/mount_options.ts";
 import { InvalidArgumentError } from "../errors.ts";
-import type { IdMappedMount, RootfsPlan } from "../monitor/plan.ts";
+import type { IdMappedMount, OwnerRange, RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import type { NestedMaps } from "../storage/layer_copy.ts";
@@ -80,6 +80,9 @@ export async function planMountRoots(
   return roots;
 }
 
+/** With a single id everybody is the one user, whatever he is told. */
+const ONE_USER: OwnerRange[] = [{ disk: 0, shown: 0, size: 1 }];
+
 /** What `idmap` comes to. Throws where the mount cannot be had here. */
 async function planIdMapped(
   { namespaces }: Engine,
@@ -98,6 +101,8 @@ async function planIdMapped(
     const { openFuse } = await import("../fuse/mount.ts");
     close(openFuse());
   }
+  const isOne = isRootless && maps.isSingle;
+  const shared = isRootless ? maps : undefined;
   const target = `${folder}/shown`;
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (Deno.statSync(source).isDirectory) Deno.mkdirSync(target, { recursive: true });
@@ -106,8 +111,8 @@ async function planIdMapped(
     source,
     target,
     isRecursive,
-    uids: uids && rangesInNamespace(uids, isRootless ? maps.uid : undefined, nested?.uid),
-    gids: gids && rangesInNamespace(gids, isRootless ? maps.gid : undefined, nested?.gid),
+    uids: isOne ? ONE_USER : uids && rangesInNamespace(uids, shared?.uid, nested?.uid),
+    gids: isOne ? ONE_USER : gids && rangesInNamespace(gids, shared?.gid, nested?.gid),
     nested,
   };
 }
