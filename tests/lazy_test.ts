@@ -1,8 +1,10 @@
 /** Containers of images that are not here yet: eStargz and zstd:chunked layers, fetched as they are read. */
-import { FakeRegistry } from "./fake_registry.ts";
+import { blobReply, encode, FakeRegistry, type Hook } from "./fake_registry.ts";
 import { assert, assertEquals, assertIncludes, type Host, hostTest } from "./harness.ts";
-import { addTocImage, type TocFormat, tocLayer } from "./toc_image.ts";
-import { estargzLayer, type LayerMember, type TocLayer } from "./toc_layers.ts";
+import { LocalRegistry } from "./local_registry.ts";
+import { MEDIA_TYPE } from "../runtime/spec/image.ts";
+import { addTocImage, tocConfig, type TocFormat, tocLayer } from "./toc_image.ts";
+import { digest, estargzLayer, type LayerMember, type TocLayer } from "./toc_layers.ts";
 
 const noise = (bytes: number) => {
   const content = new Uint8Array(bytes);
@@ -14,6 +16,12 @@ const noise = (bytes: number) => {
 const sha = async (bytes: Uint8Array<ArrayBuffer>) =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 
+/** The blob as a whole is not given: what is not read does not come in the background, however slow the test is. */
+const withoutWhole = (layer: TocLayer, hook: Hook = () => undefined): Hook => (request) =>
+  request.path.includes(layer.descriptor.digest) && request.headers.range === undefined
+    ? { status: 404 }
+    : hook(request);
+
 async function withLazy(
   host: Host,
   format: TocFormat,
@@ -24,6 +32,7 @@ async function withLazy(
   await host.declareInsecure(registry.host);
   const layer = tocLayer(format, more, { chunkSize: 1 << 20 });
   await addTocImage(registry, "test/lazy:1", [layer]);
+  registry.hook = withoutWhole(layer);
   const sent = () =>
     registry.asked(layer.descriptor.digest).reduce((sum, { headers: { range } }) => {
       if (range === undefined) return sum + layer.blob.length;
@@ -99,6 +108,7 @@ hostTest(
       assertEquals(await read(), `${await sha(OTHER)}  /data/other`);
       assertEquals(sent(), once);
 
+      registry.hook = () => undefined;
       const id = await host.ok("run", "-d", image, "sleep", "1000");
       const layers = () =>
         [...Deno.readDirSync(`${host.data}/layers`)].filter(({ name }) => layer.diffId.includes(name));
@@ -123,7 +133,8 @@ hostTest(
   async (host) => {
     await withLazy(host, "zstd:chunked", MEMBERS, async ({ image, registry, layer }) => {
       await host.ok("pull", "-q", "--lazy", image);
-      assertIncludes(await host.ok("system", "check"), "");
+      await host.ok("system", "check");
+      registry.hook = () => undefined;
       const id = await host.ok(
         "run",
         "-d",
@@ -153,18 +164,21 @@ hostTest(
       const read = ["--rm", image, "sha256sum", "/data/other"];
       // the program itself is here
       await host.ok("run", "--rm", image, "true");
-      registry.hook = ({ path, headers: { range } }) => {
+      registry.hook = withoutWhole(layer, ({ path, headers: { range } }) => {
         if (!isData(path, range)) return undefined;
         const [from, to] = range!.replace("bytes=", "").split("-").map(Number) as [number, number];
         const headers = { "Content-Range": `bytes ${from}-${to}/${layer.blob.length}` };
         return { status: 206, headers, body: new Uint8Array(to - from + 1) };
-      };
+      });
       const lied = await host.run(...read);
       assertEquals(lied.code, 1);
       assertIncludes(lied.stderr, "/data/other");
-      registry.hook = ({ path, headers: { range } }) => isData(path, range) ? { status: 404 } : undefined;
+      registry.hook = withoutWhole(
+        layer,
+        ({ path, headers: { range } }) => isData(path, range) ? { status: 404 } : undefined,
+      );
       assertEquals((await host.run(...read)).code, 1);
-      registry.hook = () => undefined;
+      registry.hook = withoutWhole(layer);
       assertEquals((await host.run(...read)).stdout, `${await sha(OTHER)}  /data/other\n`);
     });
   },
@@ -201,11 +215,8 @@ hostTest(
   "a server of layers that is killed: reads fail at once, and the container can be stopped and started",
   { needs: ["busybox", "fuse"] },
   async (host) => {
-    await withLazy(host, "estargz", MEMBERS, async ({ image, registry, layer }) => {
+    await withLazy(host, "estargz", MEMBERS, async ({ image }) => {
       await host.ok("pull", "-q", "--lazy", image);
-      // no part of it comes in the background meanwhile
-      registry.hook = ({ path, headers: { range } }) =>
-        path.includes(layer.descriptor.digest) && range === undefined ? { status: 404 } : undefined;
       const id = await host.ok("run", "-d", image, "sh", "-c", "sleep 1000 & wait");
       const servers = () =>
         host.processes().filter(({ pid }) => {
@@ -270,5 +281,85 @@ hostTest(
       assertIncludes(stderr, "is pulled whole");
       assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].length, 0);
     });
+  },
+);
+
+hostTest(
+  "a manifest that gives another's layer a table of its own reaches nobody but itself (attack 22)",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    const marked = (text: string) =>
+      tocLayer("estargz", [{ name: "marked", type: "file", mode: 0o644, data: encode(text) }, {
+        name: "filler",
+        type: "file",
+        mode: 0o644,
+        data: noise(300_000),
+      }]);
+    const good = marked("good\n"), evil = marked("evil\n");
+    await using registry = FakeRegistry.start();
+    await host.declareInsecure(registry.host);
+    await addTocImage(registry, "test/good:1", [good]);
+    // the other layer's digest and diff id; of its bytes only the size is of another blob
+    const stolen = good.descriptor.digest;
+    const forged = { ...good, descriptor: { ...evil.descriptor, digest: stolen } };
+    await addTocImage(registry, "test/evil:1", [forged]);
+    registry.blobs.set(stolen, good.blob);
+    registry.hook = ({ path, headers: { range } }) => {
+      if (!path.startsWith("/v2/test/evil/blobs/") || !path.includes(stolen)) return undefined;
+      return blobReply(evil.blob, range);
+    };
+    const [evilImage, goodImage] = ["evil", "good"].map((name) => `${registry.host}/test/${name}:1`) as [
+      string,
+      string,
+    ];
+    // the control: what the forged manifest shows is another file
+    assertEquals(await host.ok("run", "--rm", "-q", "--lazy", evilImage, "cat", "/marked"), "evil");
+    assertEquals(await host.ok("run", "--rm", "-q", "--lazy", goodImage, "cat", "/marked"), "good");
+    // all of it, it is found out
+    const pulled = await host.skiff(["pull", "-q", evilImage]);
+    assertEquals(pulled.code, 125);
+    assertIncludes(pulled.stderr, "digest");
+    await host.ok("pull", "-q", goodImage);
+    assertEquals(await host.ok("run", "--rm", goodImage, "cat", "/marked"), "good");
+  },
+);
+
+hostTest(
+  "docker-registry serves lazy and partial pulls",
+  { needs: ["registry", "busybox", "fuse"] },
+  async (host) => {
+    await using registry = await LocalRegistry.start({ storage: `${host.home}/registry` });
+    await host.declareInsecure(registry.address);
+    const add = async (tag: string, layer: TocLayer) => {
+      const config = encode(tocConfig([layer]));
+      const configDigest = digest(config);
+      await registry.pushBlob("test/toc", layer.blob, layer.descriptor.digest);
+      await registry.pushBlob("test/toc", config, configDigest);
+      const manifest = {
+        schemaVersion: 2,
+        mediaType: MEDIA_TYPE.ociManifest,
+        config: { mediaType: MEDIA_TYPE.ociConfig, digest: configDigest, size: config.length },
+        layers: [layer.descriptor],
+      };
+      await registry.pushManifest("test/toc", tag, JSON.stringify(manifest), MEDIA_TYPE.ociManifest);
+      return `${registry.address}/test/toc:${tag}`;
+    };
+    const lazy = await add("lazy", tocLayer("estargz", MEMBERS));
+    assertEquals(
+      await host.ok("run", "--rm", "-q", "--lazy", lazy, "sha256sum", "/data/other"),
+      `${await sha(OTHER)}  /data/other`,
+    );
+    await host.ok("pull", "-q", await add("one", tocLayer("zstd:chunked", MEMBERS)));
+    const fresh: LayerMember = { name: "fresh", type: "file", mode: 0o644, data: noise(10_000) };
+    const two = await add("two", tocLayer("zstd:chunked", [fresh, ...MEMBERS]));
+    const { code, stderr } = await host.skiff(["pull", two]);
+    assertEquals(code, 0, stderr);
+    assertIncludes(stderr, "bytes were here already");
+    assertEquals(
+      await host.ok("run", "--rm", two, "sha256sum", "/fresh"),
+      `${await sha(fresh.data!)}  /fresh`,
+    );
+    // who needs the whole blob has it fetched
+    await host.ok("push", "-q", "--tls-verify=false", two, `${registry.address}/test/again:1`);
   },
 );

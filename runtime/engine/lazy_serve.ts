@@ -40,8 +40,8 @@ type Request = LazyServeRequest & { data: string; run: string; socket: string };
 const LISTEN_FD = 3;
 /** Nobody mounts after so long: the command has failed. */
 const MOUNT_LIMIT_MS = 60_000;
-/** A registry that is silent for so long is asked once more, and then everywhere else; four times in all. */
-const IDLE_LIMIT_MS = 5_000;
+/** A registry that is silent for so long is asked once more, as are all other places of the image. */
+const IDLE_LIMIT_MS = 10_000;
 /** So long nothing was missing: then the rest is fetched. */
 const QUIET_MS = 3_000;
 const MAX_LOG_LINES = 100;
@@ -74,7 +74,7 @@ export async function serveLazily(): Promise<void> {
     const client = new HeldClient(from, {
       ...{ tlsVerify, authFile, certDir, signal },
       idleTimeoutMs: IDLE_LIMIT_MS,
-      retry: { attempts: 2 },
+      retry: { attempts: 1 },
     });
     clients.push(client);
     const remote = (range: ByteRange) =>
