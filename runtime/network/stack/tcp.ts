@@ -17,6 +17,7 @@ import { IPPROTO_TCP, SO_BINDTODEVICE, SO_OOBINLINE, TCP_NODELAY } from "../../.
 import { EPOLLIN } from "../../../ffi/constants/poll.ts";
 import {
   EAGAIN,
+  EALREADY,
   ECONNABORTED,
   ECONNREFUSED,
   EHOSTUNREACH,
@@ -103,6 +104,8 @@ export class Tcp implements PacketHandler, TcpGround {
   #turns: Connection[] = [];
   #delayed: Connection[] = [];
   #listeners: Listener[] = [];
+  /** The socket that was opened last had an answer at once. */
+  #isConnected = false;
   /**
    * The last that closed. Compiled code is thrown away when the garbage collector finds nothing of the form that it was
    * made for: without this, at each lull in which no connection is open.
@@ -171,7 +174,8 @@ export class Tcp implements PacketHandler, TcpGround {
     const connection = new Connection(this, route, fd < 0 ? -1 : fd);
     if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
     connection.isPair = typeof target === "number";
-    this.#begin(connection, () => connection.beginConnecting(segment));
+    const isConnected = connection.isPair || this.#isConnected;
+    this.#begin(connection, () => connection.beginConnecting(segment, isConnected));
   }
 
   #begin(connection: Connection, task: () => void): void {
@@ -226,8 +230,9 @@ export class Tcp implements PacketHandler, TcpGround {
     );
   }
 
-  /** A socket that is connecting, or a negated errno. */
+  /** A socket that is connecting, or is connected where `#isConnected` says so; or a negated errno. */
   #connect({ address, port, isLocal }: Target): number {
+    this.#isConnected = false;
     const isIpv4 = address.length === 4;
     const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     const fd = openSocket(isIpv4 ? AF_INET : AF_INET6, type, 0);
@@ -238,8 +243,11 @@ export class Tcp implements PacketHandler, TcpGround {
     if (error >= 0) {
       prepareSocket(fd);
       error = connectTo(fd, this.#address.set(address, port));
+      // over the loopback it is decided when connect(2) returns: the guest has its answer before other work is done
+      if (isLocal && error === -EINPROGRESS) error = connectTo(fd, this.#address);
+      this.#isConnected = error === 0;
     }
-    if (error >= 0 || error === -EINPROGRESS) return fd;
+    if (error >= 0 || error === -EINPROGRESS || error === -EALREADY) return fd;
     closeSocket(fd);
     return error;
   }
@@ -259,6 +267,8 @@ export class Tcp implements PacketHandler, TcpGround {
       return bytes === undefined ? undefined : toWords(bytes);
     };
     const seen = { ipv4: words(guest.ipv4), ipv6: words(guest.ipv6) };
+    // what is accepted has its options
+    prepareSocket(fd);
     const listener: Listener = { port, fd, guest: seen, goesOn: false };
     this.#listeners.push(listener);
     this.context.host.watch(fd, () => listener.goesOn || this.#accept(listener), EPOLLIN);
@@ -302,7 +312,6 @@ export class Tcp implements PacketHandler, TcpGround {
         resetSocket(fd);
         continue;
       }
-      prepareSocket(fd);
       const connection = new Connection(this, route, fd);
       host.attempt(() => this.#begin(connection, () => connection.beginOffering()));
     }

@@ -142,10 +142,16 @@ export class Connection implements TableEntry, SegmentOutput {
     this.#iss = initialSequence();
   }
 
-  /** The guest has asked for this connection; connect(2) is under way. */
-  beginConnecting(segment: Segment): void {
+  /** The guest has asked for this connection; connect(2) is under way, or done. */
+  beginConnecting(segment: Segment, isConnected: boolean): void {
     this.#takeSyn(segment);
+    if (isConnected) this.#answer();
     this.#watch();
+  }
+
+  #answer(): void {
+    this.state = SYN_RECEIVED;
+    this.#sendSyn();
   }
 
   /** A client of a published port was accepted. */
@@ -189,9 +195,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (this.state === CONNECTING) {
       // a socket that never was connected says EPOLLHUP
       if (events & (EPOLLERR | EPOLLHUP)) return this.#refuse(socketError(this.fd) || ECONNRESET);
-      if (!(events & EPOLLOUT)) return;
-      this.state = SYN_RECEIVED;
-      this.#sendSyn();
+      if (events & EPOLLOUT) this.#answer();
       return;
     }
     if (this.state !== ESTABLISHED) {
