@@ -30,10 +30,12 @@ import {
   shutdownSocket,
   SocketAddress,
 } from "../../../ffi/inet.ts";
-import type { AddressBytes } from "../stack/addresses.ts";
+import { type AddressBytes, unmapped } from "../stack/addresses.ts";
 import type { Host } from "../stack/host.ts";
+import { toWords } from "../stack/packet.ts";
+import { guestOf, Shares } from "../stack/shares.ts";
 
-/** At once, of all ports; more wait in the listeners' queues. */
+/** At once, of all ports: then who comes takes the place of who has most, or is refused. */
 const MAX_CONNECTIONS = 4096;
 const ACCEPTS_A_TURN = 32;
 const BUFFER_BYTES = 64 * 1024;
@@ -51,11 +53,14 @@ interface Listener {
 export class TcpRelay {
   readonly #host: Host;
   readonly #listeners = new Map<number, Listener>();
-  readonly #connections = new Set<Connection>();
+  /** By client and port: one client of one port cannot have them all. */
+  readonly #shares = new Shares<Connection>();
+  #count = 0;
   readonly #buffer = new Memory(BUFFER_BYTES);
-  #isFull = false;
+  /** There were no descriptors. */
+  #isPaused = false;
 
-  constructor(host: Host) {
+  constructor(host: Host, readonly connectionsMax = MAX_CONNECTIONS) {
     this.#host = host;
   }
 
@@ -63,7 +68,7 @@ export class TcpRelay {
   publish(fd: number, address: AddressBytes, port: number): void {
     const listener = { fd, address, port };
     this.#listeners.set(fd, listener);
-    if (!this.#isFull) this.#watch(listener);
+    if (!this.#isPaused) this.#watch(listener);
   }
 
   /** Connections that there are go on. */
@@ -80,16 +85,22 @@ export class TcpRelay {
   #accept(listener: Listener): void {
     const from = new SocketAddress();
     for (let count = 0; count < ACCEPTS_A_TURN; count++) {
-      if (this.#connections.size >= MAX_CONNECTIONS) return this.#pause();
       const client = acceptFrom(listener.fd, from, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (client === -EAGAIN) return;
       // the client has gone again, or there are no descriptors
       if (client < 0) return client === -EINTR ? undefined : this.#pause();
-      this.#connect(client, listener);
+      const sharer = sharerOf(from.address, listener.fd);
+      if (this.#hasRoom(sharer)) this.#connect(client, sharer, listener);
+      else resetSocket(client);
     }
   }
 
-  #connect(client: number, { address, port }: Listener): void {
+  #hasRoom(sharer: number): boolean {
+    if (this.#count >= this.connectionsMax) this.#shares.roomFor(sharer)?.reset();
+    return this.#count < this.connectionsMax;
+  }
+
+  #connect(client: number, sharer: number, { address, port }: Listener): void {
     const family = address.length === 4 ? AF_INET : AF_INET6;
     const server = openSocket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (server < 0) return resetSocket(client);
@@ -99,22 +110,24 @@ export class TcpRelay {
       return resetSocket(client);
     }
     const connection = new Connection(this.#host, this.#buffer, client, server, () => {
-      this.#connections.delete(connection);
-      if (this.#isFull) this.#resume();
+      this.#shares.delete(sharer, connection);
+      this.#count--;
+      if (this.#isPaused) this.#resume();
     });
-    this.#connections.add(connection);
+    this.#shares.add(sharer, connection);
+    this.#count++;
   }
 
   #pause(): void {
-    if (this.#isFull) return;
-    this.#isFull = true;
+    if (this.#isPaused) return;
+    this.#isPaused = true;
     for (const { fd } of this.#listeners.values()) this.#host.unwatch(fd);
     this.#host.after(RETRY_MS, () => this.#resume());
   }
 
   #resume(): void {
-    if (!this.#isFull) return;
-    this.#isFull = false;
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     for (const listener of this.#listeners.values()) this.#watch(listener);
   }
 }
@@ -156,7 +169,7 @@ class Connection {
   #ready(events: number, isServer: boolean): void {
     if (this.#isClosed) return;
     if (isServer && !this.#isConnected) {
-      if (events & (EPOLLERR | EPOLLHUP)) return this.#reset();
+      if (events & (EPOLLERR | EPOLLHUP)) return this.reset();
       this.#isConnected = true;
     }
     this.#move();
@@ -167,7 +180,7 @@ class Connection {
     let isBusy = false;
     for (const way of this.#ways) {
       const result = this.#moveOneWay(way);
-      if (result === "broken") return this.#reset();
+      if (result === "broken") return this.reset();
       isBusy ||= result === "busy";
     }
     if (this.#ways.every(({ isDone }) => isDone)) return this.#close(closeSocket);
@@ -207,7 +220,7 @@ class Connection {
     return "busy";
   }
 
-  #reset(): void {
+  reset(): void {
     this.#close(resetSocket);
   }
 
@@ -220,6 +233,11 @@ class Connection {
     }
     this.#onClose();
   }
+}
+
+/** Of IPv6 a network is one client, as whoever is in it may have any of its addresses. */
+function sharerOf(client: AddressBytes, listener: number): number {
+  return Math.imul(guestOf(...toWords(unmapped(client))), 31) + listener | 0;
 }
 
 function sendCopy(fd: number, data: Uint8Array<ArrayBuffer>): number {

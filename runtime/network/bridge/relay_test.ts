@@ -2,7 +2,8 @@
 
 import { assertEquals } from "../../../tests/assertions.ts";
 import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } from "../../../ffi/constants/socket.ts";
-import { bindTo, closeSocket, getsockname, openSocket, SocketAddress } from "../../../ffi/inet.ts";
+import { bindTo, closeSocket, connectTo, getsockname, openSocket, SocketAddress } from "../../../ffi/inet.ts";
+import { write } from "../../../ffi/file.ts";
 import { bindPort } from "../listeners.ts";
 import { mustParse } from "../stack/addresses.ts";
 import { HostUdp } from "../stack/guest_rig.ts";
@@ -106,6 +107,48 @@ Deno.test("an end that has come leaves the other way open; a port that nobody ha
     relay.unpublish(fd);
     relay.unpublish(nobodys);
     closeSocket(mute);
+  });
+});
+
+Deno.test("a client that has all connections makes room for another, not for one more of its own", async () => {
+  await withHost(async ({ host }) => {
+    using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const relay = new TcpRelay(host, 3);
+    const { fd, port } = listener("tcp");
+    relay.publish(fd, LOOPBACK, server.addr.port);
+    const greedy: Deno.Conn[] = [];
+    const inside: Deno.Conn[] = [];
+    const open = async () => {
+      greedy.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+      inside.push(await server.accept());
+    };
+    for (let count = 0; count < 3; count++) await open();
+    const isReset = async (one: Deno.Conn) =>
+      await one.read(new Uint8Array(1)).then(
+        () => false,
+        (error) => (error as Error).name === "ConnectionReset",
+      );
+    // its fourth is refused, and those that it has stay
+    const fourth = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => undefined);
+    assertEquals(fourth === undefined || await isReset(fourth), true);
+    const talks = async (from: Deno.Conn, to: Deno.Conn) => {
+      await from.write(Uint8Array.of(7));
+      assertEquals(await to.read(new Uint8Array(9)), 1);
+    };
+    for (const [index, one] of greedy.entries()) await talks(one, inside[index]!);
+    // another client
+    const other = openSocket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assertEquals(bindTo(other, new SocketAddress().set(mustParse("127.0.0.2"), 0)), 0);
+    assertEquals(connectTo(other, new SocketAddress().set(LOOPBACK, port)), 0);
+    inside.push(await server.accept());
+    write(other, Uint8Array.of(7));
+    assertEquals(await inside[3]!.read(new Uint8Array(9)), 1);
+    assertEquals(await isReset(greedy[0]!), true);
+    for (const index of [1, 2]) await talks(greedy[index]!, inside[index]!);
+    relay.unpublish(fd);
+    closeSocket(other);
+    for (const one of [...greedy, ...inside]) one.close();
+    fourth?.close();
   });
 });
 
