@@ -82,5 +82,7 @@ export type { DiskUsage } from "./runtime/engine/system_df.ts";
 export type { ProcessTable } from "./runtime/engine/top.ts";
 export type { PortMapping, UpdateOptions } from "./runtime/engine/update.ts";
 export type { VolumeRmOptions } from "./runtime/engine/volume_rm.ts";
+export type { VolumeCloneOptions } from "./runtime/engine/volume_clone.ts";
+export type { SnapshotInfo } from "./runtime/engine/volume_snapshots.ts";
 export type { VolumeCreateOptions, VolumeInfo } from "./runtime/engine/volumes.ts";
 export type { WaitOptions } from "./runtime/engine/wait.ts";

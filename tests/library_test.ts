@@ -102,6 +102,13 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
        await wait().catch((error) => show(error.name));
      }
      await one.remove({ force: true });
+     const { volumes } = skiff;
+     show(await volumes.snapshot("data@s"), await volumes.clone("data@s", "twin"), (await volumes.snapshots())[0]?.Name);
+     await volumes.export("data", "data.tar");
+     await volumes.import("twin", "data.tar");
+     show(await volumes.restore("data@s"), (await volumes.snapshots("twin")).length);
+     await volumes.removeSnapshot("data@s");
+     await volumes.remove("twin");
      await skiff.volumes.remove("data");
      await skiff.container("other").catch((error) => show(error instanceof NotFoundError));
      const import_ = await skiff.import("root.tar", { reference: "flat", changes: ["CMD /bin/date"] });
@@ -132,6 +139,8 @@ hostTest("the verbs of the command line, typed", { needs: ["registry"] }, async 
     '"AbortError"',
     '"AbortError"',
     '"AbortError"',
+    '"data@s" "twin" "data@s"',
+    '"data" 0',
     "true",
     "true 2",
     "[]",

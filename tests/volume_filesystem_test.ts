@@ -1,18 +1,6 @@
 /** What a volume gains from the file system it lies on: shared blocks and limits, on an xfs of the test's own. */
-import { assert, assertEquals, assertIncludes, type Host, hostTest } from "./harness.ts";
-
-/** An xfs in a file, mounted where skiff keeps its data; taken away at the end. Quotas not every kernel has for it. */
-async function mountXfs(host: Host): Promise<{ hasQuotas: boolean } & AsyncDisposable> {
-  const image = `${host.folder}/xfs`;
-  const run = async (...words: string[]) =>
-    (await new Deno.Command(words[0]!, { args: words.slice(1), stderr: "null" }).output()).success;
-  const mount = (options: string) => run("mount", "-o", options, image, host.data);
-  assert(await run("truncate", "-s", "600M", image) && await run("mkfs.xfs", "-q", "-m", "reflink=1", image));
-  const hasQuotas = await mount("loop,prjquota");
-  assert(hasQuotas || await mount("loop"), "the xfs cannot be mounted");
-  await Deno.chmod(host.data, 0o700);
-  return { hasQuotas, [Symbol.asyncDispose]: async () => void await run("umount", "-l", host.data) };
-}
+import { assert, assertEquals, assertIncludes, hostTest } from "./harness.ts";
+import { mountXfs } from "./xfs.ts";
 
 hostTest("on a file system that can, clones share blocks and volumes have limits", {
   needs: ["root", "busybox", "registry", "mkfs.xfs"],

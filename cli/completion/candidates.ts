@@ -51,6 +51,7 @@ const FLAG_KINDS: Record<string, Kind> = {
   "stop-signal": { list: signals },
   "cap-add": { list: capabilities },
   "cap-drop": { list: capabilities },
+  "volume-driver": { list: volumeDrivers },
   "volumes-from": { list: containers },
 };
 
@@ -262,9 +263,19 @@ async function networks(engine: Engine): Promise<Candidate[]> {
   }));
 }
 
-async function volumes(engine: Engine): Promise<Candidate[]> {
+/** With their snapshots, where one of these may be meant as well. */
+async function volumes(engine: Engine, path = ""): Promise<Candidate[]> {
   const { listVolumes } = await import("../../runtime/state/volumes.ts");
-  return listVolumes(await engine.database()).map(({ name }) => ({ text: name }));
+  const names = listVolumes(await engine.database()).map(({ name }) => name);
+  const list = names.map((text) => ({ text }));
+  if (!/^volume (clone|export|remove|restore|rm)$/.test(path)) return list;
+  const { snapshotsIn } = await import("../../runtime/engine/volume_snapshots.ts");
+  return [...list, ...names.flatMap((name) => snapshotsIn(engine, name)).map(({ Name }) => ({ text: Name }))];
+}
+
+async function volumeDrivers(): Promise<Candidate[]> {
+  const { listPlugins } = await import("../../runtime/engine/volume_plugins/discovery.ts");
+  return ["local", ...listPlugins()].map((text) => ({ text }));
 }
 
 function appended(list: NonNullable<Kind["list"]>, ending: string): NonNullable<Kind["list"]> {

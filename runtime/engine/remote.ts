@@ -39,7 +39,19 @@ export interface RemoteRequest {
 export type RemoteVerb =
   | ("diffBetween" | "imageDiff" | "mount" | "unmount" | "mountImage" | "unmountImage")
   | ("pull" | "create" | "start" | "run" | "exec" | "rm" | "rmi" | "restart" | "cp" | "diff" | "export")
-  | ("save" | "load" | "import" | "volumeCreate" | "volumeRm" | "networkRm" | "systemDf" | "clone" | "prune")
+  | (
+    | "save"
+    | "load"
+    | "import"
+    | "volumeCreate"
+    | "volumeRm"
+    | "volumeClone"
+    | "networkRm"
+    | "systemDf"
+    | "clone"
+    | "prune"
+  )
+  | ("volumeSnapshot" | "volumeRestore" | "volumeSnapshotRm" | "volumeExport" | "volumeImport")
   | ("commit" | "build" | "buildRun" | "push");
 
 /** A line of its answer. */

@@ -26,6 +26,7 @@ import type { RmOptions } from "./rm.ts";
 import type { RmiOptions } from "./rmi.ts";
 import type { SaveOptions } from "./save.ts";
 import type { StartOptions } from "./start.ts";
+import type { VolumeCloneOptions } from "./volume_clone.ts";
 import type { VolumeRmOptions } from "./volume_rm.ts";
 import type { VolumeCreateOptions } from "./volumes.ts";
 
@@ -110,6 +111,23 @@ const VERBS: Record<RemoteVerb, Perform> = {
       (name as string | null) ?? undefined,
       options as VolumeCreateOptions,
     ),
+  volumeClone: async (engine, [source, name, options]) =>
+    (await import("./volume_clone.ts")).volumeClone(
+      engine,
+      source as string,
+      name as string,
+      options as VolumeCloneOptions,
+    ),
+  volumeSnapshot: async (engine, [text]) =>
+    (await import("./volume_snapshot.ts")).volumeSnapshot(engine, text as string),
+  volumeRestore: async (engine, [text]) =>
+    (await import("./volume_snapshot.ts")).volumeRestore(engine, text as string),
+  volumeSnapshotRm: async (engine, [text]) =>
+    (await import("./volume_snapshot.ts")).volumeSnapshotRm(engine, text as string),
+  volumeExport: async (engine, [text, output]) =>
+    (await import("./volume_transfer.ts")).volumeExport(engine, text as string, { output: output as string }),
+  volumeImport: async (engine, [text, path]) =>
+    (await import("./volume_transfer.ts")).volumeImport(engine, text as string, path as string),
   volumeRm: async (engine, [name, options]) =>
     (await import("./volume_rm.ts")).volumeRm(engine, name as string, options as VolumeRmOptions),
   networkRm: async (engine, [name, options]) =>

@@ -1,5 +1,7 @@
 /** The named volumes, as a program holds them. */
 
+import type { VolumeCloneOptions } from "../volume_clone.ts";
+import { type SnapshotInfo, snapshotsIn } from "../volume_snapshots.ts";
 import { volumeRename } from "../volume_rename.ts";
 import type { VolumeRmOptions } from "../volume_rm.ts";
 import {
@@ -39,6 +41,49 @@ export class Volumes {
 
   async rename(name: string, newName: string, { signal }: Abortable = {}): Promise<void> {
     await unlessAborted(signal, () => volumeRename(this.#caller.engine, name, newName));
+  }
+
+  /** Makes the volume `name` with what `source`, a volume or `VOLUME@SNAPSHOT`, holds. */
+  clone(
+    source: string,
+    name: string,
+    { signal, ...options }: Omit<VolumeCloneOptions, "signal"> & Abortable = {},
+  ): Promise<string> {
+    return this.#caller.call<string>("volumeClone", [source, name, options], { signal });
+  }
+
+  /** Keeps what the volume holds now, by default under the time, and gives `VOLUME@NAME`. */
+  snapshot(name: string, { signal }: Abortable = {}): Promise<string> {
+    return this.#caller.call<string>("volumeSnapshot", [name], { signal });
+  }
+
+  /** Snapshots of one volume or of all, by time. */
+  snapshots(name?: string, { signal }: Abortable = {}): Promise<SnapshotInfo[]> {
+    return unlessAborted(signal, async () => {
+      const found = name === undefined
+        ? await volumes(this.#caller.engine)
+        : [await volumeInspect(this.#caller.engine, name)];
+      return found.flatMap(({ Name }) => snapshotsIn(this.#caller.engine, Name));
+    });
+  }
+
+  /** Goes back to a snapshot, `VOLUME@NAME`. Throws ConflictError where a container runs with the volume. */
+  restore(snapshot: string, { signal }: Abortable = {}): Promise<string> {
+    return this.#caller.call<string>("volumeRestore", [snapshot], { signal });
+  }
+
+  async removeSnapshot(snapshot: string, { signal }: Abortable = {}): Promise<void> {
+    await this.#caller.call("volumeSnapshotRm", [snapshot], { signal });
+  }
+
+  /** Writes what the volume, or a snapshot, holds to the tar `path`. */
+  async export(name: string, path: string, { signal }: Abortable = {}): Promise<void> {
+    await this.#caller.call("volumeExport", [name, path], { signal });
+  }
+
+  /** Unpacks the tar `path` over what the volume holds, all or nothing. */
+  async import(name: string, path: string, { signal }: Abortable = {}): Promise<void> {
+    await this.#caller.call("volumeImport", [name, path], { signal });
   }
 
   async remove(name: string, { signal, ...options }: VolumeRmOptions & Abortable = {}): Promise<void> {
