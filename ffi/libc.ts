@@ -430,18 +430,22 @@ export function openFamilies(...families: Family[]): void {
 }
 
 function open(table: Record<string, Definition>): Record<string, Call> {
-  const statics: Record<string, { name: string; type: "pointer" }> = {};
+  const wanted: Record<string, Deno.ForeignFunction> = {};
   for (const name in table) {
-    const definition = table[name]!;
-    if (!isSystemCall(definition)) statics[name] = { name: definition.name ?? name, type: "pointer" };
+    const { nr: _nr, ...definition } = table[name]!;
+    if (isSystemCall(table[name]!)) continue;
+    // what runs on a thread of its own is never compiled
+    wanted[name] = definition.nonblocking ? definition : uncompiled(definition);
   }
-  const addresses = Object.keys(statics).length > 0 ? Deno.dlopen("libc.so.6", statics).symbols : {};
+  const own = Object.keys(wanted).length > 0 ? Deno.dlopen("libc.so.6", wanted).symbols : {};
   const functions: Record<string, Call> = {};
   for (const name in table) {
     const definition = table[name]!;
     functions[name] = isSystemCall(definition)
       ? callBySyscall(name, definition)
-      : callByAddress(name, definition, addresses[name] as Deno.PointerObject<never>);
+      : definition.nonblocking
+      ? own[name] as Call
+      : callUncompiled(name, definition, own[name] as Call);
   }
   return functions;
 }
@@ -469,14 +473,14 @@ type SystemCall = (
 ) => number;
 let systemCall: SystemCall | undefined;
 
+function uncompiled(definition: Deno.ForeignFunction): Deno.ForeignFunction {
+  return { ...definition, parameters: [...definition.parameters, UNCOMPILED.type] };
+}
+
 /** long syscall(long number, ...), whose result fits an int for every call made through it. */
 function openSystemCall(): SystemCall {
-  return Deno.dlopen("libc.so.6", {
-    syscall: {
-      parameters: ["i32", "i64", "i64", "i64", "i64", "i64", "i64", UNCOMPILED.type],
-      result: "i32",
-    },
-  }).symbols.syscall as SystemCall;
+  const parameters: Deno.NativeType[] = ["i32", "i64", "i64", "i64", "i64", "i64", "i64"];
+  return compile("syscall", uncompiled({ parameters, result: "i32" })) as SystemCall;
 }
 
 /**
@@ -498,13 +502,12 @@ let forkCalls: ForkCalls | undefined;
 function makeForkCalls(): ForkCalls {
   const call = systemCall ??= openSystemCall();
   const { value } = UNCOMPILED;
-  const { fork } = Deno.dlopen("libc.so.6", {
-    fork: { parameters: [UNCOMPILED.type], result: "i32" }, // pid_t fork(void)
-  }).symbols;
+  // pid_t fork(void)
+  const fork = compile("fork", uncompiled({ parameters: [], result: "i32" }));
   return {
     // int madvise(void *, size_t, int)
     madvise: (start, length, advice) => call(SYSCALL.madvise, start, length, advice, 0, 0, 0, value),
-    fork: () => fork(value),
+    fork: () => fork(value) as number,
   };
 }
 
@@ -561,18 +564,14 @@ function word(value: unknown): number | bigint {
   return Deno.UnsafePointer.value(pointer);
 }
 
-/** By its address, through UnsafeFnPointer: no compiling, 1 to 4 microseconds a call. */
-function callByAddress(name: string, definition: Definition, address: Deno.PointerObject<never>): Call {
+/** A function of libc's own, until it is called so often that compiling it pays. */
+function callUncompiled(name: string, definition: Definition, call: Call): Call {
   let calls = 0;
-  let pointer: { call: unknown } | undefined;
   let compiled: Call | undefined;
   return (...args) => {
     if (compiled !== undefined) return compiled(...args);
-    if (++calls > COMPILE_AFTER_CALLS && !definition.nonblocking) {
-      return (compiled = compile(name, definition))(...args);
-    }
-    pointer ??= new Deno.UnsafeFnPointer(address, definition);
-    return (pointer.call as Call)(...args);
+    if (++calls > COMPILE_AFTER_CALLS) return (compiled = compile(name, definition))(...args);
+    return call(...args, UNCOMPILED.value);
   };
 }
 
