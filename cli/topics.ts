@@ -74,7 +74,8 @@ export const TOPICS: readonly Topic[] = [
       ],
       "The cache knows what a step was made of: the files it stands on, its words, the content of what it copies. " +
       "Neither times nor names count, so other Dockerfiles and folders find it as well. Removing images does not " +
-      "take it away; `skiff builder prune` does.",
+      "take it away; `skiff builder prune` does. After a build the steps that were used least recently go where all " +
+      "take more than a tenth of the file system (at least 10 GiB), or than SKIFF_BUILD_CACHE (20g; 0: no limit).",
       [
         ["skiff build --no-cache-filter test .", "Perform the steps of one stage anew"],
         ["skiff buildx du", "What it takes"],

@@ -2,7 +2,8 @@
 
 import { cstring } from "./cstring.ts";
 import { check, SyscallError } from "./errno.ts";
-import { Fd } from "./file.ts";
+import { close, Fd, open } from "./file.ts";
+import { O_CLOEXEC, O_PATH } from "./constants/fcntl.ts";
 import { libc, SYSCALL } from "./libc.ts";
 import {
   FSCONFIG_CMD_CREATE,
@@ -129,6 +130,16 @@ export function filesystemType(fd: number): number {
   const buffer = new Uint8Array(120);
   check("fstatfs", libc("mount").fstatfs(fd, buffer));
   return Number(new DataView(buffer.buffer).getBigInt64(0, true)) >>> 0;
+}
+
+/** The same of the file system that a path is on. */
+export function filesystemSizeOf(path: string): { totalBytes: number; usedBytes: number } {
+  const fd = open(path, O_PATH | O_CLOEXEC);
+  try {
+    return filesystemSize(fd);
+  } finally {
+    close(fd);
+  }
 }
 
 /** How large the file system of an open file is, and how much of it is in use, in bytes. @see statfs(2) */

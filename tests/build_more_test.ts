@@ -89,3 +89,43 @@ hostTest("what a build writes out is packed as it is asked to be", {
     assertIncludes(refused.stderr, message);
   }
 });
+
+hostTest(
+  "what was used least recently goes where builds keep too much",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const image = await host.image();
+    const folder = await makeContext(host, {
+      Dockerfile:
+        `FROM ${image}\nARG N\nRUN dd if=/dev/urandom of=/data bs=1k count=1000 && echo $N >>/data\n`,
+    });
+    const once = async (n: string, limit: string, ...words: string[]) => {
+      const { code, stderr } = await host.skiff([
+        ...["build", "--progress", "plain", "--network", "none", "--build-arg", `N=${n}`, ...words, folder],
+      ], { env: { SKIFF_BUILD_CACHE: limit } });
+      assertEquals(code, 0, stderr);
+      return /\[2\/2\] RUN dd[^\n]*\n#\d+ CACHED/.test(stderr);
+    };
+    const kept = async () =>
+      JSON.parse(await host.ok("system", "df", "--format", "json"))
+        .find(({ Type }: { Type: string }) => Type === "Build Cache")?.Total ?? 0;
+    // each makes a megabyte; an image keeps what it shares
+    for (const n of ["1", "2", "3"]) {
+      assertEquals(
+        await once(n, "0", ...n === "1" ? ["-t", "keep"] : []),
+        false,
+      );
+    }
+    await host.ok("image", "prune", "-f");
+    assertEquals(await kept(), 3);
+    assertEquals(await once("3", "2500k", "-o", "type=cacheonly"), true);
+    assertEquals(await kept(), 2);
+    assertEquals(await once("1", "0", "-o", "type=cacheonly"), true);
+    assertEquals(await once("3", "0", "-o", "type=cacheonly"), true);
+    assertEquals(await once("2", "0", "-o", "type=cacheonly"), false);
+    const wrong = await host.skiff(["build", folder], { env: { SKIFF_BUILD_CACHE: "much" } });
+    assertEquals(wrong.code, 125);
+    assertIncludes(wrong.stderr, 'SKIFF_BUILD_CACHE="much": it is no size');
+    assertEquals((await host.skiff(["system", "check"])).code, 0);
+  },
+);

@@ -104,6 +104,7 @@ export function toBuildOptions(
     authFile: options.authfile,
     certDir: options["cert-dir"],
     checkOnly: options.check || callOf(options.call).isCheck,
+    cacheLimitBytes: cacheLimit(facts.env.SKIFF_BUILD_CACHE),
     jobs: options.jobs || undefined,
     ignoreFile: options.ignorefile,
   };
@@ -168,6 +169,16 @@ function dockerfileOf(file: string, folder: string | undefined, facts: BuildFact
   const inContext = folder === undefined ? undefined : `${folder.replace(/\/$/, "")}/${file}`;
   const path = inContext !== undefined && !facts.isFile(file) && facts.isFile(inContext) ? inContext : file;
   return { kind: "path", path };
+}
+
+/** `SKIFF_BUILD_CACHE=20g` */
+function cacheLimit(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError(`SKIFF_BUILD_CACHE="${text}": it is no size`, {
+    hint: "such as 20g; 0 is no limit",
+  });
 }
 
 function buildArgsOf(options: BuildValues, facts: BuildFacts): Record<string, string> {

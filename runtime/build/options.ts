@@ -124,6 +124,8 @@ export interface BuildOptions {
   certDir?: string;
   /** `--check`: look for faults and build nothing. */
   checkOnly: boolean;
+  /** More than that is not kept of earlier builds, in bytes; 0 is no limit. By default a share of the file system. */
+  cacheLimitBytes?: number;
   /** Steps at once; by default as many as there are processors. */
   jobs?: number;
   /** `--ignorefile` */

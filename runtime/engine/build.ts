@@ -35,7 +35,19 @@ export interface BuildHooks {
 export async function build(
   engine: Engine,
   options: BuildOptions,
-  { signal = new AbortController().signal, emit = () => {} }: BuildHooks = {},
+  hooks: BuildHooks = {},
+): Promise<BuildResult> {
+  const result = await buildHeld(engine, options, hooks);
+  // the lock is let go of by now
+  const { limitBuildCache } = await import("./build_cache_limit.ts");
+  await limitBuildCache(engine, options.cacheLimitBytes);
+  return result;
+}
+
+async function buildHeld(
+  engine: Engine,
+  options: BuildOptions,
+  { signal = new AbortController().signal, emit = () => {} }: BuildHooks,
 ): Promise<BuildResult> {
   const [{ build: solve }, { settleArchives }] = await Promise.all([
     import("../build/solve.ts"),

@@ -1,8 +1,6 @@
 /** `info`: this engine and this machine, as podman groups it, with docker's keys beside. */
 
-import { close, open } from "../../ffi/file.ts";
-import { filesystemSize } from "../../ffi/mount.ts";
-import { O_CLOEXEC, O_PATH } from "../../ffi/constants/fcntl.ts";
+import { filesystemSizeOf } from "../../ffi/mount.ts";
 import { loadRegistriesConf } from "../config/registries_conf.ts";
 import { configSources } from "../config/sources.ts";
 import { isLive, observeContainers } from "../container/state.ts";
@@ -34,7 +32,7 @@ export async function info(engine: Engine) {
   const driver = await chooseDriver(engine, engine.storageDriver);
   const host = hostInfo(namespaces, folders);
   const driverStatus = graphStatus(folders.data, driver.name);
-  const size = sizeOf(folders.data);
+  const size = filesystemSizeOf(folders.data);
   return {
     host,
     plugins: {
@@ -90,15 +88,6 @@ function graphStatus(data: string, driver: string): Record<string, string> {
     "Supports d_type": "true",
     "Using metacopy": "false",
   };
-}
-
-function sizeOf(folder: string): ReturnType<typeof filesystemSize> {
-  const fd = open(folder, O_PATH | O_CLOEXEC);
-  try {
-    return filesystemSize(fd);
-  } finally {
-    close(fd);
-  }
 }
 
 /** A registries.conf that cannot be read is told by the commands that need it. */
