@@ -3,7 +3,7 @@
  * no contents of secrets. Equal keys mean equal results, in another stage, project or on another machine as well.
  */
 
-import { createHash } from "node:crypto";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { formatPlatform } from "../image/platform.ts";
 import type { CopyStep, LayerTimes, MkdirStep, RunMount, RunStep, Snapshot } from "./step.ts";
 
@@ -68,7 +68,7 @@ function kindOf(kind: string): string {
   return kind === "http" || kind === "git" || kind === "heredoc" ? kind : "files";
 }
 
-/** SHA-256, hexadecimal, of plain data. */
+/** SHA-256, hexadecimal, of plain data. In JavaScript: for so little, loading node:crypto takes longer. */
 export function hash(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex");
+  return sha256(new TextEncoder().encode(JSON.stringify(value))).toHex();
 }

@@ -1,10 +1,10 @@
 /** The digest of what a step reads, for the cache's key. The work is done in a forked child. */
 
-import { createHash } from "node:crypto";
 import { runFileTask } from "../../files/task.ts";
 import { type Digest, parseDigest } from "../../spec/digest.ts";
-import { warmUp } from "../../storage/extract_task.ts";
+import { loadArchiveHash, SMALL_ARCHIVE_BYTES } from "../../storage/layer_hash.ts";
 import { openFamilies } from "../../../ffi/libc.ts";
+import { hash } from "../cache_key.ts";
 import type { BuildServices } from "../services.ts";
 import type { SourceTree } from "../step.ts";
 import { recallDigest, rememberDigest } from "../../state/build_digests.ts";
@@ -34,13 +34,12 @@ export async function digestSelection(
   signal?.throwIfAborted();
   // a snapshot never changes, so that what was found out once holds for ever
   const key = tree.kind === "snapshot"
-    ? sha256(JSON.stringify([tree.snapshot.layers.map(({ diffId }) => diffId), selection]))
+    ? hash([tree.snapshot.layers.map(({ diffId }) => diffId), selection])
     : undefined;
   const known = key === undefined ? undefined : recallDigest(await services.database(), key);
   if (known !== undefined) return parseDigest(known);
   await using prepared = await prepareTree(services, tree);
   openFamilies("memory", "poll");
-  warmUp();
   // what was unpacked for this build alone is not seen again
   const isKept = prepared.kind === "folder" && !prepared.path.startsWith(`${services.folders.tmp}/`);
   const cachePath = isKept ? statCachePath(services, prepared.path) : undefined;
@@ -49,12 +48,18 @@ export async function digestSelection(
     recorded: prepared.kind === "snapshot" ? prepared.recorded : undefined,
     processes: Math.min(navigator.hardwareConcurrency, MAX_PROCESSES),
   };
-  const found = await runFileTask(services.namespaces, () => {
-    const cache = cachePath === undefined ? undefined : new StatCache(cachePath);
-    using views = new OpenedViews();
-    using opened = openTree(prepared, views);
-    return digestTree(opened, selection, { ...rules, cache });
-  }, signal);
+  // where the cache knows nearly all of it, nothing needs to be loaded that hashes much
+  const attempt = async (limitBytes: number) => {
+    const newHash = await loadArchiveHash(limitBytes);
+    crypto.randomUUID(); // loaded before the fork
+    return await runFileTask(services.namespaces, () => {
+      const cache = cachePath === undefined ? undefined : new StatCache(cachePath);
+      using views = new OpenedViews();
+      using opened = openTree(prepared, views);
+      return digestTree(opened, selection, { ...rules, cache, newHash, limitBytes }) ?? null;
+    }, signal);
+  };
+  const found = await attempt(SMALL_ARCHIVE_BYTES) ?? await attempt(Infinity);
   const digest = `sha256:${found}`;
   if (key !== undefined) rememberDigest(await services.database(), key, digest);
   return parseDigest(digest);
@@ -63,7 +68,7 @@ export async function digestSelection(
 /** One for each context; a few dozen are kept. */
 function statCachePath({ folders }: Pick<BuildServices, "folders">, path: string): string {
   const folder = `${folders.data}/build-stat`;
-  const file = `${folder}/${sha256(path).slice(0, 32)}`;
+  const file = `${folder}/${hash(path).slice(0, 32)}`;
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
   forgetOldest(folder);
   return file;
@@ -80,8 +85,4 @@ function forgetOldest(folder: string): void {
   }));
   ages.sort((a, b) => a.time - b.time);
   for (const { name } of ages.slice(0, ages.length - MAX_CONTEXTS / 2)) Deno.removeSync(`${folder}/${name}`);
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

@@ -5,12 +5,12 @@
  * @see BuildKit, cache/contenthash
  */
 
-import { createHash, type Hash } from "node:crypto";
 import { bytesOf, byteString, displayName } from "../../archive/byte_string.ts";
 import { readXattrs, sparseRuns } from "../../archive/file_facts.ts";
 import { HostError } from "../../errors.ts";
 import { descend } from "../../rootfs/copy_tree.ts";
 import type { Owner } from "../../storage/capture_changes.ts";
+import type { ArchiveHash } from "../../storage/layer_hash.ts";
 import { recordedOwner } from "../../storage/recorded_owners.ts";
 import { close, Fd, fstat, openat, pread, readdir, readlinkat, type Stat, statx } from "../../../ffi/file.ts";
 import { errnoText, SyscallError } from "../../../ffi/errno.ts";
@@ -49,6 +49,9 @@ export interface DigestRules {
   cache?: StatCache;
   /** Processes that may read at once. */
   processes: number;
+  newHash(): ArchiveHash;
+  /** Of what is to be hashed. */
+  limitBytes: number;
 }
 
 /** A file whose bytes have to be read. */
@@ -61,8 +64,12 @@ interface Pending {
   size: number;
 }
 
-/** Hex, of all that the patterns name. @throws {NotFoundError} */
-export function digestTree(tree: OpenedTree, selection: SourceSelection, rules: DigestRules): string {
+/** Hex, of all that the patterns name; undefined where that is more than the limit. @throws {NotFoundError} */
+export function digestTree(
+  tree: OpenedTree,
+  selection: SourceSelection,
+  rules: DigestRules,
+): string | undefined {
   using opened = new DisposableStack();
   const walk = new DigestWalk(rules);
   for (const pattern of selection.patterns) {
@@ -91,11 +98,13 @@ class DigestWalk {
     this.#contents(index, folder.number, []);
   }
 
-  finish(): string {
+  finish(): string | undefined {
+    const lines = this.#lines.reduce((sum, { length }) => sum + length, 0);
+    if (this.#pending.reduce((sum, { size }) => sum + size, lines) > this.#rules.limitBytes) return undefined;
     this.#read();
-    const hash = createHash("sha256");
-    for (const line of this.#lines) hash.update(`${line}\n`, "latin1");
-    return hash.digest("hex");
+    const hash = this.#rules.newHash();
+    for (const line of this.#lines) hash.update(bytesOf(`${line}\n`));
+    return hash.finish();
   }
 
   #contents(source: number, fd: number, path: string[]): void {
@@ -164,7 +173,7 @@ class DigestWalk {
     const order = pending.map((_, at) => at);
     if (processes > 1) order.sort((a, b) => pending[b]!.size - pending[a]!.size);
     const share = (own: number) => {
-      const reader = new FileReader(this.#sources);
+      const reader = new FileReader(this.#sources, this.#rules.newHash);
       for (let at = own; at < order.length; at += processes) {
         const index = order[at]!;
         results.set(reader.digest(pending[index]!), index * HASH);
@@ -211,13 +220,13 @@ class FileReader {
   readonly #buffer = new Uint8Array(BUFFER_BYTES);
   #folder: { key: string; fd: number } | undefined;
 
-  constructor(sources: readonly SelectedSource[]) {
+  constructor(sources: readonly SelectedSource[], private readonly newHash: () => ArchiveHash) {
     this.#sources = sources;
   }
 
   digest({ source, path }: Pending): Uint8Array {
     using file = new Fd(explained(this.#sources[source]!, path, () => this.#open(source, path)));
-    const hash = createHash("sha256");
+    const hash = this.newHash();
     // of holes it is enough to know where they are: a sparse file may be larger than anybody can read
     const runs = sparseRuns(file.number, fstat(file.number));
     for (const { offset, length } of runs ?? [{ offset: 0, length: Infinity }]) {
@@ -225,10 +234,13 @@ class FileReader {
     }
     // the change time of a file changes with its attributes, so that the cache may hold all as one
     const rest = attributes(file.number) + (runs === undefined ? "" : JSON.stringify(runs));
-    return createHash("sha256").update(hash.digest()).update(rest, "latin1").digest();
+    const both = this.newHash();
+    both.update(Uint8Array.fromHex(hash.finish()));
+    both.update(bytesOf(rest));
+    return Uint8Array.fromHex(both.finish());
   }
 
-  #bytes(fd: number, hash: Hash, offset: number, length: number): void {
+  #bytes(fd: number, hash: ArchiveHash, offset: number, length: number): void {
     for (let done = 0; done < length;) {
       const room = length - done < BUFFER_BYTES ? this.#buffer.subarray(0, length - done) : this.#buffer;
       const count = pread(fd, room, offset + done);
