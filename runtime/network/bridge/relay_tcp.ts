@@ -57,6 +57,8 @@ export class TcpRelay {
   readonly #shares = new Shares<Connection>();
   #count = 0;
   readonly #buffer = new Memory(BUFFER_BYTES);
+  /** The last that closed: code stays compiled while there is something of the form that it was made for. */
+  #form: Connection | undefined;
   /** There were no descriptors. */
   #isPaused = false;
 
@@ -110,6 +112,7 @@ export class TcpRelay {
       return resetSocket(client);
     }
     const connection = new Connection(this.#host, this.#buffer, client, server, () => {
+      this.#form = connection;
       this.#shares.delete(sharer, connection);
       this.#count--;
       if (this.#isPaused) this.#resume();
