@@ -197,6 +197,19 @@ hostTest(
       /\/data\/file.*(Transport endpoint is not connected|Software caused connection abort)/,
     );
     await host.ok("rm", "-f", "one");
+    // who is started again by its restart policy has a server again
+    await host.ok(
+      ...["run", "-q", "-d", "--name", "again", "--network", "none", "--restart", "always"],
+      ...["-v", `${tree}:/data:idmap`, image, "sh", "-c", "cat /data/file; exec sleep 9999"],
+    );
+    await host.untilLogged("again", "from the host");
+    host.kill9(servers()[0]!.pid);
+    host.kill9(Number(await host.ok("inspect", "again", "--format", "{{.State.Pid}}")));
+    await waitFor(
+      "the second run has read its mount",
+      async () => (await host.ok("logs", "again")).split("from the host").length === 3,
+    );
+    await host.ok("rm", "-f", "-t", "0", "again");
     await start("two");
     host.kill9(Number(await host.ok("inspect", "two", "--format", "{{.State.ConmonPid}}")));
     await waitFor("all is gone with the monitor", () => host.processes().length === 0);

@@ -5,10 +5,10 @@
  * @see mount_setattr(2), MOUNT_ATTR_IDMAP
  */
 
-import { EINVAL, EPERM, isErrno } from "../../ffi/errno.ts";
+import { ECONNABORTED, EINVAL, ENOTCONN, EPERM, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept, dup2, Fd, fstat, open, pipe2, read, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
-import { mount_setattr, move_mount } from "../../ffi/mount.ts";
+import { filesystemType, mount_setattr, move_mount, umount2 } from "../../ffi/mount.ts";
 import { unshare } from "../../ffi/namespaces.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import {
@@ -32,7 +32,7 @@ import {
   O_RDONLY,
   O_RDWR,
 } from "../../ffi/constants/fcntl.ts";
-import { MOUNT_ATTR_IDMAP, MOVE_MOUNT_F_EMPTY_PATH } from "../../ffi/constants/mount.ts";
+import { MNT_DETACH, MOUNT_ATTR_IDMAP, MOVE_MOUNT_F_EMPTY_PATH } from "../../ffi/constants/mount.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { RLIMIT_NOFILE } from "../../ffi/constants/resource.ts";
 import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
@@ -73,6 +73,25 @@ export function mountIdMapped(mounts: readonly IdMappedMount[], options: IdMappe
       const { message, hint } = error as SkiffError;
       throw new HostError(`show ${mount.source} with other owners: ${message}`, { cause: error, hint });
     }
+  }
+}
+
+/** Before the container runs again: makes those anew whose server has been killed. */
+export function renewIdMapped(mounts: readonly IdMappedMount[], options: IdMappedOptions): void {
+  const dead = mounts.filter(({ target }) => !answers(target));
+  for (const { target } of dead) umount2(target, MNT_DETACH);
+  if (dead.length > 0) mountIdMapped(dead, options);
+}
+
+function answers(path: string): boolean {
+  using place = new Fd(open(path, O_PATH | O_CLOEXEC));
+  try {
+    // attributes might still be remembered; this is always asked
+    filesystemType(place.number);
+    return true;
+  } catch (error) {
+    if (isErrno(error, ENOTCONN, ECONNABORTED)) return false;
+    throw error;
   }
 }
 

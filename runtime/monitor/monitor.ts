@@ -116,14 +116,16 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     if (getppid() !== plan.parentPid) _exit(125);
   }
   let isMounted = false;
+  let idMapped: ReturnType<ReturnType<typeof openIdMapped>> | undefined;
   const mountRoot = () => {
+    const user = { root: plan.rootfs.target, user: plan.init.annex.user, isPrivileged };
     // where it is started again, it is still there
-    if (isMounted) return;
+    if (isMounted) return plan.idMapped && idMapped?.renewIdMapped(plan.idMapped, user);
     inStage("mount the root filesystem", () => {
       for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
       if (plan.idMapped === undefined) return;
-      const { user } = plan.init.annex;
-      openIdMapped()().mountIdMapped(plan.idMapped, { root: plan.rootfs.target, user, isPrivileged });
+      idMapped = openIdMapped()();
+      idMapped.mountIdMapped(plan.idMapped, user);
     });
     isMounted = true;
   };
