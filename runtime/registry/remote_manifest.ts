@@ -1,12 +1,12 @@
 /** Documents of an image at a registry, without the image: what lists refer to. */
 
-import { checkPolicy, dockerScopes } from "../config/policy.ts";
 import { configSources } from "../config/sources.ts";
 import { type ManifestDocument, parseManifestDocument } from "../image/manifest.ts";
-import { formatReference, type Reference, repositoryName } from "../image/reference.ts";
+import { formatReference, type Reference } from "../image/reference.ts";
 import type { Digest } from "../spec/digest.ts";
 import { type Descriptor, DOCUMENT_LIMITS } from "../spec/image.ts";
 import { downloadBlob } from "./download.ts";
+import { askPolicy } from "./image_policy.ts";
 import { type PlaceOptions, tryPlaces } from "./places.ts";
 
 export interface RemoteManifest {
@@ -39,6 +39,19 @@ export async function fetchDocument(
   );
 }
 
+/** Whether policy.json lets the image of that manifest be taken from there. @throws {SkiffError} where it does not */
+export async function admitImage(
+  repository: string,
+  manifest: Uint8Array,
+  digest: Digest,
+  options: PlaceOptions = {},
+): Promise<void> {
+  await tryPlaces(`${repository}@${digest}`, options, async (client, reference) => {
+    const checkManifest = await askPolicy(options.sources ?? configSources(), reference);
+    await checkManifest(client, { bytes: manifest, digest });
+  });
+}
+
 /**
  * Downloads a blob of a repository into `path`; what of it is there already is not asked for again. Whoever reads the
  * file checks the digest: a registry that it is pushed to does.
@@ -50,12 +63,7 @@ export async function fetchBlob(
   options: PlaceOptions & { onGrow?: (bytes: number) => void } = {},
 ): Promise<void> {
   const { onGrow = () => {}, signal } = options;
-  await tryPlaces(`${repository}@${digest}`, options, async (client, reference) => {
-    await checkPolicy(options.sources ?? configSources(), {
-      transport: "docker",
-      name: `docker://${formatReference(reference)}`,
-      scopes: dockerScopes(repositoryName(reference), `@${digest}`),
-    });
+  await tryPlaces(`${repository}@${digest}`, options, async (client) => {
     await downloadBlob(client, { digest, size, path, onGrow, signal });
   });
 }
