@@ -38,7 +38,9 @@ are_mine() {
     [ ! -h "$parent" ] || return 1
     set -- "$parent" "$@"
   done
-  facts=$({ ulimit -Sn && ulimit -Sv && cd "$where" && exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) || return 1
+  # in the C locale, for which nothing is loaded
+  facts=$({ ulimit -Sn && ulimit -Sv && cd "$where" && export LC_ALL=C && exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) ||
+    return 1
   set -- $facts
   nofile=$1 memory=$2 owner=${3%%:*}
   shift 2
