@@ -86,7 +86,8 @@ async function handle(request: Request, method: string): Promise<Response> {
     if (mode.do === "flood") return new Response("x".repeat(3 << 20));
   }
   const answer = METHODS[method]?.(request) ?? { Err: `unknown method ${method}` };
-  Deno.writeTextFileSync(STATE, JSON.stringify([...volumes]));
+  Deno.writeTextFileSync(`${STATE}.new`, JSON.stringify([...volumes]));
+  Deno.renameSync(`${STATE}.new`, STATE);
   return Response.json(answer, { status: (answer as { Err?: string }).Err ? 500 : 200 });
 }
 

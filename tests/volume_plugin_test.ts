@@ -43,6 +43,7 @@ async function startPlugin(host: Host, listen: string[] = []): Promise<Plugin> {
       Deno.writeTextFileSync(`${folder}/mode`, JSON.stringify(mode));
     },
     async start() {
+      await plugin.stop();
       await Deno.remove(socket).catch(() => {});
       const script = new URL("./volume_plugin.ts", import.meta.url).pathname;
       child = new Deno.Command(Deno.execPath(), {
@@ -81,6 +82,14 @@ async function startPlugin(host: Host, listen: string[] = []): Promise<Plugin> {
   return plugin;
 }
 
+/** How long a plugin may take: on a busy machine an honest one takes its time. */
+async function configure(host: Host, socket?: string, timeoutSeconds = 60): Promise<void> {
+  const path = `${host.home}/.config/containers/containers.conf`;
+  const plugins = socket === undefined ? "" : `[engine.volume_plugins]\nkeeper = "${socket}"\n`;
+  await Deno.writeTextFile(path, `[engine]\nvolume_plugin_timeout = ${timeoutSeconds}\n${plugins}`);
+  await host.own(path);
+}
+
 /** Declares it to the test's user. */
 async function declare(host: Host, name: string, content: string): Promise<void> {
   const folder = `${host.home}/.config/docker/plugins`;
@@ -98,6 +107,7 @@ hostTest(
   async (host) => {
     await using plugin = await startPlugin(host);
     await declare(host, "keeper.spec", `unix://${plugin.socket}\n`);
+    await configure(host);
     const image = await host.image();
     await host.ok("pull", "-q", image);
     assertEquals(
@@ -219,9 +229,7 @@ hostTest("a plugin that hangs, dies, floods, answers nonsense or lies about path
   timeoutMs: 240_000,
 }, async (host) => {
   await using plugin = await startPlugin(host);
-  const conf = `[engine]\nvolume_plugin_timeout = 2\n[engine.volume_plugins]\nkeeper = "${plugin.socket}"\n`;
-  await Deno.writeTextFile(`${host.home}/.config/containers/containers.conf`, conf);
-  await host.own(`${host.home}/.config/containers/containers.conf`);
+  await configure(host, plugin.socket);
   const image = await host.image();
   await host.ok("pull", "-q", image);
   await host.ok("volume", "create", "-d", "keeper", "data");
@@ -241,11 +249,13 @@ hostTest("a plugin that hangs, dies, floods, answers nonsense or lies about path
   );
   assertIncludes(await refusal("volume", "create", "-d", "../keeper", "x"), "names must match");
 
-  plugin.misbehave("VolumeDriver.Mount", "hang");
+  await configure(host, plugin.socket, 2);
+  plugin.misbehave("Plugin.Activate", "hang");
   assertEquals(
     await refusal(...run),
-    'Error: volume plugin "keeper": VolumeDriver.Mount: it did not answer within 2 s',
+    'Error: volume plugin "keeper": Plugin.Activate: it did not answer within 2 s',
   );
+  await configure(host, plugin.socket);
   plugin.misbehave("VolumeDriver.Mount", "flood");
   assertIncludes(await refusal(...run), "its answer has more than 1048576 bytes");
   const nonsense: [answer: unknown, error: string][] = [
@@ -299,6 +309,7 @@ hostTest("a plugin that hangs, dies, floods, answers nonsense or lies about path
   assertEquals(plugin.mounts("data"), [id], "the former mount was taken back");
   plugin.misbehave("VolumeDriver.Unmount", "die");
   await host.ok("rm", "-f", "-t", "0", id);
+  plugin.misbehave();
   await plugin.start();
   plugin.misbehave("VolumeDriver.Remove", { say: { Err: "still busy" } });
   await Deno.remove(`${host.data}/volume-mounts`, { recursive: true });
@@ -317,6 +328,7 @@ hostTest("plugins are found in spec files with TLS, and not where others can put
       "-addext subjectAltName=IP:127.0.0.1 2>&1",
   );
   assertEquals(made.code, 0, made.stdout);
+  await configure(host);
   await using plugin = await startPlugin(host, ["0", `${host.home}/cert`, `${host.home}/key`]);
   const spec = (tls: unknown) =>
     JSON.stringify({ Name: "far", Addr: `tcp://127.0.0.1:${plugin.port}`, ...tls ? { TLSConfig: tls } : {} });
