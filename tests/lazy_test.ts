@@ -280,6 +280,10 @@ hostTest(
       assertEquals(code, 0, stderr);
       assertIncludes(stderr, "is pulled whole");
       assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].length, 0);
+      // and so it is of a layer without a table
+      await registry.addImage("test/plain:1", [{ noise: noise(300_000) }]);
+      const plain = await host.skiff(["pull", "--lazy", `${registry.host}/test/plain:1`]);
+      assertIncludes(plain.stderr, "is pulled whole: it has no table of contents");
     });
   },
 );

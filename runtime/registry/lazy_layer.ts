@@ -20,7 +20,7 @@ import { type LayerContext, type LayerOptions, pullLayers } from "./pull_layers.
 /** Smaller layers are pulled whole: that takes no longer than their table. */
 const MIN_LAZY_BYTES = 256 << 10;
 
-/** @returns false where the layer is to be pulled whole */
+/** @returns false where the layer is to be pulled whole, for a reason that is told */
 export async function pullLazily(
   context: LayerContext,
   client: RegistryClient,
@@ -28,18 +28,19 @@ export async function pullLazily(
   options: LayerOptions & { signal: AbortSignal },
 ): Promise<boolean> {
   const { folders } = context;
-  const key = lazyKey(layer);
-  // a login that is written down nowhere would not be there when the content is wanted
-  if (key === undefined || layer.size < MIN_LAZY_BYTES || client.options.credentials !== undefined) {
-    return false;
-  }
-  if (readLazyRecord(folders, key) !== undefined) return true;
-  const folder = lazyFolder(folders, key);
   const whole = (why: string) => {
     const text = `layer ${layer.digest.slice(7, 19)} is pulled whole: ${why}`;
     options.progress?.({ kind: "status", text });
     return false;
   };
+  if (layer.size < MIN_LAZY_BYTES) return false;
+  const key = lazyKey(layer);
+  if (key === undefined) return whole("it has no table of contents");
+  if (client.options.credentials !== undefined) {
+    return whole("this login will not be there later (use skiff login)");
+  }
+  if (readLazyRecord(folders, key) !== undefined) return true;
+  const folder = lazyFolder(folders, key);
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const read = cachedReader(folder, remoteReader(client, layer, options.signal));

@@ -112,7 +112,7 @@ async function pullLayer(
       await removeIfThere(blobPath(folders, layer.digest));
     }
   }
-  if (context.lazy && layer.annotations !== undefined && !hasLayer(folders, layer.diffId, context.form)) {
+  if (context.lazy && !hasLayer(folders, layer.diffId, context.form)) {
     const { pullLazily } = await import("./lazy_layer.ts");
     if (await pullLazily(context, client, layer, options)) return report(options, layer, "done", layer.size);
   }
