@@ -1,9 +1,7 @@
 /** Logins: tried at the registry, kept in auth.json or by a helper, used by pull, forgotten. */
 import { busyboxImage, pushImage } from "./images.ts";
 import { assertEquals, assertIncludes, assertMatch, type Host, hostTest, LocalRegistry } from "./harness.ts";
-
-/** `htpasswd -Bbn me secret` */
-const HTPASSWD = "me:$2y$05$dz6PkK8d72/nzbVoUl6PIOk4BZZhbaMkizSDQB/a0LyOkhkAphvDa\n";
+import { HTPASSWD, startTlsRegistry } from "./tls_registry.ts";
 
 /** A registry that asks for a login, with a busybox of two tags. */
 async function closedRegistry(host: Host): Promise<LocalRegistry> {
@@ -184,21 +182,8 @@ hostTest(
   "login verifies certificates unless told otherwise",
   { needs: ["registry", "openssl"] },
   async (host) => {
-    const [certificate, key] = [`${host.folder}/cert.pem`, `${host.folder}/key.pem`];
-    const { success } = await new Deno.Command("openssl", {
-      args: [
-        ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-          .split(" "),
-        ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", certificate, "-keyout", key],
-      ],
-      stderr: "null",
-    }).output();
-    assertEquals(success, true);
-    const htpasswdFile = `${host.folder}/htpasswd`;
-    await Deno.writeTextFile(htpasswdFile, HTPASSWD);
-    const storage = `${host.folder}/registry`;
-    await Deno.mkdir(storage);
-    await using registry = await LocalRegistry.start({ storage, htpasswdFile, tls: { certificate, key } });
+    const { registry: started, certificate } = await startTlsRegistry(host);
+    await using registry = started;
     const { address } = registry;
     const login = (...words: string[]) =>
       host.skiff(["login", "-u", "me", "--password-stdin", ...words, address], { stdin: "secret" });

@@ -9,9 +9,7 @@ import {
   type Result,
 } from "./harness.ts";
 import { busyboxEntries, busyboxImage, makeTar, pushImage } from "./images.ts";
-
-/** `htpasswd -Bbn me secret` */
-const HTPASSWD = "me:$2y$05$dz6PkK8d72/nzbVoUl6PIOk4BZZhbaMkizSDQB/a0LyOkhkAphvDa\n";
+import { startTlsRegistry } from "./tls_registry.ts";
 
 async function digestOf(host: Host, reference: string): Promise<string> {
   const { code, stdout, stderr } = await host.program([
@@ -165,21 +163,8 @@ hostTest("layers that are not packed are packed, once", {
 hostTest("a registry with login and TLS", {
   needs: ["registry", "busybox", "skopeo", "openssl"],
 }, async (host) => {
-  const [certificate, key] = [`${host.folder}/cert.pem`, `${host.folder}/key.pem`];
-  const { success } = await new Deno.Command("openssl", {
-    args: [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
-        .split(" "),
-      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", certificate, "-keyout", key],
-    ],
-    stderr: "null",
-  }).output();
-  assertEquals(success, true);
-  const htpasswdFile = `${host.folder}/htpasswd`;
-  await Deno.writeTextFile(htpasswdFile, HTPASSWD);
-  const storage = `${host.folder}/registry`;
-  await Deno.mkdir(storage);
-  await using registry = await LocalRegistry.start({ storage, htpasswdFile, tls: { certificate, key } });
+  const { registry: started, certificate } = await startTlsRegistry(host);
+  await using registry = started;
   const certs = `${host.home}/certs`;
   await Deno.mkdir(certs);
   await Deno.copyFile(certificate, `${certs}/ca.crt`);

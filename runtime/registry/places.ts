@@ -3,41 +3,14 @@
  *
  * @see containers-registries.conf(5)
  */
-import type { Credentials } from "../config/auth_file.ts";
-import {
-  loadRegistriesConf,
-  type PullSource,
-  pullSources,
-  type RegistriesConf,
-} from "../config/registries_conf.ts";
+import { type PullSource, pullSources, type RegistriesConf } from "../config/registries_conf.ts";
 import { resolveShortName } from "../config/short_names.ts";
-import { type ConfigSources, configSources } from "../config/sources.ts";
 import { NotFoundError, RegistryError, SkiffError, VerificationError } from "../errors.ts";
-import {
-  formatReference,
-  parseName,
-  qualify,
-  type Reference,
-  repositoryName,
-  withDefaultTag,
-} from "../image/reference.ts";
-import { RegistryClient } from "./client.ts";
-import type { RetryOptions } from "./retry.ts";
-import { Transport } from "./transport.ts";
+import { parseName, qualify, type Reference, repositoryName, withDefaultTag } from "../image/reference.ts";
+import { type AccessOptions, openRegistries } from "./access.ts";
+import type { RegistryClient } from "./client.ts";
 
-export interface PlaceOptions {
-  /** False accepts plain http and any certificate, true neither; undefined leaves it to registries.conf. */
-  tlsVerify?: boolean;
-  authFile?: string;
-  /** For the registry that the name means; its mirrors do not see it. */
-  credentials?: Credentials;
-  /** Certificates are there instead of in certs.d. */
-  certDir?: string;
-  signal?: AbortSignal;
-  /** Where configuration is; the default is the environment's. */
-  sources?: ConfigSources;
-  retry?: Partial<RetryOptions>;
-  idleTimeoutMs?: number;
+export interface PlaceOptions extends AccessOptions {
   /** Lines of progress: a mirror that failed, a pause before another attempt. */
   onStatus?: (text: string) => void;
 }
@@ -54,44 +27,22 @@ export async function tryPlaces<T>(
   options: PlaceOptions,
   attempt: (client: RegistryClient, reference: Reference) => Promise<T>,
 ): Promise<T> {
-  const sources = options.sources ?? configSources();
-  const conf = await loadRegistriesConf(sources);
-  const candidates = findCandidates(text, conf);
-  const transport = new Transport({
-    sources,
-    signal: options.signal,
-    idleTimeoutMs: options.idleTimeoutMs,
-    certDir: options.certDir,
-  });
+  using registries = await openRegistries(options);
   const failures: SkiffError[] = [];
-  try {
-    for (const { reference, places } of candidates) {
-      for (const source of places) {
-        const client = new RegistryClient({
-          transport,
-          source,
-          imageName: formatReference(reference),
-          credentialHelpers: conf.credentialHelpers,
-          tlsVerify: options.tlsVerify,
-          authFile: options.authFile,
-          credentials: source.isMirror ? undefined : options.credentials,
-          retry: options.retry,
-          onRetry: (why, delayMs) =>
-            options.onStatus?.(`${source.host}: ${why}; trying again in ${Math.ceil(delayMs / 1000)} s`),
-        });
-        try {
-          return await attempt(client, reference);
-        } catch (error) {
-          if (!mayTryElsewhere(error)) throw error;
-          failures.push(error);
-          if (source.isMirror) {
-            options.onStatus?.(`mirror ${source.host}: ${error.message}`);
-          }
-        }
+  for (const { reference, places } of findCandidates(text, registries.conf)) {
+    for (const source of places) {
+      const client = registries.client(source, reference, {
+        onRetry: (why, delayMs) =>
+          options.onStatus?.(`${source.host}: ${why}; trying again in ${Math.ceil(delayMs / 1000)} s`),
+      });
+      try {
+        return await attempt(client, reference);
+      } catch (error) {
+        if (!mayTryElsewhere(error)) throw error;
+        failures.push(error);
+        if (source.isMirror) options.onStatus?.(`mirror ${source.host}: ${error.message}`);
       }
     }
-  } finally {
-    transport.close();
   }
   throw summarise(text, failures);
 }

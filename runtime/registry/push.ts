@@ -4,8 +4,7 @@
  * @see OCI distribution-spec, Push
  */
 
-import { loadRegistriesConf, pullSources } from "../config/registries_conf.ts";
-import { type ConfigSources, configSources } from "../config/sources.ts";
+import { pullSources } from "../config/registries_conf.ts";
 import { InvalidArgumentError } from "../errors.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
 import {
@@ -19,38 +18,27 @@ import type { Signer } from "../signature/signers.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
 import type { Folders } from "../state/folders.ts";
 import { blobPath } from "../storage/blobs.ts";
-import { RegistryClient } from "./client.ts";
+import { type AccessOptions, openRegistries } from "./access.ts";
+import type { RegistryClient } from "./client.ts";
 import { pushBlob, type PushedBlob, type PushProgress } from "./push_blob.ts";
 import { putManifest } from "./push_manifest.ts";
-import type { RetryOptions } from "./retry.ts";
-import { Transport } from "./transport.ts";
 
 export type { PushProgress } from "./push_blob.ts";
 
-export interface PushOptions {
+export interface PushOptions extends AccessOptions {
   /** Over several images: its bytes name the manifests of `images`. */
   index?: { bytes: Uint8Array; mediaType: string };
-  tlsVerify?: boolean;
-  authFile?: string;
-  credentials?: { username: string; password: string };
-  certDir?: string;
   /** Repositories of the same registry that may have a blob: paths without the host. */
   mountFrom?: (digest: Digest) => readonly string[];
   /** What makes the file of a blob that has none yet; called where the registry does not have it. */
   fileOf?: (digest: Digest) => (() => Promise<string>) | undefined;
   /** Sign each manifest, and the index, for the name that they are pushed to. */
   signers?: readonly Signer[];
-  signal?: AbortSignal;
   progress?: (event: PushProgress) => void;
   /** All blobs are there. */
   onManifest?: () => void;
   /** Another attempt will be made. */
   onRetry?: (why: string, delayMs: number) => void;
-  /** Where configuration is; the default is the environment's. */
-  sources?: ConfigSources;
-  retry?: Partial<RetryOptions>;
-  /** How long a registry may say nothing; the default is the transport's. */
-  idleTimeoutMs?: number;
   /** Blobs at a time. */
   parallel?: number;
 }
@@ -75,50 +63,36 @@ export async function pushImages(
   if (images.length !== 1 && options.index === undefined) {
     throw new InvalidArgumentError(`push ${name}: several images need an index`);
   }
-  const sources = options.sources ?? configSources();
-  const conf = await loadRegistriesConf(sources);
   const reference = withDefaultTag(parseReference(name));
-  const source = pullSources(conf, repositoryName(reference), "tag").find(({ isMirror }) => !isMirror)!;
-  const { signal, certDir, idleTimeoutMs } = options;
-  const transport = new Transport({ sources, signal, certDir, idleTimeoutMs });
+  using registries = await openRegistries(options);
+  const source = pullSources(registries.conf, repositoryName(reference), "tag")
+    .find(({ isMirror }) => !isMirror)!;
   const blobs = blobsOf(folders, images, options);
-  const client = new RegistryClient({
-    transport,
-    source,
-    imageName: formatReference(reference),
-    credentialHelpers: conf.credentialHelpers,
-    tlsVerify: options.tlsVerify,
-    authFile: options.authFile,
-    credentials: options.credentials,
-    retry: options.retry,
+  const client = registries.client(source, reference, {
     onRetry: options.onRetry,
     push: {
       mountFrom: [...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT),
     },
   });
-  try {
-    const signatures = await prepareSignatures(client, reference, options.signers ?? []);
-    await pushAll(client, blobs, options);
-    options.onManifest?.();
-    const what = formatReference(reference);
-    let digest: Digest | undefined;
-    for (const { manifestBytes, manifestType } of images) {
-      const own = await digestOf(manifestBytes);
-      const place = options.index === undefined ? reference.tag ?? reference.digest! : own;
-      await putManifest(client, what, place, manifestBytes, manifestType);
-      await signatures?.put(own);
-      digest = own;
-    }
-    if (options.index !== undefined) {
-      const { bytes, mediaType } = options.index;
-      digest = await digestOf(bytes);
-      await putManifest(client, what, reference.tag ?? reference.digest!, bytes, mediaType);
-      await signatures?.put(digest);
-    }
-    return { digest: digest! };
-  } finally {
-    transport.close();
+  const signatures = await prepareSignatures(client, reference, options.signers ?? []);
+  await pushAll(client, blobs, options);
+  options.onManifest?.();
+  const what = formatReference(reference);
+  let digest: Digest | undefined;
+  for (const { manifestBytes, manifestType } of images) {
+    const own = await digestOf(manifestBytes);
+    const place = options.index === undefined ? reference.tag ?? reference.digest! : own;
+    await putManifest(client, what, place, manifestBytes, manifestType);
+    await signatures?.put(own);
+    digest = own;
   }
+  if (options.index !== undefined) {
+    const { bytes, mediaType } = options.index;
+    digest = await digestOf(bytes);
+    await putManifest(client, what, reference.tag ?? reference.digest!, bytes, mediaType);
+    await signatures?.put(digest);
+  }
+  return { digest: digest! };
 }
 
 async function prepareSignatures(client: RegistryClient, reference: Reference, signers: readonly Signer[]) {
