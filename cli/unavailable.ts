@@ -81,7 +81,7 @@ const OTHER_FLAGS = new Set(
 const OTHER_VERBS = new Set(
   ("auto-update bake compose context farm generate init kube machine " +
     "plugin pod quadlet secret service stack stats swarm cleanup " +
-    "runlabel scp sign migrate renumber").split(" "),
+    "runlabel scp migrate renumber").split(" "),
 );
 
 /** A better error for an option that the table does not have: a known gap, or a near miss. */

@@ -53,8 +53,8 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     "`skiff artifact` is not available yet",
     "Try 'skiff --help' for what is",
   ]);
-  assertEquals(unknown("image sign"), [
-    "`skiff image sign` is not available yet",
+  assertEquals(unknown("image scp"), [
+    "`skiff image scp` is not available yet",
     "Try 'skiff image --help' for what is",
   ]);
   assertEquals(unknown("imges"), [

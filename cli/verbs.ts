@@ -218,6 +218,7 @@ const image: VerbGroup = {
     { ...rmi, name: "rm", aliases: ["remove"] },
     save,
     search,
+    verb("sign", "Sign images that are at a registry", () => import("./commands/image_sign.ts")),
     tag,
     importVerb,
     history,

@@ -1,5 +1,5 @@
 /** Signatures that a push makes: read by skopeo, openssl and skiff itself. @see podman-push(1) */
-import { assertEquals, assertIncludes, hostTest } from "./harness.ts";
+import { assertEquals, assertIncludes, assertMatch, hostTest } from "./harness.ts";
 import { digestAt } from "./sigstore_attachment.ts";
 import { GpgHome, SignatureRig } from "./signature_rig.ts";
 
@@ -164,6 +164,24 @@ hostTest("push signs by gpg, and skopeo verifies it", {
     (await verified(plain, "refused")).stderr,
     "A signature was required, but no signature exists",
   );
+  // what is there already is signed afterwards, into the lookaside or another folder
+  const unsigned = `${rig.registry}/later-${crypto.randomUUID()}:1`;
+  await host.ok("push", "-q", image, unsigned);
+  assertIncludes((await verified(unsigned, "refused")).stderr, "no signature exists");
+  await host.ok("image", "sign", "--sign-by", fingerprint, `docker://${unsigned}`);
+  assertEquals((await verified(unsigned, "later")).code, 0);
+  await host.ok("image", "sign", "--sign-by", fingerprint, "-d", "elsewhere", `docker://${unsigned}`);
+  assertMatch(
+    (await host.sh("cd elsewhere && find . -type f")).stdout,
+    /^\.\/later-.*@sha256=[0-9a-f]{64}\/signature-1\n$/,
+  );
+  for (
+    const [words, message] of [
+      [["docker://a"], "Error: please provide an identity"],
+      [["--sign-by=a", "b"], 'Error: sign "b": only images at registries are signed'],
+      [["--sign-by=nobody@x", `docker://${plain}`], 'Error: sign by "nobody@x": gpg: '],
+    ] as const
+  ) assertIncludes((await host.skiff(["image", "sign", ...words])).stderr, message);
   await rig.policy([requirement]);
   await host.ok("rmi", "-af");
   await rig.accepted(target);
