@@ -129,3 +129,34 @@ hostTest(
     assertEquals((await host.skiff(["system", "check"])).code, 0);
   },
 );
+
+hostTest("a Dockerfile tells its targets, and what one of them is given", {}, async (host) => {
+  const folder = await makeContext(host, {
+    Dockerfile: "# base what all stand on\nFROM scratch AS base\n# MODE of the build\nARG MODE=fast\n" +
+      "RUN --mount=type=secret,id=token,required=true true\nFROM base AS app\n",
+  });
+  const call = (...words: string[]) => host.ok("build", "--call", ...words, folder);
+  assertEquals(
+    (await call("targets")).split("\n").map((line) => line.split(/ {2,}/).map((word) => word.trim())),
+    [
+      ["TARGET", "DESCRIPTION"],
+      ["base", "what all stand on"],
+      ["app (default)", ""],
+    ],
+  );
+  const outline = await call("outline", "--build-arg", "MODE=slow");
+  for (const pattern of [/^TARGET: +app$/m, /^MODE +slow +of the build$/m, /^token +true$/m]) {
+    assertEquals([pattern.source, pattern.test(outline)], [pattern.source, true], outline);
+  }
+  const { targets } = JSON.parse(await call("targets,format=json"));
+  assertEquals(
+    targets.map(({ name, default: isDefault }: { name: string; default?: boolean }) => [name, isDefault]),
+    [
+      ["base", undefined],
+      ["app", true],
+    ],
+  );
+  const missing = await host.skiff(["build", "--call", "outline", "--target", "nope", folder]);
+  assertEquals(missing.code, 1);
+  assertIncludes(missing.stderr, 'target stage "nope" could not be found');
+});

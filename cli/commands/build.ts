@@ -38,9 +38,14 @@ export const command = defineCommand({
     if (asked.context.kind === "stdin" && Deno.stdin.isTerminal()) {
       throw new InvalidArgumentError("cannot read the context from the terminal, use redirection");
     }
+    const { describe, isJson } = callOf(options.call);
+    if (describe !== undefined) {
+      const { printOutline } = await import("../output/build_outline.ts");
+      return await printOutline(engineFor(global), asked, describe, isJson);
+    }
     if (asked.checkOnly) {
       const { checkBuild } = await import("../output/build_check.ts");
-      return await checkBuild(engineFor(global), asked, callOf(options.call).isJson);
+      return await checkBuild(engineFor(global), asked, isJson);
     }
     using log = options.logfile === undefined ? undefined : openLog(options.logfile);
     const display = await openDisplay(modeOf(options.quiet, options.progress, log !== undefined), log?.write);

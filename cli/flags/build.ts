@@ -101,7 +101,7 @@ export const BUILD_FLAGS = {
   call: {
     kind: "string",
     value: "METHOD",
-    help: "build (default), or check[,format=json], which is --check",
+    help: "build (default), check (which is --check), outline or targets; with ,format=json",
   },
   network: {
     kind: "string",

@@ -111,14 +111,17 @@ export function toBuildOptions(
 }
 
 /** `--call check,format=json` */
-export function callOf(text: string | undefined): { isCheck: boolean; isJson: boolean } {
+export function callOf(
+  text: string | undefined,
+): { isCheck: boolean; isJson: boolean; describe?: "targets" | "outline" } {
   const [method = "build", ...more] = (text ?? "build").split(",");
   const isJson = more.includes("format=json");
   const strange = more.find((word) => !/^format=(json|text)$/.test(word));
   if (strange !== undefined) throw new InvalidArgumentError(`call "${text}": unknown key "${strange}"`);
   if (method === "check" || method === "lint") return { isCheck: true, isJson };
   if (method === "build" || method === "") return { isCheck: false, isJson };
-  throw new UnsupportedError(`call "${text}": only check and build can be asked for`);
+  if (method === "targets" || method === "outline") return { isCheck: false, isJson, describe: method };
+  throw new UnsupportedError(`call "${text}": only build, check, outline and targets can be asked for`);
 }
 
 function checkFixed(options: BuildValues, given: ReadonlySet<string>): void {

@@ -106,7 +106,7 @@ interface Context {
   signal: AbortSignal;
 }
 
-async function buildServices(engine: Engine, options: BuildOptions): Promise<BuildServices> {
+export async function buildServices(engine: Engine, options: BuildOptions): Promise<BuildServices> {
   const { loadBuildLayout, resolveBuildImage } = await import("./build_images.ts");
   return {
     folders: engine.folders,
