@@ -47,7 +47,7 @@ const LINES: [line: string, point: string][] = [
   ["completion ", "bash|zsh|fish after : "],
   ["info ", "nothing"],
   ["cp web:/x ", "CONTAINER:DEST_PATH after web:/x: "],
-  ["volume rm ", "VOLUME after : "],
+  ["volume rm ", "VOLUME@SNAPSHOT after : "],
 ];
 for (const [line, point] of LINES) {
   Deno.test(`at the end of "skiff ${line}" stands ${point}`, async () => assertEquals(await at(line), point));
