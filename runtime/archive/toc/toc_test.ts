@@ -161,6 +161,12 @@ Deno.test("sizes are bounded before memory is taken", () => {
       "io.github.containers.zstd-chunked.manifest-position": text,
     }, 10_000);
   assertEquals(position("8:100:1000:1")?.bytes, 1000);
+  // as skopeo of 2022 names them
+  const older = {
+    "io.containers.zstd-chunked.manifest-checksum": `sha256:${"b".repeat(64)}`,
+    "io.containers.zstd-chunked.manifest-position": "8:100:1000:1",
+  };
+  assertEquals(zstdChunkedPosition(older, 10_000)?.digest, `sha256:${"b".repeat(64)}`);
   for (
     const wrong of [
       "8:100:1000",

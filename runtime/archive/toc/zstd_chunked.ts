@@ -35,6 +35,17 @@ export interface ZstdChunkedPosition {
   digest: Digest;
 }
 
+/** An annotation by its name, or by the one that it had before podman 4.4: `io.containers.…`. */
+function annotation(annotations: Record<string, string> | undefined, name: string): string | undefined {
+  return annotations?.[name] ?? annotations?.[name.replace(".github.", ".")];
+}
+
+/** The digest that a layer's annotations promise for its table; undefined where it has none. */
+export function zstdChunkedTocDigest(annotations: Record<string, string> | undefined): Digest | undefined {
+  const digest = annotation(annotations, ZSTD_CHUNKED.manifestChecksum);
+  return isDigest(digest) ? digest : undefined;
+}
+
 /**
  * Where the table is, as the annotations say, which the manifest's digest covers; undefined where they do not.
  *
@@ -44,8 +55,8 @@ export function zstdChunkedPosition(
   annotations: Record<string, string> | undefined,
   blobSize: number,
 ): ZstdChunkedPosition | undefined {
-  const digest = annotations?.[ZSTD_CHUNKED.manifestChecksum];
-  const position = annotations?.[ZSTD_CHUNKED.manifestPosition];
+  const digest = annotation(annotations, ZSTD_CHUNKED.manifestChecksum);
+  const position = annotation(annotations, ZSTD_CHUNKED.manifestPosition);
   if (digest === undefined || position === undefined) return undefined;
   const numbers = /^(\d{1,15}):(\d{1,15}):(\d{1,15}):(\d{1,3})$/.exec(position)?.slice(1).map(Number);
   if (numbers === undefined || !isDigest(digest)) {

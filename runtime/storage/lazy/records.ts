@@ -14,9 +14,9 @@
  */
 
 import { estargzTocDigest } from "../../archive/toc/estargz.ts";
-import { ZSTD_CHUNKED } from "../../archive/toc/zstd_chunked.ts";
+import { zstdChunkedTocDigest } from "../../archive/toc/zstd_chunked.ts";
 import type { LayerToc } from "../../archive/toc/model.ts";
-import { type Digest, digestHex, isDigest } from "../../spec/digest.ts";
+import { type Digest, digestHex } from "../../spec/digest.ts";
 import type { Folders } from "../../state/folders.ts";
 
 /** As its image's documents describe it. */
@@ -44,9 +44,8 @@ export interface LazyRecord {
 export function lazyKey(
   { digest, annotations }: Pick<LazyLayer, "digest" | "annotations">,
 ): string | undefined {
-  const zstd = annotations?.[ZSTD_CHUNKED.manifestChecksum];
-  const toc = isDigest(zstd) ? zstd : estargzTocDigest(annotations);
-  return toc === undefined ? undefined : `${digestHex(digest)}-${digestHex(toc as Digest)}`;
+  const toc = zstdChunkedTocDigest(annotations) ?? estargzTocDigest(annotations);
+  return toc === undefined ? undefined : `${digestHex(digest)}-${digestHex(toc)}`;
 }
 
 export function lazyFolder(folders: Folders, key: string): string {
@@ -91,7 +90,9 @@ export function lazyKeys(folders: Folders): string[] {
 /** Whether a layer is here, if only by its table. */
 export function isLazy(folders: Folders, digest: Digest): boolean {
   const hex = digestHex(digest);
-  return lazyKeys(folders).some((key) => key.startsWith(`${hex}-`) && readLazyRecord(folders, key) !== undefined);
+  return lazyKeys(folders).some((key) =>
+    key.startsWith(`${hex}-`) && readLazyRecord(folders, key) !== undefined
+  );
 }
 
 /** Whoever still reads from it has its files open. */
