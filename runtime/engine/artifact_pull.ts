@@ -2,6 +2,7 @@
 
 import { configSources } from "../config/sources.ts";
 import { UnsupportedError, VerificationError } from "../errors.ts";
+import { manifestAsImage } from "../image/archive/image_form.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
 import { formatReference, type Reference } from "../image/reference.ts";
 import { imagesLockPath } from "../image/store.ts";
@@ -120,21 +121,7 @@ export async function artifactPush(
   const row = getArtifact(await engine.database(), text);
   const { bytes, mediaType, manifest } = await readArtifact(engine, row);
   const target = destination === undefined ? row.name : artifactName(destination.replace(/^docker:\/\//, ""));
-  await pushImages(engine.folders, target, [{
-    names: [],
-    configDigest: manifest.config.digest,
-    configSize: manifest.config.size,
-    manifest,
-    manifestBytes: bytes,
-    manifestType: mediaType,
-    // what is not unpacked has no other digest
-    layers: manifest.layers.map(({ mediaType, digest, size }) => ({
-      mediaType,
-      digest,
-      size,
-      diffId: digest,
-    })),
-  }], {
+  await pushImages(engine.folders, target, [manifestAsImage(manifest, bytes, mediaType)], {
     tlsVerify: options.tlsVerify,
     authFile: options.authFile,
     credentials: options.credentials,

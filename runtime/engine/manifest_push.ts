@@ -4,7 +4,7 @@
  */
 
 import { InvalidArgumentError, NotFoundError, UnsupportedError, VerificationError } from "../errors.ts";
-import { convertedImage } from "../image/archive/image_form.ts";
+import { convertedImage, manifestAsImage } from "../image/archive/image_form.ts";
 import { dockerDirListFiles, ociListFiles, type SavedIndex } from "../image/archive/list_files.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
 import { dialectOf, mediaTypeIn } from "../image/convert_manifest.ts";
@@ -156,21 +156,7 @@ async function imageFor(
     });
   }
   const { bytes, mediaType, manifest } = await manifestOfEntry(engine, entry);
-  const image: SavedImage = {
-    names: [],
-    configDigest: manifest.config.digest,
-    configSize: manifest.config.size,
-    manifest,
-    manifestBytes: bytes,
-    manifestType: mediaType,
-    // what is not unpacked has no other digest
-    layers: manifest.layers.map(({ mediaType, digest, size }) => ({
-      mediaType,
-      digest,
-      size,
-      diffId: digest,
-    })),
-  };
+  const image = manifestAsImage(manifest, bytes, mediaType);
   if (entry.blobs === undefined) await remote.add(entry, image);
   return image;
 }

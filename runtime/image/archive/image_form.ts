@@ -2,7 +2,7 @@
 
 import { compressionOf, type Packing } from "../../archive/packing.ts";
 import { SkiffError } from "../../errors.ts";
-import { LAYER_COMPRESSION, MEDIA_TYPE } from "../../spec/image.ts";
+import { LAYER_COMPRESSION, type Manifest, MEDIA_TYPE } from "../../spec/image.ts";
 import { convertManifest, type Dialect, dialectOf, mediaTypeIn } from "../convert_manifest.ts";
 import type { SavedImage } from "./saved_files.ts";
 
@@ -46,5 +46,24 @@ export function convertedImage(image: SavedImage, wanted: Dialect | undefined): 
     manifestBytes: new TextEncoder().encode(JSON.stringify(manifest)),
     manifestType: manifest.mediaType ?? mediaTypeIn(dialect, MEDIA_TYPE.ociManifest),
     layers: image.layers.map((layer) => ({ ...layer, mediaType: mediaTypeIn(dialect, layer.mediaType) })),
+  };
+}
+
+/** What a push is given of a manifest that is no image of the store: its blobs are sent as they are. */
+export function manifestAsImage(
+  manifest: Manifest,
+  manifestBytes: Uint8Array,
+  manifestType: string,
+): SavedImage {
+  const { config, layers } = manifest;
+  return {
+    names: [],
+    configDigest: config.digest,
+    configSize: config.size,
+    manifest,
+    manifestBytes,
+    manifestType,
+    // what is not unpacked has no other digest
+    layers: layers.map(({ mediaType, digest, size }) => ({ mediaType, digest, size, diffId: digest })),
   };
 }
