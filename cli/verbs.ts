@@ -266,9 +266,7 @@ const volume: VerbGroup = {
       load: () => import("./commands/volume_ls.ts"),
     },
     verb("mount", "Show the folders of volumes", () => import("./commands/volume_mount.ts")),
-    verb("mount", "Show the folders of volumes", () => import("./commands/volume_mount.ts")),
     verb("prune", "Remove all volumes that no container uses", () => import("./commands/volume_prune.ts")),
-    verb("reload", "Take in the volumes of plugins", () => import("./commands/volume_reload.ts")),
     verb("reload", "Take in the volumes of plugins", () => import("./commands/volume_reload.ts")),
     verb("rename", "Give a volume another name", () => import("./commands/volume_rename.ts")),
     verb("restore", "Go back to a snapshot of a volume", () => import("./commands/volume_restore.ts")),
@@ -279,12 +277,6 @@ const volume: VerbGroup = {
       load: () => import("./commands/volume_rm.ts"),
     },
     verb("snapshot", "Keep what a volume holds now", () => import("./commands/volume_snapshot.ts")),
-    {
-      name: "unmount",
-      aliases: ["umount"],
-      summary: "Let go of the volumes of plugins",
-      load: () => import("./commands/volume_unmount.ts"),
-    },
     {
       name: "unmount",
       aliases: ["umount"],
