@@ -4,6 +4,7 @@
  * @see podman-run(1), --mount
  */
 
+import { isThere } from "../state/data_folder.ts";
 import { compilePart, splitWildcards } from "../build/context/go_match.ts";
 import type { GlobMount } from "../container/mount_flag.ts";
 import { type BindMount, checkDestination } from "../container/mount_options.ts";
@@ -46,14 +47,5 @@ function namesIn(folder: string): string[] {
     return Array.from(Deno.readDirSync(folder), ({ name }) => name);
   } catch {
     return [];
-  }
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

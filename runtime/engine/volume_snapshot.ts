@@ -1,5 +1,6 @@
 /** `volume snapshot` and `volume restore`: keeps what a volume holds, and goes back to it. */
 
+import { isThere } from "../state/data_folder.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import { recordEvent } from "../state/events.ts";
 import { volumePath } from "../storage/volumes.ts";
@@ -92,13 +93,4 @@ export async function volumeSnapshotRm(engine: Engine, text: string): Promise<st
 
 function noSuch(name: string): NotFoundError {
   return new NotFoundError("volume", name, { message: `no snapshot "${name}" found: no such volume` });
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

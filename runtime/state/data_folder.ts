@@ -106,7 +106,8 @@ function ownerOf(path: string): number | undefined {
   }
 }
 
-function isThere(path: string): boolean {
+/** Whether something, be it a link, has that name. */
+export function isThere(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;

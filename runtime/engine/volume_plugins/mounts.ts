@@ -10,6 +10,7 @@
  * the plugin did not answer, the next command does it.
  */
 
+import { isThere } from "../../state/data_folder.ts";
 import { inspectLock, takeLock } from "../../state/locks.ts";
 import type { Folders } from "../../state/folders.ts";
 import { HostError, SkiffError } from "../../errors.ts";
@@ -185,15 +186,6 @@ function recordPath(folders: Folders, id: string, name: string): string {
 
 function triedPath(folders: Folders, id: string, name: string): string {
   return `${folderOf(folders)}/.tried-${id}.${name}`;
-}
-
-function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Within the user's namespace it sees itself as root, and is told that 0 is the user, as a session of `unshare` is. */
