@@ -226,6 +226,22 @@ hostTest("a folder of the host can be a volume; what needs a mount for all is re
     assert(code === 125 && stderr.includes(error), `${words}: ${code} ${stderr}`);
   }
   assertEquals((await host.skiff(["volume", "exists", "x"])).code, 1);
+  // an overlay of the user's own folders needs no root
+  await host.sh("mkdir low up work; echo low >low/file");
+  const layered = `lowerdir=${host.home}/low,upperdir=${host.home}/up,workdir=${host.home}/work`;
+  await host.ok(
+    "volume",
+    "create",
+    "-o",
+    "type=overlay",
+    "-o",
+    "device=overlay",
+    "-o",
+    `o=${layered}`,
+    "lay",
+  );
+  const added = await host.run("--rm", "-v", "lay:/l", image, "sh", "-c", "echo new >>/l/file; cat /l/file");
+  assertEquals([added.stdout, await Deno.readTextFile(`${host.home}/low/file`)], ["low\nnew\n", "low\n"]);
   // a removal takes the name away, not what the host has there
   await host.ok("volume", "rm", "site");
   assertEquals([...Deno.readDirSync(site)].map(({ name }) => name).sort(), ["index", "new"]);
