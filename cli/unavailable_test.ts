@@ -49,8 +49,8 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     const { message, hint } = explainUnknownVerb(found);
     return [message, hint];
   };
-  assertEquals(unknown("artifact a"), [
-    "`skiff artifact` is not available yet",
+  assertEquals(unknown("pod a"), [
+    "`skiff pod` is not available yet",
     "Try 'skiff --help' for what is",
   ]);
   assertEquals(unknown("image scp"), [

@@ -304,7 +304,14 @@ function fuzz(seed: number, frames: number, isControl: boolean): FuzzReport {
   const resolvConf = Deno.makeTempFileSync();
   const plan = { ...PLAN, allowHostLoopback: true, dns: { resolvConf, servers: ["127.0.0.1"] } };
   const host = new Host(fault), link = new Link(tun, plan);
-  const context: StackContext = { plan, link, host, destinations: new Destinations(plan), afterBatch: [] };
+  const context: StackContext = {
+    plan,
+    link,
+    host,
+    destinations: new Destinations(plan),
+    afterBatch: [],
+    ended: 0,
+  };
   const tcp = new Tcp(context, { connections: 512, mayPeek: (seed & 1) === 0 });
   const names = {
     addresses: (name: string) => name === "db" ? ["10.0.2.77"] : undefined,

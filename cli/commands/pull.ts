@@ -34,7 +34,8 @@ export const command = defineCommand({
     },
     lazy: {
       kind: "bool",
-      help: "Fetch eStargz and zstd:chunked layers when a container reads them; the rest follows while it runs",
+      help:
+        "Fetch eStargz and zstd:chunked layers when a container reads them; the rest follows while it runs",
     },
     ...PLATFORM_FLAGS,
     policy: {

@@ -124,7 +124,8 @@ function aside<Plan extends RootfsPlan & { upper: string }>(
 export async function imageLayers(engine: Engine, text: string): Promise<Digest[]> {
   if (text === HOST_IMAGE) throw noLayers("image", text, true);
   const db = await engine.database();
-  return listLayers(db, getPlatformImage(db, text).image.id).map(({ diffId }) => diffId as Digest).toReversed();
+  return listLayers(db, getPlatformImage(db, text).image.id).map(({ diffId }) => diffId as Digest)
+    .toReversed();
 }
 
 function noLayers(what: string, text: string, isHost: boolean): UnsupportedError {

@@ -78,7 +78,9 @@ async function findOrPull(
   if (policy === "missing" && options.platform === undefined) {
     // the usual case, without loading what pulls
     const found = findStoredImage(db, options.image);
-    if (found && found.image.list === undefined) return { image: found.image, name: found.name ?? options.image };
+    if (found && found.image.list === undefined) {
+      return { image: found.image, name: found.name ?? options.image };
+    }
   }
   const { pull } = await import("./pull.ts");
   const { platform, tlsVerify, authFile, lazy } = options;
