@@ -51,5 +51,7 @@ export const TOC_LIMITS = {
   bytes: 64 << 20,
   /** Entries, chunks included. */
   entries: 1_000_000,
+  /** One name of 4 kB names two thousand of them. */
+  impliedFolders: 100_000,
   xattrsPerEntry: 256,
 } as const;

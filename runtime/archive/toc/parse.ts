@@ -87,6 +87,8 @@ class EntryReader {
   #open: TocChunk[] = [];
   #lastOffset = 0;
   #total = 0;
+  /** Folders that are only named by what is in them. */
+  #implied = 0;
 
   constructor(private readonly bounds: TocBounds) {}
 
@@ -209,6 +211,9 @@ class EntryReader {
       const above = this.#types.get(entry.name.slice(0, at));
       if (above === "directory") break;
       if (above !== undefined) refuse(`"${shown(entry.name)}" lies below what is no folder`);
+      this.#types.set(entry.name.slice(0, at), "directory");
+      if (++this.#implied > TOC_LIMITS.impliedFolders) refuse("too many of its folders have no entry");
+    }
     }
     if (entry.name === "" && entry.type !== "directory") refuse("the root is no folder");
     if (entry.type !== "hardlink") return;

@@ -144,6 +144,19 @@ Deno.test("tables that do not add up are refused", () => {
   }
 });
 
+Deno.test("folders without an entry of their own are bounded", () => {
+  const below = "d/".repeat(2000);
+  const entries = Array.from({ length: 60 }, (_, at) => ({ type: "dir", name: `${at}/${below}` }));
+  const read = (entries: unknown[]) =>
+    parseToc(new TextEncoder().encode(JSON.stringify({ version: 1, entries })), {
+      dataEnd: 0,
+      sharesMembers: false,
+      limitBytes: 0,
+    });
+  assertEquals(read(entries.slice(0, 5)).entries.length, 5); // the control
+  throws(() => read(entries), /too many of its folders have no entry/);
+});
+
 Deno.test("sizes are bounded before memory is taken", () => {
   const bounds = { dataEnd: 1000, sharesMembers: false, limitBytes: 100 };
   const file = { type: "reg", name: "a", size: 101, offset: 0, digest: `sha256:${"a".repeat(64)}` };

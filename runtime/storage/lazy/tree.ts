@@ -76,8 +76,7 @@ function addLayer(
     if (entry.xattrs !== undefined) checkXattrs(entry);
     if ((entry.type === "char" || entry.type === "block") && !form.makeDevices) continue;
     if (name.kind === "root") {
-      Object.assign(root, describe(entry, form), { id: root.id });
-      root.attributes.ino = root.id;
+      describeKnown(root, entry, form);
       continue;
     }
     const parent = folderAt(nodes, root, name.parent);
@@ -86,14 +85,11 @@ function addLayer(
       continue;
     }
     const known = parent.children!.get(name.base);
-    const facts = describe(entry, form);
     if (known !== undefined) {
-      // its folder was made for what is in it, before its own entry came
-      Object.assign(known, facts);
-      known.attributes.ino = known.id;
+      describeKnown(known, entry, form);
       continue;
     }
-    const node = addNode(nodes, parent, name.base, facts);
+    const node = addNode(nodes, parent, name.base, describe(entry, form));
     if (entry.chunks.length > 0) node.file = { layer, entry };
   }
   for (const [entry, parent, base] of links) {
@@ -141,6 +137,13 @@ function describe(entry: TocEntry, form: TreeForm): Facts {
     ...(entry.type === "symlink" ? { target: bytesOf(entry.linkname) } : {}),
     ...(xattrs?.size ? { xattrs } : {}),
   };
+}
+
+/** A folder was made for what is in it, before its own entry came: that stays. */
+function describeKnown(folder: LazyNode, entry: TocEntry, form: TreeForm): void {
+  const { children } = folder;
+  Object.assign(folder, describe(entry, form), { children });
+  folder.attributes.ino = folder.id;
 }
 
 function plainFolder(): Facts {
