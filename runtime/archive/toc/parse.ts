@@ -214,7 +214,6 @@ class EntryReader {
       this.#types.set(entry.name.slice(0, at), "directory");
       if (++this.#implied > TOC_LIMITS.impliedFolders) refuse("too many of its folders have no entry");
     }
-    }
     if (entry.name === "" && entry.type !== "directory") refuse("the root is no folder");
     if (entry.type !== "hardlink") return;
     const target = this.#types.get(entry.linkname);
