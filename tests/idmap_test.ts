@@ -114,6 +114,15 @@ hostTest("idmap: ranges say whose files are shown as whose", NEEDS, async (host)
     await seen(`uids=@${uid + 1}-7-1`, `${show}; touch /data/x 2>/dev/null || echo refused`),
     "65534:0\nrefused",
   );
+  // nobody has no rights to it either, though there is such a user in the container, nor has its root
+  await Deno.chmod(`${tree}/file`, 0o600);
+  for (
+    const [user, container, what] of [["65534", uid + 1, ""], ["0", uid + 1, ""], ["7", uid, "from the host"]]
+  ) {
+    const idmap = `${tree}:/data:idmap=uids=@${container}-7-1;gids=@${gid}-8-1`;
+    const script = "cat /data/file 2>/dev/null || true";
+    assertEquals(await inside(host, ["-u", String(user), "-v", idmap], script), what);
+  }
   const refused = async (words: string) => {
     const { code, stderr } = await host.run(
       "--rm",
@@ -360,7 +369,7 @@ git add . && git -c user.name=a -c user.email=a@b commit -qm one && git mv d1 d4
 git status --porcelain | wc -l; git stash -q 2>/dev/null; git reset -q --hard && git gc -q && git fsck --strict 2>&1 | grep -v notice; git status --porcelain
 cd .. && tar -cf repo.tar repo && mkdir out && tar -xf repo.tar -C out && diff -r repo out/repo && echo same
 python3 - <<'END'
-import mmap, os, sqlite3
+import fcntl, mmap, os, signal, sqlite3, struct
 def insert(count):
     db = sqlite3.connect("db", timeout=120)
     for n in range(count):
@@ -390,6 +399,26 @@ except OSError as error: print(error.strerror)
 copy = os.open("copied", os.O_RDWR | os.O_CREAT)
 print(os.copy_file_range(fd, copy, 1000, 1 << 20, 0), os.pread(copy, 1, 0))
 os.rename("copied", "moved"); os.chmod("moved", 0o600); print(os.stat("moved").st_mode & 0o777, os.stat("moved").st_uid)
+# pages are written in their place though the file that was opened last appends
+with open("mapped", "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+    log = os.open("mapped", os.O_WRONLY | os.O_APPEND)
+    memory[0:5] = b"place"; memory.flush(); print(os.stat("mapped").st_size); os.close(log)
+# a lock of an open file goes with it
+signal.alarm(120)
+whole = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)
+first, second = (os.open("locked", os.O_RDWR | os.O_CREAT) for _ in range(2))
+fcntl.fcntl(first, fcntl.F_OFD_SETLK, whole)
+try: fcntl.fcntl(second, fcntl.F_OFD_SETLK, whole)
+except OSError as error: print(error.strerror)
+os.close(first); fcntl.fcntl(second, fcntl.F_OFD_SETLKW, whole); signal.alarm(0)
+# more folders are read at once than there are buffers
+os.mkdir("many")
+for n in range(500): open("many/%0100d" % n, "w").close()
+readers = [os.scandir("many") for _ in range(100)]
+names = [set() for _ in readers]
+for _ in range(500):
+    for reader, seen in zip(readers, names): seen.add(next(reader).name)
+print({len(seen) for seen in names})
 END`;
 
 hostTest("idmap: git, tar and SQLite work on it, and what they leave belongs to the host's user", {
@@ -423,8 +452,57 @@ hostTest("idmap: git, tar and SQLite work on it, and what they leave belongs to 
     "Operation not permitted",
     "1000 b'x'",
     "384 0",
+    "100000",
+    "Resource temporarily unavailable",
+    "{500}",
   ]);
+  assertEquals((await Deno.readTextFile(`${tree}/mapped`)).slice(0, 5), "place");
   const { stdout: foreign } = await host.sh(`find ${tree} ! -uid ${host.ids.uid} -o ! -gid ${host.ids.gid}`);
   assertEquals(foreign, "");
   assertEquals((await host.sh(`git -C ${tree}/repo fsck --strict`)).code, 0);
+});
+
+/** A file is made where the mount still takes it for absent; then a user opens or makes it. */
+const APPEARING = `import os
+os.mkdir("/data/open"); os.chmod("/data/open", 0o777)
+for mode in (0o600, 0o666):
+    name = "open/%o" % mode
+    assert not os.path.exists("/data/" + name)
+    os.fchmod(os.open("/plain/" + name, os.O_CREAT | os.O_WRONLY), mode)
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([]); os.setgid(5); os.setuid(5)
+        try: os.open("/data/" + name, os.O_CREAT | os.O_RDWR); print("opened", flush=True)
+        except OSError as error: print(error.strerror, flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)`;
+
+hostTest("idmap: who makes a file that is there by now needs the right to open it", {
+  needs: ["uidmap", "fuse", "python3"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const words = ["-q", "--rm", "--network", "none", "-v", `${tree}:/data:idmap`, "-v", `${tree}:/plain`];
+  const { code, stdout, stderr } = await host.run(...words, "host", "python3", "-c", APPEARING);
+  assertEquals(code, 0, stderr);
+  assertEquals(stdout, "Permission denied\nopened\n");
+});
+
+hostTest("idmap: what the host's user may by another group of his, the container may not", {
+  needs: [...NEEDS.needs, "root"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const { uid, gid } = host.ids;
+  await Deno.writeTextFile(`${tree}/log`, "of a group");
+  await Deno.chown(`${tree}/log`, 0, 4);
+  await Deno.chmod(`${tree}/log`, 0o640);
+  const script =
+    `shift 5; set -- /usr/bin/setpriv --reuid=${uid} --regid=${gid} --groups=4 --inh-caps=-all "$@"
+/usr/bin/setpriv --reuid=${uid} --regid=${gid} --groups=4 cat $HOME/tree/log`;
+  const words = ["run", "-q", "--rm", "--network", "none", "-v", `${tree}:/data:idmap`, await host.image()];
+  const read =
+    "cat /data/file; for user in root nobody; do su -s /bin/sh $user -c 'cat /data/log' 2>/dev/null; done; echo";
+  const { code, stdout, stderr } = await onBroken(host, { script }, ...words, "sh", "-c", read);
+  assertEquals(code, 0, stderr);
+  // the first is the host's user, who may
+  assertEquals(stdout, "of a groupfrom the host\n\n");
 });

@@ -17,6 +17,7 @@ import {
   getrlimit,
   kill,
   prctl,
+  setgroups,
   setrlimit,
   umask,
   waitpidBlocking,
@@ -212,6 +213,16 @@ function makeUserNamespace(uidMap: string, gidMap: string): number {
   }
 }
 
+/** The user's other groups are not the container's, which would have what the server may open by them. */
+function dropGroups(): void {
+  try {
+    setgroups([]);
+  } catch (error) {
+    // in a namespace with a single id, where the container keeps them as well
+    if (!isErrno(error, EPERM)) throw error;
+  }
+}
+
 /** The child that serves, which ends with the mount or with the monitor. */
 function forkServer(
   { source }: IdMappedMount,
@@ -230,6 +241,7 @@ function forkServer(
     if (getppid() !== parent) return 1;
     setProcessTitle(`skiff: idmap ${source}`);
     umask(0);
+    dropGroups();
     const { hard } = getrlimit(RLIMIT_NOFILE);
     setrlimit(RLIMIT_NOFILE, { soft: hard, hard });
     const maxDescriptors = Math.min(hard, MAX_DESCRIPTORS);

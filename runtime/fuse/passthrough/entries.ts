@@ -8,6 +8,7 @@ import type { Handler } from "../handler.ts";
 import type { Reply } from "../reply.ts";
 import { IN, type Request } from "../request.ts";
 import { descriptorPath, type Name, rare } from "./calls.ts";
+import type { FileNode } from "./nodes.ts";
 import type { Tree } from "./tree.ts";
 
 export function entryOperations(tree: Tree): Handler {
@@ -32,8 +33,11 @@ export function entryOperations(tree: Tree): Handler {
     const folder = tree.folder(request.nodeid);
     if (folder < 0) return -folder;
     const name = request.name(0);
-    pinEntry(tree, folder, name);
-    return rare.unlinkat(folder, name, flags) === -1 ? errno() : 0;
+    const node = pinEntry(tree, folder, name);
+    if (rare.unlinkat(folder, name, flags) === 0) return 0;
+    const code = errno();
+    if (node !== undefined) nodes.unpin(node);
+    return code;
   };
   return {
     symlink(request, reply) {
@@ -73,10 +77,11 @@ export function entryOperations(tree: Tree): Handler {
 }
 
 /** What loses this name stays reachable for those who have it open. */
-function pinEntry(tree: Tree, folder: number, name: Name): void {
+function pinEntry(tree: Tree, folder: number, name: Name): FileNode | undefined {
   if (!tree.facts.ofEntry(folder, name)) return;
   const node = tree.nodes.find();
   if (node !== undefined) tree.nodes.pin(node);
+  return node;
 }
 
 function rename(tree: Tree, request: Request, namesAt: number, flags: number): number {
@@ -89,8 +94,12 @@ function rename(tree: Tree, request: Request, namesAt: number, flags: number): n
   if (flags & RENAME_WHITEOUT) return EPERM;
   const name = request.name(namesAt);
   const newName = request.name(namesAt + name.length);
-  if (!(flags & RENAME_EXCHANGE)) pinEntry(tree, to, newName);
-  if (rare.renameat2(from, name, to, newName, flags) === -1) return errno();
+  const lost = flags & RENAME_EXCHANGE ? undefined : pinEntry(tree, to, newName);
+  if (rare.renameat2(from, name, to, newName, flags) === -1) {
+    const code = errno();
+    if (lost !== undefined) nodes.unpin(lost);
+    return code;
+  }
   const place = (folder: number, id: number, name: Name) => {
     const parent = nodes.get(id);
     if (parent === undefined || !facts.ofEntry(folder, name)) return;

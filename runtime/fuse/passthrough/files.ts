@@ -3,6 +3,7 @@
 import { EBADF, EEXIST, EINVAL, EIO, ENOENT, EOPNOTSUPP, errno, ESTALE } from "../../../ffi/errno.ts";
 import {
   AT_FDCWD,
+  F_GETFL,
   O_APPEND,
   O_CLOEXEC,
   O_CREAT,
@@ -11,9 +12,15 @@ import {
   O_NONBLOCK,
   O_TMPFILE,
   O_TRUNC,
+  O_WRONLY,
 } from "../../../ffi/constants/fcntl.ts";
-import { S_IFMT, S_IFREG, S_ISGID, S_ISUID } from "../../../ffi/constants/stat.ts";
-import { FOPEN_KEEP_CACHE, FUSE_WRITE_KILL_SUIDGID } from "../constants.ts";
+import { S_IFREG } from "../../../ffi/constants/stat.ts";
+import {
+  FOPEN_KEEP_CACHE,
+  FUSE_OPEN_KILL_SUIDGID,
+  FUSE_WRITE_CACHE,
+  FUSE_WRITE_KILL_SUIDGID,
+} from "../constants.ts";
 import type { Handler } from "../handler.ts";
 import { IN } from "../request.ts";
 import { descriptorPath, rare } from "./calls.ts";
@@ -30,7 +37,12 @@ const SAFE_FLAGS = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 const SEEK_DATA = 3, SEEK_HOLE = 4;
 
-export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
+/** `released` is told of each open file that nobody has any more. */
+export function fileOperations(
+  tree: Tree,
+  spliced: SplicedReads,
+  released: (fh: number) => void,
+): Handler {
   const { calls, files, nodes, facts } = tree;
   const offsets = new BigInt64Array(2);
   const offsetIn = Deno.UnsafePointer.of(offsets.subarray(0, 1));
@@ -49,6 +61,7 @@ export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
       if (node === undefined) return ESTALE;
       const fd = openNode(tree, node, request.u32(IN.open.flags) & PASSED_FLAGS);
       if (fd < 0) return -fd;
+      if (tree.isPrivileged && request.u32(IN.open.openFlags) & FUSE_OPEN_KILL_SUIDGID) tree.dropSetId(fd);
       reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
       return 0;
     },
@@ -59,22 +72,19 @@ export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
       const flags = request.u32(IN.create.flags);
       const mode = request.u32(IN.create.mode) & 0o7777;
       const wanted = flags & PASSED_FLAGS | SAFE_FLAGS;
-      let fd = calls.openEntry(folder, name, wanted | O_CREAT | O_EXCL, mode);
-      if (fd !== -1) {
-        const code = tree.give(request, folder, name, fd);
-        if (code !== 0) {
-          calls.close(fd);
-          rare.unlinkat(folder, name, 0);
-          return code;
-        }
-      } else {
+      const fd = calls.openEntry(folder, name, wanted | O_CREAT | O_EXCL, mode);
+      if (fd === -1) {
         const code = errno();
-        // somebody else has made it meanwhile
-        if (code !== EEXIST || flags & O_EXCL) return code;
-        fd = calls.openEntry(folder, name, wanted);
-        if (fd === -1) return errno();
+        // somebody else has made it meanwhile: the kernel asks whether the asker may open that
+        return code === EEXIST && !(flags & O_EXCL) ? ESTALE : code;
       }
-      if (!facts.ofDescriptor(fd) || (facts.mode & S_IFMT) !== S_IFREG) {
+      const code = tree.give(request, folder, name, fd);
+      if (code !== 0) {
+        calls.close(fd);
+        rare.unlinkat(folder, name, 0);
+        return code;
+      }
+      if (!facts.ofDescriptor(fd)) {
         calls.close(fd);
         return EIO;
       }
@@ -121,9 +131,13 @@ export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
       if (node === undefined) return EBADF;
       const size = request.u32(IN.write.size);
       const data = request.data(IN.write.end, size);
-      const written = calls.pwrite(fd, data, size, request.exactU64(IN.write.offset));
+      const flags = request.u32(IN.write.writeFlags);
+      const offset = request.exactU64(IN.write.offset);
+      const written = flags & FUSE_WRITE_CACHE
+        ? writePages(fd, data, size, offset)
+        : calls.pwrite(fd, data, size, offset);
       if (written === -1) return errno();
-      if (tree.isPrivileged && request.u32(IN.write.writeFlags) & FUSE_WRITE_KILL_SUIDGID) dropSetId(fd);
+      if (tree.isPrivileged && flags & FUSE_WRITE_KILL_SUIDGID) tree.dropSetId(fd);
       reply.size(written);
       return 0;
     },
@@ -134,6 +148,7 @@ export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
       files.delete(fd);
       node.handles = node.handles!.length === 1 ? undefined : node.handles!.filter((other) => other !== fd);
       calls.close(fd);
+      released(fd);
       return 0;
     },
     fsync(request) {
@@ -171,14 +186,21 @@ export function fileOperations(tree: Tree, spliced: SplicedReads): Handler {
       const length = Math.min(request.u64(IN.copyFileRange.len), MAX_COPY_BYTES);
       const copied = rare.copy_file_range(from, offsetIn, to, offsetOut, length, 0);
       if (copied === -1) return errno();
+      // whose rights the asker's are is not told here
+      if (tree.isPrivileged) tree.dropSetId(to);
       reply.size(copied);
       return 0;
     },
   };
 
-  function dropSetId(fd: number): void {
-    if (!facts.ofDescriptor(fd) || (facts.mode & (S_ISUID | S_ISGID)) === 0) return;
-    rare.fchmod(fd, facts.mode & 0o7777 & ~(S_ISUID | S_ISGID));
+  /** In their place, though `fd` may be one that appends whatever the offset (pwrite(2), BUGS). -1: see errno. */
+  function writePages(fd: number, data: Uint8Array<ArrayBuffer>, size: number, offset: bigint): number {
+    if (!(rare.fcntl(fd, F_GETFL, 0) & O_APPEND)) return calls.pwrite(fd, data, size, offset);
+    const own = rare.openat(AT_FDCWD, descriptorPath(fd), O_WRONLY | SAFE_FLAGS, 0);
+    if (own === -1) return -1;
+    const written = calls.pwrite(own, data, size, offset);
+    calls.close(own);
+    return written;
   }
 }
 

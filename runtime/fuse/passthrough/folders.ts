@@ -14,9 +14,8 @@ import type { Tree } from "./tree.ts";
 interface OpenFolder {
   node: FileNode;
   fd: number;
-  /** struct linux_dirent64, from `at` to `end`. */
-  entries: Uint8Array<ArrayBuffer>;
-  view: DataView;
+  /** struct linux_dirent64, from `at` to `end`; none where others have been read since. */
+  read: DataView<ArrayBuffer> | undefined;
   at: number;
   end: number;
   /** Where the entry at `at` was said to begin. */
@@ -24,6 +23,8 @@ interface OpenFolder {
 }
 
 const ENTRIES_BYTES = 32768;
+/** So many folders have entries at once: open ones there may be as many as descriptors. */
+const MAX_READ = 64;
 const SEEK_SET = 0;
 /** Offset of the name in struct linux_dirent64. @see getdents(2) */
 const NAME_AT = 19;
@@ -31,33 +32,50 @@ const NAME_AT = 19;
 export function folderOperations(tree: Tree): Handler {
   const { calls, nodes, facts, validity } = tree;
   const folders = new Map<number, OpenFolder>();
+  /** Those with entries, the one read least recently first. */
+  const read = new Set<OpenFolder>();
+
+  /** Makes room for entries of the folder from `offset` on. */
+  const seek = (folder: OpenFolder, offset: bigint): boolean => {
+    if (Number(rare.lseek(folder.fd, offset, SEEK_SET)) === -1) return false;
+    folder.at = folder.end = 0;
+    folder.offset = offset;
+    if (folder.read !== undefined) return true;
+    const [oldest] = read.size < MAX_READ ? [] : read;
+    folder.read = oldest?.read ?? new DataView(new ArrayBuffer(ENTRIES_BYTES));
+    if (oldest !== undefined) {
+      oldest.read = undefined;
+      read.delete(oldest);
+    }
+    return true;
+  };
 
   /** Tells entries until the answer is full or there is no more. */
   const list = (
     request: Request,
     reply: Reply,
-    tell: (folder: OpenFolder, name: Name, end: number) => boolean,
+    tell: (folder: OpenFolder, view: DataView<ArrayBuffer>, name: Name, end: number) => boolean,
   ) => {
     const folder = folders.get(request.u64(IN.read.fh));
     if (folder === undefined) return EBADF;
     const offset = request.exactU64(IN.read.offset);
-    if (offset !== folder.offset) {
-      if (Number(rare.lseek(folder.fd, offset, SEEK_SET)) === -1) return errno();
-      folder.at = folder.end = 0;
-      folder.offset = offset;
-    }
+    if ((offset !== folder.offset || folder.read === undefined) && !seek(folder, offset)) return errno();
+    read.delete(folder);
+    read.add(folder);
+    const view = folder.read!;
+    const entries = new Uint8Array(view.buffer);
     const limit = Math.min(request.u32(IN.read.size), reply.data.length);
     for (;;) {
       if (folder.at === folder.end) {
-        const length = calls.getdents64(folder.fd, folder.entries, ENTRIES_BYTES);
+        const length = calls.getdents64(folder.fd, entries, ENTRIES_BYTES);
         if (length === -1) return reply.length > 0 ? 0 : errno();
         if (length === 0) return 0;
         folder.at = 0;
         folder.end = length;
       }
-      const { view, at, entries } = folder;
+      const { at } = folder;
       const name = entries.subarray(at + NAME_AT, entries.indexOf(0, at + NAME_AT) + 1);
-      if (!tell(folder, name, limit)) return 0;
+      if (!tell(folder, view, name, limit)) return 0;
       folder.offset = view.getBigUint64(at + 8, true);
       folder.at += view.getUint16(at + 16, true);
     }
@@ -71,25 +89,23 @@ export function folderOperations(tree: Tree): Handler {
       if (path < 0) return -path;
       const fd = rare.openat(AT_FDCWD, descriptorPath(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
       if (fd === -1) return errno();
-      const entries = new Uint8Array(ENTRIES_BYTES);
-      const view = new DataView(entries.buffer);
-      folders.set(fd, { node, fd, entries, view, at: 0, end: 0, offset: 0n });
+      folders.set(fd, { node, fd, read: undefined, at: 0, end: 0, offset: 0n });
       reply.open(fd, FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE);
       return 0;
     },
     readdir(request, reply) {
-      return list(request, reply, ({ view, at, entries }, name, limit) => {
+      return list(request, reply, ({ at }, view, name, limit) => {
         const ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
         const next = view.getBigUint64(at + 8, true);
-        return reply.dirent(name.subarray(0, -1), ino, next, entries[at + 18]!, limit);
+        return reply.dirent(name.subarray(0, -1), ino, next, view.getUint8(at + 18), limit);
       });
     },
     readdirplus(request, reply) {
-      return list(request, reply, ({ node: parent, fd, view, at, entries }, name, limit) => {
+      return list(request, reply, ({ node: parent, fd, at }, view, name, limit) => {
         const bare = name.subarray(0, -1);
         if (!reply.hasRoomForPlus(bare.length, limit)) return false;
         const next = view.getBigUint64(at + 8, true);
-        const type = entries[at + 18]!;
+        const type = view.getUint8(at + 18);
         const isDots = bare[0] === 46 && (bare.length === 1 || bare.length === 2 && bare[1] === 46);
         if (isDots || !facts.ofEntry(fd, name)) {
           facts.attributes.ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
@@ -103,7 +119,10 @@ export function folderOperations(tree: Tree): Handler {
     },
     releasedir(request) {
       const fd = request.u64(IN.release.fh);
-      if (!folders.delete(fd)) return EBADF;
+      const folder = folders.get(fd);
+      if (folder === undefined) return EBADF;
+      folders.delete(fd);
+      read.delete(folder);
       calls.close(fd);
       return 0;
     },

@@ -48,32 +48,42 @@ export interface LockQueue {
   readonly waitMs: number;
   /** Tries all again. */
   retry(): void;
+  /** An open file was closed by all who had it. */
+  released(fh: number): void;
 }
 
 const SHORTEST_WAIT_MS = 1;
 const LONGEST_WAIT_MS = 64;
 
 export function lockOperations(tree: Tree, answer: (unique: bigint, code: number) => void): LockQueue {
-  /** By file and owner. */
-  const owners = new Map<string, number>();
+  /** By file and owner: his descriptor, and the open file through which he asked first. */
+  const owners = new Map<string, { fd: number; fh: number }>();
+  /** By that open file. The owner of an open-file-description lock has no FLUSH: his locks go with it. */
+  const askedThrough = new Map<number, Set<string>>();
   const waiting = new Map<bigint, Wish>();
   let waitMs = SHORTEST_WAIT_MS;
+  let triedAtMs = 0;
   const flock = new Uint8Array(32);
   const view = new DataView(flock.buffer);
 
   const ownerKey = (nodeid: number, owner: bigint) => `${nodeid} ${owner}`;
 
   /** The descriptor whose locks are the owner's; -errno. */
-  const descriptorOf = ({ nodeid, owner, type }: Wish): number => {
+  const descriptorOf = ({ nodeid, owner, type, fh }: Wish): number => {
+    if (!tree.files.has(fh)) return -EBADF;
     const key = ownerKey(nodeid, owner);
     const known = owners.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.fd;
     const node = tree.nodes.get(nodeid);
     if (node === undefined) return -ESTALE;
     let fd = openNode(tree, node, O_RDWR);
     // what may not be written (or read) takes the locks that need no more
     if (fd === -EACCES) fd = openNode(tree, node, type === F_RDLCK ? O_RDONLY : O_WRONLY);
-    if (fd >= 0) owners.set(key, fd);
+    if (fd < 0) return fd;
+    owners.set(key, { fd, fh });
+    const through = askedThrough.get(fh);
+    if (through) through.add(key);
+    else askedThrough.set(fh, new Set([key]));
     return fd;
   };
 
@@ -102,6 +112,7 @@ export function lockOperations(tree: Tree, answer: (unique: bigint, code: number
   };
 
   const retry = () => {
+    triedAtMs = performance.now();
     for (const [unique, wish] of waiting) {
       const code = attempt(wish);
       if (code === EAGAIN) continue;
@@ -114,6 +125,17 @@ export function lockOperations(tree: Tree, answer: (unique: bigint, code: number
   const letGo = () => {
     waitMs = SHORTEST_WAIT_MS;
     if (waiting.size > 0) retry();
+  };
+
+  /** An owner's locks go with its descriptor. */
+  const drop = (key: string) => {
+    const owner = owners.get(key);
+    if (owner === undefined) return;
+    owners.delete(key);
+    const through = askedThrough.get(owner.fh);
+    if (through?.delete(key) && through.size === 0) askedThrough.delete(owner.fh);
+    rare.close(owner.fd);
+    letGo();
   };
 
   const operations: Handler = {
@@ -138,19 +160,14 @@ export function lockOperations(tree: Tree, answer: (unique: bigint, code: number
       const wish = readWish(request);
       const code = attempt(wish);
       if (code !== EAGAIN) return code;
+      if (waiting.size === 0) triedAtMs = performance.now();
       waiting.set(request.unique, wish);
       waitMs = SHORTEST_WAIT_MS;
       return DEFERRED;
     },
     flush(request) {
       if (!tree.files.has(request.u64(IN.flush.fh))) return EBADF;
-      if (owners.size === 0) return 0;
-      const key = ownerKey(request.nodeid, request.exactU64(IN.flush.lockOwner));
-      const fd = owners.get(key);
-      if (fd === undefined) return 0;
-      owners.delete(key);
-      rare.close(fd);
-      letGo();
+      if (owners.size > 0) drop(ownerKey(request.nodeid, request.exactU64(IN.flush.lockOwner)));
       return 0;
     },
     interrupt(unique) {
@@ -161,11 +178,15 @@ export function lockOperations(tree: Tree, answer: (unique: bigint, code: number
   return {
     operations,
     get waitMs() {
-      return waiting.size === 0 ? -1 : waitMs;
+      if (waiting.size === 0) return -1;
+      return Math.max(0, Math.ceil(triedAtMs + waitMs - performance.now()));
     },
     retry() {
       retry();
       waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+    },
+    released(fh) {
+      for (const key of askedThrough.get(fh) ?? []) drop(key);
     },
   };
 }

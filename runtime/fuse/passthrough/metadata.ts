@@ -9,6 +9,7 @@ import {
   FATTR_ATIME_NOW,
   FATTR_FH,
   FATTR_GID,
+  FATTR_KILL_SUIDGID,
   FATTR_MODE,
   FATTR_MTIME,
   FATTR_MTIME_NOW,
@@ -114,6 +115,7 @@ function change(tree: Tree, node: FileNode, path: number, request: Request): num
       ? truncate(fd, size)
       : truncatePath(node, path, size);
     if (code !== 0) return code;
+    if (tree.isPrivileged && valid & FATTR_KILL_SUIDGID) tree.dropSetId(path);
   }
   return valid & (FATTR_ATIME | FATTR_MTIME) ? changeTimes(path, request, valid) : 0;
 }

@@ -90,7 +90,7 @@ export class NodeTable {
   #place(node: FileNode, parent: FileNode, name: Name): void {
     node.parent = parent;
     if (node.name === undefined || !sameName(node.name, name)) node.name = name.slice();
-    node.isPinned = false;
+    this.unpin(node);
   }
 
   move(node: FileNode, parent: FileNode, name: Name): void {
@@ -152,6 +152,13 @@ export class NodeTable {
     if (node.isPinned || this.pathOf(node) < 0 || node.pathFd === -1) return;
     node.isPinned = true;
     this.#cached.delete(node);
+  }
+
+  /** It has its name again, or still: the descriptor is one that may be closed. */
+  unpin(node: FileNode): void {
+    if (!node.isPinned || node === this.root) return;
+    node.isPinned = false;
+    if (node.pathFd !== -1) this.#cached.add(node);
   }
 
   #closeOldest(): void {

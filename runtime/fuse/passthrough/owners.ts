@@ -23,8 +23,11 @@ export type OwnerRule =
   /** `disk` is shown as `shown`; what `shown` or the container's root (`root`) makes belongs to `disk`. */
   | { kind: "swap"; disk: number; shown: number; root: number };
 
-/** What stands for an id that has no number here. @see /proc/sys/kernel/overflowuid */
-export const NOBODY = 65534;
+/**
+ * No id at all, which is shown as nobody's and which the kernel gives nobody rights to: the number of nobody (65534) may be
+ * somebody's in the container. @see user_namespaces(7), make_kuid() of the kernel
+ */
+export const NO_OWNER = 0xffffffff;
 
 /** The id that a file of `disk` is shown with. */
 export function shownOwner(rule: OwnerRule, disk: number): number {
@@ -32,7 +35,7 @@ export function shownOwner(rule: OwnerRule, disk: number): number {
   for (const { disk: first, shown, size } of rule.ranges) {
     if (disk >= first && disk < first + size) return shown + disk - first;
   }
-  return NOBODY;
+  return NO_OWNER;
 }
 
 /** The id on disk of what `shown` makes or is given; undefined where it has none. */

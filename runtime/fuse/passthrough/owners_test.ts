@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { diskOwner, NOBODY, type OwnerRule, shownOwner } from "./owners.ts";
+import { diskOwner, NO_OWNER, type OwnerRule, shownOwner } from "./owners.ts";
 import { assertEquals } from "../../../tests/assertions.ts";
 
 Deno.test("the host's user is shown as the container's, whose root makes files for him too", () => {
@@ -10,7 +10,7 @@ Deno.test("the host's user is shown as the container's, whose root makes files f
 
 Deno.test("an id in no range is nobody, and nobody can be given anything", () => {
   const rule: OwnerRule = { kind: "ranges", ranges: [{ disk: 10, shown: 20, size: 5 }] };
-  assertEquals([9, 10, 14, 15].map((id) => shownOwner(rule, id)), [NOBODY, 20, 24, NOBODY]);
+  assertEquals([9, 10, 14, 15].map((id) => shownOwner(rule, id)), [NO_OWNER, 20, 24, NO_OWNER]);
   assertEquals([19, 20, 24, 25].map((id) => diskOwner(rule, id)), [undefined, 10, 14, undefined]);
 });
 

@@ -43,14 +43,17 @@ export function servePassthroughBlocking(fuseFd: number, options: TreeOptions): 
   const handler = {
     ...metadataOperations(tree),
     ...entryOperations(tree),
-    ...fileOperations(tree, new SplicedReads(fuseFd)),
+    ...fileOperations(tree, new SplicedReads(fuseFd), (fh) => locks.released(fh)),
     ...folderOperations(tree),
     ...xattrOperations(tree),
     ...locks.operations,
   };
   const session = new Session(fuseFd, handler, { wanted: WANTED });
   serveBlocking(session, fuseFd, () => {
-    // a request comes, or the turn of who waits for a lock
-    while (locks.waitMs !== -1 && pollBlocking(fuseFd, POLLIN, locks.waitMs) === 0) locks.retry();
+    // a request comes, or the turn of who waits for a lock, which those who never pause do not put off
+    for (let waitMs = locks.waitMs; waitMs !== -1; waitMs = locks.waitMs) {
+      if (waitMs > 0 && pollBlocking(fuseFd, POLLIN, waitMs) !== 0) return;
+      locks.retry();
+    }
   });
 }

@@ -10,7 +10,7 @@
 import { ENOENT, errno } from "../../../ffi/errno.ts";
 import { close, fcntl, pipe2 } from "../../../ffi/file.ts";
 import { compileFunction } from "../../../ffi/libc.ts";
-import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
+import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../../../ffi/constants/fcntl.ts";
 import { OUT_HEADER_BYTES, type Reply } from "../reply.ts";
 import { DEFERRED } from "../handler.ts";
 
@@ -70,7 +70,8 @@ export class SplicedReads {
   }
 
   #open(): void {
-    const [reader, writer] = pipe2(O_CLOEXEC);
+    // nobody else reads it: what has no room, as when a file grows byte by byte meanwhile, must not be waited for
+    const [reader, writer] = pipe2(O_CLOEXEC | O_NONBLOCK);
     this.#pipe = { reader, writer };
     try {
       fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES);

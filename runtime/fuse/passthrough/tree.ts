@@ -1,11 +1,11 @@
 /** What the operations of a passthrough share: the nodes, open files, and how owners are shown. */
 
 import { EINVAL, EOVERFLOW, errno, ESTALE } from "../../../ffi/errno.ts";
-import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts";
-import { S_ISGID } from "../../../ffi/constants/stat.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts";
+import { S_ISGID, S_ISUID } from "../../../ffi/constants/stat.ts";
 import type { Attributes, Reply, Validity } from "../reply.ts";
 import type { Request } from "../request.ts";
-import { Calls, EMPTY, type Name, rare } from "./calls.ts";
+import { Calls, descriptorPath, EMPTY, type Name, rare } from "./calls.ts";
 import { Facts } from "./facts.ts";
 import { type FileNode, NodeTable } from "./nodes.ts";
 import { diskOwner, type OwnerRule } from "./owners.ts";
@@ -84,6 +84,13 @@ export class Tree {
     const uid = diskOwner(this.uids, request.uid);
     const gid = diskOwner(this.gids, request.gid);
     return uid === undefined || gid === undefined ? undefined : { uid, gid };
+  }
+
+  /** What the kernel does for whoever has no CAP_FSETID. `fd` may be one that only stands for the file. */
+  dropSetId(fd: number): void {
+    const { facts } = this;
+    if (!facts.ofDescriptor(fd) || (facts.mode & (S_ISUID | S_ISGID)) === 0) return;
+    rare.fchmodat(AT_FDCWD, descriptorPath(fd), facts.mode & 0o7777 & ~(S_ISUID | S_ISGID), 0);
   }
 
   /** Gives a new entry to the asker, as the kernel would have: a folder with set-group-ID gives its own group. 0 or an errno. */
