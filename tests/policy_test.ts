@@ -64,3 +64,53 @@ hostTest("what policy.json rejects is neither pulled nor loaded", {
   await host.ok("load", "-q", "-i", "image.tar");
   await host.ok("load", "-q", "-i", "folder");
 });
+
+hostTest("policy.json is asked for archives by their path, for layouts of builds and for tarballs", {
+  needs: ["busybox"],
+}, async (host) => {
+  await host.sh(
+    "mkdir -p .config/containers root/bin in ctx && cp /bin/busybox root/bin && tar -cf root.tar -C root .",
+  );
+  await host.ok("import", "-q", "root.tar", "one");
+  await host.ok("save", "-q", "--format", "oci-archive", "-o", "in/image.tar", "one");
+  await host.ok("save", "-q", "--format", "oci-dir", "-o", "layout", "one");
+  await host.ok("rmi", "one");
+  await host.sh("ln -s in/image.tar link.tar");
+  const path = `${host.home}/.config/containers/policy.json`;
+  const setPolicy = async (policy: unknown) => {
+    await Deno.writeTextFile(path, JSON.stringify(policy));
+    await host.own(path);
+  };
+  const refused = async (name: string, ...words: string[]) => {
+    const { code, stderr } = await host.skiff(words);
+    assertEquals(code, words[0] === "build" ? 1 : 125, stderr);
+    assertIncludes(stderr, `Source image rejected: Running image ${name} is rejected by policy`);
+    assertEquals(await host.ok("images", "-aq"), "");
+  };
+  const build = ["build", "-q", "--build-context", "base=oci-layout://layout", "-f", "ctx/Dockerfile", "ctx"];
+  await host.sh("echo FROM base > ctx/Dockerfile");
+  await setPolicy({ default: ACCEPT, transports: { "oci-archive": { [`${host.home}/in`]: REJECT } } });
+  await refused("oci-archive:in/image.tar", "load", "-q", "-i", "in/image.tar");
+  // where it really is counts
+  await refused("oci-archive:link.tar", "load", "-q", "-i", "link.tar");
+  await setPolicy({ default: ACCEPT, transports: { oci: { [`${host.home}/layout`]: REJECT } } });
+  await refused("oci:layout", ...build);
+  await setPolicy({ default: ACCEPT, transports: { tarball: { "": REJECT } } });
+  await refused("tarball:root.tar", "import", "-q", "root.tar");
+  await setPolicy({ default: [{ type: "sigstoreSigned", keyPath: "/key.pub" }] });
+  const { code, stderr } = await host.skiff(["import", "-q", "root.tar"]);
+  assertEquals(code, 125);
+  assertIncludes(stderr, "A signature was required, but no signature exists");
+  // the control: nothing but the policy kept them away
+  await setPolicy({
+    default: REJECT,
+    transports: {
+      "oci-archive": { [`${host.home}/in`]: ACCEPT },
+      oci: { [`${host.home}/layout`]: ACCEPT },
+      tarball: { "": ACCEPT },
+    },
+  });
+  await host.ok("load", "-q", "-i", "link.tar");
+  await host.ok(...build);
+  await host.ok("import", "-q", "root.tar");
+});

@@ -60,11 +60,11 @@ export async function loadBuildLayout(
   { platform, signal }: ResolveImageOptions,
 ): Promise<BaseImage> {
   const { openImageSource } = await import("../image/archive/source.ts");
-  const { readArchivedImages } = await import("../image/archive/archived_image.ts");
+  const { readAdmittedImages } = await import("./archive_policy.ts");
   const { storeArchivedImage } = await import("./load.ts");
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
   using source = await openImageSource(engine.folders, path, { signal });
-  const images = await readArchivedImages(source, platform);
+  const images = await readAdmittedImages(source, { wanted: platform, signal });
   const wanted = reference ?? "latest";
   const chosen =
     images.find(({ what, manifest, names }) =>

@@ -26,6 +26,7 @@ import { runWorker } from "../storage/worker.ts";
 import { close, fstat, lseek, open } from "../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOCTTY, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
+import { admitTarball } from "./archive_policy.ts";
 import type { Engine } from "./engine.ts";
 
 export interface ImportOptions {
@@ -62,6 +63,8 @@ export async function importImage(
     ? []
     : [formatReference(withDefaultTag(qualify(parseName(options.reference), "localhost")))];
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+  // podman's name for what comes through a pipe
+  await admitTarball(typeof input === "string" ? input : "-");
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   using tar = await openTar(engine, input, options);
   const { folders, namespaces } = engine;

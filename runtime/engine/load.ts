@@ -1,10 +1,8 @@
 /** `load`: brings the images of an archive or folder into the store. */
 
-import { checkPolicy, pathScopes, type PolicySubject } from "../config/policy.ts";
-import { configSources } from "../config/sources.ts";
 import { UnsupportedError } from "../errors.ts";
-import { type ArchivedImage, readArchivedImages } from "../image/archive/archived_image.ts";
-import { type ImageSource, openImageSource } from "../image/archive/source.ts";
+import type { ArchivedImage } from "../image/archive/archived_image.ts";
+import { openImageSource } from "../image/archive/source.ts";
 import {
   isStored,
   type LayerProgress,
@@ -22,6 +20,7 @@ import { recordEvent } from "../state/events.ts";
 import { takeLock } from "../state/locks.ts";
 import { writeBlob } from "../storage/blobs.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
+import { readAdmittedImages } from "./archive_policy.ts";
 import type { Engine } from "./engine.ts";
 
 export interface LoadOptions {
@@ -50,26 +49,13 @@ export async function load(
   // shared: nobody takes away content that has no row yet
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   using source = await openImageSource(engine.folders, input, options);
-  const demands = await checkPolicy(configSources(), policySubject(source));
-  const images = await readArchivedImages(source);
-  if (demands.requirements.length > 0) {
-    const { checkArchivedSignatures } = await import("./load_signatures.ts");
-    await checkArchivedSignatures(demands, source, images, options.signal);
-  }
   const loaded: LoadedImage[] = [];
-  for (const image of images) {
+  for (const image of await readAdmittedImages(source, { signal: options.signal })) {
     const one = await storeArchivedImage(engine, image, options);
     recordEvent(engine.folders, { type: "image", action: "loadfromarchive", id: one.id, name: source.name });
     loaded.push(one);
   }
   return loaded;
-}
-
-function policySubject(source: ImageSource): PolicySubject {
-  const isOci = source.find("oci-layout") !== undefined;
-  const transport = source.folder ? (isOci ? "oci" : "dir") : isOci ? "oci-archive" : "docker-archive";
-  const scopes = source.folder ? pathScopes(source.folder) : [];
-  return { transport, name: `${transport}:${source.name}`, scopes };
 }
 
 /** Brings one image of an opened archive into the store. The caller holds the lock of the images. */

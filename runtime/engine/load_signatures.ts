@@ -11,14 +11,17 @@ import { type ImageSource, readDocument } from "../image/archive/source.ts";
 import { checkSignatures } from "../signature/check.ts";
 import { type ImageSignature, parseSignatureFile, SIGNATURE_LIMITS } from "../signature/image_signature.ts";
 
-/** @throws {SkiffError} where the policy is not satisfied by each image; none may be stored then */
+/**
+ * @param beside the `dir:`, where it is one
+ * @throws {SkiffError} where the policy is not satisfied by each image; none may be stored then
+ */
 export async function checkArchivedSignatures(
   demands: SignatureDemands,
-  source: ImageSource,
+  beside: ImageSource | undefined,
   images: readonly ArchivedImage[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const signatures = source.folder === undefined ? [] : signaturesBeside(source);
+  const signatures = beside === undefined ? [] : signaturesBeside(beside);
   for (const { manifest } of images) {
     // an archive without a manifest has nothing that could be signed
     const bytes = manifest?.bytes ?? new Uint8Array();

@@ -38,7 +38,7 @@ export interface ArchivedImage {
  * @param wanted which of an index's images is meant; by default this machine's
  */
 export async function readArchivedImages(source: ImageSource, wanted?: Platform): Promise<ArchivedImage[]> {
-  if (source.find("oci-layout") !== undefined && source.find("index.json") !== undefined) {
+  if (isOciLayout(source)) {
     return await (await import("./oci_layout.ts")).readOciLayout(source, wanted);
   }
   if (source.find("manifest.json") === undefined) {
@@ -48,6 +48,10 @@ export async function readArchivedImages(source: ImageSource, wanted?: Platform)
     return [await (await import("./docker_dir.ts")).readDockerDir(source)];
   }
   return await (await import("./docker_archive.ts")).readDockerArchive(source);
+}
+
+export function isOciLayout(source: ImageSource): boolean {
+  return source.find("oci-layout") !== undefined && source.find("index.json") !== undefined;
 }
 
 /**

@@ -38,6 +38,8 @@ export interface ImageSource extends Disposable {
   readonly name: string;
   /** The real path, where it is a folder. */
   readonly folder?: string;
+  /** The real path, where it is a file that was named. */
+  readonly file?: string;
   /** The file of that name; undefined where there is none. */
   find(name: string): Part | undefined;
 }
@@ -68,6 +70,7 @@ export async function openImageSource(
     const source = await openArchive(folders, input, fd, options);
     return {
       name: source.name,
+      file: Deno.realPathSync(input),
       find: (name) => source.find(name),
       [Symbol.dispose]() {
         source[Symbol.dispose]();
