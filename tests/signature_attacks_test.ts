@@ -256,6 +256,13 @@ function claim(name: string, digest: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify({ critical, optional: {} }));
 }
 
+/** With blanks behind it, which JSON does not mind. */
+function padded(text: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length + text.length).fill(0x20);
+  whole.set(text);
+  return whole;
+}
+
 const NO_GPG = { ignore: whatIsMissing(["gpg"]) !== null && Deno.env.get("SKIFF_TEST_MUST_RUN") !== "1" };
 
 Deno.test({
@@ -302,6 +309,11 @@ Deno.test({
       ["garbage", crypto.getRandomValues(new Uint8Array(99)).fill(0xff, 0, 1), /Invalid GPG signature/],
       ["unsigned before", new Uint8Array([...stored, ...bare]), /Invalid GPG signature/],
       ["unsigned behind", new Uint8Array([...bare, ...stored]), /Invalid GPG signature/],
+      [
+        "a good one that comes to more than it has bytes",
+        await gpg.run(["--sign", "-u", "good@x"], padded(text, LIMIT_BYTES)),
+        /Invalid GPG signature/,
+      ],
       ["armored", await gpg.run(["--armor", "--sign", "-u", "good@x"], text), /it is no signature/],
       ["clear", await gpg.run(["--clear-sign", "-u", "good@x"], text), /it is no signature/],
     ];
@@ -334,6 +346,8 @@ Deno.test({
     }
     await put(good);
     await rig.pull(name); // the control
+    await put(await gpg.run(["--sign", "-u", "good@x"], padded(text, LIMIT_BYTES - 1024)));
+    await rig.pull(name);
     await put(await signed("old", ...past));
     await rig.pull(name);
     assertEquals(registry.scheme, "https");

@@ -2,6 +2,7 @@
 
 import { SkiffError } from "../errors.ts";
 import { runGpg } from "./gpg.ts";
+import { SIGNATURE_LIMITS } from "./image_signature.ts";
 import { RejectedSignature } from "./rejected.ts";
 
 export class GpgRing implements AsyncDisposable {
@@ -64,6 +65,9 @@ export class GpgRing implements AsyncDisposable {
       status,
       "--logger-file",
       "/dev/null",
+      // what is compressed may come to any size
+      "--max-output",
+      String(SIGNATURE_LIMITS.bytes),
       "--output",
       "-",
     );
