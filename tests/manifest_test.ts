@@ -9,6 +9,7 @@ import {
   LocalRegistry,
 } from "./harness.ts";
 import { makeContext } from "./build_context.ts";
+import { FakeRegistry } from "./fake_registry.ts";
 import { busyboxEntries } from "./images.ts";
 
 const NATIVE = Deno.build.arch === "aarch64" ? "arm64" : "amd64";
@@ -322,4 +323,27 @@ hostTest("build --manifest and --platform record what they build in a list", {
   assertEquals(taken.code, 125);
   assertIncludes(taken.stderr, "the name is that of an image, not of a manifest list");
   assertEquals((await host.skiff(["system", "check"])).code, 0);
+});
+
+hostTest("what a list is about to refer to is not swept away meanwhile", {}, async (host) => {
+  await using registry = FakeRegistry.start();
+  await host.declareInsecure(registry.host);
+  const { config } = await registry.addImage("test/app:1");
+  const name = `${registry.host}/test/app:1`;
+  for (const words of [["manifest", "add", "app:1"], ["manifest", "create", "app:2"]]) {
+    await host.ok("manifest", "create", "-a", "app:1");
+    let swept: Promise<string> | undefined;
+    registry.hook = ({ path }) => {
+      if (!path.endsWith(config.digest)) return undefined;
+      // the manifest is in the store by then
+      swept ??= host.ok("image", "prune", "-f");
+      return { status: 200, body: config.bytes, after: swept };
+    };
+    await host.ok(...words, `docker://${name}`);
+    assertEquals(await swept, "");
+    registry.hook = () => undefined;
+    const list = words.at(-1)!;
+    await host.ok("manifest", "push", "-q", list, `dir:${host.home}/${list.replace(":", "-")}`);
+    await host.ok("rmi", list);
+  }
 });

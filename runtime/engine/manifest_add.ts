@@ -5,7 +5,7 @@ import { imageOfEntry, type ListEntry, listOf } from "../image/list.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
 import { choosePlatform, hostPlatform } from "../image/platform.ts";
 import { formatReference, repositoryName } from "../image/reference.ts";
-import { findStoredImage } from "../image/store.ts";
+import { findStoredImage, imagesLockPath } from "../image/store.ts";
 import { fetchDocument, fetchManifest } from "../registry/remote_manifest.ts";
 import type { Digest } from "../spec/digest.ts";
 import { CONFIG_MEDIA_TYPES, type Descriptor, type Platform } from "../spec/image.ts";
@@ -13,6 +13,7 @@ import { parseImageConfig } from "../spec/image_parse.ts";
 import { printable } from "../spec/printable.ts";
 import type { Database } from "../state/db.ts";
 import type { ImageRow } from "../state/images.ts";
+import { takeLock } from "../state/locks.ts";
 import { readBlob, writeBlob } from "../storage/blobs.ts";
 import type { Engine } from "./engine.ts";
 import { changeList, getList } from "./manifest_list.ts";
@@ -46,6 +47,8 @@ export async function manifestAdd(
   options: ManifestAddOptions = {},
 ): Promise<string> {
   const { row: { id } } = getList(await engine.database(), list);
+  // manifests of registries come into the store before the list refers to them
+  using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   await addEntries(engine, id, await addImages(engine, images, options), options.signal);
   return id;
 }
@@ -62,7 +65,7 @@ export async function addEntries(
   }), signal);
 }
 
-/** The entries that these words come to; manifests of registries are in the store then. */
+/** The entries that these words come to; manifests of registries are in the store then. The caller holds `images`. */
 export async function addImages(
   engine: Engine,
   images: readonly string[],

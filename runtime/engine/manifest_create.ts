@@ -35,6 +35,7 @@ export async function manifestCreate(
   }
   const id = taken?.id ?? await recordList(engine, name);
   try {
+    using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
     const entries = await addImages(engine, images, options);
     await changeList(engine, id, ({ entries: before, ...list }) => {
       const annotations = { ...list.annotations, ...options.annotations };
