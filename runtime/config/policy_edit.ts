@@ -22,10 +22,11 @@ type Scopes = Record<string, unknown>;
 
 /** @param text of the policy, undefined where there is none @throws {InvalidArgumentError} */
 export function editPolicy(text: string | undefined, change: TrustChange): string {
-  const { default: fallback, transports = {} } = parse(text) as {
+  const { default: fallback, transports: before } = parse(text) as {
     default?: unknown[];
-    transports?: Record<string, Scopes>;
+    transports?: Record<string, Scopes> | null;
   };
+  const transports = before ?? {};
   const requirements = requirementsOf(change);
   if (change.scope === "default") return format({ default: requirements, transports });
   if (fallback === undefined) throw new InvalidArgumentError("default trust policy must be set");

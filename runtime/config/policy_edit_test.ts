@@ -1,4 +1,4 @@
-import { strictEqual as assertEquals, throws } from "node:assert";
+import { deepStrictEqual, strictEqual as assertEquals, throws } from "node:assert";
 import { editPolicy, type TrustChange } from "./policy_edit.ts";
 
 const change = (scope: string, type: TrustChange["type"], ...keyPaths: string[]) => ({
@@ -23,6 +23,13 @@ Deno.test("one scope is changed, and the rest stays, written as podman writes it
     JSON.stringify(JSON.parse(editPolicy(before, change("c", "signedBy", "/1"))).transports.docker),
     '{"b":[{"type":"reject"}],"c":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/1"}]}',
   );
+});
+
+Deno.test("transports that are null are none", () => {
+  const text = '{"default":[{"type":"reject"}],"transports":null}';
+  deepStrictEqual(JSON.parse(editPolicy(text, change("quay.io", "accept"))).transports, {
+    docker: { "quay.io": [{ type: "insecureAcceptAnything" }] },
+  });
 });
 
 Deno.test("what would make no policy is refused", () => {

@@ -41,12 +41,13 @@ export async function trustEntries(places: TrustPlaces = {}): Promise<TrustEntry
   const policy = await readPolicy(sources, places);
   const registries = await loadRegistriesD(sources, places.registries);
   // checked by its reader, so that all of it is there
-  const { default: fallback, transports = {} } = JSON.parse(
+  const { default: fallback, transports: all } = JSON.parse(
     policy?.text ?? '{"default":[{"type":"insecureAcceptAnything"}]}',
   ) as {
     default: Requirement[];
-    transports?: Record<string, Record<string, Requirement[]>>;
+    transports?: Record<string, Record<string, Requirement[]>> | null;
   };
+  const transports = all ?? {};
   const rows = async (transport: string, name: string | undefined, list: Requirement[]) =>
     await Promise.all(list.map(async (one): Promise<TrustEntry> => ({
       transport,
