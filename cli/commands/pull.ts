@@ -5,7 +5,7 @@ import type { PullPolicy } from "../../runtime/engine/options.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { PLATFORM_FLAGS, platformFrom } from "../flags/platform.ts";
-import { credentialsFrom } from "../flags/registry_login.ts";
+import { REGISTRY_FLAGS, registryFrom } from "../flags/registry_login.ts";
 import { print } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 
@@ -25,13 +25,7 @@ export const command = defineCommand({
   ],
   flags: {
     "all-tags": { kind: "bool", short: "a", help: "Pull every tag of the repository" },
-    authfile: { kind: "string", value: "FILE", help: "Read logins from FILE" },
-    "cert-dir": { kind: "string", value: "DIR", help: "Certificates of the registry are in DIR" },
-    creds: {
-      kind: "string",
-      value: "NAME[:PASSWORD]",
-      help: "Log in as NAME; other users may see the password in the list of processes",
-    },
+    ...REGISTRY_FLAGS,
     lazy: {
       kind: "bool",
       help:
@@ -45,11 +39,6 @@ export const command = defineCommand({
       help: "When to pull: always, missing, never or newer (default always)",
     },
     quiet: { kind: "bool", short: "q", help: "Show no progress" },
-    "tls-verify": {
-      kind: "bool",
-      default: true,
-      help: "Require HTTPS and verify certificates of registries",
-    },
     "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
   },
   arity: { min: 1 },
@@ -57,10 +46,7 @@ export const command = defineCommand({
     const engine = engineFor(global);
     const how = {
       platform: platformFrom(options),
-      tlsVerify: given.has("tls-verify") ? options["tls-verify"] : undefined,
-      authFile: options.authfile,
-      certDir: options["cert-dir"],
-      credentials: options.creds === undefined ? undefined : await credentialsFrom(options.creds),
+      ...await registryFrom(options, given),
       policy: options.policy as PullPolicy | undefined,
       lazy: options.lazy,
     };

@@ -137,7 +137,8 @@ async function openTar(
   });
 }
 
-function openPath(path: string, what: string): number {
+/** @throws {NotFoundError} that begins with `what` */
+export function openPath(path: string, what: string): number {
   try {
     return open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
   } catch (cause) {

@@ -8,7 +8,6 @@ import {
   O_DIRECTORY,
   O_NOCTTY,
   O_PATH,
-  O_RDONLY,
   O_TRUNC,
   O_WRONLY,
 } from "../../ffi/constants/fcntl.ts";
@@ -19,6 +18,7 @@ import { createVolume } from "../storage/volumes.ts";
 import { fillFrom, folderIdentity } from "../files/volume_trees.ts";
 import { warmUp } from "../storage/extract_task.ts";
 import type { Engine } from "./engine.ts";
+import { openPath } from "./import.ts";
 import {
   checkSame,
   checkUnused,
@@ -101,7 +101,7 @@ export async function volumeImport(
   const identity = folderIdentity(path);
   const { unpackTar } = await import("../files/tar_in.ts");
   const { isRootless, maps } = engine.namespaces;
-  const fd = typeof input === "string" ? openArchive(input) : input.fd;
+  const fd = typeof input === "string" ? openPath(input, `open "${input}"`) : input.fd;
   warmUp();
   try {
     const fill = (tree: number) => {
@@ -127,17 +127,5 @@ export async function volumeImport(
     return { skipped };
   } finally {
     if (typeof input === "string") close(fd);
-  }
-}
-
-function openArchive(path: string): number {
-  try {
-    return open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-  } catch (cause) {
-    const { message } = cause as Error;
-    throw new NotFoundError("file", path, {
-      cause,
-      message: `open "${path}": ${message.slice(message.lastIndexOf(": ") + 2)}`,
-    });
   }
 }

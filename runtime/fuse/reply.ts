@@ -32,6 +32,25 @@ export interface Attributes {
   blksize: number;
 }
 
+/** To be filled in: all in one order, so that each is an object of the same shape. */
+export const NO_ATTRIBUTES: Readonly<Attributes> = {
+  ino: 0,
+  size: 0,
+  blocks: 0,
+  atime: 0,
+  mtime: 0,
+  ctime: 0,
+  atimensec: 0,
+  mtimensec: 0,
+  ctimensec: 0,
+  mode: 0,
+  nlink: 0,
+  uid: 0,
+  gid: 0,
+  rdev: 0,
+  blksize: 0,
+};
+
 /** How long the kernel may believe an entry and its attributes, in ms. */
 export interface Validity {
   entryMs: number;

@@ -8,7 +8,7 @@ import { formatSparseMap10 } from "./sparse.ts";
 /** What must be given; the rest has the defaults of a plain file. */
 export type TarMember = Pick<TarEntry, "name" | "type"> & Partial<TarEntry>;
 
-const TYPE_FLAGS: Readonly<Partial<Record<TarType, string>>> = {
+export const TYPE_FLAGS: Readonly<Partial<Record<TarType, string>>> = {
   file: "0",
   hardlink: "1",
   symlink: "2",

@@ -12,6 +12,7 @@
 import { isDigest } from "../../spec/digest.ts";
 import { bytesOf, byteStringOf } from "../byte_string.ts";
 import type { TarType } from "../tar.ts";
+import { TYPE_FLAGS } from "../tar/writer.ts";
 import { type LayerToc, TOC_LIMITS, type TocChunk, type TocEntry, TocError } from "./model.ts";
 
 const TYPES: Readonly<Record<string, TarType>> = {
@@ -22,15 +23,6 @@ const TYPES: Readonly<Record<string, TarType>> = {
   char: "char",
   block: "block",
   fifo: "fifo",
-};
-const TYPE_FLAGS: Readonly<Partial<Record<TarType, string>>> = {
-  file: "0",
-  hardlink: "1",
-  symlink: "2",
-  char: "3",
-  block: "4",
-  directory: "5",
-  fifo: "6",
 };
 const MAX_PATH = 4095, MAX_NAME = 255, MAX_ID = 0xfffffffe;
 

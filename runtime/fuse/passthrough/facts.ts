@@ -2,7 +2,7 @@
 
 import { AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts";
 import { STATX_BASIC_STATS, STATX_BTIME } from "../../../ffi/constants/stat.ts";
-import type { Attributes } from "../reply.ts";
+import { type Attributes, NO_ATTRIBUTES } from "../reply.ts";
 import { type Calls, EMPTY, type Name } from "./calls.ts";
 import { type OwnerRule, shownOwner } from "./owners.ts";
 
@@ -16,23 +16,7 @@ export class Facts {
   readonly #buffer = new Uint8Array(STATX_BYTES);
   readonly #view = new DataView(this.#buffer.buffer);
   /** As the container sees them. */
-  readonly attributes: Attributes = {
-    ino: 0,
-    size: 0,
-    blocks: 0,
-    atime: 0,
-    mtime: 0,
-    ctime: 0,
-    atimensec: 0,
-    mtimensec: 0,
-    ctimensec: 0,
-    mode: 0,
-    nlink: 0,
-    uid: 0,
-    gid: 0,
-    rdev: 0,
-    blksize: 0,
-  };
+  readonly attributes: Attributes = { ...NO_ATTRIBUTES };
   /** On disk. */
   uid = 0;
   gid = 0;

@@ -3,7 +3,7 @@
 import { bytesOf, byteString } from "../../archive/byte_string.ts";
 import type { LayerToc, TocEntry } from "../../archive/toc/model.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from "../../../ffi/constants/stat.ts";
-import type { Attributes } from "../../fuse/reply.ts";
+import { type Attributes, NO_ATTRIBUTES } from "../../fuse/reply.ts";
 import { checkXattrs, isHostXattr } from "../entry_metadata.ts";
 import { LayerNames } from "../layer_names.ts";
 
@@ -181,23 +181,7 @@ function find(root: LazyNode, path: string): LazyNode | undefined {
 }
 
 function attributesOf(mode: number): Attributes {
-  return {
-    ino: 0,
-    size: 0,
-    blocks: 0,
-    atime: 0,
-    mtime: 0,
-    ctime: 0,
-    atimensec: 0,
-    mtimensec: 0,
-    ctimensec: 0,
-    mode,
-    nlink: 1,
-    uid: 0,
-    gid: 0,
-    rdev: 0,
-    blksize: 4096,
-  };
+  return { ...NO_ATTRIBUTES, mode, nlink: 1, blksize: 4096 };
 }
 
 /** The name in a request, without its NUL. */
