@@ -168,7 +168,10 @@ hostTest("push signs by gpg, and skopeo verifies it", {
   const unsigned = `${rig.registry}/later-${crypto.randomUUID()}:1`;
   await host.ok("push", "-q", image, unsigned);
   assertIncludes((await verified(unsigned, "refused")).stderr, "no signature exists");
-  await host.ok("image", "sign", "--sign-by", fingerprint, `docker://${unsigned}`);
+  const sign = ["image", "sign", "--sign-by", fingerprint, `docker://${unsigned}`];
+  // as gpg itself takes it: from the folder that one is in
+  const signed = await host.skiff(sign, { env: { GNUPGHOME: ".gnupg" } });
+  assertEquals(signed.code, 0, signed.stderr);
   assertEquals((await verified(unsigned, "later")).code, 0);
   await host.ok("image", "sign", "--sign-by", fingerprint, "-d", "elsewhere", `docker://${unsigned}`);
   assertMatch(

@@ -65,6 +65,8 @@ export function gpgUserEnv({ home, env, runtimeDir }: ConfigSources): Record<str
     const value = env[name];
     if (value !== undefined) found[name] = value;
   }
+  // gpg is started in another folder
+  if (found.GNUPGHOME?.startsWith("/") === false) found.GNUPGHOME = `${Deno.cwd()}/${found.GNUPGHOME}`;
   if (runtimeDir !== undefined) found.XDG_RUNTIME_DIR = runtimeDir;
   return found;
 }
