@@ -29,6 +29,8 @@ export async function addSignatureFile(folder: string, bytes: Uint8Array): Promi
     await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
     await Deno.writeFile(temporary, bytes, { createNew: true, mode: 0o644 });
     for (let number = 1;; number++) {
+      // who reads that many takes none
+      if (number > SIGNATURE_LIMITS.count) throw new Error(`it has ${SIGNATURE_LIMITS.count} already`);
       const path = `${folder}/signature-${number}`;
       try {
         // unlike a rename this replaces nobody's
