@@ -112,3 +112,36 @@ hostTest("two containers on one volume see each other's writes; no removal takes
   await host.ok("volume", "prune", "-f");
   assertEquals([...Deno.readDirSync(`${host.data}/volumes`)], []);
 });
+
+hostTest("an anonymous volume that another container uses by its name outlives the container of --rm", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image();
+  const first = ["run", "-q", "-d", "--rm", "--network", "none", "-v", "/v", "--name"];
+  await host.ok(...first, "first", image, "sh", "-c", "echo kept >/v/file; echo made; exec sleep 600");
+  await host.untilLogged("first", "made");
+  const name = await host.ok("volume", "ls", "-q");
+  await host.ok(
+    "create",
+    "--name",
+    "second",
+    "--network",
+    "none",
+    "-v",
+    `${name}:/v`,
+    image,
+    "cat",
+    "/v/file",
+  );
+  await host.ok("stop", "-t", "0", "first");
+  assertEquals(await host.ok("start", "-a", "second"), "kept");
+  assertEquals(await host.ok("volume", "ls", "-q"), name);
+
+  // Control: one that nobody else uses goes with its container.
+  await host.ok("rm", "-v", "second");
+  await host.ok("volume", "prune", "-f");
+  await host.ok(...first, "third", image, "sleep", "600");
+  assertEquals((await host.ok("volume", "ls", "-q")).length, 64);
+  await host.ok("stop", "-t", "0", "third");
+  assertEquals(await host.ok("volume", "ls", "-q"), "");
+});

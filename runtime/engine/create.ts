@@ -29,7 +29,7 @@ import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage } from "../state/images.ts";
 import { findVolume, putVolume, putVolumeUse } from "../state/volumes.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
-import { createVolume } from "../storage/volumes.ts";
+import { createVolume, markShared } from "../storage/volumes.ts";
 import { reserveCidfile } from "./cidfile.ts";
 import { timestamp } from "./clock.ts";
 import { loadConfig, observe } from "./containers.ts";
@@ -147,7 +147,7 @@ export function prepareResolved(
     release?.();
   }
   const record = async (state: "created" | "starting") => {
-    const newVolumes = await insertRows(db, config, state);
+    const newVolumes = await insertRows(engine, db, config, state);
     cidfile?.write(config.id);
     recordContainerEvent(engine.folders, config, "create");
     for (const name of newVolumes) {
@@ -303,6 +303,7 @@ function workingFolder(): string {
 
 /** The volumes that were not there before. */
 async function insertRows(
+  { folders }: Engine,
   db: Database,
   config: ContainerConfig,
   state: "created" | "starting",
@@ -329,6 +330,7 @@ async function insertRows(
       const { labels = {}, options } = mount.make ?? {};
       const isNew = putVolume(db, { name, createdAt: config.createdAt, labels, anonymous, options });
       if (isNew) newVolumes.push(name);
+      else if (!mount.driver && findVolume(db, name)?.anonymous) markShared(folders, name);
       putVolumeUse(db, config.id, name);
     }
     return newVolumes;

@@ -6,7 +6,6 @@ import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors
 import { findPlatformImage } from "../image/list.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
-import { createVolume, volumePath } from "../storage/volumes.ts";
 import { findRow, loadConfig } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { expandGlob } from "./glob_mounts.ts";
@@ -69,14 +68,6 @@ function volumesFrom(engine: Engine, db: Database, text: string): ContainerMount
   return loadConfig(engine, id).mounts.flatMap((mount): ContainerMount[] => {
     if (mount.kind !== "bind" && mount.kind !== "volume") return [];
     const shared = { ...mount, readOnly: mount.readOnly || access[0] === "ro", giveToUser: undefined };
-    if (shared.kind === "bind") return [shared];
-    markShared(engine, shared.name);
-    return [{ ...shared, anonymous: false }];
+    return [shared.kind === "bind" ? shared : { ...shared, anonymous: false }];
   });
-}
-
-/** Seen by the monitor of a container of `--rm`, which removes its anonymous volumes without asking the database. */
-function markShared(engine: Engine, name: string): void {
-  createVolume(engine.folders, name);
-  Deno.writeTextFileSync(volumePath(engine.folders, name).replace(/\/_data$/, "/shared"), "");
 }

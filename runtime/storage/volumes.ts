@@ -64,6 +64,16 @@ export function createAnonymousVolume(folders: Folders): string {
   return name;
 }
 
+/**
+ * Not only the container that an anonymous volume was made for uses it: seen by the monitor of a container of `--rm`,
+ * which removes its anonymous volumes without asking the database.
+ */
+export function markShared(folders: Folders, name: string): void {
+  const folder = `${folders.volumes}/${checkVolumeName(name)}`;
+  makeFolder(folder, 0o755);
+  Deno.writeTextFileSync(`${folder}/shared`, "");
+}
+
 /** Names of the volumes whose folders are there, sorted. */
 export function listVolumeFolders(folders: Folders): string[] {
   const names: string[] = [];
