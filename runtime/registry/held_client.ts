@@ -13,9 +13,10 @@ export class HeldClient {
     try {
       return await ask(await held.client);
     } catch (error) {
+      // whatever it was: the next who asks has a client that was not in it
+      if (this.#held === held) this.release();
       if (!(error instanceof RegistryError || error instanceof VerificationError)) throw error;
       this.options.signal?.throwIfAborted();
-      if (this.#held === held) this.release();
       // the first place may be a mirror that is down: the others have their turn
       return await tryPlaces(this.image, this.options, ask);
     }

@@ -1,6 +1,6 @@
 /** Gets pieces of a layer from its registry, or from its blob once that is here, and keeps those that are sound. */
 import { GunzipSource } from "../archive/gzip.ts";
-import { readFully, sourceOf } from "../archive/chunks.ts";
+import { type ByteSource, readFully, sourceOf } from "../archive/chunks.ts";
 import type { LayerToc } from "../archive/toc/model.ts";
 import { ZstdSource } from "../archive/zstd.ts";
 import { RegistryError, VerificationError } from "../errors.ts";
@@ -14,6 +14,8 @@ import { fileReader, type ReadRange } from "./layer_toc.ts";
 
 /** What lies behind a piece that is wanted comes with it, up to so much: files are read in the archive's order. */
 const SPAN_BYTES = 512 << 10;
+
+const SKIP_BYTES = 64 << 10;
 
 const DOWN_MS = 10_000;
 
@@ -107,31 +109,55 @@ export class LazyLayerContent implements Disposable {
       ? fileReader(blobPath(this.folders, digest))
       : this.remote;
     const packed = await read({ start, end });
+    let member: Member | undefined;
     for (const chunk of span) {
       if (chunk.isZeros) continue;
-      const bytes = this.#unpack(packed.subarray(chunk.offset - start, chunk.end - start), chunk);
-      if (bytes !== undefined && isSound(chunk, bytes)) this.#cache.put(chunk, bytes);
-      // what was read along is nobody's loss
-      else if (chunk === wanted) {
-        throw new VerificationError(
-          `read layer ${
-            digest.slice(0, 19)
-          }…: what came for ${chunk.size} bytes at ${chunk.offset} is not what its ` +
-            `table of contents says`,
+      if (member?.offset !== chunk.offset) {
+        member = new Member(
+          chunk.offset,
+          this.#unpacked(packed.subarray(chunk.offset - start, chunk.end - start)),
         );
       }
+      const bytes = member.read(chunk);
+      if (bytes !== undefined && isSound(chunk, bytes)) this.#cache.put(chunk, bytes);
     }
+    // what was read along is nobody's loss
+    if (this.#cache.has(wanted)) return;
+    const short = digest.slice(0, 19);
+    throw new VerificationError(
+      `read layer ${short}…: what came for ${wanted.size} bytes at ${wanted.offset} is not what its table of ` +
+        "contents says",
+    );
   }
 
-  #unpack(packed: Uint8Array, { innerOffset, size }: CachedChunk): Uint8Array<ArrayBuffer> | undefined {
-    const source = this.#isZstd
+  #unpacked(packed: Uint8Array): ByteSource {
+    return this.#isZstd
       ? new ZstdSource(sourceOf(packed))
       : new GunzipSource(sourceOf(packed), { checkCrc: false });
-    const bytes = new Uint8Array(innerOffset + size);
+  }
+}
+
+/** A gzip member or zstd frame: unpacked once, however many pieces it has. They are read in their order. */
+class Member {
+  #at = 0;
+
+  constructor(readonly offset: number, private readonly source: ByteSource) {}
+
+  /** @returns undefined where it is damaged, which is no other than wrong */
+  read({ innerOffset, size }: CachedChunk): Uint8Array<ArrayBuffer> | undefined {
     try {
-      return readFully(source, bytes) === bytes.length ? bytes.subarray(innerOffset) : undefined;
+      const passed = new Uint8Array(Math.min(innerOffset - this.#at, SKIP_BYTES));
+      while (this.#at < innerOffset) {
+        const length = this.source.read(passed.subarray(0, innerOffset - this.#at));
+        if (length === 0) return undefined;
+        this.#at += length;
+      }
+      const bytes = new Uint8Array(size);
+      const length = readFully(this.source, bytes);
+      this.#at += length;
+      return length === size ? bytes : undefined;
     } catch {
-      return undefined; // damaged, which is no other than wrong
+      return undefined;
     }
   }
 }
