@@ -329,6 +329,51 @@ hostTest(
 );
 
 hostTest(
+  "what a manifest says of another's layer keeps nobody from the layer as it is; nor does a damaged table",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await using registry = FakeRegistry.start();
+    await host.declareInsecure(registry.host);
+    const [first, second, decoy] = [1, 2, 3].map((at) =>
+      tocLayer("estargz", [
+        { name: "number", type: "file", mode: 0o644, data: encode(`${at}\n`) },
+        { name: "filler", type: "file", mode: 0o644, data: noise(300_000) },
+      ])
+    ) as [TocLayer, TocLayer, TocLayer];
+    // the same layer and table, of another content; another layer and table, of the same content
+    await addTocImage(registry, "test/liar:1", [{ ...first, diffId: decoy.diffId }]);
+    await addTocImage(registry, "test/liar:2", [{ ...decoy, diffId: second.diffId }]);
+    await addTocImage(registry, "test/honest:1", [first]);
+    await addTocImage(registry, "test/honest:2", [second]);
+    const name = (which: string) => `${registry.host}/test/${which}`;
+    for (const liar of ["liar:1", "liar:2"]) await host.ok("pull", "-q", "--lazy", name(liar));
+    const { code, stderr } = await host.skiff(["pull", "--lazy", name("honest:1")]);
+    assertEquals(code, 0, stderr);
+    assertIncludes(stderr, "is pulled whole: another image says other things of it");
+    await host.ok("pull", "-q", "--lazy", name("honest:2"));
+    registry.hook = withoutWhole(second);
+    const folder = `${host.data}/lazy/${second.descriptor.digest.slice(7)}-`;
+    for (const at of [1, 2]) {
+      assertEquals(await host.ok("run", "--rm", name(`honest:${at}`), "cat", "/number"), `${at}`);
+    }
+    // the disk has lost the table
+    const [lazy] = [...Deno.readDirSync(`${host.data}/lazy`)].map(({ name }) => `${host.data}/lazy/${name}`)
+      .filter((path) => path.startsWith(folder));
+    const parts = [...Deno.readDirSync(lazy!)].filter(({ name }) => name.startsWith("part-"));
+    assertEquals(parts.length, 2);
+    for (const { name } of parts) {
+      const path = `${lazy}/${name}`;
+      Deno.writeFileSync(path, new Uint8Array(Deno.statSync(path).size));
+    }
+    assertEquals(await host.ok("run", "--rm", name("honest:2"), "cat", "/number"), "2");
+    registry.hook = () => undefined;
+    // who needs all of it gets it, whichever of the two is asked first
+    await host.ok("save", "-q", "-o", `${host.home}/image.tar`, name("honest:2"));
+    assertEquals(await host.ok("run", "--rm", name("honest:2"), "cat", "/number"), "2");
+  },
+);
+
+hostTest(
   "docker-registry serves lazy and partial pulls",
   { needs: ["registry", "busybox", "fuse"] },
   async (host) => {

@@ -16,7 +16,7 @@ import type { ImageConfig } from "../spec/image.ts";
 import { blobPath } from "../storage/blobs.ts";
 import type { LazyLayers } from "../storage/drivers/driver.ts";
 import { hasLayer, layerForm } from "../storage/layers.ts";
-import { lazyKey, lazyRecords, readLazyRecord } from "../storage/lazy/records.ts";
+import { isDescribedBy, lazyKey, lazyRecords, readLazyRecord } from "../storage/lazy/records.ts";
 import type { Engine } from "./engine.ts";
 import type { LazyServeRequest } from "./lazy_serve.ts";
 
@@ -69,7 +69,8 @@ async function findMissing(engine: Engine, digest: Digest, diffIds: readonly str
     if (hasLayer(engine.folders, layer.diffId, form)) continue;
     const key = lazyKey(layer);
     const record = key === undefined ? undefined : readLazyRecord(engine.folders, key);
-    if (record === undefined) return []; // it cannot be served whole, and is told as missing
+    // it cannot be served whole, and is told as missing
+    if (record === undefined || !isDescribedBy(layer, record)) return [];
     found.set(layer.diffId, { diffId: layer.diffId, key: key!, rootMode: record.rootMode });
   }
   return [...found.values()];

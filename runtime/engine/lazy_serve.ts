@@ -18,16 +18,17 @@ import { pollBlocking } from "../../ffi/poll.ts";
 import { setProcessName, setsid } from "../../ffi/process.ts";
 import { serveAsync, Session } from "../fuse/session.ts";
 import { FUSE_ASYNC_READ, FUSE_PARALLEL_DIROPS } from "../fuse/constants.ts";
-import { readToc } from "../registry/layer_toc.ts";
 import { HeldClient } from "../registry/held_client.ts";
-import { cachedReader, completeLayers } from "../registry/lazy_layer.ts";
+import { completeLayers, readKeptToc } from "../registry/lazy_layer.ts";
 import { contentOf, LazyLayerContent } from "../registry/lazy_content.ts";
 import { type ByteRange, fetchRange } from "../registry/ranges.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, hasLayer, layerForm } from "../storage/layers.ts";
 import { lazyHandler } from "../storage/lazy/handler.ts";
-import { lazyFolder, readLazyRecord, removeLazyLayer } from "../storage/lazy/records.ts";
+import { lazyFolder, type LazyRecord, readLazyRecord, removeLazyLayer } from "../storage/lazy/records.ts";
 import { buildTree } from "../storage/lazy/tree.ts";
 import { SkiffError } from "../errors.ts";
+import type { LayerToc } from "../archive/toc/model.ts";
+import type { Folders } from "../state/folders.ts";
 import { openEngine } from "./engine.ts";
 
 export interface LazyServeRequest {
@@ -60,30 +61,16 @@ export async function serveLazily(): Promise<void> {
   const onMiss = () => void (lastMiss = performance.now());
   const onError = logTo(`${lazyFolder(folders, request.keys[0]!)}/log`);
 
-  const records = request.keys.map((key) => {
-    const record = readLazyRecord(folders, key);
-    if (record === undefined) throw new SkiffError(`serve lazy layer ${key}: it is not here`);
-    return { key, record };
-  });
-  const layers: LazyLayerContent[] = [];
-  const clients: HeldClient[] = [];
-  const tocs = [];
-  for (const { key, record } of records) {
-    const { from, layer, tlsVerify, authFile, certDir } = record;
-    const { signal } = end;
-    const client = new HeldClient(from, {
-      ...{ tlsVerify, authFile, certDir, signal },
-      idleTimeoutMs: IDLE_LIMIT_MS,
-      retry: { attempts: 1 },
-    });
-    clients.push(client);
-    const remote = (range: ByteRange) =>
-      client.use((client) => fetchRange(client, { ...layer, signal }, range));
-    const read = cachedReader(lazyFolder(folders, key), remote);
-    const toc = (await readToc(record.layer, DEFAULT_LAYER_LIMIT_BYTES, read))!;
-    tocs.push(toc);
-    layers.push(new LazyLayerContent(folders, key, record, toc, remote, onMiss));
+  let opened: OpenLayers;
+  try {
+    opened = await openLayers(folders, request.keys, { signal: end.signal, onMiss });
+  } catch (error) {
+    // nobody sees what this process says; who would mount is refused, as nobody listens any more
+    onError(error);
+    Deno.removeSync(request.socket);
+    throw error;
   }
+  const { records, layers, tocs, clients } = opened;
   const nodes = buildTree(tocs, {
     overlayXattrs: form.startsWith("root") ? "trusted." : "user.",
     makeDevices: form.startsWith("root"),
@@ -95,7 +82,7 @@ export async function serveLazily(): Promise<void> {
   const handler = lazyHandler(nodes, contentOf(layers), () => session, onError);
   const session: Session = new Session(fuse, handler, { wanted: FUSE_ASYNC_READ | FUSE_PARALLEL_DIROPS });
   const background = (async () => {
-    for (const layer of layers) await layer.prefetch();
+    for (const layer of layers) await layer.prefetch().catch((error) => end.signal.aborted || onError(error));
     await untilQuiet(() => lastMiss, end.signal);
     await completeLayers({ folders, namespaces, form }, records.map(({ record }) => record), {
       signal: end.signal,
@@ -109,6 +96,40 @@ export async function serveLazily(): Promise<void> {
   for (const { key, record } of records) {
     if (hasLayer(folders, record.layer.diffId, form)) removeLazyLayer(folders, key);
   }
+}
+
+interface OpenLayers {
+  records: { key: string; record: LazyRecord }[];
+  layers: LazyLayerContent[];
+  tocs: LayerToc[];
+  clients: HeldClient[];
+}
+
+/** @throws SkiffError where a layer is gone, or its table cannot be had any more */
+async function openLayers(
+  folders: Folders,
+  keys: readonly string[],
+  { signal, onMiss }: { signal: AbortSignal; onMiss: () => void },
+): Promise<OpenLayers> {
+  const opened: OpenLayers = { records: [], layers: [], tocs: [], clients: [] };
+  for (const key of keys) {
+    const record = readLazyRecord(folders, key);
+    if (record === undefined) throw new SkiffError(`serve lazy layer ${key}: it is not here`);
+    const { from, layer, tlsVerify, authFile, certDir } = record;
+    const client = new HeldClient(from, {
+      ...{ tlsVerify, authFile, certDir, signal },
+      idleTimeoutMs: IDLE_LIMIT_MS,
+      retry: { attempts: 1 },
+    });
+    const remote = (range: ByteRange) =>
+      client.use((client) => fetchRange(client, { ...layer, signal }, range));
+    const toc = (await readKeptToc(lazyFolder(folders, key), layer, DEFAULT_LAYER_LIMIT_BYTES, remote))!;
+    opened.records.push({ key, record });
+    opened.clients.push(client);
+    opened.tocs.push(toc);
+    opened.layers.push(new LazyLayerContent(folders, key, record, toc, remote, onMiss));
+  }
+  return opened;
 }
 
 /** Descriptor of /dev/fuse of the mount; undefined where nobody has mounted. */

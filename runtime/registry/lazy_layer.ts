@@ -1,9 +1,10 @@
 /** A lazy pull of a layer: its table of contents now, its content when it is read, all of it when it is needed. */
-import { TocError } from "../archive/toc/model.ts";
+import { type LayerToc, TocError } from "../archive/toc/model.ts";
 import { RegistryError, UnsupportedError, VerificationError } from "../errors.ts";
 import type { ImageLayer } from "../image/manifest.ts";
 import { hasLayer } from "../storage/layers.ts";
 import {
+  isDescribedBy,
   lazyFolder,
   lazyKey,
   type LazyRecord,
@@ -13,7 +14,7 @@ import {
 } from "../storage/lazy/records.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../storage/layers.ts";
 import type { RegistryClient } from "./client.ts";
-import { type ReadRange, readToc, remoteReader } from "./layer_toc.ts";
+import { type LayerDescriptor, type ReadRange, readToc, remoteReader } from "./layer_toc.ts";
 import { tryPlaces } from "./places.ts";
 import { type LayerContext, type LayerOptions, pullLayers } from "./pull_layers.ts";
 
@@ -39,15 +40,20 @@ export async function pullLazily(
   if (client.options.credentials !== undefined) {
     return whole("this login will not be there later (use skiff login)");
   }
-  if (readLazyRecord(folders, key) !== undefined) return true;
+  const known = readLazyRecord(folders, key);
+  if (known !== undefined) {
+    return isDescribedBy(layer, known) || whole("another image says other things of it");
+  }
   const folder = lazyFolder(folders, key);
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    const read = cachedReader(folder, remoteReader(client, layer, options.signal));
-    const toc = await readToc(layer, context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES, read);
-    if (toc === undefined) return false;
-    const why = whyNotLazy(toc);
-    if (why !== undefined) return whole(why);
+    const limitBytes = context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES;
+    const toc = await readKeptToc(folder, layer, limitBytes, remoteReader(client, layer, options.signal));
+    const why = toc === undefined ? "it has no table of contents" : whyNotLazy(toc);
+    if (toc === undefined || why !== undefined) {
+      await Deno.remove(folder, { recursive: true });
+      return whole(why!);
+    }
     const { transport, imageName, tlsVerify, authFile } = client.options;
     await writeLazyRecord(folders, key, {
       version: 1,
@@ -70,16 +76,35 @@ export async function pullLazily(
   }
 }
 
-/** Keeps what it has read beside the record. What comes from there is verified again, as what comes from afar. */
-export function cachedReader(folder: string, read: ReadRange): ReadRange {
-  return async (range) => {
+/**
+ * A layer's table, of which what was read is kept in the layer's folder. What comes from there is verified as what comes
+ * from afar; where the disk has lost it, it is read once more.
+ */
+export async function readKeptToc(
+  folder: string,
+  layer: LayerDescriptor,
+  limitBytes: number,
+  read: ReadRange,
+): Promise<LayerToc | undefined> {
+  let mayBeKept = true, wasKept = false;
+  const keptOrRead: ReadRange = async (range) => {
     const path = `${folder}/part-${range.start}-${range.end}`;
-    const kept = await Deno.readFile(path).catch(() => undefined);
-    if (kept?.length === range.end - range.start) return kept;
+    const kept = mayBeKept ? await Deno.readFile(path).catch(() => undefined) : undefined;
+    if (kept?.length === range.end - range.start) {
+      wasKept = true;
+      return kept;
+    }
     const bytes = await read(range);
     await Deno.writeFile(path, bytes, { mode: 0o600 });
     return bytes;
   };
+  try {
+    return await readToc(layer, limitBytes, keptOrRead);
+  } catch (error) {
+    if (!wasKept || !(error instanceof VerificationError || error instanceof TocError)) throw error;
+    mayBeKept = false;
+    return await readToc(layer, limitBytes, keptOrRead);
+  }
 }
 
 /** Pulls layers whole that were pulled lazily: from then on they are like any other. */
@@ -88,12 +113,18 @@ export async function completeLayers(
   records: readonly LazyRecord[],
   options: LayerOptions = {},
 ): Promise<void> {
-  for (const { layer, from, tlsVerify, authFile, certDir } of records) {
+  for (const [at, { layer, from, tlsVerify, authFile, certDir }] of records.entries()) {
     if (hasLayer(context.folders, layer.diffId, context.form)) continue;
-    await tryPlaces(
-      from,
-      { tlsVerify, authFile, certDir, signal: options.signal },
-      (client) => pullLayers(context, client, [layer], options),
-    );
+    try {
+      await tryPlaces(
+        from,
+        { tlsVerify, authFile, certDir, signal: options.signal },
+        (client) => pullLayers(context, client, [layer], options),
+      );
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      // an image may have said of its own layer that it is another's, who must not suffer from it
+      if (!records.slice(at + 1).some((next) => next.layer.diffId === layer.diffId)) throw error;
+    }
   }
 }

@@ -67,7 +67,25 @@ export async function writeLazyRecord(folders: Folders, key: string, record: Laz
   const path = `${lazyFolder(folders, key)}/record.json`;
   const temporary = `${path}.${crypto.randomUUID()}`;
   await Deno.writeTextFile(temporary, JSON.stringify(record), { mode: 0o600 });
+  await sync(temporary);
   await Deno.rename(temporary, path);
+  // the image's row will be on the disk, which is nothing without it
+  for (const folder of [lazyFolder(folders, key), `${folders.data}/lazy`]) await sync(folder);
+}
+
+async function sync(path: string): Promise<void> {
+  using file = await Deno.open(path, { read: true });
+  await file.sync();
+}
+
+/**
+ * Whether an image's layer is the one that a record describes. A manifest may give another's layer and table, whose
+ * digests it knows, and say of them what is not so.
+ */
+export function isDescribedBy(layer: LazyLayer, { layer: known }: LazyRecord): boolean {
+  const says = ({ size, mediaType, diffId, annotations = {} }: LazyLayer) =>
+    JSON.stringify([size, mediaType, diffId, Object.entries(annotations).sort()]);
+  return says(layer) === says(known);
 }
 
 /** All that there are. */
