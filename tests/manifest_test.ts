@@ -347,3 +347,22 @@ hostTest("what a list is about to refer to is not swept away meanwhile", {}, asy
     await host.ok("rmi", list);
   }
 });
+
+hostTest("--tls-verify=false of a push is for its destination", {}, async (host) => {
+  await using registry = FakeRegistry.start();
+  await registry.addImage("test/app:1");
+  const name = `docker://${registry.host}/test/app:1`;
+  await host.declareInsecure(registry.host);
+  await host.ok("manifest", "create", "app:1", name);
+  await host.sh("rm .config/containers/registries.conf");
+  registry.requests.splice(0);
+  const { code, stderr } = await host.skiff([
+    ...["manifest", "push", "-q", "--tls-verify=false", "app:1", `dir:${host.home}/refused`],
+  ]);
+  assertEquals(code, 125);
+  assertIncludes(stderr, registry.host);
+  assertEquals(registry.requests, []);
+  // the control: where the source was added so, it is asked so
+  await host.ok("manifest", "create", "--tls-verify=false", "app:2", name);
+  await host.ok("manifest", "push", "-q", "app:2", `dir:${host.home}/pushed`);
+});

@@ -233,8 +233,9 @@ class RemoteBlobs implements AsyncDisposable {
     throw new VerificationError(`fetch blob ${digest.slice(0, 19)}… of ${source}: its digest is another`);
   }
 
+  /** What is let pass of the destination is not of other registries: these are reached as when they were added. */
   #access(tlsVerify: boolean | undefined) {
     const { authFile, signal } = this.options;
-    return { authFile, signal, tlsVerify: this.options.tlsVerify ?? tlsVerify };
+    return { authFile, signal, tlsVerify: this.options.tlsVerify || tlsVerify };
   }
 }
