@@ -1,9 +1,11 @@
 /** zstd:chunked layers put together of what is fetched and of files that layers here have. */
 import { deepStrictEqual as assertEquals, match, ok, rejects } from "node:assert";
+import type { PullOptions } from "../runtime/registry/pull.ts";
 import { fetchMissingBlob } from "../runtime/registry/fetch_blobs.ts";
 import type { Digest } from "../runtime/spec/digest.ts";
 import { MEDIA_TYPE } from "../runtime/spec/image.ts";
 import { blobPath, hasBlob, removeBlob } from "../runtime/storage/blobs.ts";
+import { readPartialMark } from "../runtime/storage/file_index.ts";
 import { layerPath, removeLayer } from "../runtime/storage/layers.ts";
 import { blobReply, encode, FakeRegistry } from "./fake_registry.ts";
 import { makePullRig, type PullRig } from "./pull_rig.ts";
@@ -71,7 +73,7 @@ interface Case {
   rig: PullRig;
   second: TocLayer;
   /** Pulls the second image; gives how many bytes of its blob were sent and what was said. */
-  pull(): Promise<{ sent: number; said: string }>;
+  pull(options?: PullOptions): Promise<{ sent: number; said: string }>;
   /** Its tree, as text. */
   tree(): string[];
 }
@@ -95,7 +97,7 @@ async function withTwo(
     registry,
     rig,
     second,
-    async pull() {
+    async pull(options = {}) {
       let sent = 0;
       const { hook } = registry;
       registry.hook = (request) => {
@@ -105,7 +107,7 @@ async function withTwo(
         sent += answer.body?.length ?? 0;
         return answer;
       };
-      await rig.pull(`${registry.host}/test/app:2`, { tlsVerify: false });
+      await rig.pull(`${registry.host}/test/app:2`, { tlsVerify: false, ...options });
       registry.hook = hook;
       const said = rig.events.map((event) => event.kind === "status" ? event.text : "").join("\n");
       return { sent, said };
@@ -131,7 +133,7 @@ async function wholePull(): Promise<string[]> {
 Deno.test("only what no layer here has is fetched, and the layer is the same", async () => {
   for (const tarSplit of [false, true]) {
     await withTwo(async ({ registry, rig, second, pull, tree }) => {
-      const { sent, said } = await pull();
+      const { sent, said } = await pull({ authFile: "logins.json" });
       ok(sent < FRESH.length + 10_000, `${sent} bytes were sent of ${second.blob.length}`);
       match(said, /were here already/);
       assertEquals(tree(), await wholeTree());
@@ -140,10 +142,11 @@ Deno.test("only what no layer here has is fetched, and the layer is the same", a
       assertEquals((await pull()).sent, 0);
       assertEquals((await rig.leftovers()).filter((path) => /partial\/|locks\/blob|tmp/.test(path)), []);
 
-      // who needs the blob gets it from where it was pulled
+      // who needs the blob gets it from where it was pulled, as it was pulled, in whatever folder he is
+      const mark = readPartialMark(rig.folders, second.diffId, rig.context.form);
+      assertEquals(mark?.authFile, `${Deno.cwd()}/logins.json`);
       const layer = { ...second.descriptor, diffId: second.diffId };
-      const fetchIt = () =>
-        fetchMissingBlob(rig.folders, rig.context.form, layer, { tlsVerify: false, sources: rig.sources });
+      const fetchIt = () => fetchMissingBlob(rig.folders, rig.context.form, layer, { sources: rig.sources });
       assertEquals(await fetchIt(), true);
       assertEquals(await Deno.readFile(blobPath(rig.folders, layer.digest)), second.blob);
       await removeBlob(rig.folders, layer.digest);
@@ -155,6 +158,13 @@ Deno.test("only what no layer here has is fetched, and the layer is the same", a
     }, { tarSplit });
   }
 });
+
+Deno.test("by a login that nobody keeps a layer is pulled whole: its blob is here then", () =>
+  withTwo(async ({ rig, second, pull }) => {
+    const { sent } = await pull({ credentials: { username: "me", password: "secret" } });
+    assertEquals(sent, second.blob.length);
+    assertEquals(hasBlob(rig.folders, second.descriptor.digest), true);
+  }));
 
 Deno.test("what was put together serves the next layer", () =>
   withTwo(async ({ registry, rig, pull }) => {

@@ -56,3 +56,10 @@ export async function openRegistries(options: AccessOptions): Promise<RegistryAc
     [Symbol.dispose]: () => transport.close(),
   };
 }
+
+/** How a client reaches its registry, for who asks that for more later, and from another folder. */
+export function keptAccess({ options: { transport, tlsVerify, authFile } }: RegistryClient) {
+  const absolute = (path: string | undefined) =>
+    path === undefined || path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+  return { tlsVerify, authFile: absolute(authFile), certDir: absolute(transport.options.certDir) };
+}

@@ -32,7 +32,8 @@ export async function fetchMissingBlob(
   if (hasBlob(folders, layer.digest, layer.size)) return true;
   const path = partialPath(folders, layer.digest);
   try {
-    await tryPlaces(mark.from, options, async (client) => {
+    const { from, tlsVerify, authFile, certDir } = mark;
+    await tryPlaces(from, { tlsVerify, authFile, certDir, ...options }, async (client) => {
       await downloadBlob(client, { ...layer, path, signal: options.signal, onGrow: () => {} });
       if (await fileDigest(path, layer.digest) === layer.digest) return;
       await Deno.remove(path);

@@ -13,6 +13,7 @@ import {
   writeLazyRecord,
 } from "../storage/lazy/records.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../storage/layers.ts";
+import { keptAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import { type LayerDescriptor, type ReadRange, readToc, remoteReader } from "./layer_toc.ts";
 import { tryPlaces } from "./places.ts";
@@ -54,14 +55,11 @@ export async function pullLazily(
       await Deno.remove(folder, { recursive: true });
       return whole(why!);
     }
-    const { transport, imageName, tlsVerify, authFile } = client.options;
     await writeLazyRecord(folders, key, {
       version: 1,
       layer,
-      from: imageName,
-      tlsVerify,
-      authFile,
-      certDir: transport.options.certDir,
+      from: client.options.imageName,
+      ...keptAccess(client),
       rootMode: toc.entries.find(({ name }) => name === "")?.mode,
     });
     return true;
@@ -74,6 +72,11 @@ export async function pullLazily(
     ) return whole(error.message);
     throw error;
   }
+}
+
+/** The server may be started anywhere. */
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined || path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
 }
 
 /**

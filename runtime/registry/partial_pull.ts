@@ -24,6 +24,7 @@ import {
 } from "../storage/file_index.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, hasLayer, type LayerJob, startExtraction } from "../storage/layers.ts";
 import type { SplicePart } from "../storage/splice.ts";
+import { keptAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import { fileReader, readToc, remoteReader, tocKind } from "./layer_toc.ts";
 import type { LayerContext, LayerOptions } from "./pull_layers.ts";
@@ -48,6 +49,8 @@ export async function pullPartially(
 ): Promise<number | false> {
   const { folders, form } = context;
   if (tocKind(layer) !== "zstd:chunked" || !hasFileIndexes(folders, form)) return false;
+  // its blob could not be fetched later
+  if (client.options.credentials !== undefined) return false;
   if (!(await arePartialPullsEnabled(client.options.transport.options.sources))) return false;
   const limitBytes = context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES;
   try {
@@ -60,6 +63,7 @@ export async function pullPartially(
     await writePartialMark(folders, layer.diffId, form, {
       digest: layer.digest,
       from: client.options.imageName,
+      ...keptAccess(client),
     });
     return plan.saved;
   } catch (error) {

@@ -31,6 +31,10 @@ export interface PartialMark {
   digest: Digest;
   /** The image in full: its repository has it. */
   from: string;
+  /** How its registry was reached. */
+  tlsVerify?: boolean;
+  authFile?: string;
+  certDir?: string;
 }
 
 export function hasFileIndex(folders: Folders, diffId: Digest, form: LayerForm): boolean {
