@@ -104,6 +104,9 @@ const FAMILIES = {
     // long syscall(SYS_setresuid, uid_t, uid_t, uid_t)
     setresuid: { name: "syscall", parameters: ["i32", "u32", "u32", "u32"], result: "i32" },
     setresgid: { name: "syscall", parameters: ["i32", "u32", "u32", "u32"], result: "i32" },
+    // long syscall(SYS_setfsuid, uid_t), which never fails
+    setfsuid: { name: "syscall", parameters: ["i32", "u32"], result: "i32" },
+    setfsgid: { name: "syscall", parameters: ["i32", "u32"], result: "i32" },
     // long syscall(SYS_setgroups, size_t, const gid_t *)
     setgroups: { name: "syscall", parameters: ["i32", "usize", "buffer"], result: "i32" },
     // long syscall(SYS_capset, cap_user_header_t, const cap_user_data_t)

@@ -506,3 +506,43 @@ hostTest("idmap: what the host's user may by another group of his, the container
   // the first is the host's user, who may
   assertEquals(stdout, "of a groupfrom the host\n\n");
 });
+
+/** What a user makes who is neither the mount's nor root, in a folder of his own group and in one that gives its group. */
+const MADE = `import os
+os.umask(0)
+for folder, mode in (("/data/plain", 0o777), ("/data/group", 0o2777)):
+    os.mkdir(folder); os.chmod(folder, mode)
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([]); os.setgid(6); os.setuid(5); os.chdir(folder)
+        os.mkdir("folder"); os.symlink("x", "link"); os.mkfifo("pipe"); os.mknod("node"); os.close(os.open("file", os.O_CREAT | os.O_RDWR, 0o4755))
+        fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o640)
+        stat = os.fstat(fd); print("temporary", oct(stat.st_mode), stat.st_uid, stat.st_gid, flush=True); os._exit(0)
+    os.waitpid(pid, 0)
+    for name in sorted(os.listdir(folder)):
+        stat = os.lstat(folder + "/" + name); print(name, oct(stat.st_mode), stat.st_uid, stat.st_gid, flush=True)
+print("all", flush=True)
+import time; time.sleep(9999)`;
+
+hostTest("idmap: what others make is theirs, and its server still ends with the monitor", {
+  needs: ["uidmap", "fuse", "python3"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const words = ["run", "-q", "-d", "--name", "made", "--network", "none", "-v", `${tree}:/data:idmap`];
+  await host.ok(...words, "-u", "0", "--entrypoint", "python3", "host", "-c", MADE);
+  await waitFor("all is made", async () => /^all$/m.test(await host.ok("logs", "made")));
+  const made = (folder: string, group: number) => [
+    `temporary 0o100640 5 ${group}`,
+    `file 0o104755 5 ${group}`,
+    `folder ${folder} 5 ${group}`,
+    `link 0o120777 5 ${group}`,
+    `node 0o100600 5 ${group}`,
+    `pipe 0o10666 5 ${group}`,
+  ];
+  const expected = [...made("0o40777", 6), ...made("0o42777", 0), "all"];
+  assertEquals((await host.ok("logs", "made")).trim().split("\n"), expected);
+  assertEquals(Deno.lstatSync(`${tree}/plain/folder`).uid, host.ids.subuid + 4);
+  host.kill9(Number(await host.ok("inspect", "made", "--format", "{{.State.ConmonPid}}")));
+  await waitFor("all is gone with the monitor", () => host.processes().length === 0);
+  await host.ok("rm", "-f", "made");
+});

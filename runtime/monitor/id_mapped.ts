@@ -12,6 +12,7 @@ import { filesystemType, mount_setattr, move_mount, umount2 } from "../../ffi/mo
 import { unshare } from "../../ffi/namespaces.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import {
+  _exit,
   getpid,
   getppid,
   getrlimit,
@@ -237,8 +238,11 @@ function forkServer(
     const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const fd of [0, 1, 2]) dup2(nothing, fd);
     closeAllExcept([fuse, tree]);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() !== parent) return 1;
+    const endWithMonitor = () => {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (getppid() !== parent) _exit(1);
+    };
+    endWithMonitor();
     setProcessTitle(`skiff: idmap ${source}`);
     umask(0);
     dropGroups();
@@ -252,6 +256,7 @@ function forkServer(
       validity: VALIDITY,
       maxDescriptors,
       isPrivileged,
+      onIdsChanged: endWithMonitor,
     });
     return 0;
   });

@@ -13,21 +13,17 @@ import type { Tree } from "./tree.ts";
 
 export function entryOperations(tree: Tree): Handler {
   const { nodes } = tree;
-  /** Makes an entry by `make`, gives it to the asker and answers with it; what cannot be given is taken back. */
+  /** Makes an entry of the asker's by `make`, and answers with it. */
   const create = (
     request: Request,
     reply: Reply,
     name: Name,
     make: (folder: number) => number,
-    removal: number,
   ): number => {
     const folder = tree.folder(request.nodeid);
     if (folder < 0) return -folder;
-    if (make(folder) === -1) return errno();
-    const code = tree.give(request, folder, name);
-    if (code === 0) return tree.answerEntry(request.nodeid, folder, name, reply);
-    rare.unlinkat(folder, name, removal);
-    return code;
+    const made = tree.asAsker(request, () => make(folder));
+    return made < 0 ? -made : tree.answerEntry(request.nodeid, folder, name, reply);
   };
   const remove = (request: Request, flags: number): number => {
     const folder = tree.folder(request.nodeid);
@@ -43,19 +39,19 @@ export function entryOperations(tree: Tree): Handler {
     symlink(request, reply) {
       const name = request.name(0);
       const target = request.cstring(name.length);
-      return create(request, reply, name, (folder) => rare.symlinkat(target, folder, name), 0);
+      return create(request, reply, name, (folder) => rare.symlinkat(target, folder, name));
     },
     mknod(request, reply) {
       const name = request.name(IN.mknod.end);
       const mode = request.u32(IN.mknod.mode);
       const type = mode & S_IFMT;
       if (type === S_IFCHR || type === S_IFBLK) return EPERM;
-      return create(request, reply, name, (folder) => rare.mknodat(folder, name, mode, 0n), 0);
+      return create(request, reply, name, (folder) => rare.mknodat(folder, name, mode, 0n));
     },
     mkdir(request, reply) {
       const name = request.name(IN.mkdir.end);
       const mode = request.u32(IN.mkdir.mode) & 0o7777;
-      return create(request, reply, name, (folder) => rare.mkdirat(folder, name, mode), AT_REMOVEDIR);
+      return create(request, reply, name, (folder) => rare.mkdirat(folder, name, mode));
     },
     unlink: (request) => remove(request, 0),
     rmdir: (request) => remove(request, AT_REMOVEDIR),

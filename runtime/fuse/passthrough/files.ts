@@ -72,18 +72,10 @@ export function fileOperations(
       const flags = request.u32(IN.create.flags);
       const mode = request.u32(IN.create.mode) & 0o7777;
       const wanted = flags & PASSED_FLAGS | SAFE_FLAGS;
-      const fd = calls.openEntry(folder, name, wanted | O_CREAT | O_EXCL, mode);
-      if (fd === -1) {
-        const code = errno();
-        // somebody else has made it meanwhile: the kernel asks whether the asker may open that
-        return code === EEXIST && !(flags & O_EXCL) ? ESTALE : code;
-      }
-      const code = tree.give(request, folder, name, fd);
-      if (code !== 0) {
-        calls.close(fd);
-        rare.unlinkat(folder, name, 0);
-        return code;
-      }
+      const make = () => calls.openEntry(folder, name, wanted | O_CREAT | O_EXCL, mode);
+      const fd = tree.asAsker(request, make);
+      // somebody else has made it meanwhile: the kernel asks whether the asker may open that
+      if (fd < 0) return fd === -EEXIST && !(flags & O_EXCL) ? ESTALE : -fd;
       if (!facts.ofDescriptor(fd)) {
         calls.close(fd);
         return EIO;
@@ -98,12 +90,12 @@ export function fileOperations(
       if (folder < 0) return -folder;
       const flags = request.u32(IN.create.flags) & (O_ACCMODE | O_APPEND | O_EXCL) | O_TMPFILE | O_CLOEXEC;
       const mode = request.u32(IN.create.mode) & 0o7777;
-      const fd = rare.openat(AT_FDCWD, descriptorPath(folder), flags, mode);
-      if (fd === -1) return errno();
-      const code = tree.give(request, folder, NO_NAME, fd);
-      if (code !== 0 || !facts.ofDescriptor(fd)) {
+      const path = descriptorPath(folder);
+      const fd = tree.asAsker(request, () => rare.openat(AT_FDCWD, path, flags, mode));
+      if (fd < 0) return -fd;
+      if (!facts.ofDescriptor(fd)) {
         calls.close(fd);
-        return code || EIO;
+        return EIO;
       }
       const node = nodes.remember(undefined, undefined);
       reply.entry(node.id, 0, tree.attributes, tree.validity);
@@ -206,8 +198,6 @@ export function fileOperations(
 
 /** So long nobody else is served. */
 const MAX_COPY_BYTES = 64 << 20;
-
-const NO_NAME = new Uint8Array(1);
 
 /** Opens the node's file and no other; -errno. */
 export function openNode(tree: Tree, node: FileNode, flags: number): number {

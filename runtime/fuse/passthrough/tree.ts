@@ -1,12 +1,13 @@
 /** What the operations of a passthrough share: the nodes, open files, and how owners are shown. */
 
-import { EINVAL, EOVERFLOW, errno, ESTALE } from "../../../ffi/errno.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts";
+import { EOVERFLOW, errno, ESTALE } from "../../../ffi/errno.ts";
+import { AT_FDCWD } from "../../../ffi/constants/fcntl.ts";
 import { S_ISGID, S_ISUID } from "../../../ffi/constants/stat.ts";
 import type { Attributes, Reply, Validity } from "../reply.ts";
 import type { Request } from "../request.ts";
-import { Calls, descriptorPath, EMPTY, type Name, rare } from "./calls.ts";
+import { Calls, descriptorPath, type Name, rare } from "./calls.ts";
 import { Facts } from "./facts.ts";
+import { Identity } from "./identity.ts";
 import { type FileNode, NodeTable } from "./nodes.ts";
 import { diskOwner, type OwnerRule } from "./owners.ts";
 
@@ -21,6 +22,8 @@ export interface TreeOptions {
   maxDescriptors: number;
   /** The process may do what no user may (CAP_FSETID of the host), so that the kernel strips no set-user-ID for it. */
   isPrivileged: boolean;
+  /** Called after the process had other ids for a moment, which undoes PR_SET_PDEATHSIG. */
+  onIdsChanged(): void;
 }
 
 export class Tree {
@@ -32,10 +35,11 @@ export class Tree {
   readonly validity: Validity;
   readonly isPrivileged: boolean;
   readonly rootFd: number;
+  readonly #identity: Identity;
   /** Open files by descriptor, which is their handle. */
   readonly files = new Map<number, FileNode>();
 
-  constructor({ rootFd, uids, gids, validity, maxDescriptors, isPrivileged }: TreeOptions) {
+  constructor({ rootFd, uids, gids, validity, maxDescriptors, isPrivileged, onIdsChanged }: TreeOptions) {
     this.facts = new Facts(this.calls, uids, gids);
     // the others are for open files
     this.nodes = new NodeTable(this.calls, this.facts, rootFd, Math.floor(maxDescriptors / 2));
@@ -44,6 +48,7 @@ export class Tree {
     this.validity = validity;
     this.isPrivileged = isPrivileged;
     this.rootFd = rootFd;
+    this.#identity = new Identity(onIdsChanged);
   }
 
   /** The attributes last taken, with an inode number that no other device of the tree has. */
@@ -93,24 +98,10 @@ export class Tree {
     rare.fchmodat(AT_FDCWD, descriptorPath(fd), facts.mode & 0o7777 & ~(S_ISUID | S_ISGID), 0);
   }
 
-  /** Gives a new entry to the asker, as the kernel would have: a folder with set-group-ID gives its own group. 0 or an errno. */
-  give(request: Request, folder: number, name: Name, fd = -1): number {
+  /** Makes a new entry by `make` as the asker's, which gives -1 where it fails. What it gives, or -errno. */
+  asAsker(request: Request, make: () => number): number {
     const owners = this.ownersOf(request);
-    if (owners === undefined) return EOVERFLOW;
-    const { facts } = this;
-    const isThere = fd === -1 ? facts.ofEntry(folder, name) : facts.ofDescriptor(fd);
-    if (!isThere) return errno();
-    const { uid, gid } = facts;
-    if (uid === owners.uid && gid === owners.gid) return 0;
-    const keepsGroup = gid !== owners.gid && facts.ofDescriptor(folder) && (facts.mode & S_ISGID) !== 0;
-    const given = keepsGroup ? KEEP : owners.gid;
-    const result = fd === -1
-      ? rare.fchownat(folder, name, owners.uid, given, AT_SYMLINK_NOFOLLOW)
-      : rare.fchownat(fd, EMPTY, owners.uid, given, AT_EMPTY_PATH);
-    if (result === 0) return 0;
-    const code = errno();
-    // an id that the user has no number for
-    return code === EINVAL ? EOVERFLOW : code;
+    return owners === undefined ? -EOVERFLOW : this.#identity.as(owners, make);
   }
 }
 
