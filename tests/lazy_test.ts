@@ -216,8 +216,16 @@ hostTest(
   { needs: ["busybox", "fuse"] },
   async (host) => {
     await withLazy(host, "estargz", MEMBERS, async ({ image }) => {
-      await host.ok("pull", "-q", "--lazy", image);
-      const id = await host.ok("run", "-d", image, "sh", "-c", "sleep 1000 & wait");
+      // the server is started elsewhere, and keeps nothing of who starts it
+      Deno.writeTextFileSync(`${host.home}/auth.json`, "{}", { mode: 0o644 });
+      const pulled = await host.sh(
+        `cd ${host.home} && $SKIFF pull -q --lazy --authfile ./auth.json ${image}`,
+      );
+      assertEquals(pulled.code, 0, pulled.stderr);
+      const held = `${host.home}/held`;
+      const started = await host.sh(`exec 9>${held}; cd /; $SKIFF run -d ${image} sh -c "sleep 1000 & wait"`);
+      assertEquals(started.code, 0, started.stderr);
+      const id = started.stdout.trim();
       const servers = () =>
         host.processes().filter(({ pid }) => {
           try {
@@ -227,6 +235,15 @@ hostTest(
           }
         });
       assertEquals(servers().length, 1);
+      const fds = `/proc/${servers()[0]!.pid}/fd`;
+      await until("it has let go of what it was given", () =>
+        [...Deno.readDirSync(fds)].every(({ name }) => {
+          try {
+            return Deno.readLinkSync(`${fds}/${name}`) !== held;
+          } catch {
+            return true;
+          }
+        }));
       host.kill9(servers()[0]!.pid);
       await until("it has died", () => servers().length === 0);
       const { code } = await host.skiff(["exec", id, "sha256sum", "/data/other"]);

@@ -11,6 +11,7 @@
 
 import { accept4, receiveWithFds } from "../../ffi/socket.ts";
 import { SOCK_CLOEXEC } from "../../ffi/constants/socket.ts";
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { POLLIN } from "../../ffi/constants/poll.ts";
 import { close, readAll } from "../../ffi/file.ts";
 import { openFamilies } from "../../ffi/libc.ts";
@@ -52,6 +53,7 @@ export async function serveLazily(): Promise<void> {
   openFamilies("errno", "file", "poll", "socket", "process");
   setsid();
   setProcessName("skiff: lazy");
+  closeInherited();
   const request: Request = JSON.parse(new TextDecoder().decode(readAll(0, 1 << 20)));
   const engine = openEngine({ dataFolder: request.data, runtimeFolder: request.run });
   const { folders, namespaces } = engine;
@@ -95,6 +97,25 @@ export async function serveLazily(): Promise<void> {
   for (const client of clients) client.release();
   for (const { key, record } of records) {
     if (hasLayer(folders, record.layer.diffId, form)) removeLazyLayer(folders, key);
+  }
+}
+
+/**
+ * What the command was given open, and passed on: a pipe whose reader waits for its end, a lock. All that this process
+ * opens itself is closed on exec; of what Deno does, a /dev/null is not.
+ */
+function closeInherited(): void {
+  for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
+    const fd = Number(name);
+    if (fd <= LISTEN_FD) continue;
+    try {
+      const flags = /^flags:\s+([0-7]+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${name}`))![1]!;
+      if ((parseInt(flags, 8) & O_CLOEXEC) !== 0) continue;
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`) !== "/dev/null") close(fd);
+    } catch (error) {
+      // that of the listing
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
 

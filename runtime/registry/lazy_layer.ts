@@ -74,11 +74,6 @@ export async function pullLazily(
   }
 }
 
-/** The server may be started anywhere. */
-function absolute(path: string | undefined): string | undefined {
-  return path === undefined || path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
-}
-
 /**
  * A layer's table, of which what was read is kept in the layer's folder. What comes from there is verified as what comes
  * from afar; where the disk has lost it, it is read once more.
