@@ -41,6 +41,13 @@ hostTest(
     assertEquals(await describe(host, volumeFolder(host, "copy")), before);
     assertEquals(await host.ok("volume", "inspect", "-f", "{{.Labels.team}} {{.Labels.a}}", "copy"), "web b");
     await host.ok("volume", "export", "-o", "data.tar", "data@before");
+    // an owner that was chosen stays chosen, of a snapshot's clone as well
+    await host.ok("volume", "create", "-o", "o=uid=7", "owned");
+    await host.ok("volume", "snapshot", "owned@empty");
+    await host.ok("volume", "clone", "owned@empty", "owned-copy");
+    assertEquals(await host.ok("volume", "inspect", "-f", "{{.Options.o}}", "owned-copy"), "uid=7");
+    assert(Deno.lstatSync(`${host.data}/volumes/owned-copy/owner-chosen`).isFile);
+    await host.ok("volume", "rm", "owned", "owned-copy");
     await host.ok("volume", "create", "fresh");
     const piped = await host.sh('zstd -qc data.tar | "$SKIFF" volume import fresh -');
     assertEquals(piped.code, 0, piped.stderr);

@@ -49,6 +49,14 @@ hostTest("on a file system that can, clones share blocks and volumes have limits
   assertIncludes(full.stdout, "No space left on device");
   assert(Number(full.stdout.trim().split("\n").at(-1)) <= 10 << 20, full.stdout);
   assertIncludes((await fill("free")).stdout, String(20 << 20));
+  // copies have the limit of their own, and so has what takes the place of the content
+  await host.ok("volume", "create", "-o", "o=size=10m", "kept");
+  await host.ok("volume", "snapshot", "kept@empty");
+  await host.ok("volume", "clone", "kept", "kept-copy");
+  await host.ok("volume", "restore", "kept@empty");
+  for (const name of ["kept", "kept-copy"]) {
+    assertIncludes((await fill(name)).stdout, "No space left on device");
+  }
   const many = await host.run(
     "--rm",
     "-v",

@@ -16,7 +16,7 @@ import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { eventsPath } from "../state/events.ts";
 import { monitorSocketPath, programSocketPath } from "../state/folders.ts";
-import { createVolume, hasVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
+import { createVolume, hasChosenOwner, hasVolume, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -213,16 +213,6 @@ function findFreshVolumes(engine: Engine, config: ContainerConfig): Set<string> 
 function isOwnFolder(path: string, uid: number): boolean {
   const info = Deno.lstatSync(path);
   return info.isDirectory && info.uid === uid;
-}
-
-/** `volume create -o o=uid=…`: then neither the image's folder nor the program's user changes it. */
-function hasChosenOwner(data: string): boolean {
-  try {
-    Deno.lstatSync(data.replace(/_data$/, OWNER_MARK));
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function isEmpty(folder: string): boolean {

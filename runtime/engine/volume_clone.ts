@@ -3,12 +3,13 @@
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { recordEvent } from "../state/events.ts";
 import { putVolume } from "../state/volumes.ts";
-import { checkVolumeName, OWNER_MARK } from "../storage/volumes.ts";
-import { fillFrom, folderIdentity } from "../files/volume_trees.ts";
+import { checkVolumeName, hasChosenOwner, OWNER_MARK, volumePath } from "../storage/volumes.ts";
+import { fillFrom, folderIdentity, placeTree, writeBeside } from "../files/volume_trees.ts";
 import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { discard } from "./garbage.ts";
 import { checkSame, contentOf, withStagedTree } from "./volume_content.ts";
+import { planVolumeOptions } from "./volume_options.ts";
 import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
 import { findVolumeRow } from "./volume_row.ts";
 
@@ -42,29 +43,29 @@ export async function volumeClone(
     if (snapshot !== undefined) throw new NotFoundError("volume", source);
     throw new ConflictError(`${what}: its folder is not there`);
   }
-  await withStagedTree(engine, what, fillFrom(path), options, async ({ whole }) => {
-    if (hasMark(path)) Deno.writeTextFileSync(`${whole}/${OWNER_MARK}`, "");
+  const plan = planVolumeOptions(row.options, engine.namespaces.isRootless);
+  const staging = { signal: options.signal, quota: plan.quota };
+  await withStagedTree(engine, what, fillFrom(path), staging, async (staged) => {
+    if (hasChosenOwner(volumePath(engine.folders, row.name))) writeBeside(staged, OWNER_MARK, "");
     await db.transaction(() => {
       checkSame(path, identity, what);
-      const labels = { ...row.labels, ...options.labels };
-      if (!putVolume(db, { name, createdAt: timestamp(), labels, anonymous: false })) {
+      const clone = {
+        name,
+        createdAt: timestamp(),
+        labels: { ...row.labels, ...options.labels },
+        anonymous: false,
+        // its owner and limits; a folder of the host's is copied, and not shared
+        options: plan.device === undefined ? row.options : {},
+      };
+      if (!putVolume(db, clone)) {
         throw new ConflictError(`volume with name ${name} already exists: volume already exists`);
       }
       const folder = `${engine.folders.volumes}/${name}`;
       // of who was killed right here
       discard(engine, folder);
-      Deno.renameSync(whole, folder);
+      placeTree(staged, folder);
     });
   });
   recordEvent(engine.folders, { type: "volume", action: "create", id: name, name });
   return name;
-}
-
-function hasMark(path: string): boolean {
-  try {
-    Deno.lstatSync(path.replace(/_data$/, OWNER_MARK));
-    return true;
-  } catch {
-    return false;
-  }
 }

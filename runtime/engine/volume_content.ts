@@ -8,6 +8,7 @@ import { ConflictError, UnsupportedError } from "../errors.ts";
 import { findContainer } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { listVolumeUses, type VolumeRow } from "../state/volumes.ts";
+import type { VolumeQuota } from "../storage/volume_quota.ts";
 import { volumePath } from "../storage/volumes.ts";
 import {
   exchangeTree,
@@ -66,17 +67,22 @@ export function checkUnused(engine: Engine, db: Database, name: string, what: st
 
 /**
  * Makes a tree and hands it to `use`; what is left of it then goes. With `replaces` it is to change places with that
- * content of a volume.
+ * content of a volume. `quota` limits it already while it is filled.
  */
 export async function withStagedTree<T>(
   engine: Engine,
   what: string,
   fill: (tree: number) => T,
-  options: StageOptions,
+  { quota, ...options }: StageOptions & { quota?: VolumeQuota },
   use: (staged: StagedTree) => Promise<void>,
 ): Promise<T> {
   try {
-    const { staged, result } = await stageTree(engine, what, fill, options);
+    const limit = quota && (await import("../storage/volume_quota.ts")).limitFolder;
+    const fillLimited = (tree: number) => {
+      if (quota) limit!(tree, quota);
+      return fill(tree);
+    };
+    const { staged, result } = await stageTree(engine, what, fillLimited, options);
     using _staged = staged;
     await use(staged);
     return result;

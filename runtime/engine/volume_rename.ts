@@ -4,6 +4,7 @@ import { ConflictError, UnsupportedError } from "../errors.ts";
 import { findContainer } from "../state/containers.ts";
 import { recordEvent } from "../state/events.ts";
 import { findVolume, listVolumeUses, putVolume, replaceVolume } from "../state/volumes.ts";
+import { syncFolder } from "../files/volume_trees.ts";
 import { checkVolumeName, hasVolume } from "../storage/volumes.ts";
 import { loadConfig } from "./containers.ts";
 import type { Engine } from "./engine.ts";
@@ -36,13 +37,17 @@ export async function volumeRename(engine: Engine, text: string, name: string): 
     });
     if (hasVolume(folders, row.name)) {
       Deno.renameSync(`${folders.volumes}/${row.name}`, `${folders.volumes}/${name}`);
+      syncFolder(folders.volumes);
     }
   }
-  const users = listVolumeUses(db).filter(({ volume }) => volume === row.name);
-  for (const { containerId } of users) {
-    if (findContainer(db, containerId)) renameInConfig(engine, containerId, row.name, name);
-  }
-  await db.transaction(() => replaceVolume(db, row.name, name));
+  await db.transaction(() => {
+    // nobody can come to use the old name in between: his container would start with a folder that no row keeps
+    for (const { containerId, volume } of listVolumeUses(db)) {
+      if (volume !== row.name || !findContainer(db, containerId)) continue;
+      renameInConfig(engine, containerId, row.name, name);
+    }
+    replaceVolume(db, row.name, name);
+  });
   recordEvent(folders, {
     type: "volume",
     action: "rename",

@@ -4,7 +4,7 @@ import { isThere } from "../state/data_folder.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import { recordEvent } from "../state/events.ts";
 import { volumePath } from "../storage/volumes.ts";
-import { fillFrom, folderIdentity } from "../files/volume_trees.ts";
+import { fillFrom, folderIdentity, placeTree, syncFolder, writeBeside } from "../files/volume_trees.ts";
 import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { discard, emptyTrash } from "./garbage.ts";
@@ -16,6 +16,7 @@ import {
   replaceContent,
   withStagedTree,
 } from "./volume_content.ts";
+import { planVolumeOptions } from "./volume_options.ts";
 import { findVolumeRow } from "./volume_row.ts";
 import { parseSnapshotName, snapshotContent, snapshotsOf } from "./volume_snapshots.ts";
 
@@ -30,8 +31,8 @@ export async function volumeSnapshot(engine: Engine, text: string, signal?: Abor
   const name = `${row.name}@${snapshot}`;
   const path = contentOf(engine, row, what);
   const identity = folderIdentity(path);
-  await withStagedTree(engine, what, fillFrom(path), { signal }, async ({ whole }) => {
-    Deno.writeTextFileSync(`${whole}/snapshot.json`, JSON.stringify({ createdAt }));
+  await withStagedTree(engine, what, fillFrom(path), { signal }, async (staged) => {
+    writeBeside(staged, "snapshot.json", JSON.stringify({ createdAt }));
     await db.transaction(() => {
       findVolumeRow(db, row.name);
       checkSame(path, identity, what);
@@ -40,7 +41,8 @@ export async function volumeSnapshot(engine: Engine, text: string, signal?: Abor
         throw new ConflictError(`${what}: there is a snapshot "${name}" already`);
       }
       Deno.mkdirSync(all, { recursive: true, mode: 0o755 });
-      Deno.renameSync(whole, `${all}/${snapshot}`);
+      placeTree(staged, `${all}/${snapshot}`);
+      syncFolder(all.slice(0, all.lastIndexOf("/")));
     });
   });
   recordEvent(engine.folders, {
@@ -64,9 +66,11 @@ export async function volumeRestore(engine: Engine, text: string, signal?: Abort
   const identity = folderIdentity(path);
   if (identity === undefined) throw noSuch(`${name}@${snapshot}`);
   // said before anything is copied
-  ownContentOf(engine, findVolumeRow(db, name), what);
+  const row = findVolumeRow(db, name);
+  ownContentOf(engine, row, what);
   checkUnused(engine, db, name, what);
-  const options = { signal, replaces: volumePath(engine.folders, name) };
+  const { quota } = planVolumeOptions(row.options, engine.namespaces.isRootless);
+  const options = { signal, quota, replaces: volumePath(engine.folders, name) };
   await withStagedTree(engine, what, fillFrom(path), options, async (staged) => {
     checkSame(path, identity, what);
     await replaceContent(engine, name, staged, { what });

@@ -27,6 +27,7 @@ import {
   replaceContent,
   withStagedTree,
 } from "./volume_content.ts";
+import { planVolumeOptions } from "./volume_options.ts";
 import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
 import { findVolumeRow } from "./volume_row.ts";
 
@@ -115,7 +116,8 @@ export async function volumeImport(
         noArchive: "it is no tar archive",
       });
     };
-    const options = { inherit: [fd], signal, replaces: path };
+    const { quota } = planVolumeOptions(row.options, isRootless);
+    const options = { inherit: [fd], signal, quota, replaces: path };
     const skipped = await withStagedTree(
       engine,
       what,

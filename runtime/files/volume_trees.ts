@@ -10,7 +10,7 @@
  * A folder that another id owns is moved to another one by root of the namespace alone; within one, by the user as well.
  */
 
-import { close, Fd, open, renameat2, statx, syncfs } from "../../ffi/file.ts";
+import { close, Fd, fsync, open, renameat2, statx, syncfs } from "../../ffi/file.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -59,12 +59,10 @@ export async function stageTree<T>(
     const { result, ended } = await startInNamespace<{ value: T }>(context, what, (answer) => {
       using tree = new Fd(makeTree(folder.number));
       const value = fill(tree.number);
+      // before any name that lasts: after a power cut a snapshot is whole or not there
+      syncfs(tree.number);
       if (beside === undefined) renameat2(folder.number, "tree", folder.number, "_data");
-      else {
-        // it must not be lost where what it replaces would have been there; of a mere copy the original is
-        syncfs(tree.number);
-        renameat2(folder.number, "tree", AT_FDCWD, beside);
-      }
+      else renameat2(folder.number, "tree", AT_FDCWD, beside);
       answer({ value });
     }, { ...options, inherit });
     const { value } = await result.finally(() => ended);
@@ -86,6 +84,28 @@ export function fillFrom(source: string): (tree: number) => void {
 /** The tree and the content of the volume change places. */
 export function exchangeTree({ beside }: StagedTree, content: string): void {
   renameat2(AT_FDCWD, beside!, AT_FDCWD, content, RENAME_EXCHANGE);
+  // what it held is removed next
+  syncFolder(content.replace(/\/_data$/, ""));
+}
+
+/** The tree gets the name that lasts, before a row says that it is there. */
+export function placeTree({ whole }: StagedTree, path: string): void {
+  Deno.renameSync(whole, path);
+  syncFolder(path.slice(0, path.lastIndexOf("/")));
+}
+
+/** A file beside the content, which is on the disk before its folder has a name that lasts. */
+export function writeBeside({ whole }: StagedTree, name: string, text: string): void {
+  const path = `${whole}/${name}`;
+  Deno.writeTextFileSync(path, text);
+  using file = Deno.openSync(path);
+  file.syncSync();
+}
+
+/** Waits until the names in a folder are on the disk. @see fsync(2) */
+export function syncFolder(path: string): void {
+  using folder = new Fd(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  fsync(folder.number);
 }
 
 /** By which a folder is known again; links are followed. undefined where there is none. */

@@ -15,11 +15,16 @@ export interface VolumeQuota {
 /** @throws {UnsupportedError} where the file system counts nothing */
 export function limitVolume(path: string, quota: VolumeQuota): void {
   using folder = new Fd(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  limitFolder(folder.number, quota);
+}
+
+/** The same for an open folder, in which there is nothing yet. @throws {UnsupportedError} */
+export function limitFolder(folder: number, quota: VolumeQuota): void {
   // unique in the file system while the folder is there
-  const project = Number(BigInt(fstat(folder.number).ino) & 0x7fffffffn) || 1;
+  const project = Number(BigInt(fstat(folder).ino) & 0x7fffffffn) || 1;
   try {
-    setProjectQuota(folder.number, project, quota);
-    setProject(folder.number, project);
+    setProjectQuota(folder, project, quota);
+    setProject(folder, project);
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     throw new UnsupportedError(`limit volume: its file system keeps no project quotas: ${error.message}`, {

@@ -15,6 +15,16 @@ const MAX_NAME = 255;
 /** A file beside the content of a volume whose owner was chosen when it was made. */
 export const OWNER_MARK = "owner-chosen";
 
+/** `volume create -o o=uid=…`: then neither the image's folder nor the program's user changes it. */
+export function hasChosenOwner(data: string): boolean {
+  try {
+    Deno.lstatSync(data.replace(/_data$/, OWNER_MARK));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws {InvalidArgumentError} for what cannot name a volume, as docker and podman rule it */
 export function checkVolumeName(name: string): string {
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
