@@ -150,6 +150,11 @@ hostTest("without that search the catalogue is asked, and tags come page by page
   };
   const all = await host.ok("search", "--list-tags", "--format", "{{.Tag}}", `${fake.host}/app`);
   assertEquals(all, "a\nb\nc\nd");
+  // pages that nobody sees are not asked for
+  fake.requests.splice(0);
+  const few = ["search", "--list-tags", "--limit", "2", "--format", "{{.Tag}}", `${fake.host}/app`];
+  assertEquals(await host.ok(...few), "a\nb");
+  assertEquals(fake.requests.filter(({ path }) => path.includes("tags/list")).length, 1);
   assertEquals(await host.ok("search", "--format", "{{.Name}}", `${fake.host}/c`), `${fake.host}/c`);
   assertEquals(
     await host.ok("search", "--limit", "3", "--format", "{{.Name}}", `${fake.host}/`).then((text) =>

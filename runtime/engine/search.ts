@@ -82,11 +82,11 @@ export async function search(
 export async function searchTags(term: string, options: SearchOptions = {}): Promise<RepositoryTags> {
   const { domain, path } = parseName(term);
   const name = domain === undefined ? path : `${domain}/${path}`;
-  const found = await tryPlaces(name, options, async (client, reference) => ({
+  const { limit = DEFAULT_LIMIT } = options;
+  return await tryPlaces(name, options, async (client, reference) => ({
     Name: `${reference.domain}/${reference.path}`,
-    Tags: await client.listTags(),
+    Tags: (await client.listTags(limit)).slice(0, limit),
   }));
-  return { ...found, Tags: found.Tags.slice(0, options.limit ?? DEFAULT_LIMIT) };
 }
 
 async function placesOf(term: string, options: SearchOptions) {

@@ -109,13 +109,13 @@ export class RegistryClient {
     await drain(response);
   }
 
-  /** Tags of the repository, page by page. */
-  async listTags(): Promise<string[]> {
+  /** Tags of the repository, page by page; where there are as many as `limit`, no further page is asked for. */
+  async listTags(limit = Infinity): Promise<string[]> {
     const { source, imageName } = this.options;
     const what = `list tags of ${imageName}`;
     const tags: string[] = [];
     let path: string | undefined = `/v2/${source.path}/tags/list`;
-    for (let page = 0; path !== undefined; page++) {
+    for (let page = 0; path !== undefined && tags.length < limit; page++) {
       if (page === MAX_TAG_PAGES) {
         throw new RegistryError(`${what}: there are more than ${page} pages of them`, 0);
       }
