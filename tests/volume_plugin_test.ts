@@ -179,6 +179,26 @@ hostTest(
       return await host.ok("volume", "ls", "-q", "--filter", "driver=keeper") === "data";
     });
     assertEquals([...Deno.readDirSync(`${plugin.folder}/volumes`)].map(({ name }) => name), ["data"]);
+    // one that the plugin keeps for now is removed later, and is in nobody's way
+    plugin.misbehave("VolumeDriver.Remove", { say: { Err: "not now" } });
+    await host.run("--rm", "-v", "/anonymous", "--volume-driver", "keeper", image, "true");
+    const tried = async () => {
+      await host.ok("rm", await host.ok("create", image, "true"));
+      return [...Deno.readDirSync(`${host.data}/volume-mounts`)].map(({ name }) => name)
+        .find((name) => name.startsWith(".tried-removal."));
+    };
+    await waitFor("the attempt to remove it", async () => await tried() !== undefined);
+    const mark = (await tried())!;
+    await host.ok("volume", "create", "free");
+    const pruned = await host.skiff(["volume", "prune", "-f"]);
+    assert(pruned.code === 125 && pruned.stdout.includes("free\n"), JSON.stringify(pruned));
+    assertIncludes(pruned.stderr, "not now");
+    assertIncludes(await host.ok("volume", "ls", "-q"), mark.split(".").at(-1)!);
+    plugin.misbehave();
+    await Deno.utime(`${host.data}/volume-mounts/${mark}`, 1, 1);
+    await waitFor("its removal", async () => await tried() === undefined);
+    assertEquals(await host.ok("volume", "ls", "-q", "--filter", "driver=keeper"), "data");
+
     // by hand
     assertEquals(await host.ok("volume", "mount", "data"), `${plugin.folder}/volumes/data`);
     assertEquals(plugin.mounts("data").length, 1);

@@ -18,7 +18,7 @@ import { filterNetworks, PRUNE_KEYS } from "../filters/networks.ts";
 import { humanSize } from "../output/humanize.ts";
 import { parseFilters } from "../output/list.ts";
 import { parseTime } from "../output/time_argument.ts";
-import { print } from "../output/print.ts";
+import { print, printWarnings } from "../output/print.ts";
 import { confirmed } from "../terminal/confirm.ts";
 
 const KEYS = ["until", "label", "label!"];
@@ -51,7 +51,11 @@ export const command = defineCommand({
     const idle = unusedNetworks(filterNetworks(await networks(engine), filter, PRUNE_KEYS));
     printDeleted("Networks", await removeUnusedNetworks(engine, idle.map(({ Name }) => Name)));
     if (volumes) {
-      printDeleted("Volumes", await removeUnusedVolumes(engine, await unusedVolumes(engine, filter)));
+      const unused = await unusedVolumes(engine, filter);
+      const removed = await removeUnusedVolumes(engine, unused, (error) => {
+        printWarnings([(error as Error).message]);
+      });
+      printDeleted("Volumes", removed);
     }
     const unused = filterImages(await images(engine), filter)
       .filter(({ Containers, Dangling }) => Containers === 0 && (all || Dangling));

@@ -6,7 +6,8 @@ import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { filterVolumes, PRUNE_KEYS } from "../filters/volumes.ts";
 import { escapeLines } from "../output/escape.ts";
-import { print } from "../output/print.ts";
+import { print, printError } from "../output/print.ts";
+import { renderError } from "../render_error.ts";
 import { confirmed } from "../terminal/confirm.ts";
 
 const WARNING =
@@ -35,6 +36,10 @@ export const command = defineCommand({
       if (unused.length === 0) return print(`${WARNING}\nNo dangling volumes found\n`);
       if (!confirmed(`${WARNING}\n\n${escapeLines(unused.join("\n"))}`)) return;
     }
-    for (const name of await removeUnusedVolumes(engine, unused)) print(`${name}\n`);
+    const failures: unknown[] = [];
+    const removed = await removeUnusedVolumes(engine, unused, (error) => failures.push(error));
+    print(removed.map((name) => `${name}\n`).join(""));
+    for (const error of failures) printError(renderError(error, false).text);
+    return failures.length > 0 ? 125 : 0;
   },
 });

@@ -79,10 +79,9 @@ export async function collectContainerGarbage(engine: Engine): Promise<void> {
   if (namesIn(`${engine.folders.data}/volume-mounts`).length > 0) {
     await (await import("./volume_plugins/mounts.ts")).releaseEnded(engine.folders);
   }
-  for (const row of listOrphanedVolumes(db)) {
-    const { removePluginVolume } = await import("./volume_plugins/volumes.ts");
-    // a plugin that does not answer is asked again
-    await removePluginVolume(engine, row).catch(() => false);
+  const orphans = listOrphanedVolumes(db);
+  if (orphans.length > 0) {
+    await (await import("./volume_plugins/volumes.ts")).removeOrphans(engine, orphans);
   }
   for (const name of namesIn(engine.folders.volumes)) {
     const path = `${engine.folders.volumes}/${name}`;

@@ -7,15 +7,29 @@ import { deleteUnusedVolume, findVolume } from "../state/volumes.ts";
 import type { Engine } from "./engine.ts";
 import { collectImageGarbage, discard, emptyTrash } from "./garbage.ts";
 
-/** Removes these volumes, but for those that a container uses by now. Gives the names of what is gone. */
-export async function removeUnusedVolumes(engine: Engine, names: readonly string[]): Promise<string[]> {
+/**
+ * Removes these volumes, but for those that a container uses by now. Gives the names of what is gone.
+ *
+ * @param failed is told of a volume that its plugin does not give up; without it that is thrown, and the rest stays
+ */
+export async function removeUnusedVolumes(
+  engine: Engine,
+  names: readonly string[],
+  failed?: (error: unknown) => void,
+): Promise<string[]> {
   const db = await engine.database();
   const removed: string[] = [];
   for (const name of names) {
     const row = findVolume(db, name);
     if (row && row.driver !== "local") {
       const { removePluginVolume } = await import("./volume_plugins/volumes.ts");
-      if (!await removePluginVolume(engine, row)) continue;
+      try {
+        if (!await removePluginVolume(engine, row)) continue;
+      } catch (error) {
+        if (!failed) throw error;
+        failed(error);
+        continue;
+      }
       recordEvent(engine.folders, { type: "volume", action: "remove", id: name, name });
       removed.push(name);
       continue;

@@ -84,10 +84,13 @@ export function deleteContainerWithVolumes(db: Database, containerId: string): s
   deleteContainer(db, containerId);
   const anonymous = all.filter(({ driver }) => driver === "local");
   // a plugin has to be asked first, by who removes garbage
-  for (const { name } of all.filter(({ driver }) => driver !== "local")) {
-    db.run("UPDATE volumes SET anonymous = 2 WHERE name = ?", name);
-  }
+  for (const { name } of all.filter(({ driver }) => driver !== "local")) orphanVolume(db, name);
   return anonymous.map(({ name }) => name).filter((name) => deleteUnusedVolume(db, name));
+}
+
+/** Who removes garbage is to remove it, once nobody uses it. */
+export function orphanVolume(db: Database, name: string): void {
+  db.run("UPDATE volumes SET anonymous = 2 WHERE name = ?", name);
 }
 
 /** Anonymous volumes of plugins whose containers were removed with them. */

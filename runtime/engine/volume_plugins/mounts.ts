@@ -76,15 +76,27 @@ export async function releaseEnded(folders: Folders): Promise<void> {
       await release(folders, id, name, () => !isLiving(folders, id));
     } catch (error) {
       if (!(error instanceof SkiffError)) throw error;
-      // the mark of an attempt
       if (isThere(path)) Deno.writeTextFileSync(tried, "");
     }
   }
 }
 
-/** Whether anything is to be looked after: for commands that have little time. */
-export function hasPluginMounts(folders: Folders): boolean {
-  return listMounts(folders).length > 0;
+/** Removes a volume that nobody uses any more, unless the plugin could not be asked a moment ago. */
+export async function tryRemoval(
+  folders: Folders,
+  name: string,
+  remove: () => Promise<unknown>,
+): Promise<void> {
+  const tried = triedPath(folders, "removal", name);
+  if (wasTriedLately(tried)) return;
+  try {
+    await remove();
+    if (isThere(tried)) Deno.removeSync(tried);
+  } catch (error) {
+    if (!(error instanceof SkiffError)) throw error;
+    Deno.mkdirSync(folderOf(folders), { recursive: true, mode: 0o700 });
+    Deno.writeTextFileSync(tried, "");
+  }
 }
 
 /** Takes back one mount, where there is one. */
@@ -184,6 +196,7 @@ function recordPath(folders: Folders, id: string, name: string): string {
   return `${folderOf(folders)}/${id}.${name}`;
 }
 
+/** The mark of an attempt. */
 function triedPath(folders: Folders, id: string, name: string): string {
   return `${folderOf(folders)}/.tried-${id}.${name}`;
 }

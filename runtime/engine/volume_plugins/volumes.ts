@@ -5,7 +5,9 @@ import { recordEvent } from "../../state/events.ts";
 import {
   deleteUnusedVolume,
   findVolume,
+  listOrphanedVolumes,
   listVolumes,
+  orphanVolume,
   putVolume,
   type VolumeRow,
 } from "../../state/volumes.ts";
@@ -13,9 +15,9 @@ import { checkVolumeName } from "../../storage/volumes.ts";
 import { timestamp } from "../clock.ts";
 import type { Engine } from "../engine.ts";
 import { discard } from "../garbage.ts";
-import { activate, askPlugin, PluginRefusal } from "./client.ts";
+import { activate, askPlugin } from "./client.ts";
 import { findPlugin } from "./discovery.ts";
-import { mountedBy, mountVolume, release, releaseEnded } from "./mounts.ts";
+import { mountedBy, mountVolume, release, releaseEnded, tryRemoval } from "./mounts.ts";
 
 /** The `ID` of what `volume mount` mounts. */
 const OWN_ID = "volume-mount";
@@ -37,6 +39,7 @@ export async function removePluginVolume(engine: Engine, row: VolumeRow): Promis
   const db = await engine.database();
   const address = findPlugin(row.driver);
   await releaseEnded(engine.folders);
+  const isOrphan = listOrphanedVolumes(db).some(({ name }) => name === row.name);
   if (!await db.transaction(() => deleteUnusedVolume(db, row.name))) return false;
   try {
     if (mountedBy(engine.folders, row.name).length > 0) {
@@ -46,11 +49,21 @@ export async function removePluginVolume(engine: Engine, row: VolumeRow): Promis
     }
     await askPlugin(address, "VolumeDriver.Remove", { Name: row.name });
   } catch (error) {
-    await db.transaction(() => putVolume(db, row));
+    await db.transaction(() => {
+      putVolume(db, row);
+      if (isOrphan) orphanVolume(db, row.name);
+    });
     throw error;
   }
   discard(engine, `${engine.folders.volumes}/${row.name}`);
   return true;
+}
+
+/** Of containers that were removed with their anonymous volumes; a plugin that does not answer is asked again. */
+export async function removeOrphans(engine: Engine, orphans: readonly VolumeRow[]): Promise<void> {
+  for (const row of orphans) {
+    await tryRemoval(engine.folders, row.name, () => removePluginVolume(engine, row));
+  }
 }
 
 /** What the plugin tells of a volume; nothing where it cannot be asked. */
@@ -112,5 +125,3 @@ export async function reloadPluginVolumes(
   }
   return { added: added.sort(), removed: removed.sort(), errors };
 }
-
-export { PluginRefusal };
