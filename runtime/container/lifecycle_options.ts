@@ -157,7 +157,8 @@ function resolveHealth(options: LifecycleOptions, image: Healthcheck | undefined
     ...resolveLog(options),
   };
   if (health.retries < 1) throw new InvalidArgumentError("healthcheck-retries must be greater than 0");
-  checkTimeout(health.timeoutMs);
+  // docker builds images whose checks have less, and runs them
+  if (options.healthTimeout !== undefined) checkTimeout(health.timeoutMs);
   return health;
 }
 

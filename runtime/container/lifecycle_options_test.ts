@@ -17,7 +17,7 @@ for (
   ] as [string, string[] | undefined][]
 ) Deno.test(`--health-cmd '${text}'`, () => assertEquals(healthOf(text), test));
 
-Deno.test("options win over what the image says, one by one", () => {
+Deno.test("options win over what the image says, one by one", async () => {
   const image = { Test: ["CMD", "check"], Interval: 7e9, Retries: 5 };
   assertEquals(resolveLifecycle({ healthInterval: "1m30s", healthOnFailure: "stop" }, image, false)?.health, {
     test: ["CMD", "check"],
@@ -28,6 +28,12 @@ Deno.test("options win over what the image says, one by one", () => {
     retries: 5,
     onFailure: "stop",
   });
+  // podman's least time is for what a user asks
+  assertEquals(resolveLifecycle({}, { ...image, Timeout: 5e8 }, false)?.health?.timeoutMs, 500);
+  assertEquals(
+    await messageOf(() => resolveLifecycle({ healthTimeout: "500ms" }, image, false)),
+    "healthcheck-timeout must be at least 1 second",
+  );
   assertEquals(resolveLifecycle({ noHealthcheck: true }, image, false), undefined);
   assertEquals(resolveLifecycle({}, { Test: ["NONE"] }, false), undefined);
 });
