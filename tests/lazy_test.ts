@@ -429,3 +429,37 @@ hostTest(
     await host.ok("push", "-q", "--tls-verify=false", two, `${registry.address}/test/again:1`);
   },
 );
+
+hostTest(
+  "what is built on an image that was pulled in part is written out whole",
+  { needs: ["busybox"] },
+  async (host) => {
+    await using registry = FakeRegistry.start();
+    await host.declareInsecure(registry.host);
+    const file = (name: string, bytes: number): LayerMember => ({
+      name,
+      type: "file",
+      mode: 0o644,
+      data: noise(bytes),
+    });
+    const shared = file("shared", 300_000);
+    const second = tocLayer("zstd:chunked", [file("fresh", 5000), shared]);
+    await addTocImage(registry, "test/base:1", [tocLayer("zstd:chunked", [shared])]);
+    await addTocImage(registry, "test/base:2", [second]);
+    await host.ok("pull", "-q", `${registry.host}/test/base:1`);
+    const { stderr } = await host.skiff(["pull", `${registry.host}/test/base:2`]);
+    assertIncludes(stderr, "bytes were here already");
+    const context = `${host.home}/context`;
+    Deno.mkdirSync(context, { mode: 0o755 });
+    Deno.writeTextFileSync(`${context}/Dockerfile`, `FROM ${registry.host}/test/base:2\nRUN echo hi >/hi\n`);
+    const wholes = () =>
+      registry.asked(second.descriptor.digest).filter(({ headers: { range } }) => range === undefined).length;
+    await host.ok("build", "-q", "-t", "built", context);
+    assertEquals(wholes(), 0);
+    assertEquals(await host.ok("run", "--rm", "built", "cat", "/hi"), "hi");
+    await host.ok("build", "-q", "-o", `type=oci,dest=${host.home}/built.tar`, context);
+    assertEquals(wholes(), 1);
+    const archive = await host.sh(`tar -tf ${host.home}/built.tar`);
+    assertIncludes(archive.stdout, second.descriptor.digest.slice(7));
+  },
+);

@@ -4,10 +4,10 @@ import { HostError, hostReason } from "../errors.ts";
 import { digestHex } from "../spec/digest.ts";
 import { type Manifest, MEDIA_TYPE } from "../spec/image.ts";
 import { blobPath, writeBlob } from "../storage/blobs.ts";
-import { ensureBlob } from "../storage/capture.ts";
 import type { StepRecord } from "./cache.ts";
 import { CACHE_CONFIG_TYPE, makeCacheDocument } from "./cache_document.ts";
 import { cacheName, REF_NAME } from "./cache_import.ts";
+import { provideBlob } from "./layer_blob.ts";
 import type { BuildOptions, CacheTarget } from "./options.ts";
 import type { BuildServices } from "./services.ts";
 import type { BuiltLayer } from "./step.ts";
@@ -48,7 +48,7 @@ async function makeCacheImage(
   const { folders } = services;
   const unique = [...new Map(records.map((record) => [record.key, record])).values()];
   const { document, layers } = makeCacheDocument(unique);
-  for (const layer of layers) await ensureBlob(services, layer, signal);
+  for (const layer of layers) await provideBlob(services, layer, signal);
   const config = encode(document);
   const manifest: Manifest = {
     schemaVersion: 2,

@@ -20,6 +20,7 @@ import { takeLock } from "../state/locks.ts";
 import { indexOver, writeDocuments, type WrittenImage } from "./build_documents.ts";
 import { checkRunnable } from "./build_platform.ts";
 import { asVertex, type VertexWork } from "./build_vertex.ts";
+import { layerForm } from "../storage/layers.ts";
 import type { Engine } from "./engine.ts";
 
 export type { BuildEvent } from "../build/events.ts";
@@ -80,7 +81,11 @@ async function buildHeld(
         break;
       case "oci":
       case "docker": {
-        const { writeArchive } = await import("./build_outputs.ts");
+        const [{ writeArchive }, { provideBlob }] = await Promise.all([
+          import("./build_outputs.ts"),
+          import("../build/layer_blob.ts"),
+        ]);
+        for (const layer of images.flatMap(({ layers }) => layers)) await provideBlob(engine, layer, signal);
         await writeArchive(context, await documents(), output);
         break;
       }
@@ -141,8 +146,15 @@ async function writeAll(
   images: readonly BuiltImage[],
   options: BuildOptions,
 ): Promise<WrittenImage[]> {
-  const { ensureBlob } = await import("../storage/capture.ts");
-  for (const layer of images.flatMap(({ layers }) => layers)) await ensureBlob(engine, layer);
+  const [{ ensureBlob }, { hasPartialMark }] = await Promise.all([
+    import("../storage/capture.ts"),
+    import("../storage/file_index.ts"),
+  ]);
+  const form = layerForm(engine.namespaces);
+  for (const layer of images.flatMap(({ layers }) => layers)) {
+    // of a base that was pulled in part: who writes or pushes the image has it fetched
+    if (!hasPartialMark(engine.folders, layer.diffId, form, layer.digest)) await ensureBlob(engine, layer);
+  }
   return await Promise.all(images.map((image) => writeDocuments(engine, image, options)));
 }
 
