@@ -64,9 +64,9 @@ export async function checkPolicy(sources: ConfigSources, subject: PolicySubject
   return { path, requirements };
 }
 
-/** The user's, else the machine's. */
-export function policyPaths({ configHome, systemDir }: ConfigSources): [string, string] {
-  return [`${configHome}/containers/policy.json`, `${systemDir}/containers/policy.json`];
+/** The user's, where podman has it whatever XDG_CONFIG_HOME says, else the machine's. */
+export function policyPaths({ home, systemDir }: ConfigSources): [string, string] {
+  return [`${home}/.config/containers/policy.json`, `${systemDir}/containers/policy.json`];
 }
 
 /** @throws {InvalidArgumentError} where it is not understood */

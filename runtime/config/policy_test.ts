@@ -154,14 +154,15 @@ Deno.test("what cannot be verified lets nothing in, but only in its own scope", 
   for (const kind of kinds) {
     const folder = await Deno.makeTempDir();
     try {
-      await Deno.mkdir(`${folder}/containers`);
+      const path = `${folder}/.config/containers/policy.json`;
+      await Deno.mkdir(`${folder}/.config/containers`, { recursive: true });
       await Deno.writeTextFile(
-        `${folder}/containers/policy.json`,
+        path,
         JSON.stringify({ default: [kind], transports: { docker: { "quay.io": ACCEPT } } }),
       );
       const sources = {
-        home: "/",
-        configHome: folder,
+        home: folder,
+        configHome: "/elsewhere",
         cacheHome: "/",
         systemDir: "/none",
         isRoot: false,
@@ -169,7 +170,6 @@ Deno.test("what cannot be verified lets nothing in, but only in its own scope", 
       };
       const subject = { transport: "docker" as const, name: "docker://x" };
       await rejects(checkPolicy(sources, { ...subject, scopes: ["x.io"] }), { name: "UnsupportedError" });
-      const path = `${folder}/containers/policy.json`;
       assertEquals(await checkPolicy(sources, { ...subject, scopes: ["quay.io"] }), {
         path,
         requirements: [],

@@ -79,7 +79,7 @@ function lookasideUrl(text: string, path: string): URL {
 /** The user's folder or, where there is none, the machine's; or the one that was named. */
 export async function loadRegistriesD(sources: ConfigSources, folder?: string): Promise<RegistriesD> {
   if (folder !== undefined) return await readRegistriesD(folder);
-  const own = `${sources.configHome}/containers/registries.d`;
+  const own = `${sources.home}/.config/containers/registries.d`; // as policy.json
   const isOwn = await Deno.stat(own).then(() => true, () => false);
   return await readRegistriesD(isOwn ? own : `${sources.systemDir}/containers/registries.d`);
 }
