@@ -1,6 +1,14 @@
 /** What a monitor does beyond waiting: restart policies, health checks, a time limit, requirements, a reboot. */
 
-import { assertEquals, assertIncludes, assertMatch, type Host, hostTest, waitFor } from "./harness.ts";
+import {
+  assert,
+  assertEquals,
+  assertIncludes,
+  assertMatch,
+  type Host,
+  hostTest,
+  waitFor,
+} from "./harness.ts";
 import { AF_UNIX, SOCK_DGRAM, SOCK_NONBLOCK } from "../ffi/constants/socket.ts";
 import { close } from "../ffi/file.ts";
 import { bindUnix, connectUnix, recv, send, socket } from "../ffi/socket.ts";
@@ -262,6 +270,17 @@ hostTest("a startup check comes first, and restarts what does not start", NEEDS,
   assertEquals([copy.Status, copy.Log.length], ["healthy", 3]);
   const described = "{{.Config.StartupHealthCheck.Successes}} {{.Config.HealthcheckMaxLogCount}}";
   assertEquals(await inspect(host, "slow", described), "2 3");
+
+  // all that it says, whole characters, where no limit is wanted
+  const wordy = "printf x; yes é | head -n 3000 | tr -d '\\n'";
+  const unlimited = ["--health-interval", "disable", "--health-max-log-size", "0"];
+  await host.run("-q", "-d", "--name", "wordy", "--health-cmd", wordy, ...unlimited, ...sleep);
+  assertEquals(await check("wordy"), "0 healthy 0");
+  const said = await inspect(host, "wordy", "{{range .State.Health.Log}}{{.Output}}{{end}}");
+  assert(
+    said === `x${"é".repeat(3000)}`,
+    `${said.length} characters, ${said.split("\ufffd").length - 1} broken`,
+  );
 
   const failing = [...words, ...startup, "--health-startup-retries", "2", "--health-log-destination"];
   await host.run("-q", "-d", "--name", "never", ...failing, "events_logger", ...sleep);

@@ -63,7 +63,7 @@ export class HealthWatch {
     const { initPid, initStartTime } = this.state;
     const { exec, timeoutMs } = this.#current;
     const check = forkCheck({ ...exec, initPid, initStartTime }, timeoutMs, this.#log.maxSize);
-    const running = { ...check, startedAt: nowText(), text: "" };
+    const running = { ...check, startedAt: nowText(), text: "", decoder: new TextDecoder() };
     this.#running = running;
     this.loop.watch(check.result, () => {
       if (this.#read(running)) return;
@@ -110,12 +110,13 @@ export class HealthWatch {
   }
 
   /** Whether there is more to come. */
-  #read(running: { result: number; text: string }): boolean {
+  #read(running: { result: number; text: string; decoder: TextDecoder }): boolean {
     try {
       for (;;) {
         const count = read(running.result, this.#buffer);
         if (count === 0) return false;
-        running.text += new TextDecoder().decode(this.#buffer.subarray(0, count));
+        // a character may be cut in two by the end of the buffer
+        running.text += running.decoder.decode(this.#buffer.subarray(0, count), { stream: true });
       }
     } catch (error) {
       if (isErrno(error, EAGAIN)) return true;

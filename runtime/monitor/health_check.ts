@@ -95,7 +95,8 @@ function performCheck(plan: ExecPlan, timeoutMs: number, outputLimit: number): C
 
 /** The first bytes of a stream; what comes after is read and dropped. */
 class OutputHead {
-  #kept = new Uint8Array(0);
+  readonly #kept: Uint8Array[] = [];
+  #keptBytes = 0;
   readonly #buffer = new Uint8Array(4096);
 
   constructor(readonly limitBytes: number) {}
@@ -111,12 +112,15 @@ class OutputHead {
         throw error;
       }
       if (count === 0) return false;
-      const room = Math.min(count, this.limitBytes - this.#kept.length);
-      if (room > 0) this.#kept = Uint8Array.from([...this.#kept, ...this.#buffer.subarray(0, room)]);
+      const room = Math.min(count, this.limitBytes - this.#keptBytes);
+      if (room === 0) continue;
+      this.#kept.push(this.#buffer.slice(0, room));
+      this.#keptBytes += room;
     }
   }
 
   text(): string {
-    return new TextDecoder().decode(this.#kept);
+    const decoder = new TextDecoder();
+    return this.#kept.map((bytes) => decoder.decode(bytes, { stream: true })).join("") + decoder.decode();
   }
 }
