@@ -185,6 +185,11 @@ hostTest("as root, a volume may be of any type that the kernel mounts", {
   assertEquals(Deno.readTextFileSync(`${host.home}/low/file`), "low\n");
   assertEquals(Deno.readTextFileSync(`${host.home}/up/file`), "low\nnew\n");
   await host.ok("rm", "-f", "-t", "0", "one", "two");
+  await host.ok("volume", "create", "-o", "type=nosuchfs", "-o", "device=any", "odd");
+  assertEquals(
+    (await host.run("--rm", "-v", "odd:/d", image, "true")).stderr,
+    'Error: mount volume of type "nosuchfs": the kernel has no such file system\n',
+  );
   const bad = ["volume", "create", "-o", "type=ext4", "-o", "device=/dev/zero", "disk"];
   await host.ok(...bad);
   const { code, stderr } = await host.run("--rm", "-v", "disk:/d", image, "true");

@@ -9,7 +9,7 @@
  * ```
  */
 
-import { SyscallError } from "../../ffi/errno.ts";
+import { ENODEV, isErrno, SyscallError } from "../../ffi/errno.ts";
 import { Fd, open, statx } from "../../ffi/file.ts";
 import { move_mount } from "../../ffi/mount.ts";
 import { setns } from "../../ffi/namespaces.ts";
@@ -18,6 +18,7 @@ import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { MOVE_MOUNT_F_EMPTY_PATH } from "../../ffi/constants/mount.ts";
 import { CLONE_NEWNS } from "../../ffi/constants/sched.ts";
 import { STATX_ATTR_MOUNT_ROOT } from "../../ffi/constants/stat.ts";
+import { HostError } from "../errors.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
 import { cloneMount, newFilesystem } from "./detached_mount.ts";
 import { parseMountWords } from "./mount_words.ts";
@@ -31,9 +32,18 @@ export function mountVolumeFilesystem({ folder, target, type, device, options }:
   using lock = Deno.openSync(`${folder}/lock`, { read: true, write: true, create: true, mode: 0o600 });
   lock.lockSync(true);
   const { set, data } = parseMountWords(options);
-  using mounted = new Fd(findMounted(members, target) ?? newFilesystem(type, device, data, set));
+  using mounted = new Fd(findMounted(members, target) ?? mountNew(type, device, data, set));
   move_mount(mounted.number, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
   register(members);
+}
+
+function mountNew(...[type, device, data, set]: Parameters<typeof newFilesystem>): number {
+  try {
+    return newFilesystem(type, device, data, set);
+  } catch (cause) {
+    if (!isErrno(cause, ENODEV)) throw cause;
+    throw new HostError(`mount volume of type "${type}": the kernel has no such file system`, { cause });
+  }
 }
 
 /** The file stays open, and with that locked, until this process ends. */
