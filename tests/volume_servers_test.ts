@@ -143,5 +143,8 @@ hostTest("an anonymous volume that another container uses by its name outlives t
   await host.ok(...first, "third", image, "sleep", "600");
   assertEquals((await host.ok("volume", "ls", "-q")).length, 64);
   await host.ok("stop", "-t", "0", "third");
-  assertEquals(await host.ok("volume", "ls", "-q"), "");
+  await waitFor("the removal of the volume", async () => {
+    await host.ok("ps", "-a");
+    return await host.ok("volume", "ls", "-q") === "";
+  });
 });
