@@ -49,8 +49,10 @@ export function targetsOf(dockerfile: Dockerfile, target?: string): BuildTarget[
 export function outlineOf(
   dockerfile: Dockerfile,
   target: string | undefined,
-  buildArgs: Readonly<Record<string, string>>,
+  given: Readonly<Record<string, string>>,
 ): BuildOutline {
+  // names are the Dockerfile's, `constructor` among them
+  const buildArgs = Object.assign(Object.create(null) as Record<string, string>, given);
   const stage = chosenStage(dockerfile, target);
   const lookup = globalLookup(dockerfile, buildArgs);
   const outline: BuildOutline = {

@@ -50,3 +50,12 @@ Deno.test("an outline has what a target and all it needs are given", async () =>
     'target stage "nope" could not be found',
   );
 });
+
+Deno.test("an argument may have any name", () => {
+  const file = parseDockerfile(
+    new TextEncoder().encode("FROM scratch\nARG constructor\nARG toString=x\n"),
+    "D",
+  );
+  const { args } = outlineOf(file, undefined, {});
+  assertEquals(args.map(({ name, value }) => [name, value]), [["constructor", ""], ["toString", "x"]]);
+});
