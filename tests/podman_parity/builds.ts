@@ -38,14 +38,7 @@ export const BUILDS: Group = {
     "E create -q --network=none --name d built:3 x; E export d | tar -t | grep ^d/; E rm d",
     idOf("E builder build -q b"),
     idOf("E buildx build -q b"),
-    {
-      line: "E build -q -f b/Dockerfile -f - b </dev/null",
-      differs: {
-        code: "podman puts several Dockerfiles together",
-        stdout: "podman puts several Dockerfiles together",
-        stderr: "podman puts several Dockerfiles together",
-      },
-    },
+    idOf("E build -q -f b/Dockerfile -f - b </dev/null"),
     { line: "E build -q -f nowhere b", differs: { stderr: EXCERPT } },
     { line: "E build -q nowhere", differs: { code: FAILED } },
     { line: "E build -q --target nowhere b", differs: { code: FAILED } },
