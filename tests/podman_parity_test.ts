@@ -6,7 +6,7 @@
 import { GROUPS as VERB_GROUPS, VERBS } from "../cli/verbs.ts";
 import { assert, assertEquals, hostTest } from "./harness.ts";
 import { type Aspect, differences } from "./podman_parity/compare.ts";
-import { configurePodman, runLines } from "./podman_parity/engines.ts";
+import { configurePodman, type Outcome, runLines } from "./podman_parity/engines.ts";
 import { type Case, GROUPS } from "./podman_parity/table.ts";
 
 const lineOf = (one: Case) => typeof one === "string" ? one : one.line;
@@ -19,6 +19,15 @@ function judge(one: Case, found: Map<Aspect, string>): string[] {
     if (!found.has(aspect)) complaints.push(`${aspect} does not differ any more`);
   }
   return complaints.map((complaint) => `${lineOf(one)}\n    ${complaint}`);
+}
+
+/**
+ * On a busy machine podman 4.3 may lose all that a command of moments has printed: it is attached when the output has
+ * been read already. Its exit code is 0 then, and it complains of nothing.
+ */
+function hasLostOutput(line: string, { code, stdout, stderr }: Outcome): boolean {
+  return /^E (run|start|attach) /.test(line) && /\b(echo|cat|ls)\b/.test(line) && code === 0 &&
+    stdout === "" && stderr === "";
 }
 
 for (const group of GROUPS) {
@@ -35,6 +44,7 @@ for (const group of GROUPS) {
     ]);
     const complaints = cases.flatMap((one, index) => {
       const at = setUp.length + index;
+      if (hasLostOutput(lineOf(one), theirs[at]!)) return [];
       return judge(one, differences(ours[at]!, theirs[at]!));
     });
     if (complaints.length > 0) throw new Error(`${complaints.length} differences\n${complaints.join("\n")}`);

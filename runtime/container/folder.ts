@@ -28,6 +28,9 @@ export function makeContainerFolder(dir: string): number {
   return fd;
 }
 
+/** Nobody looks for so long, on however busy a machine. */
+const LONGEST_LOOK_MS = 30_000;
+
 /**
  * Takes the lock of an existing container; null where it runs. Whoever only looks holds the lock for
  * moments, so a held lock alone does not mean that a monitor lives.
@@ -52,7 +55,7 @@ export async function takeContainerLock(dir: string, signal?: AbortSignal): Prom
           hint: `skiff unmount ${dir.slice(-64).slice(0, 12)}`,
         });
       }
-      if (waitedMs > 10_000) {
+      if (waitedMs > LONGEST_LOOK_MS) {
         throw new ConflictError(`lock container folder "${dir}": another skiff works on it`);
       }
       const pauseMs = Math.min(20, 1 + waitedMs / 4);
