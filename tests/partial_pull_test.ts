@@ -251,7 +251,7 @@ Deno.test("a registry that lies or fails on parts of a blob: the layer is pulled
 Deno.test("parts can be turned off, and are not asked for where no layer has an index", async () => {
   await withTwo(async ({ rig, registry, second, pull }) => {
     await rig.write(
-      "config/containers/storage.conf",
+      ".config/containers/storage.conf",
       '[storage.options.pull_options]\nenable_partial_images = "false"\n',
     );
     await pull();

@@ -21,7 +21,7 @@ export interface PullRig extends AsyncDisposable {
   /** Pauses that retries asked for; none is really made. */
   pauses: number[];
   pull(name: string, options?: PullOptions): Promise<PulledImage>;
-  /** Writes a file below the rig's folder, `config/containers/registries.conf`. */
+  /** Writes a file below the rig's folder, `.config/containers/registries.conf`. */
   write(path: string, text: string): Promise<void>;
   /** Files in the store, without the database; empty after a pull that was refused. */
   leftovers(): Promise<string[]>;
@@ -35,7 +35,7 @@ export async function makePullRig(): Promise<PullRig> {
   const sources: ConfigSources = {
     home: root,
     isRoot: false,
-    configHome: `${root}/config`,
+    configHome: `${root}/.config`,
     cacheHome: `${root}/cache`,
     systemDir: `${root}/etc`,
     env: {},

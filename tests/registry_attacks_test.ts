@@ -68,7 +68,7 @@ Deno.test("17: a foreign layer url gets neither a request nor credentials", asyn
   const { registry, rig, name } = scene;
   await using thief = FakeRegistry.start();
   thief.hook = () => ({ status: 401, headers: { "WWW-Authenticate": 'Basic realm="give"' } });
-  await rig.write("config/containers/auth.json", login(registry.host));
+  await rig.write(".config/containers/auth.json", login(registry.host));
   const honest = await registry.addImage("test/app:1");
   const layer = {
     mediaType: MEDIA_TYPE.ociLayerGzip,
@@ -113,7 +113,7 @@ Deno.test("18: a token realm in plain http, on the link, or with a login in it i
   await using canary = FakeRegistry.start();
   canary.hook = () => ({ status: 200, body: '{"token":"t"}' });
   await registry.addImage("test/app:1");
-  await rig.write("config/containers/auth.json", login(registry.host));
+  await rig.write(".config/containers/auth.json", login(registry.host));
   let realm = "";
   registry.hook = (request) =>
     request.headers.authorization === "Bearer t" ? undefined : { status: 401, headers: challengeOf(realm) };
@@ -153,7 +153,7 @@ Deno.test("18: a token realm in plain http, on the link, or with a login in it i
   // Control: where the registry is declared insecure, the same realm is asked, and gets the login.
   realm = `${canary.url}/token`;
   await rig.write(
-    "config/containers/registries.conf",
+    ".config/containers/registries.conf",
     `[[registry]]\nlocation = "${registry.host}"\ninsecure = true`,
   );
   await rig.pull(name);
@@ -225,7 +225,7 @@ Deno.test("19: a redirect to another host, port or scheme loses the login", asyn
   await using plain = FakeRegistry.start();
   await rig.write(`etc/containers/certs.d/${storage.host}/ca.crt`, ca);
   const image = await registry.addImage("test/app:1");
-  await rig.write("config/containers/auth.json", login(registry.host));
+  await rig.write(".config/containers/auth.json", login(registry.host));
   const blob = image.layers[0]!;
   let target = "";
   registry.hook = (request) => {
@@ -277,7 +277,7 @@ Deno.test("19: a storage host that asks for a login gets none, and redirects end
   const { ca, server } = await testCerts();
   await using thief = FakeRegistry.start(server);
   await rig.write(`etc/containers/certs.d/${thief.host}/ca.crt`, ca);
-  await rig.write("config/containers/auth.json", login(registry.host));
+  await rig.write(".config/containers/auth.json", login(registry.host));
   thief.hook = () => ({ status: 401, headers: { "WWW-Authenticate": 'Basic realm="give"' } });
   registry.hook = () => ({ status: 307, headers: { Location: `${thief.url}/x` } });
   await rejects(rig.pull(name), /answers with status 401$/);
@@ -311,12 +311,12 @@ Deno.test("19: look-alike hosts do not get the login of the host they look like"
     `${host}/other`,
   ];
   for (const key of lookAlikes) {
-    await rig.write("config/containers/auth.json", login(key));
+    await rig.write(".config/containers/auth.json", login(key));
     await rejects(rig.pull(name), /there is no login for it$/, key);
   }
   // Control: the host itself, in each of its spellings.
   for (const key of [host, `https://${host}`, `https://${host}/v2/`, `${host}/test`, `${host}/test/app`]) {
-    await rig.write("config/containers/auth.json", login(key));
+    await rig.write(".config/containers/auth.json", login(key));
     await rig.pull(name);
   }
 });
@@ -336,7 +336,7 @@ Deno.test("19: a credential helper is a name, not a path, and gets a cleaned env
   );
   await Deno.chmod(`${rig.root}/bin/docker-credential-test`, 0o755);
   await rig.write(
-    "config/containers/auth.json",
+    ".config/containers/auth.json",
     JSON.stringify({ credHelpers: { [registry.host]: "../bin/docker-credential-test" } }),
   );
   await rejects(
@@ -346,7 +346,7 @@ Deno.test("19: a credential helper is a name, not a path, and gets a cleaned env
     ),
   );
   await rig.write(
-    "config/containers/auth.json",
+    ".config/containers/auth.json",
     JSON.stringify({ credHelpers: { [registry.host]: "test" } }),
   );
   const env = { PATH: `${rig.root}/bin:relative:/usr/bin:/bin`, LD_PRELOAD: "/evil.so", USER: "me" };
@@ -721,7 +721,7 @@ Deno.test("32: a self-signed server is refused on every path of a download", asy
     "mirror": () => {
       registry.hook = () => ({ status: 404 });
       return rig.write(
-        "config/containers/registries.conf",
+        ".config/containers/registries.conf",
         `[[registry]]\nlocation = "${registry.host}"\n[[registry.mirror]]\nlocation = "${impostor.host}"`,
       );
     },

@@ -259,7 +259,7 @@ Deno.test("plain http is spoken only where it is declared", () =>
     await rejects(rig.pull(name), told);
     assertEquals(registry.requests, []);
     await rig.write(
-      "config/containers/registries.conf",
+      ".config/containers/registries.conf",
       `[[registry]]\nlocation = "${registry.host}"\ninsecure = true`,
     );
     await rig.pull(name);
@@ -288,9 +288,9 @@ Deno.test("a certificate counts when certs.d knows its authority, or itself", as
     await registry.addImage("test/app:1");
     const name = `${registry.host}/test/app:1`;
     await rejects(rig.pull(name), (error: RegistryError) => error.message.endsWith("does not trust it"));
-    await rig.write(`config/containers/certs.d/${registry.host}/ca.crt`, selfSigned.cert);
+    await rig.write(`.config/containers/certs.d/${registry.host}/ca.crt`, selfSigned.cert);
     await rig.pull(name);
-    await rig.write(`config/containers/certs.d/${registry.host}/ca.crt`, ca);
+    await rig.write(`.config/containers/certs.d/${registry.host}/ca.crt`, ca);
     await rejects(rig.pull(name), RegistryError);
     await rig.pull(name, INSECURE);
   }, selfSigned);
@@ -349,7 +349,7 @@ Deno.test("mirrors are asked first and fall back", () =>
     await registry.addImage("test/app:1");
     await using mirror = FakeRegistry.start();
     await rig.write(
-      "config/containers/registries.conf",
+      ".config/containers/registries.conf",
       `[[registry]]
        prefix = "registry.example/test"
        location = "${registry.host}/test"
@@ -373,7 +373,7 @@ Deno.test("a short name is looked for in the registries that are configured", ()
     await other.addImage("library/app:2");
     const declare = (host: string) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`;
     await rig.write(
-      "config/containers/registries.conf",
+      ".config/containers/registries.conf",
       `unqualified-search-registries = ["${registry.host}", "${other.host}/library"]\n` +
         declare(registry.host) +
         declare(other.host),
@@ -401,7 +401,7 @@ Deno.test("a token is fetched with the login and the scope of this pull, and ren
       return { status: 401, headers: { "WWW-Authenticate": challenge }, body: "{}" };
     };
     const auth = { auths: { [registry.host]: { auth: btoa("me:secret") } } };
-    await rig.write("config/containers/auth.json", JSON.stringify(auth));
+    await rig.write(".config/containers/auth.json", JSON.stringify(auth));
     await rig.pull(`${registry.host}/test/app:1`, INSECURE);
     assertEquals(tokens, 2);
     const asked = registry.asked("/token")[0]!;
@@ -421,7 +421,7 @@ Deno.test("an identity token is exchanged, not shown", () =>
       };
     };
     const auth = { auths: { [registry.host]: { identitytoken: "refresh-me" } } };
-    await rig.write("config/containers/auth.json", JSON.stringify(auth));
+    await rig.write(".config/containers/auth.json", JSON.stringify(auth));
     await rig.pull(`${registry.host}/test/app:1`, INSECURE);
     assertEquals(registry.asked("/token").map((r) => [r.method, r.body]), [[
       "POST",

@@ -104,7 +104,7 @@ Deno.test({
       await rig.write(`etc/containers/certs.d/${registry.address}/ca.crt`, ca);
       await rejects(rig.pull(name), UnauthorizedError);
       const auths = { [registry.address]: { auth: btoa("me:secret") } };
-      await rig.write("config/containers/auth.json", JSON.stringify({ auths }));
+      await rig.write(".config/containers/auth.json", JSON.stringify({ auths }));
       const pulled = await rig.pull(name);
       assertEquals(pulled.layers[0]!.diffId, image.layers[0]!.diffId);
       ok(!JSON.stringify(rig.events).includes("secret"));

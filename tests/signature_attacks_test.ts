@@ -38,8 +38,8 @@ async function makeScene(requirement: object, registriesD: string): Promise<Scen
   const registry = FakeRegistry.start(server);
   const rig = await makePullRig();
   await rig.write(`etc/containers/certs.d/${registry.host}/ca.crt`, ca);
-  await rig.write("config/containers/policy.json", JSON.stringify({ default: [requirement] }));
-  await rig.write("config/containers/registries.d/default.yaml", registriesD);
+  await rig.write(".config/containers/policy.json", JSON.stringify({ default: [requirement] }));
+  await rig.write(".config/containers/registries.d/default.yaml", registriesD);
   const image = await registry.addImage("test/app:1");
   const name = `${registry.host}/test/app:1`;
   return {
@@ -180,7 +180,7 @@ Deno.test("17, 18, 19: fetches of signatures give no login away", async () => {
   await using thief = FakeRegistry.start(server);
   await rig.write(`etc/containers/certs.d/${thief.host}/ca.crt`, ca);
   const auths = Object.fromEntries([registry, thief].map(({ host }) => [host, { auth: btoa("me:secret") }]));
-  await rig.write("config/containers/auth.json", JSON.stringify({ auths }));
+  await rig.write(".config/containers/auth.json", JSON.stringify({ auths }));
   const basic = `Basic ${btoa("me:secret")}`;
   const asked: Reply = { status: 401, headers: { "WWW-Authenticate": 'Basic realm="r"' } };
   const sendAway = (url: string): FakeRegistry["hook"] => ({ path, headers }) => {
@@ -195,7 +195,7 @@ Deno.test("17, 18, 19: fetches of signatures give no login away", async () => {
   await using plain = FakeRegistry.start();
   await using again = await sigstoreScene();
   await again.rig.write(
-    "config/containers/auth.json",
+    ".config/containers/auth.json",
     JSON.stringify({ auths: { [again.registry.host]: { auth: btoa("me:secret") } } }),
   );
   again.registry.hook = ({ path, headers }) => {
@@ -328,9 +328,9 @@ Deno.test({
       ...["good", "second", "revoked", "expired", "old"].map((who) => `${who}@x`),
     ]);
     const requirement = { type: "signedBy", keyType: "GPGKeys", keyData: keys.toBase64() };
-    await rig.write("config/containers/policy.json", JSON.stringify({ default: [requirement] }));
+    await rig.write(".config/containers/policy.json", JSON.stringify({ default: [requirement] }));
     await rig.write(
-      "config/containers/registries.d/default.yaml",
+      ".config/containers/registries.d/default.yaml",
       `default-docker: {lookaside: "file://${rig.root}/sigs"}\n`,
     );
     const folder = `sigs/test/app@${image.manifest.digest.replace(":", "=")}`;
@@ -371,11 +371,11 @@ Deno.test({
     await using lookaside = FakeRegistry.start(server);
     await using plain = FakeRegistry.start();
     await rig.write(
-      "config/containers/registries.d/default.yaml",
+      ".config/containers/registries.d/default.yaml",
       `default-docker: {lookaside: "${lookaside.url}/sigs/"}\n`,
     );
     await rig.write(
-      "config/containers/auth.json",
+      ".config/containers/auth.json",
       JSON.stringify({ auths: { [lookaside.host]: { auth: btoa("me:secret") } } }),
     );
     const good = await gpg.run(["--sign", "-u", "good@x"], claim(name, image.manifest.digest));
@@ -407,7 +407,7 @@ Deno.test({
     plain.hook = () => ({ status: 200, body: good });
     const useLookaside = (url: string) =>
       rig.write(
-        "config/containers/registries.d/default.yaml",
+        ".config/containers/registries.d/default.yaml",
         `default-docker: {lookaside: "${url}/sigs/"}\n`,
       );
     await useLookaside(plain.url);
