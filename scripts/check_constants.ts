@@ -58,6 +58,7 @@ const HEADER_GROUPS = [
       "linux/nsfs.h",
       "linux/openat2.h",
       "linux/prctl.h",
+      "linux/securebits.h",
     ],
     ...["linux/rtnetlink.h", "linux/sched.h", "linux/seccomp.h", "linux/sockios.h", "linux/stat.h"],
     ...["linux/netfilter.h", "linux/netfilter/nf_conntrack_common.h", "linux/netfilter/nf_tables.h"],
