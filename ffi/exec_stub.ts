@@ -15,20 +15,12 @@
  */
 
 import type { Machine } from "./arch.ts";
+import { elfHeaders, elfHeaderSize, PF_R, PF_X } from "./elf.ts";
 
 /** The descriptor on which the stub reports an execve that failed, where the program is passed none but 0 to 2. */
 export const EXEC_STUB_STATUS_FD = 3;
 
-const ELF_HEADER_SIZE = 64;
-const PROGRAM_HEADER_SIZE = 56;
-const LOAD_ADDRESS = 0x400000;
-/** The largest page of the supported machines (aarch64 kernels may use 64 KiB). */
-const PAGE_ALIGNMENT = 0x10000;
-const ET_EXEC = 2;
-const ELF_MACHINE: Record<Machine, number> = { x86_64: 62, aarch64: 183 };
-const PT_LOAD = 1;
-const PT_GNU_STACK = 0x6474e551;
-const PF_X = 1, PF_W = 2, PF_R = 4;
+const LOAD_ADDRESS = 0x400000n;
 
 /**
  * The stub as a complete ELF file of less than 400 bytes. It needs fcntl (or else ioctl), execve, write
@@ -45,40 +37,11 @@ export function execStubCode(machine: Machine, statusFd: number): Uint8Array {
 
 /** A static program that is nothing but `code`, in one segment that cannot be written. */
 export function emitElf(machine: Machine, code: Uint8Array): Uint8Array {
-  const codeOffset = ELF_HEADER_SIZE + 2 * PROGRAM_HEADER_SIZE;
-  const file = new Uint8Array(codeOffset + code.length);
-  const view = new DataView(file.buffer);
-
-  file.set([0x7f, 0x45, 0x4c, 0x46, /* 64-bit */ 2, /* little endian */ 1, /* version */ 1]);
-  view.setUint16(16, ET_EXEC, true);
-  view.setUint16(18, ELF_MACHINE[machine], true);
-  view.setUint32(20, 1, true); // e_version
-  view.setBigUint64(24, BigInt(LOAD_ADDRESS + codeOffset), true); // e_entry
-  view.setBigUint64(32, BigInt(ELF_HEADER_SIZE), true); // e_phoff
-  view.setUint16(52, ELF_HEADER_SIZE, true);
-  view.setUint16(54, PROGRAM_HEADER_SIZE, true);
-  view.setUint16(56, 2, true); // e_phnum
-  view.setUint16(58, 64, true); // e_shentsize
-
-  const segment = (
-    index: number,
-    type: number,
-    flags: number,
-    address: number,
-    size: number,
-    align: number,
-  ) => {
-    const at = ELF_HEADER_SIZE + index * PROGRAM_HEADER_SIZE;
-    view.setUint32(at, type, true);
-    view.setUint32(at + 4, flags, true);
-    view.setBigUint64(at + 16, BigInt(address), true); // p_vaddr
-    view.setBigUint64(at + 24, BigInt(address), true); // p_paddr
-    view.setBigUint64(at + 32, BigInt(size), true); // p_filesz
-    view.setBigUint64(at + 40, BigInt(size), true); // p_memsz
-    view.setBigUint64(at + 48, BigInt(align), true);
-  };
-  segment(0, PT_LOAD, PF_R | PF_X, LOAD_ADDRESS, file.length, PAGE_ALIGNMENT);
-  segment(1, PT_GNU_STACK, PF_R | PF_W, 0, 0, 16); // without it the stack would be executable
+  const codeOffset = elfHeaderSize(1);
+  const size = BigInt(codeOffset + code.length);
+  const file = new Uint8Array(Number(size));
+  const segment = { offset: 0n, address: LOAD_ADDRESS, size, rights: PF_R | PF_X };
+  file.set(elfHeaders(machine, LOAD_ADDRESS + BigInt(codeOffset), [segment]));
   file.set(code, codeOffset);
   return file;
 }

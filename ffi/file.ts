@@ -5,7 +5,7 @@
  */
 
 import { cstring } from "./cstring.ts";
-import { check, ENOENT, ENOTDIR, errno, retry } from "./errno.ts";
+import { check, EIO, ENOENT, ENOTDIR, errno, retry, SyscallError } from "./errno.ts";
 import { libc, SYSCALL } from "./libc.ts";
 import {
   AT_EMPTY_PATH,
@@ -177,6 +177,17 @@ export function ftruncate(fd: number, length: number): void {
 /** @see fsync(2) */
 export function fsync(fd: number): void {
   retry("fsync", () => libc("file").fsync(fd));
+}
+
+/** Waits on a thread of its own. @see fsync(2) */
+export async function fsyncAsync(fd: number): Promise<void> {
+  // errno is that thread's own; and asked again the kernel would say that all is well: it tells of an error once
+  if (await libc("sync").fsyncAsync(fd) === -1) throw new SyscallError("fsync", EIO);
+}
+
+/** @see fallocate(2) */
+export function fallocate(fd: number, mode: number, offset: number, length: number): void {
+  retry("fallocate", () => libc("file").fallocate(fd, mode, BigInt(offset), BigInt(length)));
 }
 
 /** @see syncfs(2) */

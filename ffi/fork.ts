@@ -53,21 +53,31 @@ export function prepareFork(): void {
   kernelPages ??= findKernelPages(Deno.readTextFileSync("/proc/self/maps"));
 }
 
+/** Of a process that has none of the runtime's databases open: its children need not look for them. */
+export function declareSealed(): void {
+  isSealed = true;
+}
+
 /**
  * Gives the child's pid in the parent, 0 in the child.
  *
  * @throws {SyscallError} EAGAIN where the user's process limit is reached
  */
 export function fork(): number {
-  prepareFork();
-  const { start, end, rest } = kernelPages!;
-  const calls = openForkCalls();
-  // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.
-  calls.madvise(0n, start, MADV_DOFORK);
-  calls.madvise(end, rest, MADV_DOFORK);
-  const pid = check("fork", calls.fork());
+  letChildHaveMemory();
+  const pid = check("fork", openForkCalls().fork());
   if (pid === 0 && !isSealed) seal();
   return pid;
+}
+
+/** Undoes MADV_DONTFORK for all that is mapped now. Nothing may allocate before the fork. */
+export function letChildHaveMemory(): void {
+  prepareFork();
+  const { start, end, rest } = kernelPages!;
+  const { madvise } = openForkCalls();
+  // ENOMEM from a hole in the range is expected: the parts that are mapped were advised all the same.
+  madvise(0n, start, MADV_DOFORK);
+  madvise(end, rest, MADV_DOFORK);
 }
 
 /** In the child, which is looked at here and not before the fork: the parent has better things to do. */

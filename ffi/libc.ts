@@ -34,6 +34,9 @@ const FAMILIES = {
       nonblocking: true,
     }, // the same, on a thread of its own
   } as const),
+  sync: () => ({
+    fsyncAsync: { name: "fsync", parameters: ["i32"], result: "i32", nonblocking: true }, // int fsync(int)
+  } as const),
   spawn: () => ({
     // int posix_spawn(pid_t *, const char *path, const posix_spawn_file_actions_t *,
     //                 const posix_spawnattr_t *, char *const argv[], char *const envp[])
@@ -83,6 +86,7 @@ const FAMILIES = {
       result: "i32",
     },
     umask: { nr: SYSCALL.umask, parameters: ["u32"], result: "u32" }, // mode_t umask(mode_t)
+    personality: { nr: SYSCALL.personality, parameters: ["u32"], result: "i32" }, // int personality(unsigned long)
     chdir: { nr: SYSCALL.chdir, parameters: ["buffer"], result: "i32" }, // int chdir(const char *)
     fchdir: { nr: SYSCALL.fchdir, parameters: ["i32"], result: "i32" }, // int fchdir(int)
     chroot: { nr: SYSCALL.chroot, parameters: ["buffer"], result: "i32" }, // int chroot(const char *)
@@ -194,6 +198,14 @@ const FAMILIES = {
     malloc_trim: { parameters: ["usize"], result: "i32" }, // int malloc_trim(size_t)
     getcontext: { parameters: ["buffer"], result: "i32" }, // int getcontext(ucontext_t *)
   } as const),
+  // what a process is stopped by, to be brought back from a file: once a boot, never on the way of a command
+  frozen: () => ({
+    // long syscall(long number, ...)
+    syscall: { name: "syscall", parameters: ["i32", "usize", "usize", "usize", "usize"], result: "i32" },
+    dlsym: { parameters: ["pointer", "buffer"], result: "pointer" }, // void *dlsym(void *handle, const char *symbol)
+    execv: { parameters: ["buffer", "buffer"], result: "i32" }, // int execv(const char *path, char *const argv[])
+    usleep: { parameters: ["u32"], result: "i32" }, // int usleep(useconds_t)
+  } as const),
   xattr: () => ({
     // int lsetxattr(const char *path, const char *name, const void *value, size_t, int flags)
     lsetxattr: {
@@ -293,6 +305,7 @@ const FAMILIES = {
     eventfd: { nr: SYSCALL.eventfd2, parameters: ["u32", "i32"], result: "i32" }, // int eventfd(unsigned, int)
     inotify_init1: { nr: SYSCALL.inotify_init1, parameters: ["i32"], result: "i32" }, // int inotify_init1(int)
     inotify_add_watch: { nr: SYSCALL.inotify_add_watch, parameters: ["i32", "buffer", "u32"], result: "i32" }, // int inotify_add_watch(int, const char *, uint32_t)
+    inotify_rm_watch: { nr: SYSCALL.inotify_rm_watch, parameters: ["i32", "i32"], result: "i32" }, // int inotify_rm_watch(int, int)
   } as const),
   socket: () => ({
     socket: { nr: SYSCALL.socket, parameters: ["i32", "i32", "i32"], result: "i32" }, // int socket(int, int, int)
@@ -350,6 +363,13 @@ const FAMILIES = {
       nr: SYSCALL.epoll_pwait,
       name: "epoll_wait",
       parameters: ["i32", "pointer", "i32", "i32"],
+      result: "i32",
+    },
+    // int clock_gettime(clockid_t, struct timespec *), by the vdso
+    clock: {
+      nr: SYSCALL.clock_gettime,
+      name: "clock_gettime",
+      parameters: ["i32", "pointer"],
       result: "i32",
     },
     // int epoll_ctl(int, int, int, struct epoll_event *)

@@ -15,6 +15,7 @@ import {
   IFLA_BR_MCAST_SNOOPING,
   IFLA_BR_VLAN_DEFAULT_PVID,
   IFLA_BR_VLAN_FILTERING,
+  IFLA_BRPORT_ISOLATED,
   IFLA_BRPORT_MODE,
   IFLA_IPVLAN_MODE,
   IFLA_MACVLAN_MODE,
@@ -68,10 +69,19 @@ export function addBridge({ vlan, ...settings }: BridgeSettings): NetlinkRequest
 
 /** Lets a port of a bridge have back what came by it: what a packet filter has redirected on the way. */
 export function setHairpin(port: LinkId): NetlinkRequest {
+  return setPortFlag(port, IFLA_BRPORT_MODE);
+}
+
+/** Lets a port of a bridge send to the bridge itself, and to no other port of this kind. @see bridge(8), isolated */
+export function setIsolated(port: LinkId): NetlinkRequest {
+  return setPortFlag(port, IFLA_BRPORT_ISOLATED);
+}
+
+function setPortFlag(port: LinkId, flag: number): NetlinkRequest {
   return setLink(port, {}, [
     [IFLA_LINKINFO, [
       [IFLA_INFO_SLAVE_KIND, "bridge"],
-      [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, Uint8Array.of(1)]]],
+      [IFLA_INFO_SLAVE_DATA, [[flag, Uint8Array.of(1)]]],
     ]],
   ]);
 }

@@ -8,6 +8,7 @@
  * @see netlink(7), netlink(3), linux/netlink.h
  */
 
+import { concat } from "./concat.ts";
 import { check, EAGAIN, ENODEV, errnoText, isErrno, SyscallError } from "./errno.ts";
 import { close, ioctl } from "./file.ts";
 import { libc } from "./libc.ts";
@@ -295,14 +296,4 @@ export function openNetlink(protocol: number = NETLINK_ROUTE): number {
     check("setsockopt", libc("socket").setsockopt(fd, SOL_NETLINK, option, on, 4));
   }
   return fd;
-}
-
-function concat(parts: readonly Uint8Array[]): Bytes {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -137,6 +137,11 @@ export function umask(mask: number): number {
   return libc("process").umask(mask);
 }
 
+/** Gives the former persona. @see personality(2) */
+export function personality(persona: number): number {
+  return check("personality", libc("process").personality(persona));
+}
+
 /** @see chdir(2) */
 export function chdir(path: string): void {
   check("chdir", libc("process").chdir(cstring(path)), path);

@@ -24,12 +24,12 @@ export function signalSet(signals: readonly number[]): Uint8Array<ArrayBuffer> {
 const DEFAULT_ACTION = new Uint8Array(32);
 
 /**
- * Ignored signals back to their default action, which an execve(2) would leave ignored; `ignored` is the
- * mask of /proc/self/status. Handlers need nothing: execve(2) resets them.
+ * Signals back to their default action; `signals` is a mask as in /proc/self/status. Before an execve(2) the ignored
+ * ones are enough, for it resets handlers.
  */
-export function resetSignalDispositions(ignored: bigint): void {
+export function resetSignalDispositions(signals: bigint): void {
   for (let signal = 1; signal <= LAST_SIGNAL; signal++) {
-    if (!(ignored >> BigInt(signal - 1) & 1n)) continue;
+    if (!(signals >> BigInt(signal - 1) & 1n)) continue;
     libc("signal").rt_sigaction(signal, DEFAULT_ACTION, null, SIGSET_BYTES);
   }
 }

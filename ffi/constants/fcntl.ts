@@ -63,6 +63,9 @@ export const X_OK = 1;
 export const W_OK = 2;
 export const R_OK = 4;
 
+/** @see fallocate(2) */
+export const FALLOC_FL_KEEP_SIZE = 1;
+
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 export const RENAME_WHITEOUT = 4;

@@ -1,6 +1,7 @@
 /** @see ip-link(8); linux/veth.h, linux/if_link.h */
 export const VETH_INFO_PEER = 1;
 export const IFLA_BRPORT_MODE = 4;
+export const IFLA_BRPORT_ISOLATED = 33;
 export const IFLA_BR_VLAN_FILTERING = 7;
 export const IFLA_BR_MCAST_SNOOPING = 23;
 export const IFLA_BR_VLAN_DEFAULT_PVID = 39;
