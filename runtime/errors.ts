@@ -33,7 +33,7 @@ export class UnsupportedError extends SkiffError {
 export class NotFoundError extends SkiffError {
   override name = "NotFoundError";
   constructor(
-    readonly kind: "image" | "container" | "volume" | "network" | "exec session" | "file",
+    readonly kind: "image" | "container" | "volume" | "network" | "pod" | "secret" | "exec session" | "file",
     readonly subject: string,
     options: { cause?: unknown; hint?: string; message?: string } = {},
   ) {

@@ -47,7 +47,7 @@ const DT_UNKNOWN = 0, DT_CHR = 2, DT_DIR = 4;
 
 /** `upper` holds only what differs; `copy` is a whole root. Layers run from the topmost to the lowest. */
 export type ChangeSource =
-  | { kind: "upper"; path: string; layers: string[] }
+  | { kind: "upper"; path: string; layers: string[]; ownersDiffer?: boolean }
   | { kind: "copy"; path: string; layers: string[]; ownersDiffer: boolean };
 
 /** Changes in the order of paths, a folder before what is in it. */
@@ -133,7 +133,7 @@ class ChangeWalk {
   #differs(now: Stat, before: Stat): boolean {
     // a file is in the upper folder because it was opened for writing, which podman calls a change
     if (this.#source.kind === "upper" && !(isFolder(now) && isFolder(before))) return true;
-    const ids = this.#source.kind === "copy" && this.#source.ownersDiffer;
+    const ids = this.#source.ownersDiffer;
     return now.mode !== before.mode || now.mtimeSec !== before.mtimeSec ||
       now.mtimeNsec !== before.mtimeNsec ||
       (!isFolder(now) && now.size !== before.size) || now.rdevMajor !== before.rdevMajor ||

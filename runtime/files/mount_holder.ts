@@ -13,6 +13,7 @@ import { forkChild } from "../../ffi/fork.ts";
 import { umount2 } from "../../ffi/mount.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import { getpid, pidfd_open, setProcessName, setsid } from "../../ffi/process.ts";
+import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
 import { MNT_DETACH } from "../../ffi/constants/mount.ts";
 import { EINVAL, ENOENT, isErrno } from "../../ffi/errno.ts";
@@ -28,6 +29,7 @@ export interface HolderFds {
 export type HolderMessage = { pid: number } | { error: string };
 
 const POLLIN = 1;
+const ALL_SIGNALS = ~0n;
 
 /** Forks the holder and returns; `sessionPid` is the process that it ends with. In a forked child only. */
 export function forkMountHolder(plan: RootfsPlan, fds: HolderFds, sessionPid: number | undefined): number {
@@ -40,6 +42,9 @@ function holdBlocking(plan: RootfsPlan, { lock, ready }: HolderFds, sessionPid: 
   let session: number | undefined;
   try {
     setsid();
+    // the runtime catches those that end a program, from the first time on that it waited for something
+    resetSignalDispositions(ALL_SIGNALS);
+    setSignalMask([]);
     setProcessName("skiff: mount");
     session = sessionPid === undefined ? undefined : pidfd_open(sessionPid);
     performRootfs(plan);

@@ -104,10 +104,15 @@ export class OpenedViews implements Disposable {
  * file system that it lies on, also what was just copied there. Undefined where a mount point has to be made first.
  */
 function openReadOnly(
-  { lower, upper, target, userxattr }: OverlayPlan,
+  { lower, upper, target, userxattr, idMapped }: OverlayPlan,
   mounts: MountSpec[],
 ): number | undefined {
-  mountOverlay({ lower: [upper, ...lower], target, userxattr });
+  mountOverlay({
+    lower: [upper, ...lower],
+    target,
+    userxattr,
+    idMapped: idMapped && { ...idMapped, from: idMapped.from + 1 },
+  });
   const root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
   for (const { destination } of mounts) {
     const there = tryOpenInRoot(root, destination, O_PATH);

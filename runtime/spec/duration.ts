@@ -1,5 +1,8 @@
 /** Durations as Go writes them. @see https://pkg.go.dev/time#ParseDuration */
 
+import { InvalidArgumentError } from "../errors.ts";
+import { printable } from "./printable.ts";
+
 const UNIT_MS: Record<string, number> = {
   ns: 1e-6,
   us: 1e-3,
@@ -24,4 +27,11 @@ export function parseGoDuration(text: string): number | undefined {
     total += Number(number) * UNIT_MS[unit!]!;
   }
   return sign === "-" ? -total : total;
+}
+
+/** Milliseconds of a time to wait. @throws {InvalidArgumentError} in Go's words */
+export function parseDelay(text: string): number {
+  const ms = parseGoDuration(text);
+  if (ms !== undefined && ms >= 0) return ms;
+  throw new InvalidArgumentError(`time: invalid duration ${JSON.stringify(printable(text))}`);
 }

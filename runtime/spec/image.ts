@@ -35,6 +35,9 @@ export const LAYER_COMPRESSION: Readonly<Record<string, "none" | "gzip" | "zstd"
   [MEDIA_TYPE.dockerLayerZstd]: "zstd",
 };
 
+/** At the end of a layer's media type: its bytes are encrypted. @see containers/ocicrypt, spec/spec.go */
+export const ENCRYPTED_SUFFIX = "+encrypted";
+
 /** Bounds on what a registry may send; far above what real images have. */
 export const DOCUMENT_LIMITS = {
   /** containerd and the distribution-spec stop at 4 MiB for manifests as well. */
@@ -64,6 +67,8 @@ export interface Descriptor {
   annotations?: Record<string, string>;
   platform?: Platform;
   artifactType?: string;
+  /** The content itself, in base64; written by us, believed of nobody. */
+  data?: string;
 }
 
 export interface Manifest {

@@ -13,6 +13,25 @@ export interface RuntimeSpec {
   mounts: MountSpec[];
   linux: LinuxSpec;
   annotations?: Record<string, string>;
+  hooks?: Partial<Record<HookKind, HookSpec[]>>;
+}
+
+export type HookKind =
+  | "prestart"
+  | "createRuntime"
+  | "createContainer"
+  | "startContainer"
+  | "poststart"
+  | "poststop";
+
+/** A program that is run at a point of the container's life. @see OCI runtime-spec config.md, POSIX-platform hooks */
+export interface HookSpec {
+  path: string;
+  /** With the program's name. */
+  args?: string[];
+  env?: string[];
+  /** Seconds. */
+  timeout?: number;
 }
 
 export interface ProcessSpec {
@@ -75,6 +94,12 @@ export interface LinuxSpec {
   maskedPaths: string[];
   readonlyPaths: string[];
   rootfsPropagation?: string;
+  personality?: PersonalitySpec;
+}
+
+/** @see OCI runtime-spec config-linux.md, personality */
+export interface PersonalitySpec {
+  domain: "LINUX" | "LINUX32";
 }
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup";

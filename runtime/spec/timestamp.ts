@@ -1,7 +1,8 @@
+import { now } from "../../ffi/clock.ts";
+
 /** Now, ISO 8601 in UTC with nine digits of a second, as podman writes it. */
 export function timestamp(): string {
-  const ms = performance.timeOrigin + performance.now();
-  const whole = new Date(Math.floor(ms)).toISOString();
-  const fraction = String(Math.floor((ms % 1) * 1e6)).padStart(6, "0");
-  return `${whole.slice(0, -1)}${fraction}Z`;
+  const { seconds, nanoseconds } = now();
+  const whole = new Date(seconds * 1000).toISOString();
+  return `${whole.slice(0, 19)}.${String(nanoseconds).padStart(9, "0")}Z`;
 }

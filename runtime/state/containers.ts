@@ -32,6 +32,8 @@ export interface ContainerRow {
   /** no, always, unless-stopped, on-failure. */
   restartPolicy?: string;
   ports?: ContainerPorts;
+  /** The id of its pod. */
+  pod?: string;
 }
 
 /** What `ps` shows of a container's ports. */
@@ -51,7 +53,7 @@ export interface ContainerPorts {
 export function insertContainer(db: Database, row: ContainerRow): void {
   db.run(
     `INSERT INTO containers (id, name, image_id, image_name, command, created_at, state, auto_remove, tty,
-       labels, mounts, network, restart_policy, ports) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       labels, mounts, network, restart_policy, ports, pod) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     row.id,
     row.name,
     row.imageId,
@@ -66,6 +68,7 @@ export function insertContainer(db: Database, row: ContainerRow): void {
     row.network,
     row.restartPolicy ?? "no",
     portsColumn(row.ports),
+    row.pod ?? "",
   );
 }
 
@@ -157,6 +160,18 @@ export function listContainersOfImage(db: Database, imageId: string): ContainerR
   return db.all("SELECT * FROM containers WHERE image_id = ? ORDER BY created_at", imageId).map(toContainer);
 }
 
+/** The oldest first, which is the one that holds the pod's namespaces. */
+export function listContainersOfPod(db: Database, pod: string): ContainerRow[] {
+  // said twice: the index is of those that are in one
+  const words = "SELECT * FROM containers WHERE pod = ? AND pod <> '' ORDER BY created_at, id";
+  return db.all(words, pod).map(toContainer);
+}
+
+/** Pods and containers have their names from one stock. */
+export function isPodName(db: Database, name: string): boolean {
+  return db.get("SELECT 1 FROM pods WHERE name = ?", name) !== undefined;
+}
+
 export function countContainersByImage(db: Database): Map<string, number> {
   const rows = db.all(
     "SELECT image_id, count(*) AS n FROM containers WHERE image_id IS NOT NULL GROUP BY image_id",
@@ -185,5 +200,6 @@ function toContainer(row: Row): ContainerRow {
     network: String(row.network),
     restartPolicy: String(row.restart_policy),
     ports: row.ports ? JSON.parse(String(row.ports)) : undefined,
+    ...(row.pod !== "" && { pod: String(row.pod) }),
   };
 }

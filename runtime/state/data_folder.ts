@@ -6,6 +6,7 @@
  */
 
 import { HostError, hostReason } from "../errors.ts";
+import { isThere } from "./listing.ts";
 import { filesystemOf, type MountedFilesystem, readMountTable } from "./mount_table.ts";
 
 export interface DataFolder {
@@ -103,15 +104,5 @@ function ownerOf(path: string): number | undefined {
     return Deno.statSync(path).uid ?? undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** Whether something, be it a link, has that name. */
-export function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

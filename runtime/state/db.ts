@@ -9,6 +9,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { HostError, SkiffError } from "../errors.ts";
 import { FOLD_LOG, isLogLong } from "./long_log.ts";
+import { keepLogRoom } from "./log_room.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
 export type SqlValue = string | number | bigint | null;
@@ -78,6 +79,7 @@ export class Database implements Disposable {
   foldLongLog(): void {
     try {
       if (isLogLong(this.#path)) this.exec(`PRAGMA busy_timeout = 0; ${FOLD_LOG}`);
+      keepLogRoom(this.#path);
     } catch {
       // Another command is in it, or the disk is full: everything is in the log as well.
     }
@@ -185,6 +187,11 @@ async function retryWhileBusy<T>(action: () => T, signal?: AbortSignal): Promise
     }
     await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.5 + Math.random())));
   }
+}
+
+/** Nothing can be recorded now; what was asked for can often be told all the same. */
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("database or disk is full");
 }
 
 /** Deno's node:sqlite gives no result code, so the fixed texts of sqlite3_errstr() have to do. */

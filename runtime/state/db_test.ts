@@ -47,6 +47,20 @@ Deno.test("a log that commands without an end leave is folded in once it is long
   Deno.removeSync(folder, { recursive: true });
 });
 
+Deno.test("the log has room on the disk beyond its end", async () => {
+  const folder = Deno.makeTempDirSync();
+  const path = `${folder}/skiff.db`;
+  using db = await openDatabase(path);
+  await db.transaction(() => putImage(db, image("one"), []));
+  const before = Deno.statSync(`${path}-wal`);
+  foldLongLogs();
+  const after = Deno.statSync(`${path}-wal`);
+  assertEquals(after.size, before.size);
+  assertEquals(before.blocks! * 512 < 1024 * 1024, true);
+  assertEquals(after.blocks! * 512 >= 1024 * 1024, true);
+  Deno.removeSync(folder, { recursive: true });
+});
+
 Deno.test("a database of a newer skiff is refused in one sentence", async () => {
   const folder = Deno.makeTempDirSync();
   const path = `${folder}/skiff.db`;

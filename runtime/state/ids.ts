@@ -22,8 +22,8 @@ export function randomName(attempt = 0): string {
   return attempt < 3 ? name : `${name}${Math.floor(Math.random() * 10 ** (attempt - 1))}`;
 }
 
-/** Throws unless `name` can be the name of a container or volume. */
-export function checkName(kind: "container" | "volume", name: string): string {
+/** Throws unless `name` can be the name of a container, pod or volume. */
+export function checkName(kind: "container" | "pod" | "volume", name: string): string {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) return name;
   throw new InvalidArgumentError(`name ${kind} "${name}": names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*`);
 }

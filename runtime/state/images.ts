@@ -72,6 +72,11 @@ export function putRepoDigest(db: Database, reference: string, imageId: string):
   db.run("INSERT OR IGNORE INTO image_digests (reference, image_id) VALUES (?, ?)", reference, imageId);
 }
 
+export function hasRepoDigest(db: Database, reference: string, imageId: string): boolean {
+  return db.get("SELECT 1 FROM image_digests WHERE reference = ? AND image_id = ?", reference, imageId) !==
+    undefined;
+}
+
 /** Removes a name; whether there was one. */
 export function deleteName(db: Database, name: string): boolean {
   return db.run("DELETE FROM image_names WHERE name = ?", name) > 0;

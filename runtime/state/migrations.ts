@@ -175,4 +175,45 @@ export const MIGRATIONS: readonly string[] = [
   `ALTER TABLE volumes ADD COLUMN driver TEXT NOT NULL DEFAULT 'local';`,
   // of a layer packed as zstd:chunked: annotations of its descriptor, JSON
   "ALTER TABLE packed_layers ADD COLUMN annotations TEXT;",
+  // files that builds have downloaded (build-http/<key> in the data folder), and what their servers know them by
+  `
+  CREATE TABLE build_downloads (
+    key           TEXT PRIMARY KEY,         -- hash of the address
+    url           TEXT NOT NULL,            -- without user and password
+    etag          TEXT,
+    last_modified TEXT,
+    size          INTEGER NOT NULL,
+    created_at    TEXT NOT NULL,
+    used_at       TEXT NOT NULL,
+    uses          INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  // secrets, without what they hold, which is in files (secrets/<id> in the data folder)
+  `
+  CREATE TABLE secrets (
+    name       TEXT PRIMARY KEY,
+    id         TEXT NOT NULL UNIQUE,        -- 25 hex digits; another one with other content
+    driver     TEXT NOT NULL,
+    labels     TEXT NOT NULL,               -- JSON
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  // pods, and which container is of which; empty for none
+  `
+  CREATE TABLE pods (
+    id         TEXT PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    labels     TEXT NOT NULL,               -- JSON
+    infra_id   TEXT,                        -- of the container that holds the namespaces; null for none
+    document   TEXT NOT NULL                -- JSON: what it was made with
+  ) STRICT;
+  ALTER TABLE containers ADD COLUMN pod TEXT NOT NULL DEFAULT '';
+  CREATE INDEX containers_by_pod ON containers (pod) WHERE pod <> '';
+  `,
+  // options of the driver that keeps a secret
+  `
+  ALTER TABLE secrets ADD COLUMN options TEXT NOT NULL DEFAULT '{}';
+  `,
 ];

@@ -15,6 +15,8 @@ export interface NetworkSubnet {
   subnet: string;
   gateway?: string;
   leaseRange?: { start: string; end: string };
+  /** `--aux-address`: by the name of who has it, outside of skiff. */
+  reserved?: Record<string, string>;
 }
 
 export interface NetworkRow {
