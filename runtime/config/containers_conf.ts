@@ -8,8 +8,8 @@ import { parse as parseToml } from "smol-toml";
 import { InvalidArgumentError } from "../errors.ts";
 
 /** Words of a table's keys. Those of no use here are podman's own affairs: `other`. */
-type Kind = "string" | "bool" | "int" | "strings" | "pools" | "other";
-type Value = string | boolean | number | string[] | SubnetPool[];
+type Kind = "string" | "bool" | "int" | "strings" | "pools" | "texts" | "other";
+type Value = string | boolean | number | string[] | SubnetPool[] | Record<string, string>;
 
 /** Where the subnets of new networks come from: `size` is the length of their prefix. */
 export interface SubnetPool {
@@ -42,12 +42,13 @@ const KEYS: Record<string, Record<string, Kind>> = {
     ),
   },
   engine: {
-    ...words("string", "detach_keys image_default_format pull_policy"),
-    ...words("int", "stop_timeout"),
+    ...words("strings", "add_compression cdi_spec_dirs"),
+    ...words("string", "compression_format detach_keys image_default_format pull_policy"),
+    ...words("int", "compression_level stop_timeout"),
     ...words(
       "other",
-      "active_service add_compression cgroup_manager compat_api_enforce_docker_hub compose_providers " +
-        "compose_warning_logs compression_format compression_level conmon_env_vars conmon_path " +
+      "active_service cgroup_manager compat_api_enforce_docker_hub compose_providers " +
+        "compose_warning_logs conmon_env_vars conmon_path " +
         "container_exit_command_delay database_backend dns_bind_port enable_port_reservation env " +
         "events_container_create_inspect_data events_logfile_max_size events_logfile_path events_logger exit_command_delay " +
         "healthcheck_events helper_binaries_dir hooks_dir image_build_format image_copy_tmp_dir image_default_transport " +
@@ -69,13 +70,15 @@ KEYS.network = {
       "network_backend network_config_dir pasta_options",
   ),
 };
+KEYS.secrets = { driver: "string", opts: "texts" };
 /** Without keys that bear on anything here. */
-const OTHER_TABLES = new Set(["secrets", "configmaps", "machine", "farms", "podmansh"]);
+const OTHER_TABLES = new Set(["configmaps", "machine", "farms", "podmansh"]);
 
 export interface ContainersConf {
   containers: Record<string, Value>;
   engine: Record<string, Value>;
   network: Record<string, Value>;
+  secrets: { driver?: string; opts?: Record<string, string> };
   /** `containers.foo` of a file that nobody knows. */
   unknown: string[];
 }
@@ -85,7 +88,7 @@ export function readContainersConf(
   files: readonly string[],
   readFile: (path: string) => string = Deno.readTextFileSync,
 ): ContainersConf {
-  const conf: ContainersConf = { containers: {}, engine: {}, network: {}, unknown: [] };
+  const conf: ContainersConf = { containers: {}, engine: {}, network: {}, secrets: {}, unknown: [] };
   for (const path of files) {
     let tables: Record<string, unknown>;
     try {
@@ -114,7 +117,7 @@ function merge(conf: ContainersConf, path: string, table: string, keys: unknown)
           `decode configuration ${path}: ${table}.${key} must be ${TYPE_NAMES[kind]}`,
         );
       }
-      conf[table as "containers" | "engine" | "network"][key] = value;
+      (conf[table as "containers" | "engine" | "network" | "secrets"] as Record<string, Value>)[key] = value;
     }
   }
 }
@@ -124,6 +127,7 @@ const TYPE_NAMES: Record<Exclude<Kind, "other">, string> = {
   bool: "true or false",
   int: "a number",
   strings: "a list of texts",
+  texts: "a table of texts",
   pools: 'a list of {"base" = "SUBNET", "size" = BITS}',
 };
 
@@ -135,6 +139,9 @@ function isOf(kind: Kind, value: unknown): value is Value {
       return typeof value === "number" && Number.isInteger(value);
     case "strings":
       return Array.isArray(value) && value.every((one) => typeof one === "string");
+    case "texts":
+      return typeof value === "object" && value !== null && !Array.isArray(value) &&
+        Object.values(value).every((one) => typeof one === "string");
     case "pools":
       return Array.isArray(value) && value.every(isPool);
     default:

@@ -9,7 +9,7 @@
 
 import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
 import { faccessat } from "../../ffi/file.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { hostReason, InvalidArgumentError } from "../errors.ts";
 
 /** The later ones overrule the earlier. @throws {InvalidArgumentError} where a variable names one that is not there */
 export function findContainersConf(systemDir = "/etc"): string[] {
@@ -52,11 +52,11 @@ function existing(variable: string, path: string): string {
     Deno.statSync(path);
     return path;
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`finding config on system: ${variable} file: stat ${path}: ${reason}`, {
-      cause,
-    });
+    throw new InvalidArgumentError(
+      `finding config on system: ${variable} file: stat ${path}: ${hostReason(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -14,6 +14,7 @@ Deno.test("of a key that several files have, the last counts", () => {
     containers: { tz: "local", init: true, env: [] },
     engine: { stop_timeout: 5, pull_policy: "never" },
     network: {},
+    secrets: {},
     unknown: [],
   });
 });

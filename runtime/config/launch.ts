@@ -8,6 +8,8 @@ export interface Launch {
   form: "packed" | "compiled" | "source";
   /** The words that start skiff again; its arguments follow them. */
   command: string[];
+  /** It goes on from a process that is kept in a file. @see runtime/frozen/freeze.ts */
+  isThawed?: boolean;
   /** The caller's soft RLIMIT_NOFILE, which Deno raises at its start; undefined where nobody told. */
   nofileSoft?: bigint;
 }
@@ -42,7 +44,18 @@ function readLaunch(): Launch {
     Deno.env.delete(name);
     Deno.env.set(name.slice(PUT_ASIDE.length), value);
   }
-  return { form, command: [file], nofileSoft: parseLimit(nofile) };
+  return { form, command: [file], isThawed: isOfBoot(Deno.execPath()), nofileSoft: parseLimit(nofile) };
+}
+
+/** Whether `text` is an identity of the kernel's boot, of whichever. @see random(4), boot_id */
+export function isBootId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}
+
+/** Such a file lies in a folder that has its name from the boot. */
+function isOfBoot(program: string): boolean {
+  const [folder, name] = program.split("/").slice(-2);
+  return name === "skiff" && isBootId(folder!);
 }
 
 function take(name: string): string | undefined {

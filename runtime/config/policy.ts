@@ -64,6 +64,15 @@ export async function checkPolicy(sources: ConfigSources, subject: PolicySubject
   return { path, requirements };
 }
 
+/** The same of what has no signatures. @throws {SkiffError} also where the policy asks for one */
+export async function checkUnsigned(sources: ConfigSources, subject: PolicySubject): Promise<void> {
+  const { requirements, path } = await checkPolicy(sources, subject);
+  if (requirements.length === 0) return;
+  throw new SkiffError("Source image rejected: A signature was required, but no signature exists", {
+    hint: `the policy is ${path}`,
+  });
+}
+
 /** The user's, where podman has it whatever XDG_CONFIG_HOME says, else the machine's. */
 export function policyPaths({ home, systemDir }: ConfigSources): [string, string] {
   return [`${home}/.config/containers/policy.json`, `${systemDir}/containers/policy.json`];

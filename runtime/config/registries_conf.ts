@@ -5,6 +5,7 @@
  */
 import { parse as parseToml } from "smol-toml";
 import { InvalidArgumentError } from "../errors.ts";
+import { parsePlainToml } from "./plain_toml.ts";
 import { type ConfigSources, listOptional, readOptional } from "./sources.ts";
 
 export type ShortNameMode = "enforcing" | "permissive" | "disabled";
@@ -204,7 +205,7 @@ class Reader {
 
   parse(text: string): Table {
     try {
-      return parseToml(text) as Table;
+      return parsePlainToml(text) ?? parseToml(text) as Table;
     } catch (cause) {
       const line = String((cause as Error).message).split("\n")[0]!.trim();
       throw new InvalidArgumentError(`read ${this.path}: ${line}`, { cause });

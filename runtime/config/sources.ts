@@ -70,10 +70,10 @@ function absolute(path: string | undefined): string | undefined {
   return path?.startsWith("/") ? path : undefined;
 }
 
-/** The text of a configuration file, null where there is none. */
+/** The text of a configuration file, null where there is none. So small a file takes longer on another thread. */
 export async function readOptional(path: string): Promise<string | null> {
   try {
-    return await Deno.readTextFile(path);
+    return await Promise.resolve(Deno.readTextFileSync(path));
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || (error as { code?: string }).code === "ENOTDIR") return null;
     throw error;
@@ -84,7 +84,7 @@ export async function readOptional(path: string): Promise<string | null> {
 export async function listOptional(folder: string, suffix: string): Promise<string[]> {
   const names: string[] = [];
   try {
-    for await (const entry of Deno.readDir(folder)) {
+    for (const entry of await Promise.resolve(Deno.readDirSync(folder))) {
       if (entry.name.endsWith(suffix) && !entry.isDirectory) names.push(entry.name);
     }
   } catch (error) {
