@@ -20,8 +20,11 @@ import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { chunksOf, type ChunkSource } from "./chunks.ts";
 import { DeflateBlocks } from "./deflate_handle.ts";
 
-/** Without a level: as dense as podman's pgzip; zlib's own default 6 takes half as long again for 2.5 %. */
-export const DEFAULT_GZIP_LEVEL = 3;
+/**
+ * Without a level: programs become 3 % larger than by podman's pgzip, in two thirds of its time. zlib's 3 is as dense as
+ * that and takes a sixth longer, its own default 6 twice as long for 6 %.
+ */
+export const DEFAULT_GZIP_LEVEL = 2;
 export const BLOCK_BYTES = 1 << 20;
 
 const ROOM = BLOCK_BYTES + (1 << 14);

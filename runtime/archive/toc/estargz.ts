@@ -27,7 +27,11 @@ export const ESTARGZ_FOOTER_BYTES = 51;
 const LEGACY_FOOTER_BYTES = 47;
 
 /** What eStargz adds to an archive, and a snapshotter does not show. */
-const OWN_FILES: ReadonlySet<string> = new Set([ESTARGZ_TOC_NAME, PREFETCH_LANDMARK, NO_PREFETCH_LANDMARK]);
+export const ESTARGZ_OWN_FILES: ReadonlySet<string> = new Set([
+  ESTARGZ_TOC_NAME,
+  PREFETCH_LANDMARK,
+  NO_PREFETCH_LANDMARK,
+]);
 
 /** The digest that a layer's annotations promise for its table; undefined where it has none. */
 export function estargzTocDigest(annotations: Record<string, string> | undefined): Digest | undefined {
@@ -102,5 +106,5 @@ export function unpackEstargzToc(packed: Uint8Array): Uint8Array<ArrayBuffer> {
 
 /** @param json verified against the annotation. @throws {TocError} */
 export function parseEstargzToc(json: Uint8Array, tocOffset: number, limitBytes: number): LayerToc {
-  return parseToc(json, { dataEnd: tocOffset, sharesMembers: true, limitBytes, ignored: OWN_FILES });
+  return parseToc(json, { dataEnd: tocOffset, sharesMembers: true, limitBytes, ignored: ESTARGZ_OWN_FILES });
 }

@@ -278,7 +278,7 @@ function readXattrs(said: unknown, path: string): Map<string, Uint8Array<ArrayBu
 }
 
 /** Clean and relative, as a byte string. */
-function cleanName(name: string): string {
+export function cleanName(name: string): string {
   if (name.includes("\0")) refuse(`"${shown(name)}" has a NUL in it`);
   const parts = byteStringOf(name).split("/").filter((part) => part !== "" && part !== ".");
   if (parts.includes("..")) refuse(`"${shown(name)}" contains ..`);
