@@ -13,7 +13,7 @@ import { findImage, findImageByManifest, type ImageRow } from "../state/images.t
 import { blobPath } from "../storage/blobs.ts";
 import type { Folders } from "../state/folders.ts";
 import { encodeIndex } from "./index_document.ts";
-import { choosePlatform, hostPlatform } from "./platform.ts";
+import { choosePlatform, formatPlatform, hostPlatform, platformFits } from "./platform.ts";
 import { findStoredImage, type FoundImage, getStoredImage } from "./store.ts";
 
 export interface ListEntry extends Descriptor {
@@ -70,13 +70,20 @@ export function getPlatformImage(db: Database, text: string, wanted?: Platform):
 }
 
 /** As `findStoredImage`, and of a list the image for this machine. */
-export function findPlatformImage(db: Database, text: string): FoundImage | undefined {
+export function findPlatformImage(db: Database, text: string, wanted?: Platform): FoundImage | undefined {
   const found = findStoredImage(db, text);
-  return found && platformImage(db, found, text);
+  return found && platformImage(db, found, text, wanted);
 }
 
 function platformImage(db: Database, found: FoundImage, text: string, wanted?: Platform): FoundImage {
-  if (found.image.list === undefined) return found;
+  if (found.image.list === undefined) {
+    if (wanted === undefined || platformFits(found.image, wanted)) return found;
+    throw new NotFoundError("image", text, {
+      message: `image with reference ${text} was found but does not provide the specified platform (${
+        formatPlatform(wanted)
+      })`,
+    });
+  }
   const entry = chooseEntry(listOf(found.image), text, wanted);
   const image = findImageByManifest(db, entry.digest);
   if (image === undefined || image.list !== undefined) {

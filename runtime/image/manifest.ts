@@ -3,11 +3,12 @@
  *
  * @see OCI image-spec manifest.md, image-index.md; distribution-spec, pulling manifests; CVE-2021-41190
  */
-import { UnsupportedError, VerificationError } from "../errors.ts";
+import { SkiffError, UnsupportedError, VerificationError } from "../errors.ts";
 import {
   CONFIG_MEDIA_TYPES,
   type Descriptor,
   DOCUMENT_LIMITS,
+  ENCRYPTED_SUFFIX,
   type ImageConfig,
   type Index,
   INDEX_MEDIA_TYPES,
@@ -97,7 +98,7 @@ export function parseManifestDocument(
   throw new UnsupportedError(`read ${what}: ${printable(mediaType, 100)} is no image manifest`);
 }
 
-/** @throws where the manifest is no container image, or a layer is foreign or packed in an unknown way. */
+/** @throws where the manifest is no container image, or a layer is foreign or packed in an unknown way, encrypted or not. */
 export function checkImageManifest(what: string, manifest: Manifest): void {
   const config = manifest.config;
   if (!CONFIG_MEDIA_TYPES.includes(config.mediaType)) {
@@ -113,12 +114,29 @@ export function checkImageManifest(what: string, manifest: Manifest): void {
     if (layer.urls !== undefined && layer.urls.length > 0) {
       throw new VerificationError(`use ${what}: layer ${layer.digest} is foreign, to be had from other urls`);
     }
-    if (!Object.hasOwn(LAYER_COMPRESSION, layer.mediaType)) {
+    if (!Object.hasOwn(LAYER_COMPRESSION, plainType(layer.mediaType))) {
       throw new UnsupportedError(
         `use ${what}: layer ${layer.digest} is of the unknown type ${printable(layer.mediaType, 100)}`,
       );
     }
   }
+}
+
+export function isEncrypted({ mediaType }: { mediaType: string }): boolean {
+  return mediaType.endsWith(ENCRYPTED_SUFFIX);
+}
+
+/** What a layer is when it is decrypted. */
+export function plainType(mediaType: string): string {
+  return isEncrypted({ mediaType }) ? mediaType.slice(0, -ENCRYPTED_SUFFIX.length) : mediaType;
+}
+
+/** For who has no key. @throws {SkiffError} where a layer is encrypted */
+export function refuseEncrypted(what: string, layers: readonly { mediaType: string }[]): void {
+  if (!layers.some(isEncrypted)) return;
+  throw new SkiffError(`use ${what}: its layers are encrypted: missing private key needed for decryption`, {
+    hint: "name the file of the key: skiff pull --decryption-key FILE",
+  });
 }
 
 /** A layer of an image, with the digest of its unpacked form. */

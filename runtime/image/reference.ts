@@ -88,6 +88,11 @@ export function isShortName(text: string): boolean {
   return parseName(text).domain === undefined;
 }
 
+/** What is no name at a registry, but a file or folder: `oci-archive:FILE`. @see containers-transports(5) */
+export function isFileReference(text: string): boolean {
+  return /^(dir|docker-archive|oci|oci-archive):/.test(text);
+}
+
 /**
  * The reference as docker normalises it: short names are `docker.io`'s, its one-part names `library/…`.
  * The tag is left as given; `withDefaultTag` adds `latest`.

@@ -42,6 +42,8 @@ export interface RecordableImage {
   /** Of the manifest. */
   digest: string;
   indexDigest?: string;
+  /** Where it was decrypted: of what its name leads to at the registry. */
+  encryptedDigests?: string[];
   /** Digest of the config. */
   imageId: string;
   config: ImageConfig;
@@ -81,7 +83,7 @@ export async function recordNamedImage(
       config: JSON.stringify(image.config),
     }, image.layers);
     for (const reference of references) {
-      putReference(db, id, reference, [image.digest, image.indexDigest]);
+      putReference(db, id, reference, [image.digest, image.indexDigest, ...image.encryptedDigests ?? []]);
     }
   });
   return id;

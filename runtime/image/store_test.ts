@@ -3,6 +3,7 @@ import type { Digest } from "../spec/digest.ts";
 import { openDatabase } from "../state/db.ts";
 import { insertContainer } from "../state/containers.ts";
 import { listImages, listNames, listReferencedContent, listRepoDigests } from "../state/images.ts";
+import { containerRow } from "../../tests/container_row.ts";
 import { findStoredImage, getStoredImage, recordImage, removeImage, tagImage } from "./store.ts";
 
 const hex = (n: number) => n.toString(16).padStart(2, "0").repeat(32);
@@ -38,25 +39,7 @@ async function store() {
   };
 }
 
-const container = (imageId: string) => ({
-  id: "f".repeat(64),
-  name: "c",
-  imageId,
-  imageName: "x",
-  command: ["true"],
-  createdAt: "2026-01-01T00:00:00Z",
-  state: "created" as const,
-  startedAt: "",
-  finishedAt: "",
-  exitCode: 0,
-  error: "",
-  oomKilled: false,
-  autoRemove: false,
-  tty: false,
-  labels: {},
-  mounts: [],
-  network: "none",
-});
+const container = (imageId: string) => containerRow({ id: "f".repeat(64), imageId });
 
 Deno.test("a pulled image is found by short name, full name, digest and beginnings of its id", async () => {
   using s = await store();

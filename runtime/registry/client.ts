@@ -3,13 +3,12 @@
  *
  * @see OCI distribution-spec, Pull
  */
-import { type Credentials, findCredentials } from "../config/auth_file.ts";
+import type { Credentials } from "../config/auth_file.ts";
 import type { PullSource } from "../config/registries_conf.ts";
 import { NotFoundError, RegistryError, UnauthorizedError, VerificationError } from "../errors.ts";
 import { MANIFEST_ACCEPT } from "../image/manifest.ts";
 import { type Digest, digestAlgorithm, digestOf, isDigest, verifyBytes } from "../spec/digest.ts";
 import { type Descriptor, DOCUMENT_LIMITS } from "../spec/image.ts";
-import { parseChallenges } from "./challenge.ts";
 import { checkTargetUrl } from "./address.ts";
 import { mayBePlainHttp } from "./dial.ts";
 import { answerError } from "./error_answer.ts";
@@ -20,7 +19,6 @@ import {
   type RetryOptions,
   TransientError,
 } from "./retry.ts";
-import { answerChallenge } from "./token.ts";
 import type { Method, StreamedBody } from "./http1.ts";
 import { drain, type HttpResponse, readAll, senderOf, type Transport } from "./transport.ts";
 
@@ -99,6 +97,11 @@ export class RegistryClient {
     return { bytes, contentType: response.head.get("content-type") ?? "", digest };
   }
 
+  /** Connects, where it has to be asked how: for who has other things to do meanwhile. Fails later, if at all. */
+  reach(): void {
+    this.#findBaseOnce().catch(() => {});
+  }
+
   /**
    * Asks whether the registry takes the login.
    * @throws UnauthorizedError where it does not; RegistryError
@@ -112,7 +115,7 @@ export class RegistryClient {
   /** Tags of the repository, page by page; where there are as many as `limit`, no further page is asked for. */
   async listTags(limit = Infinity): Promise<string[]> {
     const { source, imageName } = this.options;
-    const what = `list tags of ${imageName}`;
+    const what = `list tags of ${imageName.replace(/[:@][^/]*$/, "")}`;
     const tags: string[] = [];
     let path: string | undefined = `/v2/${source.path}/tags/list`;
     for (let page = 0; path !== undefined && tags.length < limit; page++) {
@@ -213,7 +216,7 @@ export class RegistryClient {
 
   async #requestWithLogin(request: ApiRequest): Promise<HttpResponse> {
     const { transport } = this.options;
-    const base = await (this.#base ??= this.#findBase());
+    const base = await this.#findBaseOnce();
     for (let logins = 0;; logins++) {
       const used = this.#authorization;
       const url = new URL(request.path, base);
@@ -252,6 +255,12 @@ export class RegistryClient {
 
   async #logIn(base: URL, peer: string, challenge: string): Promise<void> {
     const { transport, source, authFile, credentialHelpers } = this.options;
+    // not every registry wants one
+    const [{ findCredentials }, { parseChallenges }, { answerChallenge }] = await Promise.all([
+      import("../config/auth_file.ts"),
+      import("./challenge.ts"),
+      import("./token.ts"),
+    ]);
     const credentials = this.options.credentials ??
       await findCredentials(transport.options.sources, `${source.host}/${source.path}`, {
         authFile,
@@ -283,6 +292,14 @@ export class RegistryClient {
     if (push === undefined) return `repository:${path}:pull`;
     return [`repository:${path}:pull,push`, ...push.mountFrom.map((other) => `repository:${other}:pull`)]
       .join(" ");
+  }
+
+  /** A failure is for who asked; another attempt asks again. */
+  #findBaseOnce(): Promise<URL> {
+    return this.#base ??= this.#findBase().catch((error) => {
+      this.#base = undefined;
+      throw error;
+    });
   }
 
   /** https, but for a registry that is declared insecure and does not speak it. */

@@ -1,4 +1,4 @@
-/** Downloads what an http or https URL of the user names: certificates are always verified, no login is sent. */
+/** Downloads what an http or https URL of the user names: certificates are always verified. */
 
 import { configSources } from "../config/sources.ts";
 import { InvalidArgumentError, NotFoundError, RegistryError } from "../errors.ts";
@@ -8,15 +8,33 @@ import { drain, Transport } from "./transport.ts";
 
 export interface FetchOptions {
   signal?: AbortSignal;
+  /** A header for this server alone, not for one that it sends us to. */
+  authorization?: string;
   /** More is refused. */
   limitBytes: number;
   onProgress?: (bytes: number, total: number | undefined) => void;
   /** Told before the body comes; `header` gives one of the answer's, by its name in lower case. */
   onHeader?: (header: (name: string) => string | undefined) => void;
+  /** What an earlier answer was known by. */
+  known?: Validators;
 }
 
-/** Writes the body into `file`. @throws {NotFoundError} on 404; RegistryError otherwise */
-export async function fetchUrl(text: string, file: Deno.FsFile, options: FetchOptions): Promise<void> {
+/** @see RFC 9110, 8.8 */
+export interface Validators {
+  etag?: string;
+  lastModified?: string;
+}
+
+/**
+ * Writes the body into `file`, and says `fetched`; `unchanged` where the server has what is known already.
+ *
+ * @throws {NotFoundError} on 404; RegistryError otherwise
+ */
+export async function fetchUrl(
+  text: string,
+  file: Deno.FsFile,
+  options: FetchOptions,
+): Promise<"fetched" | "unchanged"> {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new InvalidArgumentError(`download "${printable(text)}": this is no http or https address`);
@@ -24,8 +42,17 @@ export async function fetchUrl(text: string, file: Deno.FsFile, options: FetchOp
   const what = `download ${shownUrl(url)}`;
   const transport = new Transport({ sources: configSources(), signal: options.signal });
   try {
-    const response = await transport.request({ method: "GET", url, insecure: false });
+    const { known, authorization } = options;
+    const headers = conditionsOf(known);
+    const response = await transport.request({ method: "GET", url, headers, authorization, insecure: false });
     try {
+      const isAsked = Object.keys(headers).length > 0;
+      if (
+        isAsked &&
+        (response.status === 304 || response.status === 200 && isSame(response.head.get("etag"), known?.etag))
+      ) {
+        return "unchanged";
+      }
       if (response.status !== 200) {
         await drain(response);
         if (response.status === 404) {
@@ -47,10 +74,39 @@ export async function fetchUrl(text: string, file: Deno.FsFile, options: FetchOp
         for (let at = 0; at < got;) at += await file.write(buffer.subarray(at, got));
         options.onProgress?.(total, response.length);
       }
+      return "fetched";
     } finally {
       response.release();
     }
   } finally {
     transport.close();
   }
+}
+
+/** Where redirects of an http or https URL lead to, of which nothing is downloaded. @throws {RegistryError} */
+export async function findPlace(
+  text: string,
+  { authorization, signal }: Pick<FetchOptions, "authorization" | "signal">,
+): Promise<URL> {
+  const transport = new Transport({ sources: configSources(), signal });
+  try {
+    const request = { method: "GET", url: new URL(text), authorization, insecure: false } as const;
+    const response = await transport.request(request);
+    response.release();
+    return response.url;
+  } finally {
+    transport.close();
+  }
+}
+
+/** RFC 9110, 13.1: a date counts only where there is no tag. */
+function conditionsOf({ etag, lastModified }: Validators = {}): Record<string, string> {
+  if (etag !== undefined) return { "If-None-Match": etag };
+  return lastModified === undefined ? {} : { "If-Modified-Since": lastModified };
+}
+
+/** Some servers give tags, but do not read them: BuildKit looks at the answer's, too. Weak ones will do. */
+function isSame(answered: string | undefined, known: string | undefined): boolean {
+  const strip = (tag: string) => tag.replace(/^W\//, "");
+  return answered !== undefined && known !== undefined && strip(answered) === strip(known);
 }

@@ -1,4 +1,5 @@
 /** The table of contents of a layer: from its registry, by range, or from its blob here. */
+import { readUpTo } from "../archive/read_up_to.ts";
 import { TOC_LIMITS, TocError } from "../archive/toc/model.ts";
 import type { LayerToc } from "../archive/toc/model.ts";
 import { parseZstdChunkedToc, zstdChunkedPosition } from "../archive/toc/zstd_chunked.ts";
@@ -83,12 +84,8 @@ export function fileReader(path: string): ReadRange {
   return async ({ start, end }) => {
     using file = await Deno.open(path, { read: true });
     await file.seek(start, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(end - start);
-    for (let at = 0; at < bytes.length;) {
-      const n = await file.read(bytes.subarray(at));
-      if (n === null) throw new VerificationError(`read blob ${path}: it is too short`);
-      at += n;
-    }
+    const bytes = await readUpTo(file, end - start);
+    if (bytes.length < end - start) throw new VerificationError(`read blob ${path}: it is too short`);
     return bytes;
   };
 }

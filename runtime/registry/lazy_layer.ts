@@ -121,6 +121,8 @@ export async function completeLayers(
       );
     } catch (error) {
       options.signal?.throwIfAborted();
+      // another process has got it meanwhile
+      if (hasLayer(context.folders, layer.diffId, context.form)) continue;
       // an image may have said of its own layer that it is another's, who must not suffer from it
       if (!records.slice(at + 1).some((next) => next.layer.diffId === layer.diffId)) throw error;
     }

@@ -1,37 +1,42 @@
 /**
- * Pulls a zstd:chunked layer without the files that a layer here has: they are taken from there.
+ * Pulls a layer with a table of contents without the files that a layer here has: they are taken from there.
  *
  * The archive is put together and unpacked as one that was downloaded whole, and its diff id is checked the same way;
  * so nothing that a table of contents says can make a layer something else. (eStargz packs a file's data together with
- * the next header, so none of it can be left out.) Whatever fails here, the layer is pulled whole instead.
+ * the next headers, which are made again from the table.) Whatever fails here, the layer is pulled whole instead.
  *
  * @see containers-storage.conf(5), enable_partial_images
  */
-import { type LayerToc, type TocEntry, TocError } from "../archive/toc/model.ts";
+import { sourceOf } from "../archive/chunks.ts";
+import { GunzipSource, GzipError } from "../archive/gzip.ts";
+import { unpackEstargzToc } from "../archive/toc/estargz.ts";
+import { estargzSpans, spansOfHead, startsWith } from "../archive/toc/estargz_archive.ts";
+import { type LayerToc, TocError } from "../archive/toc/model.ts";
 import { arePartialPullsEnabled } from "../config/storage_conf.ts";
 import { HostError, RegistryError, SkiffError, UnsupportedError, VerificationError } from "../errors.ts";
 import type { ImageLayer } from "../image/manifest.ts";
-import { digestAlgorithm, digestHex } from "../spec/digest.ts";
+import { digestHex } from "../spec/digest.ts";
 import { blobPath, hasBlob } from "../storage/blobs.ts";
 import {
   findLocalFiles,
   hasFileIndex,
   hasFileIndexes,
-  type LocalFile,
-  MIN_SHARED_BYTES,
   writeFileIndex,
   writePartialMark,
 } from "../storage/file_index.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, hasLayer, type LayerJob, startExtraction } from "../storage/layers.ts";
-import type { SplicePart } from "../storage/splice.ts";
 import { keptAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
-import { fileReader, readToc, remoteReader, tocKind } from "./layer_toc.ts";
+import { fileReader, type ReadRange, readToc, remoteReader, tocKind } from "./layer_toc.ts";
 import type { LayerContext, LayerOptions } from "./pull_layers.ts";
-import { type ByteRange, fetchRanges } from "./ranges.ts";
+import { fetchRanges } from "./ranges.ts";
+import { type LocalFiles, planEstargz, planZstdChunked, type SplicePlan, wantedKeys } from "./splice_plan.ts";
 
 /** A layer of which less would be saved is pulled whole: that needs fewer requests, and keeps its blob. */
 const WORTH_BYTES = 16 << 10;
+
+/** What is looked at before it is known what comes. */
+const MAX_HEAD_BYTES = 4 << 20;
 
 export interface PartialPullOptions extends LayerOptions {
   signal: AbortSignal;
@@ -48,15 +53,18 @@ export async function pullPartially(
   options: PartialPullOptions,
 ): Promise<number | false> {
   const { folders, form } = context;
-  if (tocKind(layer) !== "zstd:chunked" || !hasFileIndexes(folders, form)) return false;
+  if (tocKind(layer) === undefined || !hasFileIndexes(folders, form)) return false;
   // its blob could not be fetched later
   if (client.options.credentials !== undefined) return false;
   if (!(await arePartialPullsEnabled(client.options.transport.options.sources))) return false;
   const limitBytes = context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES;
   try {
-    const toc = await readToc(layer, limitBytes, remoteReader(client, layer, options.signal));
+    const read = new RememberingReader(remoteReader(client, layer, options.signal));
+    const toc = await readToc(layer, limitBytes, read.range);
     if (toc === undefined) return false;
-    const plan = planSplice(toc, await findLocalFiles(folders, form, wantedKeys(toc)));
+    const local = await findLocalFiles(folders, form, wantedKeys(toc));
+    if (local.size === 0) return false;
+    const plan = await planOf(layer, toc, local, read);
     if (plan.saved < WORTH_BYTES) return false;
     await assemble(context, client, layer, plan, options);
     await writeFileIndex(folders, layer.diffId, form, toc);
@@ -92,58 +100,61 @@ export async function indexLayer(context: LayerContext, layer: ImageLayer): Prom
 /** What a whole pull gets over, or tells better. */
 function isPassedOver(error: unknown): error is Error {
   return error instanceof TocError || error instanceof VerificationError || error instanceof RegistryError ||
-    error instanceof UnsupportedError;
+    error instanceof UnsupportedError || error instanceof GzipError;
 }
 
-interface Plan {
-  parts: SplicePart[];
-  ranges: ByteRange[];
-  /** Bytes of the blob that are fetched, and that are not. */
-  fetched: number;
-  saved: number;
-}
-
-function keyOf({ digest, size }: TocEntry): string | undefined {
-  if (digest === undefined || size < MIN_SHARED_BYTES || digestAlgorithm(digest) !== "sha256") {
-    return undefined;
-  }
-  return `${digestHex(digest)}:${size}`;
-}
-
-function wantedKeys(toc: LayerToc): Set<string> {
-  return new Set(toc.entries.map(keyOf).filter((key) => key !== undefined));
-}
-
-/** What lies between files that are here is fetched; the table itself is no part of the archive. */
-export function planSplice(toc: LayerToc, local: ReadonlyMap<string, LocalFile>): Plan {
-  const plan: Plan = { parts: [], ranges: [], fetched: 0, saved: 0 };
-  let at = 0;
-  const fetchUpTo = (end: number) => {
-    if (end === at) return;
-    plan.ranges.push({ start: at, end });
-    plan.parts.push({ fetched: end - at });
-    plan.fetched += end - at;
+/** What to do for an eStargz layer, whose table's JSON comes with what is read for it. */
+async function planOf(
+  layer: ImageLayer,
+  toc: LayerToc,
+  local: LocalFiles,
+  read: RememberingReader,
+): Promise<SplicePlan & { table?: Uint8Array<ArrayBuffer> }> {
+  if (tocKind(layer) === "zstd:chunked") return planZstdChunked(toc, local);
+  const table = read.from(toc.dataEnd)!;
+  const spans = estargzSpans(unpackEstargzToc(table), toc);
+  const plan = (headersAreKnown: boolean) => {
+    const plan = planEstargz(spans, local, headersAreKnown);
+    // the table is part of the archive, and here
+    return {
+      ...plan,
+      parts: [...plan.parts, { fetched: table.length }],
+      fetched: plan.fetched + table.length,
+      table,
+    };
   };
-  for (const entry of toc.entries) {
-    const key = keyOf(entry);
-    const file = key === undefined ? undefined : local.get(key);
-    const start = entry.chunks[0]?.offset ?? 0, end = entry.chunks.at(-1)?.end ?? 0;
-    // a file of zeros packs to less than the request for what is around it
-    if (file === undefined || end - start < MIN_SHARED_BYTES / 2) continue;
-    fetchUpTo(start);
-    plan.parts.push(file);
-    plan.saved += end - start;
-    at = end;
+  const hopeful = plan(true);
+  // small files may share the first member with the first headers
+  const head = spansOfHead(spans).length > 0 ? spansOfHead(spans) : spans.slice(0, 1);
+  const end = head.at(-1)!.end;
+  if (hopeful.saved < WORTH_BYTES || end > MAX_HEAD_BYTES) return plan(false);
+  const archive = new GunzipSource(sourceOf(await read.range({ start: 0, end })), { checkCrc: false });
+  return startsWith(archive, head) ? hopeful : plan(false);
+}
+
+/** Reads, and keeps what it read. */
+class RememberingReader {
+  readonly #kept: { start: number; bytes: Uint8Array<ArrayBuffer> }[] = [];
+
+  constructor(private readonly read: ReadRange) {}
+
+  readonly range: ReadRange = async (range) => {
+    const bytes = await this.read(range);
+    this.#kept.push({ start: range.start, bytes });
+    return bytes;
+  };
+
+  /** What was read that begins there. */
+  from(start: number): Uint8Array<ArrayBuffer> | undefined {
+    return this.#kept.find((kept) => kept.start === start)?.bytes;
   }
-  fetchUpTo(toc.dataEnd);
-  return plan;
 }
 
 async function assemble(
   context: LayerContext,
   client: RegistryClient,
   layer: ImageLayer,
-  plan: Plan,
+  plan: SplicePlan & { table?: Uint8Array<ArrayBuffer> },
   options: PartialPullOptions,
 ): Promise<void> {
   const { signal } = options;
@@ -174,6 +185,10 @@ async function assemble(
           options.onFetched(total);
         },
       });
+      if (plan.table !== undefined) {
+        await writeOut(file, path, plan.table);
+        extraction.grow(total += plan.table.length);
+      }
     } catch (error) {
       await extraction.abort();
       throw error;

@@ -10,6 +10,7 @@ import { NotFoundError, UnsupportedError, VerificationError } from "../errors.ts
 import {
   checkImageManifest,
   type ImageLayer,
+  isEncrypted,
   type ManifestDocument,
   pairLayers,
   parseManifestDocument,
@@ -47,6 +48,8 @@ export interface PullOptions extends Omit<PlaceOptions, "onStatus"> {
   progress?: (event: PullProgress) => void;
   /** Layers fetched at a time. */
   parallel?: number;
+  /** For encrypted layers, `FILE[:PASSPHRASE]`; each is tried. */
+  decryptionKeys?: readonly string[];
 }
 
 export interface PulledImage {
@@ -56,6 +59,8 @@ export interface PulledImage {
   digest: Digest;
   /** Of the index it was chosen from. */
   indexDigest?: Digest;
+  /** Where it was decrypted: of what the registry has, which is not kept. */
+  encryptedDigests?: Digest[];
   /** The digest of the config. */
   imageId: Digest;
   config: ImageConfig;
@@ -97,10 +102,13 @@ async function pullFrom(
   const checkManifest = await askPolicy(options.sources ?? configSources(), reference);
   const top = await fetchTop(client, reference, context);
   const index = top.document.kind === "index" ? top : undefined;
-  const chosen = await descend(client, name, top, wanted);
-  await checkManifest(client, chosen);
+  const fetched = await descend(client, name, top, wanted);
+  await checkManifest(client, fetched);
+  checkImageManifest(name, fetched.document.manifest);
+  const chosen = fetched.document.manifest.layers.some(isEncrypted)
+    ? await (await import("./encrypted_layers.ts")).decryptImage(folders, client, name, fetched, options)
+    : fetched;
   const { manifest } = chosen.document;
-  checkImageManifest(name, manifest);
   const configBytes = await fetchConfig(client, name, manifest.config, context);
   const config = parseImageConfig(`config of ${name}`, configBytes);
   checkPlatform(name, config, wanted, index !== undefined, options);
@@ -114,11 +122,14 @@ async function pullFrom(
 
   await writeBlob(folders, configBytes, manifest.config.digest);
   await writeBlob(folders, chosen.bytes, chosen.digest);
-  if (index !== undefined) await writeBlob(folders, index.bytes, index.digest);
+  const isAsFetched = chosen === fetched;
+  if (index !== undefined && isAsFetched) await writeBlob(folders, index.bytes, index.digest);
   return {
     name,
     digest: chosen.digest,
-    indexDigest: index?.digest,
+    ...(isAsFetched
+      ? { indexDigest: index?.digest }
+      : { encryptedDigests: [fetched, ...(index === undefined ? [] : [index])].map(({ digest }) => digest) }),
     imageId: manifest.config.digest,
     config,
     manifest,
@@ -136,7 +147,7 @@ interface FetchedDocument<D extends ManifestDocument = ManifestDocument> {
   digest: Digest;
 }
 
-type FetchedImage = FetchedDocument<ManifestDocument & { kind: "manifest" }>;
+export type FetchedImage = FetchedDocument<ManifestDocument & { kind: "manifest" }>;
 
 /** The manifest or index a name points to; a pinned one that is here already is not asked for again. */
 async function fetchTop(

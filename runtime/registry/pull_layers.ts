@@ -122,11 +122,7 @@ async function pullLayer(
     if (resumed === "start again") await fetchLayer(context, client, layer, options);
     if (layer.annotations !== undefined) await (await import("./partial_pull.ts")).indexLayer(context, layer);
   } catch (error) {
-    const isUsersAbort = options.signal.aborted && !(options.signal.reason instanceof SkiffError);
-    const isWorthKeeping = error instanceof RegistryError || isUsersAbort;
-    const partial = partialPath(folders, layer.digest);
-    const isEmpty = await Deno.stat(partial).then((info) => info.size === 0, () => true);
-    if (!isWorthKeeping || isEmpty) await removeIfThere(partial);
+    await keepOrRemove(partialPath(folders, layer.digest), error, options.signal);
     throw error;
   }
 }
@@ -252,7 +248,15 @@ async function isSound(path: string, digest: Digest): Promise<boolean> {
   return await fileDigest(path, digest) === digest;
 }
 
-async function removeIfThere(path: string): Promise<void> {
+/** What a broken connection or the user's abort left of a download is where the next pull goes on; all else goes. */
+export async function keepOrRemove(partial: string, error: unknown, signal: AbortSignal): Promise<void> {
+  const isUsersAbort = signal.aborted && !(signal.reason instanceof SkiffError);
+  const isWorthKeeping = error instanceof RegistryError || isUsersAbort;
+  const isEmpty = await Deno.stat(partial).then((info) => info.size === 0, () => true);
+  if (!isWorthKeeping || isEmpty) await removeIfThere(partial);
+}
+
+export async function removeIfThere(path: string): Promise<void> {
   await Deno.remove(path).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });

@@ -21,17 +21,23 @@ import { blobPath } from "../storage/blobs.ts";
 import { type AccessOptions, openRegistries } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
 import { pushBlob, type PushedBlob, type PushProgress } from "./push_blob.ts";
-import { putManifest } from "./push_manifest.ts";
+import { leadsToManifest, putManifest } from "./push_manifest.ts";
 
 export type { PushProgress } from "./push_blob.ts";
 
-export interface PushOptions extends AccessOptions {
+export interface PushedImages {
+  images: readonly SavedImage[];
   /** Over several images: its bytes name the manifests of `images`. */
   index?: { bytes: Uint8Array; mediaType: string };
+  /** The image was pushed to that repository before: where the name still leads to it, it is not put again. */
+  wasPushed?: boolean;
+}
+
+export interface PushOptions extends AccessOptions {
   /** Repositories of the same registry that may have a blob: paths without the host. */
   mountFrom?: (digest: Digest) => readonly string[];
   /** What makes the file of a blob that has none yet; called where the registry does not have it. */
-  fileOf?: (digest: Digest) => (() => Promise<string>) | undefined;
+  fileOf?: (digest: Digest) => PushedBlob["path"] | undefined;
   /** Sign each manifest, and the index, for the name that they are pushed to. */
   signers?: readonly Signer[];
   progress?: (event: PushProgress) => void;
@@ -48,51 +54,68 @@ const PARALLEL = 3;
 const MOUNT_LIMIT = 8;
 
 /**
- * Pushes `images` to the repository and tag of `name`; with `index` several.
+ * Pushes images to the repository and tag of `destination`; with an index several.
  *
- * @param name in full: `quay.io/team/app:1`, or with a digest instead of a tag
+ * @param destination in full: `quay.io/team/app:1`, or with a digest instead of a tag
+ * @param pushed what, or what finds that out; the registry is reached meanwhile
  * @returns the digest that the name leads to now
  * @throws UnauthorizedError, RegistryError; the signal's reason
  */
 export async function pushImages(
   folders: Folders,
-  name: string,
-  images: readonly SavedImage[],
+  destination: string,
+  pushed: PushedImages | (() => Promise<PushedImages>),
   options: PushOptions = {},
 ): Promise<{ digest: Digest }> {
-  if (images.length !== 1 && options.index === undefined) {
-    throw new InvalidArgumentError(`push ${name}: several images need an index`);
-  }
-  const reference = withDefaultTag(parseReference(name));
+  const reference = withDefaultTag(parseReference(destination));
   using registries = await openRegistries(options);
   const source = pullSources(registries.conf, repositoryName(reference), "tag")
     .find(({ isMirror }) => !isMirror)!;
+  const mountFrom: string[] = [];
+  const client = registries.client(source, reference, { onRetry: options.onRetry, push: { mountFrom } });
+  client.reach();
+  const { images, index, wasPushed } = typeof pushed === "function" ? await pushed() : pushed;
+  if (images.length !== 1 && index === undefined) {
+    throw new InvalidArgumentError(`push ${destination}: several images need an index`);
+  }
   const blobs = blobsOf(folders, images, options);
-  const client = registries.client(source, reference, {
-    onRetry: options.onRetry,
-    push: {
-      mountFrom: [...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT),
-    },
-  });
+  mountFrom.push(...[...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT));
   const signatures = await prepareSignatures(client, reference, options.signers ?? []);
-  await pushAll(client, blobs, options);
+  const name = reference.tag ?? reference.digest!;
+  const digests = await Promise.all(images.map(({ manifestBytes }) => digestOf(manifestBytes)));
+  const [isThere] = await Promise.all([
+    wasPushed && index === undefined && leadsTo(client, name, digests[0]!, images[0]!),
+    pushAll(client, blobs, options),
+  ]);
   options.onManifest?.();
   const what = formatReference(reference);
   let digest: Digest | undefined;
-  for (const { manifestBytes, manifestType } of images) {
-    const own = await digestOf(manifestBytes);
-    const place = options.index === undefined ? reference.tag ?? reference.digest! : own;
-    await putManifest(client, what, place, manifestBytes, manifestType);
-    await signatures?.put(own);
+  for (const [at, { manifestBytes, manifestType }] of images.entries()) {
+    const own = digests[at]!;
+    const place = index === undefined ? name : own;
+    const signed = await signatures?.put(own);
+    if (!isThere) await putManifest(client, what, place, manifestBytes, manifestType);
+    await signed?.();
     digest = own;
   }
-  if (options.index !== undefined) {
-    const { bytes, mediaType } = options.index;
+  if (index !== undefined) {
+    const { bytes, mediaType } = index;
     digest = await digestOf(bytes);
-    await putManifest(client, what, reference.tag ?? reference.digest!, bytes, mediaType);
-    await signatures?.put(digest);
+    const signed = await signatures?.put(digest);
+    await putManifest(client, what, name, bytes, mediaType);
+    await signed?.();
   }
   return { digest: digest! };
+}
+
+/** A question that fails says nothing: then the manifest is put, which tells why it cannot be. */
+async function leadsTo(
+  client: RegistryClient,
+  place: string,
+  digest: Digest,
+  { manifestType }: SavedImage,
+): Promise<boolean> {
+  return await leadsToManifest(client, place, digest, manifestType).catch(() => false);
 }
 
 async function prepareSignatures(client: RegistryClient, reference: Reference, signers: readonly Signer[]) {

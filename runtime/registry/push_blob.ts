@@ -17,6 +17,7 @@ import { HostError, RegistryError } from "../errors.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { RegistryClient } from "./client.ts";
 import { answerError } from "./error_answer.ts";
+import type { GrowingBlob } from "./growing_blob.ts";
 import type { StreamedBody } from "./http1.ts";
 import { RETRYABLE_STATUS, TransientError } from "./retry.ts";
 import { drain, type HttpResponse } from "./transport.ts";
@@ -24,8 +25,8 @@ import { drain, type HttpResponse } from "./transport.ts";
 export interface PushedBlob {
   digest: Digest;
   size: number;
-  /** The file with its bytes, or what makes it where the registry does not have the blob. */
-  path: string | (() => Promise<string>);
+  /** The file with its bytes, or what makes it where the registry does not have the blob: it is sent as it grows. */
+  path: string | (() => Promise<string | GrowingBlob>);
   /** Repositories at the same registry that may have it. */
   mountFrom: readonly string[];
 }
@@ -52,12 +53,12 @@ export async function pushBlob(client: RegistryClient, blob: PushedBlob, hooks: 
   const tell = (status: PushProgress["status"], current: number) =>
     hooks.progress?.({ digest, status, current, total: size });
   if (await exists(client, blob, hooks.signal)) return tell("exists", size);
-  let path: string | undefined;
+  let source: string | GrowingBlob | undefined;
   for (let failures = 0;;) {
     const opened = await openUpload(client, blob, hooks.signal);
     if (opened === "mounted") return tell("mounted", size);
-    path ??= typeof blob.path === "string" ? blob.path : await blob.path();
-    const upload = new Upload(client, blob, path, opened, hooks.signal, (sent) => tell("uploading", sent));
+    source ??= typeof blob.path === "string" ? blob.path : await blob.path();
+    const upload = new Upload(client, blob, source, opened, hooks.signal, (sent) => tell("uploading", sent));
     const outcome = await upload.run(failures);
     if (outcome.isDone) return tell("done", size);
     // the registry has forgotten the upload: from the beginning, but not for ever
@@ -105,7 +106,7 @@ class Upload {
   constructor(
     private readonly client: RegistryClient,
     private readonly blob: PushedBlob,
-    private readonly path: string,
+    private readonly source: string | GrowingBlob,
     private address: string,
     private readonly signal: AbortSignal,
     private readonly onSent: (bytes: number) => void,
@@ -117,10 +118,13 @@ class Upload {
       this.#retryAfter = undefined;
       try {
         if (this.#sent < this.blob.size) await this.#patch();
+        if (typeof this.source !== "string") await this.source.whole();
         await this.#finish();
         return { isDone: true, failures };
       } catch (error) {
         this.signal.throwIfAborted();
+        // the connection has broken because there was nothing to send
+        if (typeof this.source !== "string") this.source.check();
         const isPassing = error instanceof TransientError ||
           error instanceof RegistryError && RETRYABLE_STATUS.includes(error.status);
         const isForgotten = error instanceof RegistryError && error.status === 404;
@@ -187,7 +191,8 @@ class Upload {
   }
 
   #bytes(start: number): StreamedBody {
-    const { onSent, path, blob: { size } } = this;
+    const { onSent, source, blob: { size } } = this;
+    const path = typeof source === "string" ? source : source.path;
     return {
       length: size - start,
       async *pieces() {
@@ -195,7 +200,8 @@ class Upload {
         await file.seek(start, Deno.SeekMode.Start);
         const buffer = new Uint8Array(PIECE_BYTES);
         for (let at = start; at < size;) {
-          const count = await file.read(buffer.subarray(0, Math.min(buffer.length, size - at)));
+          const there = typeof source === "string" ? size : Math.min(size, await source.beyond(at));
+          const count = await file.read(buffer.subarray(0, Math.min(buffer.length, there - at)));
           if (count === null) throw new HostError(`read ${path}: it ends ${size - at} bytes early`);
           yield buffer.subarray(0, count);
           onSent(at += count);

@@ -1,7 +1,7 @@
 /** @see OCI distribution-spec, "Pushing Manifests" */
 
 import { RegistryError } from "../errors.ts";
-import { digestOf, isDigest } from "../spec/digest.ts";
+import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
 import type { RegistryClient } from "./client.ts";
 import { answerError } from "./error_answer.ts";
 import { drain } from "./transport.ts";
@@ -30,4 +30,17 @@ export async function putManifest(
       response.status,
     );
   }
+}
+
+/** Whether a tag or digest leads to that manifest already. A registry that does not say so leaves it open: false. */
+export async function leadsToManifest(
+  client: RegistryClient,
+  place: string,
+  digest: Digest,
+  mediaType: string,
+): Promise<boolean> {
+  const path = `/v2/${client.options.source.path}/manifests/${place}`;
+  const response = await client.request({ method: "HEAD", path, headers: { Accept: mediaType }, once: true });
+  await drain(response);
+  return response.status === 200 && response.head.get("docker-content-digest") === digest;
 }

@@ -1,5 +1,5 @@
 /**
- * Puts signatures beside an image that was pushed: sigstore's as attachments in the same repository, GPG's through
+ * Puts signatures beside an image that is pushed: sigstore's as attachments in the same repository, GPG's through
  * the API of registries that have one for them, else into a lookaside that is a folder.
  *
  * @see containers/image, docs/signature-protocols.md; cosign, specs/SIGNATURE_SPEC.md
@@ -66,19 +66,27 @@ export class SignaturePush {
     return new SignaturePush(client, reference, signers, places, hasApi);
   }
 
-  /** Signs the manifest of that digest, which is there already. */
-  async put(digest: Digest): Promise<void> {
+  /**
+   * Signs the manifest of that digest, which is not there yet: where it cannot be signed, it never is.
+   *
+   * @returns what sends the rest when it is there: the API of registries knows only what they have
+   */
+  async put(digest: Digest): Promise<() => Promise<void>> {
     const claim = { digest, reference: formatReference(this.reference) };
+    const later: ImageSignature[] = [];
     for (const signer of this.signers) {
       const make = () => signer.sign(claim, this.client.options.transport.options.signal);
       if (signer.kind === "sigstore") {
         await this.#attach(digest, (known) => known.some((one) => signer.hasMade?.(one, claim)), make);
-      } else if (this.hasApi) await this.#putToApi(digest, await make());
+      } else if (this.hasApi) later.push(await make());
       else {
         const path = decodeURIComponent(lookasideUrl(this.places, digest, 1).pathname);
         await addSignatureFile(path.slice(0, path.lastIndexOf("/")), signatureFile(await make()));
       }
     }
+    return async () => {
+      for (const signature of later) await this.#putToApi(digest, signature);
+    };
   }
 
   /** Adds to what is attached already. @param isThere whether one of them makes the new one needless */

@@ -28,6 +28,16 @@ export const RETRY_DEFAULTS: RetryOptions = {
   random: Math.random,
 };
 
+/** What a command asks for: so many further attempts, and the same pause before each, as podman makes it. */
+export function retryOf(
+  { retries, retryDelayMs: ms }: { retries?: number; retryDelayMs?: number },
+): Partial<RetryOptions> {
+  return {
+    ...(retries === undefined ? {} : { attempts: retries + 1 }),
+    ...(ms === undefined ? {} : { baseMs: ms, maxMs: ms, random: () => 1 }),
+  };
+}
+
 export const RETRYABLE_STATUS: readonly number[] = [408, 429, 500, 502, 503, 504];
 
 /**

@@ -1,6 +1,7 @@
-import { deepStrictEqual as assertEquals, ok } from "node:assert";
+import { deepStrictEqual as assertEquals, ok, throws } from "node:assert";
 import fc from "fast-check";
-import { parseRetryAfter, RETRY_DEFAULTS, retryDelayMs } from "./retry.ts";
+import { parseDelay } from "../spec/duration.ts";
+import { parseRetryAfter, RETRY_DEFAULTS, retryDelayMs, retryOf } from "./retry.ts";
 
 Deno.test("pauses double, jitter, and end", () => {
   const delays = (random: number) =>
@@ -25,4 +26,15 @@ Deno.test("no header makes a pause negative, endless or NaN", () => {
     const delay = retryDelayMs(attempt, text, RETRY_DEFAULTS);
     return delay === null || (delay >= 0 && delay <= RETRY_DEFAULTS.maxRetryAfterMs);
   }));
+});
+
+Deno.test("a command's own attempts and pauses stand instead of the usual", () => {
+  const how = (options: Parameters<typeof retryOf>[0]) => ({ ...RETRY_DEFAULTS, ...retryOf(options) });
+  const delays = (options: Parameters<typeof retryOf>[0]) =>
+    [0, 1, 2, 3].map((attempt) => retryDelayMs(attempt, undefined, how(options)));
+  assertEquals(delays({ retries: 0 }), [null, null, null, null]);
+  assertEquals(delays({ retries: 2, retryDelayMs: parseDelay("1.5s") }), [1500, 1500, null, null]);
+  for (const bad of ["x", "5", "-1s"]) {
+    throws(() => parseDelay(bad), { message: `time: invalid duration "${bad}"` });
+  }
 });

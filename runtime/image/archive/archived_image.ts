@@ -36,10 +36,15 @@ export interface ArchivedImage {
 /**
  * The images of an archive or folder, whatever its format is.
  * @param wanted which of an index's images is meant; by default this machine's
+ * @param reference of a layout: the only one that is wanted
  */
-export async function readArchivedImages(source: ImageSource, wanted?: Platform): Promise<ArchivedImage[]> {
+export async function readArchivedImages(
+  source: ImageSource,
+  wanted?: Platform,
+  reference?: string,
+): Promise<ArchivedImage[]> {
   if (isOciLayout(source)) {
-    return await (await import("./oci_layout.ts")).readOciLayout(source, wanted);
+    return await (await import("./oci_layout.ts")).readOciLayout(source, wanted, reference);
   }
   if (source.find("manifest.json") === undefined) {
     throw noImageArchive(source.name, "it has neither manifest.json nor index.json");

@@ -14,7 +14,7 @@ import type { Folders } from "../../state/folders.ts";
 import { blobPath } from "../../storage/blobs.ts";
 import { warmUp } from "../../storage/extract_task.ts";
 import { runWorker } from "../../storage/worker.ts";
-import { close, open, writeAll } from "../../../ffi/file.ts";
+import { close, Fd, open, writeAll } from "../../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } from "../../../ffi/constants/fcntl.ts";
 import type { ImageLayer } from "../manifest.ts";
 import { packedMediaType, withLayers } from "./image_form.ts";
@@ -53,7 +53,7 @@ export async function packLayers(
         layers.push(layer);
         continue;
       }
-      const packed = await packLayer(folders, layer, packing, signal);
+      const packed = await packLayer(folders, layer, packing, { signal });
       made.push(packed.path);
       layers.push({ ...layer, ...packed, mediaType: packedMediaType(layer.mediaType, packing) });
     }
@@ -64,6 +64,17 @@ export async function packLayers(
   }
 }
 
+/** `path`: where its blob is, if not in the store. */
+export type SourceLayer = ImageLayer & { path?: string };
+
+export interface PackLayerOptions {
+  signal?: AbortSignal;
+  /** What the content of the layer was packed into before: where it is that again, its diff id is not asked for. */
+  expected?: Digest;
+  /** So many bytes are in the file, which is not whole. */
+  onWritten?: (path: string, bytes: number) => void;
+}
+
 /**
  * Packs one layer, whatever it is packed with now, in a process of its own.
  *
@@ -71,63 +82,84 @@ export async function packLayers(
  */
 export async function packLayer(
   folders: Folders,
-  layer: ImageLayer,
+  layer: SourceLayer,
   packing: Packing,
-  signal?: AbortSignal,
+  { signal, expected, onWritten }: PackLayerOptions = {},
 ): Promise<PackedLayer> {
   const path = `${folders.blobs}/partial/${digestHex(layer.digest)}.${crypto.randomUUID()}`;
   warmUp();
   try {
-    const packed = await runWorker("pack layer", [], () => pack(folders, layer, packing, path), { signal });
-    return { ...packed, path };
+    const work = (report: (bytes: number) => void) => {
+      const job = { packing, path, expected, report: onWritten === undefined ? () => {} : report };
+      return pack(folders, layer, job);
+    };
+    const onProgress = (bytes: number) => onWritten?.(path, bytes);
+    return { ...await runWorker("pack layer", [], work, { signal, onProgress }), path };
   } catch (error) {
     await Deno.remove(path).catch(() => {});
     throw error;
   }
 }
 
+interface PackJob {
+  packing: Packing;
+  path: string;
+  expected?: Digest;
+  report: (bytes: number) => void;
+}
+
 /** In the child: all of it is synchronous. */
 function pack(
   folders: Folders,
-  { digest, mediaType, diffId }: ImageLayer,
-  packing: Packing,
-  path: string,
+  { digest, mediaType, diffId, path: source = blobPath(folders, digest) }: SourceLayer,
+  { packing, path, expected, report }: PackJob,
 ): Omit<PackedLayer, "path"> {
-  const fd = open(blobPath(folders, digest), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-  const out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
-  try {
+  const content = () => {
+    const fd = open(source, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     const pieces = blocksOf(
       LAYER_COMPRESSION[mediaType] === "none" ? fileRange(fd) : unpacked(fd, mediaType),
     );
-    const algorithm = digestAlgorithm(diffId);
-    const [archive, packed] = [createHash(algorithm), createHash("sha256")];
-    let size = 0;
-    const sink = (bytes: Uint8Array<ArrayBuffer>) => {
-      packed.update(bytes);
-      size += bytes.length;
-      writeAll(out, bytes);
-    };
-    const hashed = {
-      next() {
-        const piece = pieces.next();
-        if (piece !== null) archive.update(piece);
-        return piece;
-      },
-    };
-    const annotations = PACKERS[packing.format](hashed, sink, packing.level) ?? undefined;
-    const found = `${algorithm}:${archive.digest("hex")}`;
-    if (found !== diffId) {
-      throw new VerificationError(
-        `pack layer ${digest}: its content was changed: its digest is ${found} instead of ${diffId}`,
-        { hint: "pull or load the image again" },
-      );
-    }
-    return { digest: `sha256:${packed.digest("hex")}` as Digest, size, annotations };
-  } finally {
-    close(fd);
-    close(out);
+    return { next: () => pieces.next(), [Symbol.dispose]: () => close(fd) };
+  };
+  const archive = createHash(digestAlgorithm(diffId));
+  const hashed = (pieces: ChunkSource): ChunkSource => ({
+    next() {
+      const piece = pieces.next();
+      if (piece !== null) archive.update(piece);
+      return piece;
+    },
+  });
+  using pieces = content();
+  using out = new Fd(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600));
+  const packed = createHash("sha256");
+  let size = 0, reported = 0;
+  const sink = (bytes: Uint8Array<ArrayBuffer>) => {
+    packed.update(bytes);
+    size += bytes.length;
+    writeAll(out.number, bytes);
+    if (size - reported >= REPORTED_BYTES) report(reported = size);
+  };
+  const archived = expected === undefined ? hashed(pieces) : pieces;
+  const annotations = PACKERS[packing.format](archived, sink, packing.level) ?? undefined;
+  const result = { digest: `sha256:${packed.digest("hex")}` as Digest, size, annotations };
+  if (result.digest === expected) return result;
+  if (expected !== undefined) {
+    // packed by another zlib, or changed
+    using again = content();
+    for (const all = hashed(again); all.next() !== null;);
   }
+  const found = `${digestAlgorithm(diffId)}:${archive.digest("hex")}`;
+  if (found !== diffId) {
+    throw new VerificationError(
+      `pack layer ${digest}: its content was changed: its digest is ${found} instead of ${diffId}`,
+      { hint: "pull or load the image again" },
+    );
+  }
+  return result;
 }
+
+/** How much is written between two reports. */
+const REPORTED_BYTES = 1 << 18;
 
 type Sink = (bytes: Uint8Array<ArrayBuffer>) => void;
 

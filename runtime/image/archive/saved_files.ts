@@ -28,6 +28,8 @@ export interface SavedImage {
   manifestBytes: Uint8Array;
   manifestType: string;
   layers: SavedLayer[];
+  /** Of its descriptor in a layout. */
+  annotations?: Record<string, string>;
 }
 
 export interface SavedLayer extends ImageLayer {
@@ -92,13 +94,16 @@ export async function ociLayoutFiles(
     }
     const name = `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
     files.set(name, { name, kind: "bytes", bytes });
+    const { annotations } = image;
     const entry = { mediaType: MEDIA_TYPE.ociManifest, digest, size: bytes.length };
-    added.push(...image.names.map((name) => ({ ...entry, annotations: { [REF_NAME]: name } })));
-    if (image.names.length === 0) added.push(entry);
+    added.push(
+      ...image.names.map((name) => ({ ...entry, annotations: { ...annotations, [REF_NAME]: name } })),
+    );
+    if (image.names.length === 0) added.push({ ...entry, ...(annotations && { annotations }) });
   }
   const isReplaced = (old: Descriptor) =>
     added.some(({ digest, annotations }) =>
-      annotations === undefined
+      annotations?.[REF_NAME] === undefined
         ? old.digest === digest && old.annotations?.[REF_NAME] === undefined
         : old.annotations?.[REF_NAME] === annotations[REF_NAME]
     );
