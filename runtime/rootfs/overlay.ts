@@ -10,6 +10,8 @@
 import { Fd, open } from "../../ffi/file.ts";
 import { mount } from "../../ffi/mount.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts";
+import type { IdMappedLayers } from "../monitor/plan.ts";
+import { mapLayers } from "./mapped_layers.ts";
 
 /** The options of one overlay mount. */
 export interface OverlayMount {
@@ -21,17 +23,19 @@ export interface OverlayMount {
   userxattr: boolean;
   volatile?: boolean;
   flags?: number;
+  idMapped?: IdMappedLayers;
 }
 
 /** Mounts a kernel overlay. */
 export function mountOverlay(plan: OverlayMount): void {
   using opened = new DisposableStack();
-  const folder = (path: string) => {
-    const fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    opened.use(new Fd(fd));
-    return `/proc/self/fd/${fd}`;
-  };
-  const options = [`lowerdir=${plan.lower.map(folder).join(":")}`];
+  const named = (fd: number) => `/proc/self/fd/${fd}`;
+  const folder = (path: string) =>
+    named(opened.use(new Fd(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC))).number);
+  const { idMapped, lower } = plan;
+  const layers = lower.slice(0, idMapped?.from ?? lower.length).map(folder);
+  if (idMapped) layers.push(...mapLayers(lower.slice(idMapped.from), idMapped, opened).map(named));
+  const options = [`lowerdir=${layers.join(":")}`];
   if (plan.upper !== undefined) options.push(`upperdir=${folder(plan.upper)}`);
   if (plan.work !== undefined) options.push(`workdir=${folder(plan.work)}`);
   if (plan.userxattr) options.push("userxattr");

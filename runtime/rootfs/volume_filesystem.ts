@@ -9,7 +9,7 @@
  * ```
  */
 
-import { ENODEV, isErrno, SyscallError } from "../../ffi/errno.ts";
+import { ENODEV, errnoText, isErrno, SyscallError } from "../../ffi/errno.ts";
 import { Fd, open, statx } from "../../ffi/file.ts";
 import { move_mount } from "../../ffi/mount.ts";
 import { setns } from "../../ffi/namespaces.ts";
@@ -20,8 +20,9 @@ import { CLONE_NEWNS } from "../../ffi/constants/sched.ts";
 import { STATX_ATTR_MOUNT_ROOT } from "../../ffi/constants/stat.ts";
 import { HostError } from "../errors.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
-import { cloneMount, newFilesystem } from "./detached_mount.ts";
+import { cloneMount } from "./detached_mount.ts";
 import { parseMountWords } from "./mount_words.ts";
+import { newTypedFilesystem } from "./typed_filesystem.ts";
 
 type VolumePlan = Extract<RootfsPlan, { kind: "volume" }>;
 
@@ -37,12 +38,20 @@ export function mountVolumeFilesystem({ folder, target, type, device, options }:
   register(members);
 }
 
-function mountNew(...[type, device, data, set]: Parameters<typeof newFilesystem>): number {
+function mountNew(...[type, device, data, set]: Parameters<typeof newTypedFilesystem>): number {
   try {
-    return newFilesystem(type, device, data, set);
+    return newTypedFilesystem(type, device, data, set);
   } catch (cause) {
-    if (!isErrno(cause, ENODEV)) throw cause;
-    throw new HostError(`mount volume of type "${type}": the kernel has no such file system`, { cause });
+    if (isErrno(cause, ENODEV)) {
+      throw new HostError(`mount volume of type "${type}": the kernel has no such file system`, { cause });
+    }
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new HostError(
+      `mount volume of type "${type}" (${device || "no device"}): ${errnoText(cause.errno)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -13,8 +13,8 @@ import { type Digest, parseDigest } from "../spec/digest.ts";
 import { MEDIA_TYPE } from "../spec/image.ts";
 import { close, open } from "../../ffi/file.ts";
 import { O_CLOEXEC, O_CREAT, O_EXCL, O_RDWR } from "../../ffi/constants/fcntl.ts";
-import { hasBlob, publishBlob } from "./blobs.ts";
-import { type Captured, type CaptureJob, captureLayer } from "./capture_task.ts";
+import { hasBlob, publishBlob, writeBlob } from "./blobs.ts";
+import { type Captured, captureHere, type CaptureJob, captureLayer, type ChildJob } from "./capture_task.ts";
 import type { LayerTimes } from "./capture_tar.ts";
 import type { NestedMaps } from "./layer_copy.ts";
 import { loadArchiveHash, SMALL_ARCHIVE_BYTES } from "./layer_hash.ts";
@@ -25,7 +25,6 @@ import {
   startExtraction,
   type StorageContext,
 } from "./layers.ts";
-import { startInNamespace } from "./namespace_task.ts";
 import { surveyUpper } from "./upper_survey.ts";
 
 export type { LayerTimes } from "./capture_tar.ts";
@@ -77,9 +76,11 @@ export async function captureUpper(
   const survey = plan.kind === "overlay" && nested === undefined && options.keepTree
     ? surveyUpper(plan.upper, namespaces, SMALL_ARCHIVE_BYTES)
     : undefined;
-  const newHash = await loadArchiveHash(survey?.bytes ?? Infinity);
+  const loadHash = () => loadArchiveHash(survey?.bytes ?? Infinity);
   if (survey?.isOwn && isRootless && !isInside && !maps.isSingle) {
     try {
+      const isTiny = survey.entries <= HERE_LIMITS.entries && survey.bytes <= HERE_LIMITS.bytes;
+      const newHash = isTiny ? undefined : await loadHash();
       return await captureAs(context, changed, options, { newHash, owner: { uid, gid } });
     } catch {
       // Layers below may have folders that are closed to the user, and a container that runs may have made some since:
@@ -87,15 +88,21 @@ export async function captureUpper(
       options.signal?.throwIfAborted();
     }
   }
-  return await captureAs(context, changed, options, { newHash });
+  return await captureAs(context, changed, options, { newHash: await loadHash() });
 }
 
-/** With an `owner` as the user himself, who owns the whole tree: to make or join a namespace takes 20 ms. */
+/** What is done in this process: for longer it does not stand still. */
+const HERE_LIMITS = { entries: 128, bytes: 1 << 20 };
+
+/**
+ * With an `owner` as the user himself, who owns the whole tree: to make or join a namespace takes 20 ms. Without a
+ * `newHash` not even in a child.
+ */
 async function captureAs(
   context: StorageContext,
   { plan, layers, nested, mergedOf }: ChangedRoot,
   options: CaptureOptions,
-  { newHash, owner }: Pick<CaptureJob, "newHash" | "owner">,
+  { newHash, owner }: Partial<Pick<ChildJob, "newHash" | "owner">>,
 ): Promise<CapturedLayer | null> {
   const form = layerForm(context.namespaces);
   const source = sourceOf(context, plan, layers.map(({ diffId }) => diffId));
@@ -113,11 +120,11 @@ async function captureAs(
     times: options.times,
     owner,
     ids: shown === undefined ? sameIds : (ids: { uid: number; gid: number }) => unshift(ids, shown),
-    newHash,
   };
+  if (newHash === undefined) return await captureInMemory(context, job, options);
   let tar = isLayer && !options.keepBlob ? undefined : openPartial(context);
   try {
-    const captured = await runCapture(context, { ...job, tarFd: tar?.fd ?? -1 }, options.signal);
+    const captured = await runCapture(context, { ...job, newHash, tarFd: tar?.fd ?? -1 }, options.signal);
     if (captured === null) return null;
     const layer = describe(captured);
     if (tar === undefined) return layer;
@@ -134,6 +141,23 @@ async function captureAs(
   } finally {
     tar?.[Symbol.dispose]();
   }
+}
+
+async function captureInMemory(
+  context: StorageContext,
+  job: CaptureJob,
+  { keepBlob }: CaptureOptions,
+): Promise<CapturedLayer | null> {
+  const captured = await captureHere(job, { copy: HERE_LIMITS, archiveBytes: SMALL_ARCHIVE_BYTES });
+  if (captured === null) return null;
+  const { diffId, archive } = captured;
+  const layer = describe({ diffId, bytes: archive.length });
+  if (keepBlob && !hasBlob(context.folders, layer.digest, layer.size)) {
+    const published = writeBlob(context.folders, archive, layer.digest).then(() => {});
+    if (keepBlob === "later") publishLater(layer.digest, published);
+    else await published;
+  }
+  return layer;
 }
 
 /** Archives that wait for the disk. */
@@ -166,7 +190,7 @@ export async function ensureBlob(
   const path = layerPath(context.folders, layer.diffId, form);
   using tar = openPartial(context);
   const newHash = await loadArchiveHash(layer.size);
-  const job: CaptureJob = {
+  const job: ChildJob = {
     kind: "layer",
     path,
     lower: [],
@@ -187,13 +211,14 @@ export async function ensureBlob(
 
 async function runCapture(
   context: StorageContext,
-  job: CaptureJob,
+  job: ChildJob,
   signal: AbortSignal | undefined,
 ): Promise<Captured | null> {
   const inherit = job.tarFd === -1 ? [] : [job.tarFd];
   const work = (answer: (captured: Captured | null) => void) => captureLayer(job, answer);
   // as root of everything does: a child, and no namespace
   const namespaces = { ...context.namespaces, isRootless: context.namespaces.isRootless && !job.owner };
+  const { startInNamespace } = await import("./namespace_task.ts");
   const { result, ended } = await startInNamespace({ namespaces }, "capture layer", work, {
     inherit,
     signal,
@@ -211,16 +236,18 @@ function sourceOf(
   context: StorageContext,
   plan: RootfsPlan,
   layers: readonly Digest[],
-): Pick<CaptureJob, "kind" | "path" | "lower"> {
+): Pick<ChildJob, "kind" | "path" | "lower" | "hasImageIdsBelow"> {
   switch (plan.kind) {
-    case "overlay":
-      return { kind: "overlay", path: plan.upper, lower: plan.lower };
+    case "overlay": {
+      const hasImageIdsBelow = plan.idMapped !== undefined;
+      return { kind: "overlay", path: plan.upper, lower: plan.lower, hasImageIdsBelow };
+    }
     case "fuse-overlayfs":
       return { kind: "fuse", path: plan.upper, lower: plan.lower };
     case "directory": {
       const form = layerForm(context.namespaces);
       const lower = layers.toReversed().map((diffId) => layerPath(context.folders, diffId, form));
-      return { kind: "copy", path: plan.source, lower };
+      return { kind: "copy", path: plan.source, lower, hasImageIdsBelow: true };
     }
     case "host":
       throw new HostError("capture layer: the root is made of this machine's own folders");

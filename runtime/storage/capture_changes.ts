@@ -56,6 +56,8 @@ export interface ChangeRules {
   omit: ReadonlySet<string>;
   /** What is left out is removed as well. */
   trim: boolean;
+  /** The layers have the ids that the archive names; else those of the tree. */
+  hasImageIdsBelow?: boolean;
   /** Ids of the tree as the archive names them. */
   ids(stat: Stat): Owner;
   /** Of a map with one id: whose the file was written down to be in the layer that has it (undefined: the tree). */
@@ -73,10 +75,9 @@ export function readChanges(own: number, lower: readonly number[], rules: Change
   const root = fstat(own);
   const before = layers.map(({ fd }) => fstat(fd)).find((stat) => stat.mtimeSec !== IMPLIED_ROOT_MTIME);
   const rootOwner = rules.ids(root);
-  // the layers of an overlay have the ids of the upper folder; a copy has its own
   const owner = before === undefined
     ? { uid: 0, gid: 0 }
-    : rules.kind === "copy"
+    : rules.hasImageIdsBelow
     ? before
     : rules.ids(before);
   const hasRoot = rules.kind === "layer"
@@ -153,7 +154,7 @@ class ChangeReader {
     const recorded = this.#rules.recordedOwner(path.slice(1), undefined) ??
       (before === undefined ? undefined : this.#rules.recordedOwner(path.slice(1), before.layer));
     const owner = recorded ?? this.#rules.ids(stat);
-    if (isFolder(stat)) return this.#folderEntry(own, lower, { name, stat, owner }, path, before?.stat);
+    if (isFolder(stat)) return this.#folderEntry(own, lower, { name, stat, owner }, path, before);
     const isStub = before === undefined && stat.size === 0 && (stat.mode & S_IFMT) === S_IFREG;
     if (isStub && this.#rules.omit.has(path)) return this.#trim(own, name);
     if (kind === "copy" && before !== undefined && this.#isSame(stat, before.stat, true)) {
@@ -168,17 +169,19 @@ class ChangeReader {
     lower: readonly LayerFolder[],
     entry: ChangedEntry & { stat: Stat },
     path: string,
-    before: Stat | undefined,
+    before: { stat: Stat; layer: number } | undefined,
   ): ChangedEntry | "trimmed" | undefined {
     const { kind } = this.#rules;
     using folder = new Fd(openat(own, bytesOf(entry.name), OPEN_FOLDER));
     using opened = new DisposableStack();
-    const below = before && isFolder(before) ? openInLayers(lower, entry.name, opened) : [];
+    const below = before && isFolder(before.stat)
+      ? openInLayers(lower, entry.name, opened, before.layer)
+      : [];
     const hides = kind !== "copy" && (kind === "layer" || below.length > 0) && isOpaque(folder.number);
     const { entries, wasTrimmed } = this.folder(folder.number, hides ? [] : below, path);
     if (entries.length === 0 && !hides && kind !== "layer") {
       const isMountPoint = this.#mountPoints.has(path);
-      const isUnchanged = below.length > 0 && this.#isSame(entry.stat, before!, !isMountPoint) &&
+      const isUnchanged = below.length > 0 && this.#isSame(entry.stat, before!.stat, !isMountPoint) &&
         haveSameXattrs(folder.number, below[0]!.fd);
       if (isUnchanged || (before === undefined && isMountPoint)) {
         return kind === "copy" ? undefined : this.#trim(own, entry.name, AT_REMOVEDIR);
@@ -187,9 +190,8 @@ class ChangeReader {
     return { ...entry, entries, isOpaque: hides, wasTrimmed };
   }
 
-  /** The layers of an overlay have the ids of the upper folder; a copy has its own. */
   #isSame(now: Stat, before: Stat, withTimes: boolean): boolean {
-    const { uid, gid } = this.#rules.kind === "copy" ? this.#rules.ids(now) : now;
+    const { uid, gid } = this.#rules.hasImageIdsBelow ? this.#rules.ids(now) : now;
     return now.mode === before.mode && uid === before.uid && gid === before.gid &&
       now.rdevMajor === before.rdevMajor && now.rdevMinor === before.rdevMinor &&
       (isFolder(now) || now.size === before.size) &&

@@ -7,8 +7,7 @@
 
 import { bytesOf, byteString } from "../archive/byte_string.ts";
 import { readXattrs, sparseRuns, writeRun } from "../archive/file_facts.ts";
-import { TarWriter } from "../archive/tar.ts";
-import type { TarMember } from "../archive/tar/writer.ts";
+import { type TarMember, TarWriter } from "../archive/tar/writer.ts";
 import { HostError } from "../errors.ts";
 import { Fd, fstat, openat, readlinkat, type Stat, utimensat, write } from "../../ffi/file.ts";
 import { llistxattr, lremovexattr } from "../../ffi/xattr.ts";
@@ -30,7 +29,6 @@ export interface TarRules {
   times?: LayerTimes;
   /** The tree becomes what the archive would unpack to: times are set, and the overlay's own marks removed. */
   settle: boolean;
-  newHash(): ArchiveHash;
 }
 
 const OPEN_FILE = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -52,9 +50,10 @@ export function writeLayerTar(
   rootFd: number,
   tree: ChangedTree,
   fd: number,
+  hash: ArchiveHash,
   rules: TarRules,
 ): { hex: string; bytes: number } {
-  const out = new HashedOutput(fd, rules.newHash());
+  const out = new HashedOutput(fd, hash);
   const writer = new LayerTarWriter(out, rules);
   writer.tree(rootFd, tree);
   return out.finish();

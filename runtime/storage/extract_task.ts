@@ -132,7 +132,9 @@ function unpackVerified(
   const isOneStream = LAYER_COMPRESSION[job.mediaType] === "none" && blobAlgorithm === archiveAlgorithm;
   const layer = {
     archive: countArchive(
-      job.splice === undefined ? decompressed(blob, job) : spliced(blob, job.splice),
+      job.splice === undefined
+        ? decompressed(blob, job)
+        : spliced(blob, job.splice, (packed) => decompressed(packed, job)),
       job,
     ),
     archiveAlgorithm,

@@ -13,6 +13,7 @@ import { bytesOf, byteString } from "../archive/byte_string.ts";
 import type { LayerToc } from "../archive/toc/model.ts";
 import { type Digest, digestAlgorithm, digestHex } from "../spec/digest.ts";
 import type { Folders } from "../state/folders.ts";
+import { namesIn } from "../state/listing.ts";
 import { hasLayer, type LayerForm, layerPath } from "./layers.ts";
 
 /** Smaller files cost less to fetch than to leave out of a request. */
@@ -58,7 +59,7 @@ export async function writeFileIndex(
 
 /** Whether any layer has an index. */
 export function hasFileIndexes(folders: Folders, form: LayerForm): boolean {
-  return layersOf(folders).some((hex) => isThere(`${folders.layers}/${hex}/${form}.files`));
+  return namesIn(folders.layers).some((hex) => isThere(`${folders.layers}/${hex}/${form}.files`));
 }
 
 /** Files of layers here that have one of the digests wanted, by `<hex>:<size>`. */
@@ -68,7 +69,7 @@ export async function findLocalFiles(
   wanted: ReadonlySet<string>,
 ): Promise<Map<string, LocalFile>> {
   const found = new Map<string, LocalFile>();
-  for (const hex of layersOf(folders)) {
+  for (const hex of namesIn(folders.layers)) {
     if (!hasLayer(folders, `sha256:${hex}` as Digest, form)) continue;
     const layer = `${folders.layers}/${hex}/${form}`;
     const bytes = await Deno.readFile(`${layer}.files`).catch(() => null);
@@ -107,15 +108,6 @@ export async function writePartialMark(
     `${layerPath(folders, diffId, form)}.partial`,
     new TextEncoder().encode(JSON.stringify(mark)),
   );
-}
-
-function layersOf(folders: Folders): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folders.layers), ({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }
 
 function isThere(path: string): boolean {

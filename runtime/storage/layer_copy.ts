@@ -65,6 +65,14 @@ export interface CopyOptions {
   marks: "keep" | "apply";
   /** Fails where an extended attribute cannot be copied, or means something else outside of the user's namespace. */
   isStrict?: boolean;
+  /** Fails at more than that, before it is copied. */
+  limits?: CopyLimits;
+}
+
+export interface CopyLimits {
+  entries: number;
+  /** Of all files and extended attributes together, and of one folder's names, as the file system counts them. */
+  bytes: number;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -93,16 +101,20 @@ class LayerCopy {
   /** First names of files with several, by device and inode. */
   #links = new Map<string, string>();
   #content = new ContentCopier();
+  #left: CopyLimits;
 
   constructor(root: number, options: CopyOptions) {
     this.#root = root;
     this.#options = options;
+    this.#left = { ...(options.limits ?? { entries: Infinity, bytes: Infinity }) };
   }
 
   folder(from: number, to: number, path: string): void {
     if (this.#options.marks === "apply" && isOpaque(from)) {
       for (const { name } of readdir(to)) removeTree(to, name);
     }
+    // the names are read at once
+    if (this.#options.limits !== undefined && fstat(from).size > this.#options.limits.bytes) throw tooLarge();
     for (const { name } of readdir(from)) this.#entry(from, to, name, path);
     const stat = fstat(from);
     // A root that the archive has no entry for leaves what a lower layer said.
@@ -111,6 +123,7 @@ class LayerCopy {
   }
 
   #entry(from: number, to: number, name: Bytes, parentPath: string): void {
+    if (--this.#left.entries < 0) throw tooLarge();
     const stat = statx(from, name, AT_SYMLINK_NOFOLLOW);
     const type = stat.mode & S_IFMT;
     const path = parentPath === "" ? byteString(name) : `${parentPath}/${byteString(name)}`;
@@ -167,6 +180,7 @@ class LayerCopy {
   }
 
   #file(from: number, to: number, name: Bytes, stat: Stat): void {
+    if ((this.#left.bytes -= stat.size) < 0) throw tooLarge();
     // of a container that runs it may have become a FIFO, for which nobody waits
     const source = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     try {
@@ -192,7 +206,7 @@ class LayerCopy {
     for (const name of flistxattr(from)) {
       if (!this.#isWanted(name)) continue;
       const value = fgetxattr(from, name);
-      if (value !== undefined) this.#tolerate(() => fsetxattr(to, name, value));
+      if (value !== undefined) this.#setAttribute(name, value, () => fsetxattr(to, name, value));
     }
     const { atime, mtime } = timesOf(stat);
     utimensat(to, "", atime, mtime, AT_EMPTY_PATH);
@@ -207,7 +221,7 @@ class LayerCopy {
       for (const key of llistxattr(source)) {
         if (!this.#isWanted(key)) continue;
         const value = lgetxattr(source, key);
-        if (value !== undefined) this.#tolerate(() => lsetxattr(target, key, value));
+        if (value !== undefined) this.#setAttribute(key, value, () => lsetxattr(target, key, value));
       }
     }
     const { atime, mtime } = timesOf(stat);
@@ -222,7 +236,8 @@ class LayerCopy {
     return this.#options.marks === "keep" || !/^(user|trusted)\.overlay\./.test(byteString(name));
   }
 
-  #tolerate(set: () => void): void {
+  #setAttribute(name: Bytes, value: Bytes, set: () => void): void {
+    if ((this.#left.bytes -= name.length + value.length) < 0) throw tooLarge();
     try {
       set();
     } catch (error) {
@@ -237,6 +252,10 @@ class LayerCopy {
   #gid(stat: Stat): number {
     return this.#options.shift === undefined ? stat.gid : shiftId(this.#options.shift.gid, stat.gid);
   }
+}
+
+function tooLarge(): HostError {
+  return new HostError("copy layer: it is larger than it may be");
 }
 
 function isWhiteout(stat: Stat): boolean {

@@ -8,7 +8,7 @@
 import { bytesOf, byteString } from "../archive/byte_string.ts";
 import { EACCES, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import { accessErrno, Fd, openat, readdir, readlinkat, type Stat, statx } from "../../ffi/file.ts";
-import { fgetxattr } from "../../ffi/xattr.ts";
+import { fgetxattr, flistxattr } from "../../ffi/xattr.ts";
 import {
   AT_SYMLINK_NOFOLLOW,
   F_OK,
@@ -27,7 +27,7 @@ export interface LayerFolder {
 
 export const OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-const OPAQUE_MARKS = ["user.overlay.opaque", "trusted.overlay.opaque", "user.fuseoverlayfs.opaque"];
+const OPAQUE_MARKS = new Set(["user.overlay.opaque", "trusted.overlay.opaque", "user.fuseoverlayfs.opaque"]);
 
 /** What the layers show under a name, and which of them: the topmost that knows it decides. */
 export function findInLayers(
@@ -40,17 +40,23 @@ export function findInLayers(
   }
 }
 
-/** The folders of that name which are seen through each other. */
+/**
+ * The folders of that name which are seen through each other.
+ *
+ * @param topmost the layer that has the first of them, where it is known
+ */
 export function openInLayers(
   folders: readonly LayerFolder[],
   name: string,
   opened: DisposableStack,
+  topmost?: number,
 ): LayerFolder[] {
   const found: LayerFolder[] = [];
   for (const { fd: parent, layer } of folders) {
-    const stat = statOf(parent, name);
-    if (stat === undefined) continue;
-    if (!isFolder(stat)) break;
+    if (layer < (topmost ?? 0)) continue;
+    const stat = layer === topmost ? undefined : statOf(parent, name);
+    if (stat === undefined && layer !== topmost) continue;
+    if (stat !== undefined && !isFolder(stat)) break;
     const fd = opened.use(new Fd(openat(parent, bytesOf(name), OPEN_FOLDER))).number;
     found.push({ fd, layer });
     if (isOpaque(fd)) break;
@@ -61,39 +67,75 @@ export function openInLayers(
 /** More links than this are a loop. @see path_resolution(7) */
 const MAX_LINKS = 40;
 
-/**
- * Where an absolute path (a byte string) leads within the layers, links followed: from the first name that is not there
- * on it stays as it is.
- */
-export function resolveInLayers(roots: readonly LayerFolder[], path: string): string {
-  using opened = new DisposableStack();
-  let todo = path.split("/").filter((name) => name !== "");
-  /** The folders on the way, the root's first. */
-  let way: { name: string; folders: readonly LayerFolder[] }[] = [];
-  for (let links = 0; todo.length > 0;) {
-    const [name, ...rest] = todo;
-    todo = rest;
-    if (name === ".") continue;
-    if (name === "..") {
-      way.pop();
-      continue;
-    }
-    const folders = way.at(-1)?.folders ?? roots;
-    const found = findInLayers(folders, name!);
-    if (found === undefined || (!isFolder(found.stat) && (found.stat.mode & S_IFMT) !== S_IFLNK)) {
-      return ["", ...way.map((one) => one.name), name, ...rest].join("/");
-    }
-    if (isFolder(found.stat)) {
-      way.push({ name: name!, folders: openInLayers(folders, name!, opened) });
-      continue;
-    }
-    if (++links > MAX_LINKS) return path;
-    const { fd } = folders.find(({ layer }) => layer === found.layer)!;
-    const target = byteString(readlinkat(fd, bytesOf(name!)));
-    if (target.startsWith("/")) way = [];
-    todo = [...target.split("/").filter((part) => part !== ""), ...rest];
+/** A folder that layers show, and what was found in it. */
+interface Place {
+  name: string;
+  folders: readonly LayerFolder[];
+  /** By name: a folder, the target of a link, or null for what is not there or neither. */
+  known: Map<string, Place | string | null>;
+}
+
+/** Finds where paths lead within layers; each folder on their ways is looked at once. */
+export class LayerPaths implements Disposable {
+  readonly #opened = new DisposableStack();
+  readonly #root: Place;
+
+  /** @param roots stay the caller's, and open until this is disposed of */
+  constructor(roots: readonly LayerFolder[]) {
+    this.#root = { name: "", folders: roots, known: new Map() };
   }
-  return way.map((one) => `/${one.name}`).join("") || "/";
+
+  [Symbol.dispose](): void {
+    this.#opened.dispose();
+  }
+
+  /**
+   * Where an absolute path (a byte string) leads, links followed: from the first name that is not there on it stays as
+   * it is.
+   */
+  resolve(path: string): string {
+    let todo = namesOf(path);
+    /** The folders on the way, the root's first. */
+    let way: Place[] = [];
+    for (let links = 0; todo.length > 0;) {
+      const [name, ...rest] = todo;
+      todo = rest;
+      if (name === ".") continue;
+      if (name === "..") {
+        way.pop();
+        continue;
+      }
+      const found = this.#lookUp(way.at(-1) ?? this.#root, name!);
+      if (found === null) return ["", ...way.map((one) => one.name), name, ...rest].join("/");
+      if (typeof found !== "string") {
+        way.push(found);
+        continue;
+      }
+      if (++links > MAX_LINKS) return path;
+      if (found.startsWith("/")) way = [];
+      todo = [...namesOf(found), ...rest];
+    }
+    return way.map((one) => `/${one.name}`).join("") || "/";
+  }
+
+  #lookUp({ folders, known }: Place, name: string): Place | string | null {
+    const before = known.get(name);
+    if (before !== undefined) return before;
+    const found = findInLayers(folders, name);
+    const result = found === undefined
+      ? null
+      : isFolder(found.stat)
+      ? { name, folders: openInLayers(folders, name, this.#opened, found.layer), known: new Map() }
+      : (found.stat.mode & S_IFMT) === S_IFLNK
+      ? byteString(readlinkat(folders.find(({ layer }) => layer === found.layer)!.fd, bytesOf(name)))
+      : null;
+    known.set(name, result);
+    return result;
+  }
+}
+
+function namesOf(path: string): string[] {
+  return path.split("/").filter((name) => name !== "");
 }
 
 export function namesInLayers(folders: readonly LayerFolder[]): Set<string> {
@@ -102,7 +144,10 @@ export function namesInLayers(folders: readonly LayerFolder[]): Set<string> {
 
 /** Whether a folder of a layer hides those below. fuse-overlayfs may say it by a file. */
 export function isOpaque(fd: number): boolean {
-  return OPAQUE_MARKS.some((mark) => fgetxattr(fd, mark)?.[0] === 0x79) ||
+  // most folders have no attribute at all
+  return flistxattr(fd).some((name) =>
+    OPAQUE_MARKS.has(byteString(name)) && fgetxattr(fd, name)?.[0] === 0x79
+  ) ||
     statOf(fd, ".wh..wh..opq") !== undefined;
 }
 

@@ -3,13 +3,14 @@
 import { bytesOf, byteString, byteStringOf } from "../archive/byte_string.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { Fd, fstat, open, openat, readdir, type Stat, statx } from "../../ffi/file.ts";
-import { llistxattr } from "../../ffi/xattr.ts";
+import { lgetxattr, llistxattr } from "../../ffi/xattr.ts";
 import { AT_SYMLINK_NOFOLLOW } from "../../ffi/constants/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import { isFolder, isWhiteout, OPEN_FOLDER } from "./layered_folder.ts";
 import type { Owner } from "./capture_changes.ts";
 
 export interface UpperSurvey {
+  entries: number;
   /** About as much as its archive will have. */
   bytes: number;
   /** Nothing in it is another's, closed to its owner, a device, or else outside of the namespace, as ACLs are. */
@@ -25,16 +26,21 @@ const HEADER_BYTES = 1536;
 
 /** Looks at the tree as the user does; undefined where it is large or cannot be read by him. */
 export function surveyUpper(path: string, { uid, gid }: Owner, limitBytes: number): UpperSurvey | undefined {
-  const found: UpperSurvey = { bytes: 0, isOwn: true };
-  let entries = 0;
+  const found: UpperSurvey = { entries: 0, bytes: 0, isOwn: true };
   const look = (stat: Stat, attributesOf: string) => {
     const type = stat.mode & S_IFMT;
     found.bytes += HEADER_BYTES + (type === S_IFREG ? stat.size : 0);
     const isDevice = (type === S_IFCHR && !isWhiteout(stat)) || type === S_IFBLK;
-    found.isOwn &&= stat.uid === uid && stat.gid === gid && !isDevice && isOpenToOwner(stat) &&
-      llistxattr(bytesOf(attributesOf)).every((name) => byteString(name).startsWith("user."));
-    return ++entries <= LIMIT_ENTRIES && found.bytes <= limitBytes &&
+    found.isOwn &&= stat.uid === uid && stat.gid === gid && !isDevice && isOpenToOwner(stat);
+    lookAtAttributes(bytesOf(attributesOf));
+    return ++found.entries <= LIMIT_ENTRIES && found.bytes <= limitBytes &&
       (!isFolder(stat) || stat.size <= LIMIT_FOLDER_BYTES);
+  };
+  const lookAtAttributes = (path: Uint8Array<ArrayBuffer>) => {
+    for (const name of llistxattr(path)) {
+      found.isOwn &&= byteString(name).startsWith("user.");
+      if (found.bytes <= limitBytes) found.bytes += name.length + (lgetxattr(path, name)?.length ?? 0);
+    }
   };
   const folder = (fd: number): boolean =>
     readdir(fd).every(({ name }) => {

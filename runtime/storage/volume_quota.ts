@@ -2,9 +2,13 @@
 
 import { SyscallError } from "../../ffi/errno.ts";
 import { Fd, fstat, open } from "../../ffi/file.ts";
+import { dropCapability } from "../../ffi/own_status.ts";
 import { setProject, setProjectQuota } from "../../ffi/project_quota.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { UnsupportedError } from "../errors.ts";
+
+/** @see capabilities(7): "override disk quota limits", which ext4 takes at its word and xfs does not */
+const CAP_SYS_RESOURCE = 24;
 
 export interface VolumeQuota {
   /** 0: no limit. */
@@ -32,4 +36,9 @@ export function limitFolder(folder: number, quota: VolumeQuota): void {
       hint: "mount an xfs or ext4 with the option prjquota for it",
     });
   }
+}
+
+/** From here on this process keeps to the limits of volumes, as a container does. For forked children. */
+export function obeyQuotas(): void {
+  dropCapability(CAP_SYS_RESOURCE);
 }

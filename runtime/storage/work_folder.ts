@@ -39,6 +39,7 @@ import {
   O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
+  O_TRUNC,
   O_WRONLY,
   RENAME_NOREPLACE,
 } from "../../ffi/constants/fcntl.ts";
@@ -55,14 +56,9 @@ export function openWork(
   form: string,
 ): { layerFd: number; work: { fd: number; name: string } } {
   for (;;) {
-    try {
-      mkdirat(AT_FDCWD, layerDir, 0o700);
-    } catch (error) {
-      if (!isErrno(error, EEXIST)) throw error;
-    }
     let layerFd = -1;
     try {
-      layerFd = open(layerDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      layerFd = openLayerFolder(layerDir);
       return { layerFd, work: makeWorkFolder(layerFd, `${form}.tmp-`) };
     } catch (error) {
       if (layerFd !== -1) close(layerFd);
@@ -70,6 +66,15 @@ export function openWork(
       if (!isErrno(error, ENOENT)) throw error;
     }
   }
+}
+
+function openLayerFolder(layerDir: string): number {
+  try {
+    mkdirat(AT_FDCWD, layerDir, 0o700);
+  } catch (error) {
+    if (!isErrno(error, EEXIST)) throw error;
+  }
+  return open(layerDir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 /** Removes the work folder, and the layer's own where nothing else is in it. */
@@ -139,19 +144,53 @@ export function publishUnsynced(workFd: number, layerFd: number, form: string): 
   publish(workFd, layerFd, form);
 }
 
+/** Whether the layer is there, and no crash has made it suspect. */
+export function isPublished(layerDir: string, form: string): boolean {
+  const path = `${layerDir}/${form}`;
+  return isThere(AT_FDCWD, path) && !isSuspect(path);
+}
+
+/** The same for a tree that is synced; the mark of one that a crash made suspect goes with it. */
+function publishSynced(workFd: number, layerFd: number, form: string): void {
+  const wasSuspect = isSuspect(`/proc/self/fd/${layerFd}/${form}`);
+  if (wasSuspect) renameat2(layerFd, form, workFd, "suspect");
+  publish(workFd, layerFd, form);
+  if (wasSuspect) unlinkat(layerFd, unsyncedMark(form));
+}
+
 /** A whole layer, with what is told beside it: the size of its archive, and who should own what (`owners`, where there is). */
 export function publishLayer(
   workFd: number,
   layerFd: number,
   form: string,
-  { bytes, hasOwners }: { bytes: number; hasOwners: boolean },
+  { bytes, hasOwners, isSynced }: { bytes: number; hasOwners: boolean; isSynced?: boolean },
 ): void {
-  const bytesFd = openat(workFd, "bytes", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600);
+  const bytesFd = openat(workFd, "bytes", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600);
   writeAll(bytesFd, new TextEncoder().encode(String(bytes)));
+  if (isSynced) fsync(bytesFd);
   close(bytesFd);
   renameat2(workFd, "bytes", layerFd, bytesFile(form));
   if (hasOwners) renameat2(workFd, "owners", layerFd, ownersFile(form));
-  publishUnsynced(workFd, layerFd, form);
+  if (isSynced) publishSynced(workFd, layerFd, form);
+  else publishUnsynced(workFd, layerFd, form);
+}
+
+/** The same out of a work folder that is elsewhere. */
+export function publishLayerFrom(
+  workFd: number,
+  layerDir: string,
+  form: string,
+  about: Parameters<typeof publishLayer>[3],
+): void {
+  for (;;) {
+    try {
+      using layer = new Fd(openLayerFolder(layerDir));
+      return publishLayer(workFd, layer.number, form, about);
+    } catch (error) {
+      // the folder went as above; nothing is in it yet
+      if (!isErrno(error, ENOENT) || !isThere(workFd, "tree")) throw error;
+    }
+  }
 }
 
 /** Waits until the layer is on the disk, and takes its mark away. */

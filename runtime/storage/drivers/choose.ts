@@ -21,7 +21,26 @@ interface Findings {
   /** Rootless and root, single id or many: the kernel may allow one and not the other. */
   namespaces: string;
   /** Null where it works, else why not. */
-  reasons: Partial<Record<DriverName, string | null>>;
+  reasons: Partial<Record<DriverName | typeof MAPPED_LAYERS, string | null>>;
+}
+
+/** What else is found out: whether the kernel shows layers with other owners. */
+export const MAPPED_LAYERS = "idmapped-layers";
+
+/** Null where it works: what is remembered of this boot, else (and where `isRetried`, of a failure) what `probe` finds. */
+export async function findReason(
+  context: StorageContext,
+  name: DriverName | typeof MAPPED_LAYERS,
+  probe: () => Promise<string | null>,
+  isRetried = false,
+): Promise<string | null> {
+  const findings = readFindings(context);
+  const known = findings.reasons[name];
+  if (known === null || (known !== undefined && !isRetried)) return known;
+  const reason = await probe();
+  findings.reasons[name] = reason;
+  writeFindings(context, findings);
+  return reason;
 }
 
 /** A driver by its name. @throws {InvalidArgumentError} */
@@ -38,18 +57,11 @@ export function driverNamed(name: string): StorageDriver {
  * @throws {HostError} where the forced one does not work here
  */
 export async function chooseDriver(context: StorageContext, forced?: string): Promise<StorageDriver> {
-  const findings = readFindings(context);
   const candidates = forced === undefined || forced === "" ? DRIVERS : [driverNamed(forced)];
   let reason: string | null = null;
   for (const driver of candidates) {
     // One that is asked for by name is tried again: the missing program may be installed by now.
-    const remembered = findings.reasons[driver.name];
-    const known = forced && remembered !== null ? undefined : remembered;
-    reason = known === undefined ? await driver.probe(context) : known;
-    if (known === undefined) {
-      findings.reasons[driver.name] = reason;
-      writeFindings(context, findings);
-    }
+    reason = await findReason(context, driver.name, () => driver.probe(context), Boolean(forced));
     if (reason === null) return driver;
   }
   throw new HostError(`use storage driver ${candidates.at(-1)!.name}: ${reason}`, {

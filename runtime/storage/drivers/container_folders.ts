@@ -4,6 +4,7 @@ import { SkiffError } from "../../errors.ts";
 import { type Digest, digestHex } from "../../spec/digest.ts";
 import type { LayerForm, StorageContext } from "../layers.ts";
 import { IMPLIED_ROOT_MTIME, layerPath } from "../layers.ts";
+import type { NestedMaps } from "../layer_copy.ts";
 import type { LazyLayers } from "./driver.ts";
 import { isSuspect } from "../unsynced.ts";
 
@@ -16,7 +17,7 @@ export interface ContainerFolders {
 
 /**
  * Makes upper, work and merged. The upper folder is the container's `/`, so it gets mode and owner of the
- * root of the topmost layer that has an entry for it.
+ * root of the topmost layer that has an entry for it; `mapped` is how the layers' ids are shown.
  */
 export async function makeContainerFolders(
   context: StorageContext,
@@ -24,6 +25,7 @@ export async function makeContainerFolders(
   layers: readonly Digest[],
   form: LayerForm,
   lazy?: LazyLayers,
+  mapped?: NestedMaps,
 ): Promise<ContainerFolders> {
   const folders: ContainerFolders = {
     lower: layers.map((diffId) =>
@@ -58,7 +60,11 @@ export async function makeContainerFolders(
   }
   if (lazyMode !== undefined) root = undefined; // and its owner is root
   const mode = (lazyMode ?? root?.info.mode ?? 0o755) & 0o7777;
-  if (makeFolder(folders.upper, mode) && root !== undefined && !isOurs(root.info)) {
+  const isNew = makeFolder(folders.upper, mode);
+  if (isNew && mapped) {
+    const { giveMapped } = await import("./upper_owner.ts");
+    giveMapped(folders.upper, root?.info, mapped);
+  } else if (isNew && root !== undefined && !isOurs(root.info)) {
     const { copyOwner } = await import("./upper_owner.ts");
     await copyOwner(context, root.path, folders.upper);
   }

@@ -8,6 +8,8 @@ import { errnoText, SyscallError } from "../../../ffi/errno.ts";
 import {
   close,
   dup2,
+  Fd,
+  lstat,
   mkdirat,
   mknodat,
   open,
@@ -17,6 +19,7 @@ import {
   unlinkat,
   writeAll,
 } from "../../../ffi/file.ts";
+import { bindIdMapped, emptyUserNamespace } from "../../../ffi/idmapped_mount.ts";
 import { openFamilies } from "../../../ffi/libc.ts";
 import { filesystemType, mount, umount2 } from "../../../ffi/mount.ts";
 import { unshare } from "../../../ffi/namespaces.ts";
@@ -53,13 +56,24 @@ interface Trial {
 export function probeOverlay(context: StorageContext): Promise<string | null> {
   const isRootless = context.namespaces.isRootless;
   return probe(context, isRootless ? "user." : "trusted.", (trial) => {
-    const options = [
-      `lowerdir=${trial.lower.map(escapePath).join(":")}`,
-      `upperdir=${escapePath(trial.upper)}`,
-      `workdir=${escapePath(trial.work)}`,
-      ...(isRootless ? ["userxattr"] : []),
-    ];
-    mount("overlay", trial.target, "overlay", 0, options.join(","));
+    mount("overlay", trial.target, "overlay", 0, overlayOptions(trial, isRootless));
+  });
+}
+
+/** As root, with layers whose ids are shown as others. */
+export function probeMappedLayers(context: StorageContext): Promise<string | null> {
+  return probe(context, "trusted.", (trial) => {
+    using namespace = new Fd(emptyUserNamespace("0 1000 1000\n", "0 1000 1000\n"));
+    const lower = trial.lower.map((path, index) => {
+      const place = `${trial.dir}/mapped-${index}`;
+      mkdirat(AT_FDCWD, place, 0o755);
+      bindIdMapped(path, place, namespace.number);
+      return place;
+    });
+    mount("overlay", trial.target, "overlay", 0, overlayOptions({ ...trial, lower }, false));
+    const { uid, gid } = lstat(`${trial.target}/file`);
+    if (uid !== 1000 || gid !== 1000) throw new ProbeFailed("it shows owners as they are on the disk");
+    for (const path of lower) umount2(path, MNT_DETACH);
   });
 }
 
@@ -88,6 +102,16 @@ export function probeFuseOverlayfs(context: StorageContext, program: string): Pr
   });
 }
 
+function overlayOptions({ lower, upper, work }: Trial, userxattr: boolean): string {
+  const options = [
+    `lowerdir=${lower.map(escapePath).join(":")}`,
+    `upperdir=${escapePath(upper)}`,
+    `workdir=${escapePath(work)}`,
+    ...(userxattr ? ["userxattr"] : []),
+  ];
+  return options.join(",");
+}
+
 class ProbeFailed extends Error {}
 
 async function probe(
@@ -95,7 +119,7 @@ async function probe(
   marks: "user." | "trusted.",
   mountTrial: (trial: Trial) => void,
 ): Promise<string | null> {
-  openFamilies("errno", "file", "xattr", "process", "mount", "namespaces", "fork");
+  openFamilies("errno", "file", "xattr", "process", "mount", "namespaces", "fork", "poll", "signal");
   const dir = `${context.folders.tmp}/probe-${crypto.randomUUID()}`;
   Deno.mkdirSync(dir, { mode: 0o700 });
   const [result, resultFd] = pipe2(O_CLOEXEC);

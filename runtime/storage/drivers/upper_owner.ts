@@ -1,6 +1,7 @@
 /** The owner of a container's `/` where it is not the user: only root of the user's namespace can give it. */
 
 import { runInNamespace } from "../namespace_task.ts";
+import { type NestedMaps, shiftId } from "../layer_copy.ts";
 import type { StorageContext } from "../layers.ts";
 import { fchmodat, fchownat, lstat } from "../../../ffi/file.ts";
 import { AT_FDCWD } from "../../../ffi/constants/fcntl.ts";
@@ -12,4 +13,11 @@ export async function copyOwner(context: StorageContext, from: string, to: strin
     fchownat(AT_FDCWD, to, uid, gid);
     fchmodat(AT_FDCWD, to, mode & 0o7777);
   });
+}
+
+/** As root: gives it to who the owner of a layer's root, or root, is in the container's user namespace. */
+export function giveMapped(path: string, layer: Deno.FileInfo | undefined, { uid, gid }: NestedMaps): void {
+  const { mode } = lstat(path);
+  fchownat(AT_FDCWD, path, shiftId(uid, layer?.uid ?? 0), shiftId(gid, layer?.gid ?? 0));
+  fchmodat(AT_FDCWD, path, mode & 0o7777);
 }

@@ -18,6 +18,7 @@ import { zstdChunkedTocDigest } from "../../archive/toc/zstd_chunked.ts";
 import type { LayerToc } from "../../archive/toc/model.ts";
 import { type Digest, digestHex } from "../../spec/digest.ts";
 import type { Folders } from "../../state/folders.ts";
+import { namesIn } from "../../state/listing.ts";
 
 /** As its image's documents describe it. */
 export interface LazyLayer {
@@ -97,12 +98,7 @@ export function lazyRecords(folders: Folders): { key: string; record: LazyRecord
 }
 
 export function lazyKeys(folders: Folders): string[] {
-  try {
-    return Array.from(Deno.readDirSync(`${folders.data}/lazy`), ({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  return namesIn(`${folders.data}/lazy`);
 }
 
 /** Whether a layer is here, if only by its table. */
@@ -111,15 +107,6 @@ export function isLazy(folders: Folders, digest: Digest): boolean {
   return lazyKeys(folders).some((key) =>
     key.startsWith(`${hex}-`) && readLazyRecord(folders, key) !== undefined
   );
-}
-
-/** Whoever still reads from it has its files open. */
-export function removeLazyLayer(folders: Folders, key: string): void {
-  try {
-    Deno.removeSync(lazyFolder(folders, key), { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /** A piece is unpacked in memory: larger ones than real packers make are not served lazily. */
