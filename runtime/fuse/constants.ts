@@ -73,6 +73,8 @@ export const FUSE_CACHE_SYMLINKS = 2 ** 23;
 export const FUSE_NO_OPENDIR_SUPPORT = 2 ** 24;
 export const FUSE_HANDLE_KILLPRIV_V2 = 2 ** 28;
 export const FUSE_INIT_EXT = 2 ** 30;
+/** Linux 6.6: a file that is read past the cache may be mapped shared as well. */
+export const FUSE_DIRECT_IO_ALLOW_MMAP = 2 ** 36;
 export const FUSE_PASSTHROUGH = 2 ** 37;
 
 // open_flags of a reply to OPEN, CREATE and OPENDIR
@@ -103,5 +105,10 @@ export const FUSE_OPEN_KILL_SUIDGID = 1 << 0;
 export const FUSE_FSYNC_FDATASYNC = 1 << 0;
 export const FUSE_LK_FLOCK = 1 << 0;
 
+/** Of an entry: it is asked for again before it is used. Linux 6.2. */
+export const FUSE_EXPIRE_ONLY = 1 << 0;
+/** The minor version that has it. */
+export const EXPIRE_ONLY_MINOR_VERSION = 38;
+
 /** What the kernel is told unasked, in the error field of a message without a request. */
-export const NOTIFICATIONS = { INVAL_INODE: 2, INVAL_ENTRY: 3 } as const;
+export const NOTIFICATIONS = { INVAL_INODE: 2, INVAL_ENTRY: 3, STORE: 4 } as const;

@@ -3,16 +3,19 @@
  *
  * The kernel wants /dev/fuse to be opened in the user namespace that mounts (Linux 4.18): both are done by one
  * process. Who forks gives the descriptor to the child that serves and closes its own, so that the mount's
- * connection ends with that child: then every access fails with ENOTCONN.
+ * connection ends with that child: then every access fails with ENOTCONN. Where another has a twin of the descriptor,
+ * what the child has read and not answered still ends with it (ECONNABORTED), and all else with the last of them, or
+ * by `abortFuseMount`.
  *
  * @see linux/Documentation/filesystems/fuse.rst
  */
 
-import { EACCES, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, isErrno } from "../../ffi/errno.ts";
-import { open } from "../../ffi/file.ts";
-import { newFilesystem } from "../../ffi/mount.ts";
-import { O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
-import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID } from "../../ffi/constants/mount.ts";
+import { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, isErrno } from "../../ffi/errno.ts";
+import { close, Fd, ioctl, open } from "../../ffi/file.ts";
+import { newFilesystem, umount2 } from "../../ffi/mount.ts";
+import { O_CLOEXEC, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { FUSE_DEV_IOC_CLONE } from "../../ffi/constants/ioctl.ts";
+import { MNT_FORCE, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID } from "../../ffi/constants/mount.ts";
 import { HostError } from "../errors.ts";
 
 export interface FuseMountOptions {
@@ -48,6 +51,21 @@ export function openFuse(): number {
 }
 
 /**
+ * Another descriptor of the connection of `fuseFd`, once that is mounted. Requests belong to the one they were read from:
+ * who only writes to this one keeps no request from ending with its reader.
+ */
+export function openFuseTwin(fuseFd: number): number {
+  const twin = openFuse();
+  try {
+    ioctl(twin, FUSE_DEV_IOC_CLONE, new Uint8Array(Uint32Array.of(fuseFd).buffer));
+    return twin;
+  } catch (error) {
+    close(twin);
+    throw error;
+  }
+}
+
+/**
  * A detached mount that the reader of `fuseFd` serves. Permissions are checked by the kernel with the owners and modes it is
  * told; every user of the namespace (and of those below it) may use it.
  */
@@ -71,5 +89,22 @@ export function newFuseMount(fuseFd: number, options: FuseMountOptions): number 
       cause: error,
       hint: "the kernel must let user namespaces mount FUSE (Linux 4.18, module fuse)",
     });
+  }
+}
+
+/**
+ * Ends the connection of the mount at `target`, whose server is gone: who waits for an answer that nobody read the
+ * question of gets ECONNABORTED, though another has a twin of the descriptor. The mount stays.
+ *
+ * @see umount2(2), MNT_FORCE
+ */
+export function abortFuseMount(target: string): void {
+  try {
+    // in use as it is, it is not unmounted besides
+    using _used = new Fd(open(target, O_PATH | O_CLOEXEC));
+    umount2(target, MNT_FORCE);
+  } catch (error) {
+    // EINVAL, ENOENT: it is not mounted any more
+    if (!isErrno(error, EBUSY, EINVAL, ENOENT)) throw error;
   }
 }

@@ -10,8 +10,11 @@
  */
 
 import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS, errno, SyscallError } from "../../ffi/errno.ts";
+import { setNonblocking } from "../../ffi/file.ts";
 import { compileFunction, libc } from "../../ffi/libc.ts";
 import {
+  EXPIRE_ONLY_MINOR_VERSION,
+  FUSE_EXPIRE_ONLY,
   FUSE_INIT_EXT,
   KERNEL_MINOR_VERSION,
   KERNEL_VERSION,
@@ -112,7 +115,10 @@ export class Session {
     return this.#send(reply, unique, errno);
   }
 
-  /** Drops what the kernel has cached of a node: attributes and, from `offset` on, content. */
+  /**
+   * Drops what the kernel has cached of a node: attributes and, from `offset` on, content; below 0 attributes alone,
+   * for which it waits for nobody.
+   */
   invalidateNode(nodeid: number, offset = 0, length = 0): void {
     const message = new DataView(new ArrayBuffer(40));
     message.setUint32(0, 40, true);
@@ -123,17 +129,36 @@ export class Session {
     this.#write(this.#fd, new Uint8Array(message.buffer), 40); // ENOENT: it has nothing of it
   }
 
-  /** Drops a name from the kernel's cache. */
-  invalidateEntry(parent: number, name: Uint8Array): void {
-    const length = 16 + 16 + name.length + 1;
-    const bytes = new Uint8Array(length);
+  /**
+   * Puts a piece of a node's content into the kernel's cache; false where it takes none. It waits for pages that
+   * somebody reads by way of the cache, whom this session would have to answer: there must be none.
+   */
+  storeContent(nodeid: number, offset: number, content: Uint8Array): boolean {
+    const bytes = new Uint8Array(16 + 24 + content.length);
     const message = new DataView(bytes.buffer);
-    message.setUint32(0, length, true);
+    message.setUint32(0, bytes.length, true);
+    message.setInt32(4, NOTIFICATIONS.STORE, true);
+    message.setBigUint64(16, BigInt(nodeid), true);
+    message.setBigUint64(24, BigInt(offset), true);
+    message.setUint32(32, content.length, true);
+    bytes.set(content, 40);
+    return this.#write(this.#fd, bytes, bytes.length) === bytes.length;
+  }
+
+  /**
+   * The message that has the kernel ask again for what has this name. It waits for the lock of the folder, which somebody
+   * may have who waits for this session: who writes it must not be the one that answers.
+   */
+  entryNotice(parent: number, name: Uint8Array): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(16 + 16 + name.length + 1);
+    const message = new DataView(bytes.buffer);
+    message.setUint32(0, bytes.length, true);
     message.setInt32(4, NOTIFICATIONS.INVAL_ENTRY, true);
     message.setBigUint64(16, BigInt(parent), true);
     message.setUint32(24, name.length, true);
+    message.setUint32(28, this.minor >= EXPIRE_ONLY_MINOR_VERSION ? FUSE_EXPIRE_ONLY : 0, true);
     bytes.set(name, 32);
-    this.#write(this.#fd, bytes, length);
+    return bytes;
   }
 
   /** False where the kernel no longer knows the request. */
@@ -200,19 +225,30 @@ function errnoOf(error: unknown): number {
 }
 
 /**
- * Serves until the mount is gone. For forked children. `wait` is called before every read: who has more to do than
- * to answer waits there for the descriptor, with a limit.
+ * Serves until the mount is gone. For forked children. Who has more to do than to answer gives `wait`, which is called
+ * where no request is there, and after every few of them: it returns once there is one, or the mount is gone.
  */
 export function serveBlocking(session: Session, fd: number, wait?: () => void): void {
   const read = compileFunction("file", "read");
   const { buffer } = session.request;
-  for (;;) {
-    wait?.();
+  if (wait !== undefined) setNonblocking(fd, true);
+  for (let untilWait = 0;; untilWait--) {
+    if (wait !== undefined && untilWait === 0) {
+      wait();
+      untilWait = AT_ONCE;
+    }
     const received = read(fd, buffer, buffer.length);
-    if (received > 0) session.handle(received);
-    else if (!goesOn(received === 0 ? ENODEV : errno())) return;
+    if (received > 0) {
+      session.handle(received);
+      continue;
+    }
+    if (!goesOn(received === 0 ? ENODEV : errno())) return;
+    untilWait = 1;
   }
 }
+
+/** Of many askers each has a request there already: waiting for it would be a call more for each. */
+const AT_ONCE = 16;
 
 /**
  * Serves until the mount is gone, waiting for each request on a thread of its own: for a process that does more than

@@ -1,7 +1,7 @@
-import { close, read, setNonblocking } from "../../ffi/file.ts";
+import { close, read, setNonblocking, writeAll } from "../../ffi/file.ts";
 import { EIO, ENOENT, ENOSYS, SyscallError } from "../../ffi/errno.ts";
-import { socketpair } from "../../ffi/socket.ts";
-import { AF_UNIX, SOCK_SEQPACKET } from "../../ffi/constants/socket.ts";
+import { shutdown, socketpair } from "../../ffi/socket.ts";
+import { AF_UNIX, SHUT_WR, SOCK_SEQPACKET } from "../../ffi/constants/socket.ts";
 import {
   FUSE_BIG_WRITES,
   FUSE_DO_READDIRPLUS,
@@ -11,7 +11,7 @@ import {
   OPCODES,
 } from "./constants.ts";
 import { DEFERRED, type Handler } from "./handler.ts";
-import { Session } from "./session.ts";
+import { serveBlocking, Session } from "./session.ts";
 import { IN } from "./request.ts";
 import { assert, assertEquals } from "../../tests/assertions.ts";
 import { build } from "../../tests/fuse_request.ts";
@@ -133,4 +133,25 @@ Deno.test("what the kernel forgets has no answer", () => {
     assertEquals(ask(build(OPCODES.INTERRUPT, new Uint8Array(new BigUint64Array([12n]).buffer))), null);
     assertEquals(interrupted, [12n]);
   });
+});
+
+Deno.test("between two waits some of the requests that are there are answered, and all before the next long one", () => {
+  const [kernel, server] = socketpair(AF_UNIX, SOCK_SEQPACKET);
+  setNonblocking(kernel, true);
+  try {
+    const session = new Session(server, { statfs: () => 0 }, { wanted: 0, maxTransfer: 65536 });
+    for (let each = 0; each < 40; each++) writeAll(kernel, build(OPCODES.STATFS, new Uint8Array(0)));
+    let answered = 0;
+    const waits: number[] = [];
+    serveBlocking(session, server, () => {
+      while (take(kernel) !== null) answered++;
+      waits.push(answered);
+      // nothing more comes: the mount is gone
+      if (answered === 40) shutdown(kernel, SHUT_WR);
+    });
+    assertEquals(waits, [0, 16, 32, 40]);
+  } finally {
+    close(kernel);
+    close(server);
+  }
 });

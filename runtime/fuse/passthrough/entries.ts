@@ -9,6 +9,7 @@ import type { Reply } from "../reply.ts";
 import { IN, type Request } from "../request.ts";
 import { descriptorPath, type Name, rare } from "./calls.ts";
 import type { FileNode } from "./nodes.ts";
+import { mayTakeAway } from "./sticky.ts";
 import type { Tree } from "./tree.ts";
 
 export function entryOperations(tree: Tree): Handler {
@@ -29,8 +30,13 @@ export function entryOperations(tree: Tree): Handler {
     const folder = tree.folder(request.nodeid);
     if (folder < 0) return -folder;
     const name = request.name(0);
+    const refusal = mayTakeAway(tree, request, folder, name);
+    if (refusal !== 0) return refusal;
     const node = pinEntry(tree, folder, name);
-    if (rare.unlinkat(folder, name, flags) === 0) return 0;
+    if (rare.unlinkat(folder, name, flags) === 0) {
+      tree.watches.removed(nodes.get(request.nodeid), name);
+      return 0;
+    }
     const code = errno();
     if (node !== undefined) nodes.unpin(node);
     return code;
@@ -82,27 +88,33 @@ function pinEntry(tree: Tree, folder: number, name: Name): FileNode | undefined 
 
 function rename(tree: Tree, request: Request, namesAt: number, flags: number): number {
   const { nodes, facts } = tree;
-  const from = tree.folder(request.nodeid);
+  const parent = nodes.get(request.nodeid);
+  const newParent = nodes.get(request.u64(IN.rename.newdir));
+  if (parent === undefined || newParent === undefined) return ESTALE;
+  const from = nodes.pathOf(parent);
   if (from < 0) return -from;
-  const to = tree.folder(request.u64(IN.rename.newdir));
+  const to = nodes.pathOf(newParent);
   if (to < 0) return -to;
   // a whiteout is a device
   if (flags & RENAME_WHITEOUT) return EPERM;
   const name = request.name(namesAt);
   const newName = request.name(namesAt + name.length);
+  const refusal = mayTakeAway(tree, request, from, name) || mayTakeAway(tree, request, to, newName);
+  if (refusal !== 0) return refusal;
   const lost = flags & RENAME_EXCHANGE ? undefined : pinEntry(tree, to, newName);
   if (rare.renameat2(from, name, to, newName, flags) === -1) {
     const code = errno();
     if (lost !== undefined) nodes.unpin(lost);
     return code;
   }
-  const place = (folder: number, id: number, name: Name) => {
-    const parent = nodes.get(id);
-    if (parent === undefined || !facts.ofEntry(folder, name)) return;
+  const isExchange = (flags & RENAME_EXCHANGE) !== 0;
+  tree.watches.renamed(parent, name, newParent, newName, isExchange);
+  const place = (folder: number, parent: FileNode, name: Name) => {
+    if (!facts.ofEntry(folder, name)) return;
     const node = nodes.find();
     if (node !== undefined) nodes.move(node, parent, name);
   };
-  place(to, request.u64(IN.rename.newdir), newName);
-  if (flags & RENAME_EXCHANGE) place(from, request.nodeid, name);
+  place(to, newParent, newName);
+  if (isExchange) place(from, parent, name);
   return 0;
 }

@@ -16,6 +16,7 @@ import {
 } from "../../../ffi/constants/fcntl.ts";
 import { S_IFREG } from "../../../ffi/constants/stat.ts";
 import {
+  FOPEN_DIRECT_IO,
   FOPEN_KEEP_CACHE,
   FUSE_OPEN_KILL_SUIDGID,
   FUSE_WRITE_CACHE,
@@ -27,6 +28,7 @@ import { descriptorPath, rare } from "./calls.ts";
 import type { FileNode } from "./nodes.ts";
 import type { SplicedReads } from "./spliced_read.ts";
 import type { Tree } from "./tree.ts";
+import { isReadUncached, noteRead } from "./uncached_reads.ts";
 
 const O_ACCMODE = 3;
 const O_SYNC = 0o4010000;
@@ -37,11 +39,12 @@ const SAFE_FLAGS = O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
 const SEEK_DATA = 3, SEEK_HOLE = 4;
 
-/** `released` is told of each open file that nobody has any more. */
+/** `released` is told of each open file that nobody has any more, and of its node; `sessionFlags` gives what both sides can. */
 export function fileOperations(
   tree: Tree,
   spliced: SplicedReads,
-  released: (fh: number) => void,
+  sessionFlags: () => number,
+  released: (fh: number, node: FileNode) => void,
 ): Handler {
   const { calls, files, nodes, facts } = tree;
   const offsets = new BigInt64Array(2);
@@ -54,15 +57,20 @@ export function fileOperations(
     return fd;
   };
   const isFile = (fd: number) => files.has(fd);
+  /** Those that are read past the kernel's cache. */
+  const uncached = new Set<number>();
 
   return {
     open(request, reply) {
       const node = nodes.get(request.nodeid);
       if (node === undefined) return ESTALE;
-      const fd = openNode(tree, node, request.u32(IN.open.flags) & PASSED_FLAGS);
+      const flags = request.u32(IN.open.flags);
+      const fd = openNode(tree, node, flags & PASSED_FLAGS);
       if (fd < 0) return -fd;
+      const isUncached = isReadUncached(node, flags, facts.attributes, sessionFlags());
       if (tree.isPrivileged && request.u32(IN.open.openFlags) & FUSE_OPEN_KILL_SUIDGID) tree.dropSetId(fd);
-      reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
+      if (isUncached) uncached.add(fd);
+      reply.open(keep(node, fd), isUncached ? FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE : FOPEN_KEEP_CACHE);
       return 0;
     },
     create(request, reply) {
@@ -80,8 +88,7 @@ export function fileOperations(
         calls.close(fd);
         return EIO;
       }
-      const node = nodes.remember(nodes.get(request.nodeid), name);
-      reply.entry(node.id, 0, tree.attributes, tree.validity);
+      const node = tree.tellEntry(nodes.get(request.nodeid), name, reply);
       reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
       return 0;
     },
@@ -104,17 +111,23 @@ export function fileOperations(
     },
     read(request, reply) {
       const fd = request.u64(IN.read.fh);
-      if (!isFile(fd)) return EBADF;
+      const node = files.get(fd);
+      if (node === undefined) return EBADF;
       const size = request.u32(IN.read.size);
       if (size > reply.data.length) return EINVAL;
+      const isUncached = uncached.has(fd);
       if (spliced.suits(size)) {
         const result = spliced.answer(reply, request.unique, fd, request.exactU64(IN.read.offset), size);
-        if (result !== undefined) return result;
+        if (result !== undefined) {
+          if (isUncached) noteRead(node, size, reply.length);
+          return result;
+        }
         reply.length = 0;
       }
       const length = calls.pread(fd, reply.data, size, request.exactU64(IN.read.offset));
       if (length === -1) return errno();
       reply.length = length;
+      if (isUncached) noteRead(node, size, length);
       return 0;
     },
     write(request, reply) {
@@ -140,7 +153,8 @@ export function fileOperations(
       files.delete(fd);
       node.handles = node.handles!.length === 1 ? undefined : node.handles!.filter((other) => other !== fd);
       calls.close(fd);
-      released(fd);
+      uncached.delete(fd);
+      released(fd, node);
       return 0;
     },
     fsync(request) {
@@ -199,7 +213,7 @@ export function fileOperations(
 /** So long nobody else is served. */
 const MAX_COPY_BYTES = 64 << 20;
 
-/** Opens the node's file and no other; -errno. */
+/** Opens the node's file and no other, of which the tree's facts are then; -errno. */
 export function openNode(tree: Tree, node: FileNode, flags: number): number {
   if (node.type !== S_IFREG) return -EOPNOTSUPP;
   const { calls, nodes } = tree;
@@ -209,7 +223,10 @@ export function openNode(tree: Tree, node: FileNode, flags: number): number {
   if (path !== undefined || parent === undefined || name === undefined) {
     if (path === undefined) return -ESTALE;
     fd = rare.openat(AT_FDCWD, descriptorPath(path), flags | SAFE_FLAGS, 0);
-    return fd === -1 ? -errno() : fd;
+    if (fd !== -1 && tree.facts.ofDescriptor(fd)) return fd;
+    const code = errno();
+    if (fd !== -1) calls.close(fd);
+    return -code;
   }
   const folder = nodes.pathOf(parent);
   if (folder < 0) return folder;

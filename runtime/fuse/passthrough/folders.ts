@@ -101,6 +101,8 @@ export function folderOperations(tree: Tree): Handler {
       });
     },
     readdirplus(request, reply) {
+      const opened = folders.get(request.u64(IN.read.fh));
+      if (opened !== undefined) tree.watches.watch(opened.node, opened.fd);
       return list(request, reply, ({ node: parent, fd, at }, view, name, limit) => {
         const bare = name.subarray(0, -1);
         if (!reply.hasRoomForPlus(bare.length, limit)) return false;
@@ -112,7 +114,8 @@ export function folderOperations(tree: Tree): Handler {
           reply.direntPlus(bare, next, type, 0, 0, facts.attributes, validity);
         } else {
           const node = nodes.remember(parent, name);
-          reply.direntPlus(bare, next, type, node.id, 0, tree.attributes, validity);
+          const known = tree.entryValidity(parent, name, node);
+          reply.direntPlus(bare, next, type, node.id, 0, tree.attributes, known);
         }
         return true;
       });

@@ -30,23 +30,25 @@ export function metadataOperations(tree: Tree): Handler {
   const statfsView = new DataView(statfs.buffer);
   return {
     lookup(request, reply) {
-      const folder = tree.folder(request.nodeid);
+      const folder = tree.watchedFolder(request.nodeid);
       if (folder < 0) return -folder;
       const name = request.name(0);
       if (facts.ofEntry(folder, name)) {
-        const node = nodes.remember(nodes.get(request.nodeid), name);
-        reply.entry(node.id, 0, tree.attributes, validity);
+        tree.tellEntry(nodes.get(request.nodeid), name, reply);
         return 0;
       }
       const code = errno();
-      // that it is not there is remembered as well
+      // that it is not there is remembered as well, for a short time: nobody tells of what is made
       if (code === ENOENT) {
         reply.entry(0, 0, facts.attributes, validity);
         return 0;
       }
       return code;
     },
-    forget: (id, count) => nodes.forget(id, count),
+    forget(id, count) {
+      const node = nodes.forget(id, count);
+      if (node !== undefined) tree.watches.forgot(node);
+    },
     getattr(request, reply) {
       const node = nodes.get(request.nodeid);
       if (node === undefined) return ESTALE;
@@ -54,7 +56,7 @@ export function metadataOperations(tree: Tree): Handler {
       const fd = hasHandle ? request.u64(IN.getattr.fh) : -1;
       const code = tree.files.get(fd) === node ? (facts.ofDescriptor(fd) ? 0 : errno()) : tree.look(node);
       if (code !== 0) return code;
-      reply.attributes(tree.attributes, validity);
+      reply.attributes(tree.attributes, tree.attributesValidity(node));
       return 0;
     },
     setattr(request, reply) {

@@ -10,6 +10,8 @@ import { ENOENT, errno, ESTALE } from "../../../ffi/errno.ts";
 import type { Calls, Name } from "./calls.ts";
 import type { Facts } from "./facts.ts";
 import { ROOT_ID } from "../constants.ts";
+import type { Readings } from "./uncached_reads.ts";
+import type { Watch } from "./watches.ts";
 
 export class FileNode {
   /** Lookups that the kernel has not forgotten. */
@@ -20,6 +22,13 @@ export class FileNode {
   handles: number[] | undefined;
   /** It has lost its name, so that its descriptor is all there is. */
   isPinned = false;
+  /** Of a folder whose changes are told. */
+  watch: Watch | undefined;
+  /** The folder that is watched for it, and as what. */
+  seenIn: Watch | undefined;
+  seenAs = "";
+  /** What was read of it past the kernel's cache (`isReadUncached`). */
+  readings: Readings | undefined;
 
   constructor(
     readonly id: number,
@@ -45,6 +54,7 @@ export class NodeTable {
   /** Nodes with a descriptor that may be closed, the least recently opened first. */
   readonly #cached = new Set<FileNode>();
   readonly #maxCached: number;
+  readonly #names = new NameCopies();
   #nextId = ROOT_ID + 1;
 
   /** `rootFd` stays open as long as the table. */
@@ -70,7 +80,7 @@ export class NodeTable {
 
   /** The node of what `facts` were just taken of, counted as one lookup more. */
   remember(parent: FileNode | undefined, name: Name | undefined): FileNode {
-    const node = this.find() ?? this.#make(this.#nextId++, parent, name?.slice());
+    const node = this.find() ?? this.#make(this.#nextId++, parent, name);
     node.lookups++;
     if (name !== undefined && node !== this.root) this.#place(node, parent!, name);
     return node;
@@ -89,7 +99,7 @@ export class NodeTable {
   /** It has another name from now on. */
   #place(node: FileNode, parent: FileNode, name: Name): void {
     node.parent = parent;
-    if (node.name === undefined || !sameName(node.name, name)) node.name = name.slice();
+    if (node.name === undefined || !sameName(node.name, name)) node.name = this.#names.copy(name);
     this.unpin(node);
   }
 
@@ -97,7 +107,8 @@ export class NodeTable {
     if (node !== this.root) this.#place(node, parent, name);
   }
 
-  forget(id: number, count: number): void {
+  /** Gives the node where the kernel does not know it any more. */
+  forget(id: number, count: number): FileNode | undefined {
     const node = this.#byId.get(id);
     if (node === undefined || node === this.root) return;
     node.lookups -= count;
@@ -105,6 +116,7 @@ export class NodeTable {
     this.#byId.delete(id);
     if (this.#byFile.get(node.key) === node) this.#byFile.delete(node.key);
     this.#dropPath(node);
+    return node;
   }
 
   /** A descriptor that stands for the node, which stays the table's; -errno where it is no longer there. */
@@ -178,7 +190,8 @@ export class NodeTable {
   #make(id: number, parent: FileNode | undefined, name: Name | undefined): FileNode {
     const { inoLow, inoHigh, device, birth, mode } = this.#facts;
     const key = this.#keyOf(inoLow, inoHigh, device);
-    const node = new FileNode(id, key, inoLow, inoHigh, device, birth, mode & S_IFMT, parent, name);
+    const own = name && this.#names.copy(name);
+    const node = new FileNode(id, key, inoLow, inoHigh, device, birth, mode & S_IFMT, parent, own);
     this.#byId.set(id, node);
     this.#byFile.set(key, node);
     return node;
@@ -192,6 +205,26 @@ export class NodeTable {
     return `${device}:${inoHigh}:${inoLow}`;
   }
 }
+
+/** Copies of names, many of which share their memory: one allocated for each costs more than all else of a node. */
+class NameCopies {
+  #memory = new Uint8Array(0);
+  #used = 0;
+
+  copy(name: Name): Name {
+    const { length } = name;
+    if (this.#used + length > this.#memory.length) {
+      this.#memory = new Uint8Array(Math.max(NAMES_BYTES, length));
+      this.#used = 0;
+    }
+    const copy = this.#memory.subarray(this.#used, this.#used += length);
+    copy.set(name);
+    return copy;
+  }
+}
+
+/** One name keeps that much. */
+const NAMES_BYTES = 4096;
 
 function sameName(one: Name, other: Name): boolean {
   if (one.length !== other.length) return false;

@@ -5,8 +5,8 @@
  * owners that are shown, then each call is made with the user's own rights on disk.
  */
 
-import { pollBlocking } from "../../../ffi/poll.ts";
-import { POLLIN } from "../../../ffi/constants/poll.ts";
+import { close } from "../../../ffi/file.ts";
+import { Notices } from "../notices.ts";
 import { serveBlocking, Session } from "../session.ts";
 import {
   FUSE_ASYNC_DIO,
@@ -14,6 +14,7 @@ import {
   FUSE_ATOMIC_O_TRUNC,
   FUSE_AUTO_INVAL_DATA,
   FUSE_BIG_WRITES,
+  FUSE_DIRECT_IO_ALLOW_MMAP,
   FUSE_DO_READDIRPLUS,
   FUSE_FLOCK_LOCKS,
   FUSE_HANDLE_KILLPRIV_V2,
@@ -22,9 +23,11 @@ import {
   FUSE_POSIX_LOCKS,
   FUSE_READDIRPLUS_AUTO,
 } from "../constants.ts";
+import { Arrivals } from "./arrivals.ts";
 import { entryOperations } from "./entries.ts";
 import { fileOperations } from "./files.ts";
 import { folderOperations } from "./folders.ts";
+import { KeptFiles } from "./kept_files.ts";
 import { lockOperations } from "./locks.ts";
 import { metadataOperations } from "./metadata.ts";
 import { SplicedReads } from "./spliced_read.ts";
@@ -35,25 +38,58 @@ import { xattrOperations } from "./xattrs.ts";
 const WANTED = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA |
   FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES |
   FUSE_HANDLE_KILLPRIV_V2 | FUSE_POSIX_LOCKS | FUSE_FLOCK_LOCKS;
+/** Bits from 32 on are no numbers to `|`. */
+const WANTED_MORE = FUSE_DIRECT_IO_ALLOW_MMAP;
 
-/** Serves until the mount is gone. For forked children. */
-export function servePassthroughBlocking(fuseFd: number, options: TreeOptions): void {
-  const tree = new Tree(options);
+/** Serves until the mount is gone. For forked children. `twin` is for notices (`openFuseTwin`), and is closed here. */
+export function servePassthroughBlocking(fuseFd: number, twin: number, options: TreeOptions): void {
+  const tree: Tree = new Tree(options, {
+    attributesChanged: (nodeid) => session.invalidateNode(nodeid, -1),
+    nameChanged: (folder, name) => notices?.tell(session.entryNotice(folder, name)),
+  });
+  const { watches } = tree;
+  const notices = watches.fd === undefined ? undefined : new Notices(twin, () => watches.stop());
+  close(twin);
   const locks = lockOperations(tree, (unique, code) => session.answer(unique, code));
   const handler = {
     ...metadataOperations(tree),
     ...entryOperations(tree),
-    ...fileOperations(tree, new SplicedReads(fuseFd), (fh) => locks.released(fh)),
+    ...fileOperations(
+      tree,
+      new SplicedReads(fuseFd),
+      () => session.flags,
+      (fh, node) => {
+        locks.released(fh);
+        kept.released(node);
+      },
+    ),
     ...folderOperations(tree),
     ...xattrOperations(tree),
     ...locks.operations,
   };
-  const session = new Session(fuseFd, handler, { wanted: WANTED });
+  const session: Session = new Session(fuseFd, handler, { wanted: WANTED + WANTED_MORE });
+  const kept: KeptFiles = new KeptFiles(tree, (...piece) => session.storeContent(...piece));
+  const arrivals = new Arrivals(fuseFd);
+  const changes = { fd: watches.fd, isWanted: true };
+  const room = { fd: notices?.fd, isWanted: false };
   serveBlocking(session, fuseFd, () => {
     // a request comes, or the turn of who waits for a lock, which those who never pause do not put off
-    for (let waitMs = locks.waitMs; waitMs !== -1; waitMs = locks.waitMs) {
-      if (waitMs > 0 && pollBlocking(fuseFd, POLLIN, waitMs) !== 0) return;
-      locks.retry();
+    for (;;) {
+      if (locks.waitMs === 0) locks.retry();
+      notices?.send();
+      changes.isWanted = notices?.isFull === false;
+      room.isWanted = notices?.isWaiting === true;
+      const waitMs = earlier(locks.waitMs, earlier(notices?.waitMs ?? -1, kept.waitMs));
+      arrivals.waitBlocking(waitMs, changes, room);
+      if (arrivals.hasChanges) watches.take();
+      if (arrivals.hasRequest) return kept.disturb();
+      kept.work();
     }
   });
+}
+
+/** -1 is never. */
+function earlier(oneMs: number, otherMs: number): number {
+  if (oneMs === -1 || otherMs === -1) return Math.max(oneMs, otherMs);
+  return Math.min(oneMs, otherMs);
 }

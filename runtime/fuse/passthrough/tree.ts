@@ -10,6 +10,7 @@ import { Facts } from "./facts.ts";
 import { Identity } from "./identity.ts";
 import { type FileNode, NodeTable } from "./nodes.ts";
 import { diskOwner, type OwnerRule } from "./owners.ts";
+import { type Listener, Watches } from "./watches.ts";
 
 export interface TreeOptions {
   /** O_PATH: the folder (or the file) that is shown; the tree's from here on. */
@@ -35,14 +36,18 @@ export class Tree {
   readonly validity: Validity;
   readonly isPrivileged: boolean;
   readonly rootFd: number;
+  readonly watches: Watches;
   readonly #identity: Identity;
   /** Open files by descriptor, which is their handle. */
   readonly files = new Map<number, FileNode>();
 
-  constructor({ rootFd, uids, gids, validity, maxDescriptors, isPrivileged, onIdsChanged }: TreeOptions) {
+  /** `listener` has the kernel forget what was changed by others. */
+  constructor(options: TreeOptions, listener: Listener) {
+    const { rootFd, uids, gids, validity, maxDescriptors, isPrivileged, onIdsChanged } = options;
     this.facts = new Facts(this.calls, uids, gids);
     // the others are for open files
     this.nodes = new NodeTable(this.calls, this.facts, rootFd, Math.floor(maxDescriptors / 2));
+    this.watches = new Watches(rootFd, this.nodes.root.device, listener);
     this.uids = uids;
     this.gids = gids;
     this.validity = validity;
@@ -79,9 +84,33 @@ export class Tree {
   /** Looks at an entry that was just made and answers with it. */
   answerEntry(parentId: number, folder: number, name: Name, reply: Reply): number {
     if (!this.facts.ofEntry(folder, name)) return errno();
-    const node = this.nodes.remember(this.nodes.get(parentId), name);
-    reply.entry(node.id, 0, this.attributes, this.validity);
+    this.tellEntry(this.nodes.get(parentId), name, reply);
     return 0;
+  }
+
+  /** Answers with the entry that was just looked at. */
+  tellEntry(parent: FileNode | undefined, name: Name, reply: Reply): FileNode {
+    const node = this.nodes.remember(parent, name);
+    reply.entry(node.id, 0, this.attributes, this.entryValidity(parent, name, node));
+    return node;
+  }
+
+  /** How long what was just looked at may be believed: an entry, or a node's attributes. */
+  entryValidity(parent: FileNode | undefined, name: Name, node: FileNode): Validity {
+    return this.watches.entryValidity(parent, name, node, this.facts.attributes, this.validity);
+  }
+
+  attributesValidity(node: FileNode): Validity {
+    return this.watches.validity(node, this.facts.attributes, this.validity);
+  }
+
+  /** A descriptor of the folder whose entries are looked at next; -errno. */
+  watchedFolder(id: number): number {
+    const node = this.nodes.get(id);
+    if (node === undefined) return -ESTALE;
+    const fd = this.nodes.pathOf(node);
+    if (fd >= 0) this.watches.watch(node, fd);
+    return fd;
   }
 
   /** The owners on disk of what the asker makes; undefined where it has none there. */
