@@ -36,7 +36,20 @@ export type RootSource =
   /** `--rootfs`: a folder used as it is, or with `overlay` written over afresh by each run. */
   | { kind: "rootfs"; path: string; overlay?: boolean }
   /** The built-in image `host`. */
-  | { kind: "host" };
+  | { kind: "host" }
+  /** Of a pod's infra container: nothing but its program. */
+  | { kind: "infra" };
+
+/** Whose pod a container is in. */
+export interface PodMembership {
+  id: string;
+  /** The container that must run first; none in the infra container itself. */
+  infra?: string;
+  /** The pod is stopped when this was the last one to end. */
+  stopsPod?: boolean;
+  /** It runs to its end before the others are started; `once` removes it then. */
+  init?: "always" | "once";
+}
 
 export type { NetworkChoice } from "./network_choice.ts";
 
@@ -79,6 +92,7 @@ export interface ContainerConfig extends ConfigExtras {
   mounts: ContainerMount[];
   log: { driver: "k8s-file" | "json-file" | "none" | "passthrough"; path: string; maxSize: number };
   autoRemove: boolean;
+  pod?: PodMembership;
   cidfile?: string;
   pidFile?: string;
   conmonPidFile?: string;
@@ -195,8 +209,8 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
     log,
     autoRemove: options.autoRemove ?? false,
     cidfile: options.cidfile,
-    pidFile: options.pidFile,
-    conmonPidFile: options.conmonPidFile,
+    pidFile: pidFilePath(options.pidFile, facts),
+    conmonPidFile: pidFilePath(options.conmonPidFile, facts),
     size: options.size,
     createCommand: options.createCommand,
     logAttributes: extras?.logAttributes?.({ ...facts, imageId, labels, env }),
@@ -208,11 +222,6 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
 /** The id of `--network container:ID`, still as the user wrote it. */
 export function networkContainerOf(network: string | undefined): string | undefined {
   return network?.startsWith("container:") ? network.slice("container:".length) : undefined;
-}
-
-/** argv of the container's process. */
-export function argvOf(config: Pick<ContainerConfig, "entrypoint" | "cmd">): string[] {
-  return [...config.entrypoint, ...config.cmd];
 }
 
 function resolveCommand(
@@ -241,6 +250,11 @@ function resolveWorkdir(path: string): string {
   throw new InvalidArgumentError(`set working directory "${path}": it needs to be an absolute path`);
 }
 
+/** The monitor, which writes it, has left the caller's folder. */
+function pidFilePath(path: string | undefined, { caller }: ConfigFacts): string | undefined {
+  return path ? absolutePath(path, caller.workingFolder) : undefined;
+}
+
 function resolveHostname(given: string | undefined, network: NetworkChoice, facts: ConfigFacts): string {
   if (given !== undefined && given !== "") {
     if (given.length > 64 || !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(given)) {
@@ -258,7 +272,7 @@ function resolveUserns(text: string | undefined, uid: number): UsernsChoice {
   if (text !== "keep-id" && text !== "nomap") {
     throw new UnsupportedError(`use user namespace "${text}": only host, keep-id and nomap are supported`);
   }
-  if (uid === 0) throw new UnsupportedError(`use user namespace "${text}": it is only for rootless use`);
+  if (uid === 0) throw new UnsupportedError(`${text} is only supported in rootless mode`);
   return text;
 }
 

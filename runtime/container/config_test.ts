@@ -1,6 +1,7 @@
 import { deepStrictEqual as assertEquals, throws } from "node:assert";
 import type { CreateOptions } from "./options.ts";
-import { argvOf, type ConfigFacts, networkContainerOf, resolveConfig } from "./config.ts";
+import { argvOf } from "./argv.ts";
+import { type ConfigFacts, networkContainerOf, resolveConfig } from "./config.ts";
 
 const facts = (change: Partial<ConfigFacts> = {}): ConfigFacts => ({
   id: "ab".repeat(32),

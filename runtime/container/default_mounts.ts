@@ -14,6 +14,8 @@ export interface GeneratedMount {
   destination: string;
   /** Only where the image has the folder. */
   needsFolder?: boolean;
+  /** The user has named the place. */
+  isAsked?: boolean;
 }
 
 /** What podman and docker give /dev/shm. */
@@ -26,7 +28,10 @@ export interface MountFacts {
   mayMountSysfs: boolean;
   /** `--userns keep-id` or `nomap`. */
   isNested: boolean;
-  /** As real root: mknod(2) works inside, so nothing that the container may write to may serve device nodes. */
+  /**
+   * As real root: mknod(2) works inside, so nothing that a container may write to may serve device nodes, nor to one in a
+   * user namespace, who cannot make them, but may share a folder with one who can.
+   */
   canMakeDevices: boolean;
   generated: GeneratedMount[];
   /** The folder that holds the content of a volume. */
@@ -46,7 +51,7 @@ export function planMounts(config: ContainerConfig, facts: MountFacts): MountSpe
     // As in docker and podman these appear in what the user mounts on /etc, where they can; of the host's /run,
     // nothing may be changed.
     const isOwn = own.some(({ destination }) => destination === file.destination);
-    if (isOwn || !file.destination.startsWith("/etc/")) return [];
+    if (isOwn || !(file.isAsked || file.destination.startsWith("/etc/"))) return [];
     return [{ ...mount, options: [...mount.options, "nofail"] }];
   });
   const hasScratch = config.readOnly && config.readOnlyTmpfs !== false;

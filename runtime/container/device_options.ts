@@ -1,6 +1,6 @@
 /** `--device PATH[:TARGET][:rwm]`. @see podman-run(1), --device */
 
-import { InvalidArgumentError } from "../errors.ts";
+import { hostReason, InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import type { ConfigExtras } from "./extras.ts";
 import { listDevices } from "./host_facts.ts";
 import { cleanPath } from "./mount_options.ts";
@@ -32,6 +32,14 @@ export function parseDevice(text: string): Device {
   return { source: Deno.realPathSync(path), destination, permissions };
 }
 
+/** As root: a device is bound as it is, and its own mode decides, so that half would be more than was asked. */
+export function refuseHalfAccess(source: string, permissions: string): void {
+  if (permissions.includes("r") && permissions.includes("w")) return;
+  throw new UnsupportedError(
+    `pass device "${source}" with "${permissions}": reading and writing are not told apart without a device cgroup`,
+  );
+}
+
 /** Each device, those of a folder one by one. */
 export function expandDevices(devices: readonly Device[]): { source: string; destination: string }[] {
   return devices.flatMap(({ source, destination }) => {
@@ -47,9 +55,6 @@ function stat(path: string): Deno.FileInfo {
   try {
     return Deno.statSync(path);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`stat ${path}: ${reason}`, { cause });
+    throw new InvalidArgumentError(`stat ${path}: ${hostReason(cause)}`, { cause });
   }
 }

@@ -62,6 +62,7 @@ export function planExec(config: ContainerConfig, options: ExecOptions, facts: E
       ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
       ...apparmorOf(config.security),
     },
+    ...(config.personality && { personality: config.personality }),
     annex: {
       user: options.user ?? config.user,
       groupAdd: config.groupAdd,

@@ -1,8 +1,9 @@
 /** What the rarer options add to a container's config. Resolved by engine/create_extras.ts, where one is used. */
 
-import type { IdMapping } from "../spec/runtime.ts";
+import type { IdMapping, PersonalitySpec } from "../spec/runtime.ts";
 import type { LogSubject } from "./log_options.ts";
 import type { ContainerMount } from "./mount_options.ts";
+import type { ContainerSecret } from "./secret_option.ts";
 
 /** A namespace that is not the container's own. @see podman-run(1), --pid, --ipc, --uts, --cgroupns */
 export type NamespaceChoice =
@@ -27,11 +28,18 @@ export interface ConfigExtras {
   hosts?: HostsChoice;
   resolver?: ResolverChoice;
   noHostname?: boolean;
+  domainName?: string;
+  /** Absolute; /etc/hosts and /etc/resolv.conf are below them as well. */
+  chrootDirs?: string[];
   /** Devices of the host; a folder stands for all devices below it. */
   devices?: { source: string; destination: string; permissions: string }[];
+  /** `VENDOR/CLASS=NAME`; what they are is looked up at each start. */
+  cdiDevices?: string[];
   umask?: number;
   oomScoreAdj?: number;
   sysctl?: Record<string, string>;
+  personality?: PersonalitySpec;
+  secrets?: ContainerSecret[];
   namespaces?: Partial<Record<ChosenNamespace, NamespaceChoice>>;
   /** Of a nested user namespace, counted in the ids of the user's shared one. */
   idMaps?: { uid: IdMapping[]; gid: IdMapping[] };
@@ -104,8 +112,8 @@ export interface ResolvedExtras {
   stopSignal?: string;
   logOpt?: string[];
   logAttributes?: (subject: LogSubject) => Record<string, string>;
-  /** Ends what must hold until the container's files are there. */
-  release?: () => void;
+  /** Writes more files into the container's folder. */
+  fill?: (containerDir: string) => void;
 }
 
 export interface EnvExtras {

@@ -15,6 +15,7 @@ import { ConflictError, UnsupportedError } from "../errors.ts";
 import { processStartTime, readExit, readState } from "../monitor/records.ts";
 import { userModeAddresses } from "../network/user_mode.ts";
 import type { ContainerConfig, NetworkChoice } from "./config.ts";
+import type { GeneratedMount } from "./default_mounts.ts";
 import { generateFiles, type HostFiles } from "./generated_files.ts";
 import { HOST_GATEWAY, leadsOut } from "./network_choice.ts";
 import { readMountRecord } from "./mounted.ts";
@@ -109,7 +110,19 @@ export function generatedMounts(
   dir: string,
   config: ContainerConfig,
   joinedDir: string | undefined,
-): { source: string; destination: string }[] {
+): GeneratedMount[] {
+  const files = filesOf(dir, config, joinedDir);
+  const named = files.filter(({ destination }) => NAME_FILES.includes(destination));
+  const below = (config.chrootDirs ?? []).flatMap((root) =>
+    named.map(({ source, destination }) => ({ source, destination: root + destination, isAsked: true }))
+  );
+  return [...files, ...below];
+}
+
+/** What programs that change their root find below the new one as well. @see podman-run(1), --chrootdirs */
+const NAME_FILES = ["/etc/hosts", "/etc/resolv.conf"];
+
+function filesOf(dir: string, config: ContainerConfig, joinedDir: string | undefined): GeneratedMount[] {
   const own = generateFiles(config, { hosts: "", resolvConf: "" }, true)
     .map(({ name, destination }) => ({ source: `${dir}/${name}`, destination }));
   if (config.timezoneFile) own.push({ source: config.timezoneFile, destination: "/etc/localtime" });

@@ -1,9 +1,8 @@
 /** The text of the files that skiff writes for a container and binds over the image's own. */
 
 import type { NetworkAttachment } from "../network/plan.ts";
-import { PASTA_NAMESERVER } from "../network/program_plan.ts";
 import { containerResolvConf, parseResolvConf } from "../network/resolv_conf.ts";
-import { type UserModeAddresses, userModeAddresses } from "../network/user_mode.ts";
+import { PASTA_NAMESERVER, type UserModeAddresses, userModeAddresses } from "../network/user_mode.ts";
 import type { ContainerConfig, NetworkChoice } from "./config.ts";
 import { HOST_GATEWAY, leadsOut } from "./network_choice.ts";
 
@@ -62,10 +61,11 @@ function ownHosts(config: ContainerConfig, { gateway, attachments = [] }: HostFi
   const internal = config.hosts?.internal ?? gateway;
   const addresses = attachments.flatMap((one) => one.addresses).map(({ address }) => address);
   if (addresses.length === 0) addresses.push(addressesOf(config.network)?.ipv4.guest ?? "127.0.0.1");
+  const names = [...new Set([config.hostname, config.name])];
   return [
     "127.0.0.1\tlocalhost localhost.localdomain localhost4 localhost4.localdomain4",
     "::1\tlocalhost localhost.localdomain localhost6 localhost6.localdomain6",
-    ...addresses.map((address) => `${address}\t${config.hostname} ${config.name}`),
+    ...addresses.map((address) => `${address}\t${names.join(" ")}`),
     ...(internal ? [`${internal}\thost.containers.internal host.docker.internal`] : []),
     "",
   ].join("\n");

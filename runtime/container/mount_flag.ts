@@ -110,7 +110,7 @@ const KEYS: Record<MountType, readonly string[]> = {
   ],
   tmpfs: [...MEMORY, "noswap"],
   ramfs: MEMORY,
-  image: [...COMMON, "source", "subpath", "consistency"],
+  image: [...COMMON, "source", "subpath", "consistency", "idmap"],
   devpts: ["type", "target", "uid", "gid", "mode", "max"],
 };
 
@@ -142,8 +142,9 @@ export function parseMount(text: string, workingFolder: string): ContainerMount 
     }
     case "devpts":
       return { kind: "devpts", destination, readOnly: false, options: flag.words };
-    case "image":
+    case "image": {
       if (!flag.source) throw fail("must set source and destination for image volume");
+      const { idmap } = readOptions(text, flag.words);
       return {
         kind: "image",
         image: flag.source,
@@ -153,7 +154,9 @@ export function parseMount(text: string, workingFolder: string): ContainerMount 
         readOnly: !flag.words.includes("rw"),
         options: [],
         subpath: flag.subpath,
+        ...(idmap !== undefined && { idmap }),
       };
+    }
     case "bind":
       return bindOf(flag, absolutePath(flag.source ?? destination, workingFolder), destination);
     case "volume":

@@ -79,6 +79,7 @@ export interface ImageMount {
   readOnly: boolean;
   options: string[];
   subpath?: string;
+  idmap?: string;
 }
 
 /** `--mount type=devpts`: terminals of its own. */

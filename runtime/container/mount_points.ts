@@ -20,5 +20,6 @@ export function mountPoints(config: ContainerConfig): string[] {
     ...ALWAYS,
     ...generatedMounts("", config, undefined).map(({ destination }) => destination),
     ...config.mounts.map(({ destination }) => destination),
+    ...(config.secrets ?? []).flatMap((secret) => secret.kind === "mount" ? [secret.destination] : []),
   ];
 }

@@ -1,7 +1,8 @@
 /** `--add-host`, `--no-hosts`, `--hosts-file`, `--dns` and their kin as data. @see hosts(5), resolv.conf(5) */
 
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { hostReason, InvalidArgumentError, UnsupportedError } from "../errors.ts";
 import type { HostsChoice, ResolverChoice } from "./extras.ts";
+import { checkDestination, cleanPath } from "./mount_options.ts";
 import { HOST_GATEWAY } from "./network_choice.ts";
 import type { CreateOptions } from "./options.ts";
 
@@ -34,11 +35,14 @@ function readHostsFile(path: string, readFile: (path: string) => string): string
   try {
     return readFile(path);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`read hosts file "${path}": ${reason}`, { cause });
+    throw new InvalidArgumentError(`read hosts file "${path}": ${hostReason(cause)}`, { cause });
   }
+}
+
+/** Where programs of the container change their root to; without what is the container's own. */
+export function parseChrootDirs(words: readonly string[]): string[] {
+  const folders = words.map((word) => cleanPath(`/${word}`)).filter((path) => path !== "/");
+  return [...new Set(folders)].map((path) => checkDestination(path, `use chroot folder "${path}"`));
 }
 
 /** `NAME:ADDRESS` or, as docker has it too, `NAME=ADDRESS`; several names are separated by `;`. */

@@ -1,10 +1,15 @@
 import { deepStrictEqual as assertEquals, throws } from "node:assert";
-import { isAddress, resolveHosts, resolveResolver } from "./names_options.ts";
+import { isAddress, parseChrootDirs, resolveHosts, resolveResolver } from "./names_options.ts";
 import type { CreateOptions } from "./options.ts";
 
 const options = (rest: Partial<CreateOptions>): CreateOptions => ({ image: "x", command: [], ...rest });
 const hosts = (addHosts: string[], rest: Partial<CreateOptions> = {}) =>
   resolveHosts(options({ addHosts, ...rest }), () => "10.0.0.1 base\n");
+
+Deno.test("chroot folders are absolute, once each, and never the root or below /proc", () => {
+  assertEquals(parseChrootDirs(["/srv/a", "b/../c", "/", "", "srv/a/"]), ["/srv/a", "/c"]);
+  throws(() => parseChrootDirs(["/x/../proc/1"]), /inside \/proc/);
+});
 
 Deno.test("a host is added by name and address, several names at once, IPv6 with brackets or without", () => {
   assertEquals(hosts(["a:1.2.3.4", "b;c=::1", "d:[fe80::1]"])?.added, [

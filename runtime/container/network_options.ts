@@ -1,12 +1,12 @@
 /** `--network` with options, as data. @see podman-run(1), --network; slirp4netns(1), pasta(1) */
 
-import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { parseAddress } from "../network/stack/addresses.ts";
 import type { UserModeOptions } from "../network/user_mode.ts";
 import { type NetworkChoice, plainNetwork } from "./network_choice.ts";
 
-/** What `--network` says, but for `container:`. Throws where it is not understood. */
-export function parseNetwork(text: string): NetworkChoice {
+/** What `--network` says, but for `container:`. Throws where it is not understood, or nothing for root. */
+export function parseNetwork(text: string, isRootless = true): NetworkChoice {
   const plain = plainNetwork(text);
   if (plain) return plain;
   const colon = text.indexOf(":");
@@ -21,6 +21,7 @@ export function parseNetwork(text: string): NetworkChoice {
       return options ? { mode, options } : { mode };
     }
     case "pasta":
+      if (!isRootless) throw new UnsupportedError(`use network "pasta": it is only for rootless use`);
       return words.length > 0 ? { mode, words } : { mode };
     case "none":
     case "host":

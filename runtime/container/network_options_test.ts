@@ -26,6 +26,11 @@ Deno.test("options are those of podman's slirp4netns mode", () => {
   assertEquals(parseNetwork("pasta:--mtu,1500"), { mode: "pasta", words: ["--mtu", "1500"] });
 });
 
+Deno.test("pasta is not for root, which is told before there is a container", () => {
+  throws(() => parseNetwork("pasta", false), { message: 'use network "pasta": it is only for rootless use' });
+  assertEquals(parseNetwork("slirp4netns", false), { mode: "slirp4netns" });
+});
+
 Deno.test("what is malformed is refused with the word and what would be right", () => {
   const cases: [string, string][] = [
     ["slirp:foo=1", `unknown option for slirp: "foo=1"`],

@@ -9,6 +9,10 @@ export interface CreateOptions {
   command: string[];
   rootfs?: boolean;
   name?: string;
+  /** A pod's name or id, or `new:NAME`. */
+  pod?: string;
+  /** `always` or `once`: run to its end when the pod starts, before its others. */
+  initContainer?: string;
   replace?: boolean;
   pull?: PullPolicy;
   platform?: string;
@@ -37,6 +41,8 @@ export interface CreateOptions {
   /** undefined: the image's; []: none. */
   entrypoint?: string[];
   hostname?: string;
+  /** NIS domain name. */
+  domainName?: string;
   init?: boolean;
   readOnly?: boolean;
   cidfile?: string;
@@ -52,6 +58,8 @@ export interface CreateOptions {
   capAdd?: string[];
   capDrop?: string[];
   securityOpt?: string[];
+  /** `image`: the seccomp profile is the image's. */
+  seccompPolicy?: string;
   /** `nofile=1024:2048`. */
   ulimits?: string[];
   /** `64m`. */
@@ -92,13 +100,19 @@ export interface CreateOptions {
   /** A file that /etc/hosts begins with, `image` or `none`. */
   hostsFile?: string;
   noHostname?: boolean;
+  /** Folders of the container that are roots of programs there, and get hosts and resolv.conf, too. */
+  chrootDirs?: string[];
   dns?: string[];
   dnsSearch?: string[];
   dnsOptions?: string[];
   /** `PATH[:TARGET][:rwm]`. */
   devices?: string[];
+  /** `SOURCE[,type=mount|env,target=,uid=,gid=,mode=]`. */
+  secrets?: string[];
   /** Octal. */
   umask?: string;
+  /** Execution domain: `LINUX` or `LINUX32`. */
+  personality?: string;
   /** From -1000 to 1000. */
   oomScoreAdj?: number;
   /** `KEY=VALUE`. */
@@ -121,14 +135,21 @@ export interface CreateOptions {
   timezone?: string;
   /** `true` (where the program is an init), `false`, `always`. */
   systemd?: string;
+  /** Of the temporary file systems that systemd gets, each; `0` is no limit. */
+  shmSizeSystemd?: string;
   /** False: `readOnly` leaves nothing writable. */
   readOnlyTmpfs?: boolean;
   /** With `init`: this program of the host is the init. */
   initPath?: string;
   /** auth.json for the pull. */
   authFile?: string;
+  /** Of a pull: further attempts after one that failed, and the pause between them: `2s`. */
+  retries?: number;
+  retryDelay?: string;
   /** Of a pull: layers with a table of contents are fetched when they are read. */
   lazy?: boolean;
+  /** Of a pull: for encrypted layers, `FILE[:PASSPHRASE]`. */
+  decryptionKeys?: string[];
   lifecycle?: LifecycleOptions;
   storageDriver?: StorageDriverName;
   tty?: boolean;

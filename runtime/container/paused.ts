@@ -9,6 +9,7 @@ import { kill } from "../../ffi/process.ts";
 import { freeze, thaw } from "../cgroups/freezer.ts";
 import { SkiffError } from "../errors.ts";
 import type { StateRecord } from "../monitor/plan.ts";
+import { writeRecord } from "../monitor/records.ts";
 import { PAUSED_FILE as FILE, type PausedRecord } from "./paused_record.ts";
 import { listProcesses } from "./process_tree.ts";
 
@@ -27,8 +28,12 @@ export function pauseProcesses(
   const cgroup = freeze(`skiff-paused-${id.slice(0, 12)}`, () => list().map(({ pid }) => pid));
   const record: PausedRecord = { initPid, initStartTime, ...(cgroup && { cgroup }) };
   // before the first signal: whoever is killed meanwhile leaves a container that can be unpaused
-  Deno.writeTextFileSync(`${dir}/${FILE}.tmp`, JSON.stringify(record), { mode: 0o600 });
-  Deno.renameSync(`${dir}/${FILE}.tmp`, `${dir}/${FILE}`);
+  try {
+    writeRecord(`${dir}/${FILE}`, record);
+  } catch (cause) {
+    if (cgroup) thaw(cgroup);
+    throw new SkiffError(`pause container: ${(cause as Error).message}`, { cause });
+  }
   if (cgroup) return record;
   const end = performance.now() + STOP_WITHIN_MS;
   const signalled = new Set<number>();

@@ -11,7 +11,8 @@ import { ALL_CAPABILITIES, resolveCapabilities } from "../security/capabilities.
 import { resolveProtectedPaths } from "../security/paths.ts";
 import type { SeccompFilter } from "../security/seccomp.ts";
 import type { IdMapping, LinuxSpec, ProcessSpec, RlimitSpec, RuntimeSpec } from "../spec/runtime.ts";
-import { argvOf, type ContainerConfig } from "./config.ts";
+import { argvOf } from "./argv.ts";
+import type { ContainerConfig } from "./config.ts";
 import { apparmorOf } from "./security_options.ts";
 import type { ChosenNamespace } from "./extras.ts";
 import { type MountFacts, planMounts } from "./default_mounts.ts";
@@ -143,7 +144,7 @@ function planSpec(config: ContainerConfig, facts: PlanFacts): RuntimeSpec {
     process: planProcess(config, facts),
     root: { path: facts.rootfs.target, readonly: config.readOnly },
     // of the machine's or another container's nothing is changed
-    ...(ownsNamespace(config, "uts") && { hostname: config.hostname }),
+    ...(ownsNamespace(config, "uts") && { hostname: config.hostname, domainname: config.domainName }),
     ...(config.annotations && { annotations: config.annotations }),
     mounts: planMounts(config, facts),
     linux: planLinux(config, facts),
@@ -193,6 +194,7 @@ function planLinux(config: ContainerConfig, facts: PlanFacts): LinuxSpec {
     ...(facts.nestedUserns && { uidMappings: facts.nestedUserns.uid, gidMappings: facts.nestedUserns.gid }),
     ...protection,
     ...(config.sysctl && { sysctl: config.sysctl }),
+    ...(config.personality && { personality: config.personality }),
     rootfsPropagation: "rprivate",
   };
 }

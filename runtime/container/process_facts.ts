@@ -126,11 +126,3 @@ export function insideId(maps: readonly IdMapping[], hostId: number): number | u
   const map = maps.find(({ hostID, size }) => hostId >= hostID && hostId < hostID + size);
   return map && hostId - map.hostID + map.containerID;
 }
-
-/** @see user_namespaces(7), the format of uid_map */
-export function parseIdMap(text: string): IdMapping[] {
-  return text.trim().split("\n").map((line) => {
-    const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
-    return { containerID, hostID, size };
-  });
-}

@@ -1,5 +1,6 @@
 import { assertEquals } from "../../tests/assertions.ts";
-import { insideId, parseIdMap, parseProcess } from "./process_facts.ts";
+import { parseIdMap } from "../namespaces/id_map.ts";
+import { insideId, parseProcess } from "./process_facts.ts";
 
 const STATUS = `Name:\todd) R 1
 State:\tS (sleeping)

@@ -1,6 +1,7 @@
 /** `--sysctl`, `--umask`, `--annotation`, and what is done to the environment, as data. @see podman-run(1) */
 
 import { InvalidArgumentError } from "../errors.ts";
+import type { PersonalitySpec } from "../spec/runtime.ts";
 import type { ConfigExtras, EnvExtras } from "./extras.ts";
 import type { CreateOptions } from "./options.ts";
 
@@ -55,6 +56,13 @@ export function parseUmask(text: string): number {
     throw new InvalidArgumentError(`invalid umask string ${text}: invalid argument`);
   }
   return parseInt(text, 8) & 0o777;
+}
+
+/** @see OCI runtime-spec config-linux.md, personality */
+export function parsePersonality(text: string): PersonalitySpec | undefined {
+  if (text === "") return undefined;
+  if (text === "LINUX" || text === "LINUX32") return { domain: text };
+  throw new InvalidArgumentError(`unknown persona specified \`${text}\`: it is LINUX or LINUX32`);
 }
 
 /** @see proc_pid_oom_score_adj(5) */

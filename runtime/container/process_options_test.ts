@@ -3,6 +3,7 @@ import { mergeEnv } from "./env.ts";
 import { parseNamespace } from "./namespace_options.ts";
 import {
   parseAnnotations,
+  parsePersonality,
   parseSysctls,
   parseUmask,
   proxyVariables,
@@ -42,6 +43,19 @@ Deno.test("a umask is up to four octal digits, an annotation a pair", () => {
   }
   assertEquals(parseAnnotations(["a=b=c", "d="]), { a: "b=c", d: "" });
   throws(() => parseAnnotations(["c"]), { message: "annotations must be formatted KEY=VALUE" });
+});
+
+Deno.test("the execution domain is one of the two that the runtime specification has", () => {
+  assertEquals(["", "LINUX", "LINUX32"].map(parsePersonality), [
+    undefined,
+    { domain: "LINUX" },
+    { domain: "LINUX32" },
+  ]);
+  for (const bad of ["linux32", "ADDR_NO_RANDOMIZE", "8"]) {
+    throws(() => parsePersonality(bad), {
+      message: `unknown persona specified \`${bad}\`: it is LINUX or LINUX32`,
+    });
+  }
 });
 
 Deno.test("the image's variables can be removed, built upon, and lie over the caller's", () => {

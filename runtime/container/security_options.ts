@@ -1,6 +1,6 @@
 /** `--security-opt` as data. @see podman-run(1), --security-opt; docker run, security configuration */
 
-import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
+import { hostReason, InvalidArgumentError, UnsupportedError } from "../errors.ts";
 
 export interface SecurityOptions {
   /** `seccomp=`: nothing given, `unconfined`, or the text of a profile in Docker's JSON format. */
@@ -105,10 +105,7 @@ function readSeccomp(
   try {
     return { kind: "profile", path: value, json: readFile(value) };
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`read seccomp profile "${value}": ${reason}`, { cause });
+    throw new InvalidArgumentError(`read seccomp profile "${value}": ${hostReason(cause)}`, { cause });
   }
 }
 

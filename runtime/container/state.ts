@@ -20,7 +20,7 @@ import { PROTOCOL_VERSION } from "../monitor/plan.ts";
 import { EXIT_FILE, isRunning, readExit, readState, STATE_FILE, writeExit } from "../monitor/records.ts";
 import { readBootId } from "../state/boot.ts";
 import { type ContainerRow, setContainerExited, setContainerState } from "../state/containers.ts";
-import type { Database } from "../state/db.ts";
+import { type Database, isDiskFull } from "../state/db.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { PAUSED_FILE, readPaused } from "./paused_record.ts";
 import { type HeldLock, inspectLock } from "../state/locks.ts";
@@ -82,6 +82,9 @@ export async function observeContainers(
     const batch = folds.splice(0);
     try {
       await db.transaction(() => batch.forEach((fold) => fold.record()));
+    } catch (error) {
+      // what was found is true, and recorded by the next command that can
+      if (!isDiskFull(error)) throw error;
     } finally {
       for (const { lock } of batch) lock?.[Symbol.dispose]();
     }
@@ -157,7 +160,7 @@ function lookAtLockless(row: ContainerRow, dir: string, db: Database): Look {
 async function endOfDeadMonitor(row: ContainerRow, dir: string): Promise<ExitRecord | undefined> {
   const state = readState(dir);
   if (!state) return undefined;
-  await killLeftover(state);
+  await killLeftover(state, row.id);
   const record: ExitRecord = {
     version: PROTOCOL_VERSION,
     exitCode: 137,
@@ -172,8 +175,15 @@ async function endOfDeadMonitor(row: ContainerRow, dir: string): Promise<ExitRec
   return record;
 }
 
-async function killLeftover(state: StateRecord): Promise<void> {
+async function killLeftover(state: StateRecord, id: string): Promise<void> {
   if (state.bootId !== readBootId() || state.initPid <= 1) return;
+  await killInit(state);
+  if (state.mountNamespace === undefined) return;
+  const { killLeftProcesses } = await import("../monitor/left_processes.ts");
+  killLeftProcesses(state.mountNamespace, id);
+}
+
+async function killInit(state: StateRecord): Promise<void> {
   for (let waitedMs = 0; waitedMs < 5000; waitedMs += 10) {
     if (!state.initStartTime || !isRunning(state.initPid, state.initStartTime)) return;
     try {

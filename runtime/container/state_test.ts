@@ -9,30 +9,12 @@ import {
 } from "../state/containers.ts";
 import { type Database, openDatabase } from "../state/db.ts";
 import { tryLock } from "../state/locks.ts";
+import { containerRow } from "../../tests/container_row.ts";
 import { lockPath, observeContainers } from "./state.ts";
 
 const ID = "ab".repeat(32);
 
-const row = (change: Partial<ContainerRow> = {}): ContainerRow => ({
-  id: ID,
-  name: "c",
-  imageId: null,
-  imageName: "host",
-  command: ["true"],
-  createdAt: "2026-01-01T00:00:00Z",
-  state: "created",
-  startedAt: "",
-  finishedAt: "",
-  exitCode: 0,
-  error: "",
-  oomKilled: false,
-  autoRemove: false,
-  tty: false,
-  labels: {},
-  mounts: [],
-  network: "none",
-  ...change,
-});
+const row = (change: Partial<ContainerRow> = {}) => containerRow({ id: ID, ...change });
 
 const end = {
   version: 1,

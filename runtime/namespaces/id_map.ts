@@ -70,6 +70,29 @@ export function formatIdMap(mappings: readonly IdMapping[]): string {
   return mappings.map((one) => `${one.containerID} ${one.hostID} ${one.size}\n`).join("");
 }
 
+/** Of /proc/PID/uid_map. @see user_namespaces(7) */
+export function parseIdMap(text: string): IdMapping[] {
+  return text.trim().split("\n").map((line) => {
+    const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
+    return { containerID, hostID, size };
+  });
+}
+
+/** The lines of a map in pieces that lie within one line of the map around it each: the kernel takes no others (EPERM). */
+export function splitIdMap(map: readonly IdMapping[], around: readonly IdMapping[]): IdMapping[] {
+  return map.flatMap(({ containerID, hostID, size }) => {
+    const pieces: IdMapping[] = [];
+    for (let done = 0; done < size;) {
+      const id = hostID + done;
+      const line = around.find((one) => id >= one.containerID && id < one.containerID + one.size);
+      const count = line ? Math.min(size - done, line.containerID + line.size - id) : size - done;
+      pieces.push({ containerID: containerID + done, hostID: id, size: count });
+      done += count;
+    }
+    return pieces;
+  });
+}
+
 /** How many ids are mapped. */
 export function mappedIdCount(mappings: readonly IdMapping[]): number {
   return mappings.reduce((sum, one) => sum + one.size, 0);

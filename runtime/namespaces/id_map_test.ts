@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "../../tests/assertions.ts";
-import { formatIdMap, mappedIdCount, mapWithRanges, nestedIdMap, parseSubordinateRanges } from "./id_map.ts";
+import {
+  formatIdMap,
+  mappedIdCount,
+  mapWithRanges,
+  nestedIdMap,
+  parseIdMap,
+  parseSubordinateRanges,
+  splitIdMap,
+} from "./id_map.ts";
 
 Deno.test("a user's ranges are found by name and by number, in the file's order", () => {
   const text = "root:1:2\nalice:100000:65536\nbob:165536:65536\n1000:300000:10\nalice:400000:1\n";
@@ -77,4 +85,14 @@ Deno.test("no map names an id twice, on either side", () => {
       assertEquals(nested.find((one) => one.hostID === 0)?.containerID, own);
     }),
   );
+});
+
+Deno.test("a line of a map that lies in several of the map around it is written in pieces", () => {
+  const around = parseIdMap("         0        999          1\n         1     165536      65536\n");
+  assertEquals(around, mapWithRanges(999, [{ start: 165536, count: 65536 }]));
+  const split = (text: string) => formatIdMap(splitIdMap(parseIdMap(text), around));
+  assertEquals(split("0 0 60001"), "0 0 1\n1 1 60000\n");
+  assertEquals(split("0 1 100\n100 0 1"), "0 1 100\n100 0 1\n");
+  // what is in none of them, the kernel refuses
+  assertEquals(split("0 65530 20"), "0 65530 7\n7 65537 13\n");
 });

@@ -70,10 +70,13 @@ export function apparmorProfile(program: string): string {
   ].join("\n");
 }
 
-/** The packed form runs from a folder named after its content: the profile holds for the next versions, too. */
+/**
+ * The packed form runs from a folder named after its content, or from one in it named after the boot: the profile holds for
+ * the next versions and boots, too.
+ */
 function profilePath(program: string): string {
   const escaped = program.replace(/[\\*?[\]{}^"@]/g, "\\$&")
-    .replace(/\/skiff\/[0-9a-f]{16}\/skiff$/, "/skiff/*/skiff");
+    .replace(/\/skiff\/[0-9a-f]{16}(\/[0-9a-f-]{36})?\/skiff$/, "/skiff/**/skiff");
   return `"${escaped}"`;
 }
 

@@ -40,7 +40,11 @@ Deno.test("the profile names the program, and of the packed form every version",
   assertEquals(line("/usr/bin/skiff"), 'profile skiff "/usr/bin/skiff" flags=(unconfined) {');
   assertEquals(
     line("/home/alice/.cache/skiff/0123456789abcdef/skiff"),
-    'profile skiff "/home/alice/.cache/skiff/*/skiff" flags=(unconfined) {',
+    'profile skiff "/home/alice/.cache/skiff/**/skiff" flags=(unconfined) {',
+  );
+  assertEquals(
+    line("/home/alice/.cache/skiff/0123456789abcdef/263d1964-c783-4b84-b872-679c67006d5a/skiff"),
+    'profile skiff "/home/alice/.cache/skiff/**/skiff" flags=(unconfined) {',
   );
   assertEquals(line("/home/a{b} *c/skiff"), 'profile skiff "/home/a\\{b\\} \\*c/skiff" flags=(unconfined) {');
 });

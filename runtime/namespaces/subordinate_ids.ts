@@ -29,13 +29,8 @@ const INSTALL_HELPERS =
 /** Looks everything up anew. */
 export function findSubordinateIds(uid: number): SubordinateIds {
   const user = userName(uid);
-  const source = subidSource();
-  const getsubids = source === "files" ? undefined : findProgram("getsubids");
-  const [subuid, subgid] = (["uid", "gid"] as const).map((kind) =>
-    getsubids === undefined
-      ? parseSubordinateRanges(readText(`/etc/sub${kind}`), user, uid)
-      : askGetsubids(getsubids, kind, user)
-  ) as [SubordinateRange[], SubordinateRange[]];
+  const { source, getsubids } = findSource();
+  const [subuid, subgid] = [rangesOf("uid", user, uid), rangesOf("gid", user, uid)];
   const newuidmap = findProgram("newuidmap");
   const newgidmap = findProgram("newgidmap");
   const found = { subuid, subgid };
@@ -53,6 +48,20 @@ export function findSubordinateIds(uid: number): SubordinateIds {
     };
   }
   return { ...found, reason: `/etc/sub${kind} has no range for ${user}`, remedy: addRanges(user) };
+}
+
+/** The ranges of a name, whether there is such a user or not; of a number as well where `uid` is given. */
+export function rangesOf(kind: "uid" | "gid", name: string, uid = -1): SubordinateRange[] {
+  const { getsubids } = findSource();
+  return getsubids === undefined
+    ? parseSubordinateRanges(readText(`/etc/sub${kind}`), name, uid)
+    : askGetsubids(getsubids, kind, name);
+}
+
+/** Where ranges are from, and who is asked for those that are in no file. */
+function findSource(): { source: string; getsubids?: string } {
+  const source = subidSource();
+  return { source, getsubids: source === "files" ? undefined : findProgram("getsubids") };
 }
 
 /** The command that gives the user ranges which nobody else has. */
