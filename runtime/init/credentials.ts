@@ -10,6 +10,7 @@ import {
   capset,
   getppid,
   joinNewSessionKeyring,
+  personality,
   prctl,
   seccompSetFilter,
   setgroups,
@@ -28,10 +29,11 @@ import {
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
 } from "../../ffi/constants/prctl.ts";
+import { PER_LINUX, PER_LINUX32 } from "../../ffi/constants/personality.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { SkiffError } from "../errors.ts";
 import { capabilityMask, capabilityNumber } from "../security/capabilities.ts";
-import type { ProcessSpec, RlimitSpec } from "../spec/runtime.ts";
+import type { PersonalitySpec, ProcessSpec, RlimitSpec } from "../spec/runtime.ts";
 import type { ResolvedUser } from "../spec/passwd.ts";
 
 /** The default umask of a container, as docker and podman set it. */
@@ -52,12 +54,19 @@ export interface Credentials {
   seccomp?: SeccompFilter;
   /** setgroups(2) is forbidden where the id map is single. */
   canSetGroups: boolean;
+  personality?: PersonalitySpec;
   /** The bounding set so far, of which the program keeps what the spec allows. */
   boundingSet: bigint;
 }
 
+/** @see OCI runtime-spec config-linux.md, personality */
+const PERSONAS: Record<PersonalitySpec["domain"], number> = { LINUX: PER_LINUX, LINUX32: PER_LINUX32 };
+
 /** Becomes the program's user with exactly the privileges of the spec. */
-export function assumeCredentials({ process, user, seccomp, canSetGroups, boundingSet }: Credentials): void {
+export function assumeCredentials(credentials: Credentials): void {
+  const { process, user, seccomp, canSetGroups, boundingSet } = credentials;
+  // before a filter that may not let it through
+  if (credentials.personality) personality(PERSONAS[credentials.personality.domain]);
   freshSessionKeyring();
   umask(process.user.umask ?? DEFAULT_UMASK);
   for (const limit of process.rlimits ?? []) applyRlimit(limit);

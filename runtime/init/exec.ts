@@ -7,10 +7,13 @@
  * @see setns(2), by pidfd; OCI runtime-spec runtime.md, exec
  */
 
+import { ENOENT, ENOMEM, ESRCH, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept, fchownat, Fd, fstat, ioctl, open, statx } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { filesystemType } from "../../ffi/mount.ts";
 import { setns } from "../../ffi/namespaces.ts";
+import { POLLIN } from "../../ffi/constants/poll.ts";
+import { pollBlocking } from "../../ffi/poll.ts";
 import {
   getpid,
   pidfd_open,
@@ -52,6 +55,7 @@ import { decodeFilter } from "./filter.ts";
 import {
   describeSetupFailure,
   type InitMessage,
+  isLastWord,
   MonitorLink,
   openControl,
   receiveFromInit,
@@ -88,44 +92,62 @@ export interface ExecHandle {
  */
 export function spawnExec(plan: ExecPlan, stdio: InitStdio, passed: readonly number[] = []): ExecHandle {
   const init = openInit(plan);
-  const joined = namespacesToJoin(plan.initPid);
+  const joined = unlessGone(plan, () => namespacesToJoin(plan.initPid));
   setOwnAttributes(plan.process);
   prctl(PR_SET_DUMPABLE, 0);
   const early = plan.nestedUserns && joined & CLONE_NEWUSER ? joinShared(init, plan.initPid, joined) : 0;
   const first = joined & (CLONE_NEWUSER | CLONE_NEWPID);
   // The copy of this process that the container can list must not carry the command's words.
   setProcessTitle("skiff: exec");
-  if (first) setns(init, first);
+  if (first) unlessGone(plan, () => setns(init, first));
   const [control, ownControl] = openControl();
   const monitorPid = getpid();
-  const pid = forkChild(() =>
-    runExec({ plan, stdio, passed, init, monitorPid, control: ownControl, joined: joined & ~first & ~early })
-  );
+  const context = {
+    plan,
+    stdio,
+    passed,
+    init,
+    monitorPid,
+    control: ownControl,
+    joined: joined & ~first & ~early,
+  };
+  const pid = unlessGone(plan, () => forkChild(() => runExec(context)), init);
   close(ownControl);
   close(init);
   return { pid, pidfd: pidfd_open(pid), control, plan };
 }
 
-/** The next word of the session: a console, then `executed` or `failure`, after which `control` is closed. */
+/** The next word of the session; after its last `control` is closed. */
 export function receiveExecMessage(handle: ExecHandle): InitMessage {
   const message = receiveFromInit(handle.control, handle.plan.process.args[0] ?? "");
-  if (message.kind === "executed" || message.kind === "failure") close(handle.control);
+  if (isLastWord(message)) close(handle.control);
   return message;
 }
 
 /** A pidfd of the container's init, proven to be the process that the plan means. */
-function openInit({ initPid, initStartTime, containerId }: ExecPlan): number {
-  const gone = () => new SkiffError(`container ${containerId.slice(0, 12)} is not running`);
-  let pidfd: number;
-  try {
-    pidfd = pidfd_open(initPid);
-  } catch {
-    throw gone();
-  }
+function openInit(plan: ExecPlan): number {
+  const pidfd = unlessGone(plan, () => pidfd_open(plan.initPid));
   // The descriptor is held first: if the number still has this start time, the descriptor is init's.
-  if (startTime(initPid) === initStartTime) return pidfd;
+  if (startTime(plan.initPid) === plan.initStartTime) return pidfd;
   close(pidfd);
-  throw gone();
+  throw gone(plan);
+}
+
+/** The container may end at any moment. `init` is a pidfd of it, where there is one already. */
+function unlessGone<T>(plan: ExecPlan, action: () => T, init?: number): T {
+  try {
+    return action();
+  } catch (error) {
+    if (isErrno(error, ENOENT, ESRCH)) throw gone(plan);
+    // a pid namespace that is being ended takes nobody in: fork(2) says that there is no memory
+    const isEnding = isErrno(error, ENOMEM) && init !== undefined &&
+      pollBlocking(init, POLLIN, ENDING_MS) !== 0;
+    throw isEnding ? gone(plan) : error;
+  }
+}
+
+function gone({ containerId }: ExecPlan): SkiffError {
+  return new SkiffError(`container ${containerId.slice(0, 12)} is not running`);
 }
 
 function startTime(pid: number): string | undefined {
@@ -136,6 +158,9 @@ function startTime(pid: number): string | undefined {
     return undefined;
   }
 }
+
+/** Between the first sign of an init's end and its end. */
+const ENDING_MS = 1000;
 
 /** What a container may have of another's. */
 const SHARED = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -202,7 +227,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   setsid();
 
   stage("enter namespaces");
-  if (context.joined) setns(context.init, context.joined);
+  if (context.joined) unlessGone(context.plan, () => setns(context.init, context.joined));
   close(context.init);
   setresgid(0);
   setresuid(0);
@@ -217,7 +242,9 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   // with a single-id map nobody but 0 owns anything
   const owner = annex.fakeOwnership ? { uid: 0, gid: 0 } : user;
   if (terminal !== undefined) fchownat(terminal, "", owner.uid, -1 >>> 0, AT_EMPTY_PATH);
-  const stub = openExecStub(undefined, context.passed.length);
+  // the session's monitor has them under the same numbers as the command
+  const passed = context.passed.map((fd) => ({ fd, as: fd }));
+  const stub = openExecStub(undefined, passed);
   giveStdio(context.stdio, owner.uid);
   placeStdio(context.stdio, terminal);
 
@@ -228,6 +255,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
     user,
     seccomp: decodeFilter(annex),
     canSetGroups: !annex.fakeOwnership && !annex.keepGroups,
+    personality: context.plan.personality,
     boundingSet: status.boundingSet,
   });
   stage("enter the working directory");
@@ -235,7 +263,7 @@ function performExec(context: ExecContext, link: MonitorLink, stage: (name: stri
   stage("execute");
   const path = findProgram(process.args[0] ?? "", env);
   dieWithParent(context.monitorPid);
-  execute(stub, control, path, process.args, env, context.passed);
+  execute(stub, control, path, process.args, env, passed);
 }
 
 /** A terminal of the container's devpts, proven to be one: the container may have put anything there. */

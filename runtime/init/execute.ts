@@ -32,16 +32,24 @@ export class ExecuteError extends Error {
   }
 }
 
-/**
- * A memfd that holds the stub and can never be changed, for a program that is passed `passed` descriptors. Made
- * before the seccomp filter is in place.
- */
+/** A descriptor of this process, and its number in the program, which is above 2. */
+export interface PassedFd {
+  fd: number;
+  as: number;
+}
+
+/** Behind all that the program gets. */
+function statusFdAfter(passed: readonly PassedFd[]): number {
+  return Math.max(EXEC_STUB_STATUS_FD - 1, ...passed.map((one) => one.as)) + 1;
+}
+
+/** A memfd that holds the stub and can never be changed. Made before the seccomp filter is in place. */
 export function openExecStub(
   emit: (machine: Machine, statusFd: number) => Uint8Array = emitExecStub,
-  passed = 0,
+  passed: readonly PassedFd[] = [],
 ): number {
   const fd = createExecutableMemfd();
-  writeAll(fd, emit(MACHINE, EXEC_STUB_STATUS_FD + passed) as Uint8Array<ArrayBuffer>);
+  writeAll(fd, emit(MACHINE, statusFdAfter(passed)) as Uint8Array<ArrayBuffer>);
   fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   return fd;
 }
@@ -97,8 +105,8 @@ function cannotExecute(name: string, errno: number): ExecuteError {
 }
 
 /**
- * Becomes the program. Descriptors but 0 to 2 are close-on-exec, and `passed` become 3 and so on; `control` becomes
- * the stub's status descriptor, on which it reports an execve that failed.
+ * Becomes the program. Descriptors but 0 to 2 and `passed` are close-on-exec; `control` becomes the stub's status
+ * descriptor, on which it reports an execve that failed.
  */
 export function execute(
   stub: number,
@@ -106,13 +114,13 @@ export function execute(
   path: string,
   args: readonly string[],
   env: readonly string[],
-  passed: readonly number[] = [],
+  passed: readonly PassedFd[] = [],
 ): never {
-  const statusFd = EXEC_STUB_STATUS_FD + passed.length;
+  const statusFd = statusFdAfter(passed);
   // All step aside first: each may have the number that another is to get.
   const stepAside = (fd: number) => fcntl(fd, F_DUPFD_CLOEXEC, statusFd + 1);
   const [program, status] = [stepAside(stub), stepAside(control)];
-  passed.map(stepAside).forEach((fd, at) => dup2(fd, EXEC_STUB_STATUS_FD + at));
+  for (const { fd, as } of passed.map((one) => ({ ...one, fd: stepAside(one.fd) }))) dup2(fd, as);
   dup2(status, statusFd);
   execveat(program, "", [path, ...args], env, AT_EMPTY_PATH);
 }

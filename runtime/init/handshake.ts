@@ -10,6 +10,8 @@
  *       network namespace's ─────────────────▶ serves it
  *    W  its network namespace and a netlink socket of it ▶ for who puts interfaces there
  *    C  console (with the master) ────────▶ keeps it
+ *    H  all is mounted ────────────────────▶ runs the hooks of this machine, where there are some
+ *    ◀─────────────────────────── K  they have run
  *    ◀─────────────────────────── L  the plan, in a memfd, with the standard streams; only to an init that
  *    ◀─────────────────────────── T  was forked ahead of it; and: the root filesystem is mounted
  *    R  ready, and the name of the mount namespace where processes may outlive init ──────▶ waits
@@ -20,7 +22,7 @@
  * ```
  */
 
-import { errnoText, SyscallError } from "../../ffi/errno.ts";
+import { ECONNRESET, errnoText, isErrno, SyscallError } from "../../ffi/errno.ts";
 import { close, Fd, lseek, memfd_create, readAll, writeAll } from "../../ffi/file.ts";
 import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { receiveWithFds, send, sendWithFds, socketpair } from "../../ffi/socket.ts";
@@ -36,9 +38,17 @@ export type InitMessage =
   | { kind: "network"; descriptor: number }
   | { kind: "namespace"; netns: number; netlink: number }
   | { kind: "console"; master: number }
+  | { kind: "hooks" }
   | { kind: "ready"; mountNamespace?: string }
   | { kind: "failure"; failure: SetupFailure }
-  | { kind: "executed" };
+  | { kind: "executed" }
+  /** Init has gone without reading what it was told last: it has executed nothing. */
+  | { kind: "died" };
+
+/** Whether nothing comes after it. */
+export function isLastWord({ kind }: InitMessage): boolean {
+  return kind === "executed" || kind === "failure" || kind === "died";
+}
 
 /** Both ends, close-on-exec: init's own end is kept open past its last execve by the stub's descriptor 3. */
 export function openControl(): [monitor: number, init: number] {
@@ -60,7 +70,14 @@ export interface SentPlan {
 /** Waits for a packet of init. `program` names what was to be executed, for the failure's text. */
 export function receiveFromInit(control: number, program: string): InitMessage {
   const buffer = new Uint8Array(PACKET_BYTES);
-  const { length, fds } = receiveWithFds(control, buffer, 2);
+  let packet: ReturnType<typeof receiveWithFds>;
+  try {
+    packet = receiveWithFds(control, buffer, 2);
+  } catch (error) {
+    if (isErrno(error, ECONNRESET)) return { kind: "died" };
+    throw error;
+  }
+  const { length, fds } = packet;
   if (length === 0) return { kind: "executed" };
   const kind = String.fromCharCode(buffer[0]!);
   if (length === 4) {
@@ -79,6 +96,7 @@ export function receiveFromInit(control: number, program: string): InitMessage {
   if (kind === "W" && fds.length === 2) return { kind: "namespace", netns: fds[0]!, netlink: fds[1]! };
   if (kind === "C" && fds.length === 1) return { kind: "console", master: fds[0]! };
   for (const fd of fds) close(fd);
+  if (kind === "H") return { kind: "hooks" };
   if (kind === "R") {
     return {
       kind: "ready",
@@ -157,6 +175,12 @@ export class MonitorLink {
     this.#expect("T");
   }
 
+  /** Waits until the monitor has run its hooks. */
+  awaitHooks(): void {
+    this.#send("H");
+    this.#expect("K");
+  }
+
   /** Waits until the container may start. */
   reportReady(mountNamespace = ""): void {
     this.#send(`R${mountNamespace}`);
@@ -176,7 +200,7 @@ export class MonitorLink {
     send(this.control, encode(text));
   }
 
-  #expect(word: "M" | "G" | "T"): void {
+  #expect(word: "M" | "G" | "T" | "K"): void {
     const buffer = new Uint8Array(8);
     const { length } = receiveWithFds(this.control, buffer, 0);
     if (length === 0) throw new SkiffError("the monitor has ended");
@@ -184,7 +208,7 @@ export class MonitorLink {
   }
 }
 
-const ANSWERS = { mapped: "M", go: "G", mounted: "T" } as const;
+const ANSWERS = { mapped: "M", go: "G", mounted: "T", hooked: "K" } as const;
 
 /** The monitor's answers. */
 export function answerInit(control: number, word: keyof typeof ANSWERS): void {

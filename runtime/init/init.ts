@@ -37,19 +37,19 @@ import type { InitPlan, SetupFailure } from "../monitor/plan.ts";
 import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec, NamespaceType } from "../spec/runtime.ts";
 import { SkiffError } from "../errors.ts";
-import { openInRoot } from "../rootfs/in_root.ts";
 import { listAccounts } from "./accounts.ts";
 import { assumeCredentials, dieWithParent } from "./credentials.ts";
 import { forbidOtherDevices, openNullMask, placeConsole, placeDevices } from "./devices.ts";
 import { becomeInit, type EarlyWork, takeDevices, takeMounts, workEarly } from "./early.ts";
-import { execute, ExecuteError, findProgram, openExecStub } from "./execute.ts";
+import { execute, ExecuteError, findProgram, openExecStub, type PassedFd } from "./execute.ts";
 import { describeSetupFailure, MonitorLink } from "./handshake.ts";
 import { decodeFilter } from "./filter.ts";
+import { openHooks } from "./lazy_code.ts";
 import { allowPing, bringLoopbackUp } from "./loopback.ts";
 import { setOwnAttributes } from "./own_attributes.ts";
 import { attachMounts, copyUpVolume, giveVolumes, openSource } from "./mounts.ts";
 import { maskPaths, protectPaths } from "./protect.ts";
-import { giveTree } from "./give_tree.ts";
+import { giveMountInside, giveTree } from "./give_tree.ts";
 import { giveStdio, type InitStdio, placeStdio, withHome } from "./stdio.ts";
 import { cloneSharedMemory, shareMemory } from "./shared_memory.ts";
 import { writeSysctls } from "./sysctl.ts";
@@ -67,8 +67,8 @@ export interface InitContext {
   /** Real root without a user namespace: device nodes can be made. */
   isPrivileged: boolean;
   windowSize?: { rows: number; cols: number };
-  /** Become the program's descriptors from 3 on (`--preserve-fds`). */
-  passed?: readonly number[];
+  /** The caller's, which the program gets as well (`--preserve-fds`, `--preserve-fd`). */
+  passed?: readonly PassedFd[];
 }
 
 /** CLONE_NEW* by the spec's words; the pid namespace was made by the monitor before the fork. */
@@ -119,11 +119,15 @@ function performInit(
   progress: { stage: string },
   early?: EarlyWork,
 ): void {
-  const { plan: { spec, annex }, control } = context;
+  const { plan, plan: { spec, annex }, control } = context;
   const stage = (name: string) => progress.stage = name;
   stage("prepare init");
   const { passed = [] } = context;
-  const kept = [...(context.stdio === "terminal" ? [] : Object.values(context.stdio)), ...passed];
+  const kept = [
+    ...(context.stdio === "terminal" ? [] : Object.values(context.stdio)),
+    ...passed.map(({ fd }) => fd),
+  ];
+  const hooks = annex.bundle && openHooks()();
   const done: EarlyWork = early ?? { status: becomeInit([control, ...kept]), mounts: new Map(), devices: [] };
 
   stage("enter namespaces");
@@ -212,6 +216,12 @@ function performInit(
   protectPaths(root, spec.linux.readonlyPaths, views);
   maskPaths(root, spec.linux.maskedPaths, openMask, views);
 
+  if (hooks) {
+    stage("run hooks");
+    link.awaitHooks();
+    hooks.runHooksBlocking(plan, "createContainer");
+  }
+
   stage("change the root");
   pivotInto(root);
   // Everything that was opened on the way, of the host as well, goes at once.
@@ -235,13 +245,14 @@ function performInit(
   stage("give mounts to the user");
   giveVolumes(emptyVolumes, owner);
   for (const gift of gifts) giveTree(gift, owner);
-  for (const path of annex.giveInside ?? []) giveTree(openInRoot(inside.number, path, O_PATH), owner);
+  for (const path of annex.giveInside ?? []) giveMountInside(inside.number, path, owner);
 
   stage("prepare the working directory");
   if (annex.createWorkdir) createWorkdir(inside.number, spec.process.cwd, owner);
   if (spec.root.readonly) mount_setattr(AT_FDCWD, "/", 0, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 
-  const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined, passed.length);
+  const stub = openExecStub(annex.initProcess ? emitPidOneStub : undefined, passed);
+  const hookStub = hooks?.hooksOf(plan, "startContainer").length ? openExecStub() : undefined;
   giveStdio(context.stdio, owner.uid);
   placeStdio(context.stdio, terminal);
 
@@ -255,10 +266,15 @@ function performInit(
     user,
     seccomp: decodeFilter(annex),
     canSetGroups: !annex.fakeOwnership && !annex.keepGroups,
+    personality: spec.linux.personality,
     boundingSet: done.status.boundingSet,
   });
   stage("enter the working directory");
   enterWorkdir(inside.number, spec.process.cwd);
+  if (hooks && hookStub !== undefined) {
+    stage("run hooks");
+    hooks.runInsideBlocking(plan, hookStub);
+  }
   stage("execute");
   const path = findProgram(spec.process.args[0] ?? "", env);
   dieWithParent(context.monitorPid);

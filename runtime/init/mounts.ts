@@ -28,7 +28,8 @@ import {
   tryOpenInRoot,
 } from "../rootfs/in_root.ts";
 import { type MountWords, parseMountWords } from "../rootfs/mount_words.ts";
-import type { MountSpec } from "../spec/runtime.ts";
+import { newTypedFilesystem } from "../rootfs/typed_filesystem.ts";
+import type { FileContent, MountSpec } from "../spec/runtime.ts";
 import { prepareContent } from "./content_mount.ts";
 
 /** A complete mount without a place. */
@@ -58,13 +59,10 @@ export function prepareMounts(mounts: readonly MountSpec[]): PreparedMount[] {
       const link = words.keepsLink ? readLink(spec.source) : undefined;
       if (link !== undefined) return keptLink(spec, link);
       if (spec.type === "ramfs") return ramfsLater(spec, words);
+      if (spec.content !== undefined) return contentLater(spec, spec.content, words);
       let isView = isBind && (spec.source === "/proc" || spec.source === "/sys");
-      const fd = spec.content !== undefined
-        ? prepareContent(spec.content, words)
-        : isBind
-        ? prepareBind(spec, words)
-        : prepareFilesystem(spec, words, () => isView = true);
-      const isFolder = spec.content === undefined && !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
+      const fd = isBind ? prepareBind(spec, words) : prepareFilesystem(spec, words, () => isView = true);
+      const isFolder = !isBind || (fstat(fd).mode & S_IFMT) === S_IFDIR;
       const { copyUp, mayBeMissing, needsFolder } = words;
       const { destination, type } = spec;
       const isReadOnly = (words.set & MOUNT_ATTR_RDONLY) !== 0;
@@ -83,22 +81,18 @@ function readLink(path: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 function ramfsLater(spec: MountSpec, words: MountWords): PreparedMount {
+  return { ...madeLater(spec, words), isFolder: true, make: () => prepareFilesystem(spec, words, () => {}) };
+}
+
+/** Its owners are the container's, and what makes it may have no number there. */
+function contentLater(spec: MountSpec, content: FileContent, words: MountWords): PreparedMount {
+  return { ...madeLater(spec, words), isFolder: false, make: () => prepareContent(content, words) };
+}
+
+function madeLater({ destination, type }: MountSpec, words: MountWords): Omit<PreparedMount, "isFolder"> {
   const { copyUp, mayBeMissing, needsFolder } = words;
-  const { destination, type } = spec;
   const isReadOnly = (words.set & MOUNT_ATTR_RDONLY) !== 0;
-  const make = () => prepareFilesystem(spec, words, () => {});
-  return {
-    fd: -1,
-    destination,
-    type,
-    isFolder: true,
-    copyUp,
-    isReadOnly,
-    mayBeMissing,
-    needsFolder,
-    isView: false,
-    make,
-  };
+  return { fd: -1, destination, type, copyUp, isReadOnly, mayBeMissing, needsFolder, isView: false };
 }
 
 function keptLink({ destination, type }: MountSpec, link: Uint8Array<ArrayBuffer>): PreparedMount {
@@ -192,7 +186,8 @@ function prepareFilesystem(spec: MountSpec, words: MountWords, onView: () => voi
         )
         : readOnlyView("/sys/fs/cgroup");
   }
-  throw new SkiffError(`unknown file system type ${spec.type}`);
+  // what a volume is made of, for who looks at the files of a container that does not run
+  return newTypedFilesystem(spec.type, spec.source, words.data, words.set);
 }
 
 function isUnifiedCgroup(): boolean {
@@ -271,19 +266,27 @@ export function copyUpVolume(root: number, volume: number, destination: string):
   const from = tryOpenInRoot(root, destination, O_PATH | O_DIRECTORY);
   if (from === undefined) return false;
   using folder = new Fd(from);
-  // a file system that another container uses as well may have content that the command did not see
-  if (isEmptyFolder(volume)) copyTree(folder.number, volume);
+  try {
+    // a file system that another container uses as well may have content that the command did not see
+    if (isEmptyFolder(volume)) copyTree(folder.number, volume);
+  } catch (error) {
+    // it was made with `o=ro`, or its server has it so
+    if (!isErrno(error, EROFS)) throw error;
+  }
   return true;
 }
 
-/** Gives new volumes that the image says nothing about to the program's user, as podman does; closes them. */
+/**
+ * Gives new volumes that the image says nothing about to the program's user, as podman does, and closes them. What has
+ * content already, as a file system of its own may have, keeps its owner.
+ */
 export function giveVolumes(volumes: readonly number[], owner: Owner): void {
   for (const volume of volumes) {
     try {
-      fchownat(volume, "", owner.uid, owner.gid, AT_EMPTY_PATH);
+      if (isEmptyFolder(volume)) fchownat(volume, "", owner.uid, owner.gid, AT_EMPTY_PATH);
     } catch (error) {
-      // with a single-id map there is nobody else to give it to
-      if (!isErrno(error, EINVAL, EPERM)) throw error;
+      // with a single-id map there is nobody else to give it to; what is read-only stays as it is
+      if (!isErrno(error, EINVAL, EPERM, EROFS)) throw error;
     }
     close(volume);
   }

@@ -9,12 +9,13 @@ import { EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, Fd, open, pipe2, read, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
-import { getpid, pidfd_open, prctl, waitpidBlocking } from "../../ffi/process.ts";
+import { getpid, kill, pidfd_open, prctl, waitpidBlocking } from "../../ffi/process.ts";
 import { O_CLOEXEC, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { PR_SET_CHILD_SUBREAPER } from "../../ffi/constants/prctl.ts";
 import { CLONE_NEWPID, CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { InitPlan } from "../monitor/plan.ts";
-import { formatIdMap } from "../namespaces/id_map.ts";
+import { formatIdMap, parseIdMap, splitIdMap } from "../namespaces/id_map.ts";
 import type { TunPlan } from "../network/plan.ts";
 import type { IdMapping, MountSpec } from "../spec/runtime.ts";
 import { SkiffError } from "../errors.ts";
@@ -22,11 +23,13 @@ import {
   answerInit,
   describeSetupFailure,
   type InitMessage,
+  isLastWord,
   MonitorLink,
   openControl,
   receiveFromInit,
   sendPlan,
 } from "./handshake.ts";
+import type { PassedFd } from "./execute.ts";
 import { openJoinedNamespaces, runEarlyInit, runInit } from "./init.ts";
 import type { InitStdio } from "./stdio.ts";
 
@@ -51,8 +54,8 @@ export interface SpawnInitOptions {
   stdio: InitStdio;
   isPrivileged: boolean;
   windowSize?: { rows: number; cols: number };
-  /** Become the program's descriptors from 3 on, and are still the caller's to close. */
-  passed?: readonly number[];
+  /** Also for the program; still the caller's to close. */
+  passed?: readonly PassedFd[];
 }
 
 /**
@@ -152,7 +155,14 @@ function forkBetween(
   for (;;) {
     const message = receiveFromInit(control, "");
     if (message.kind === "map-ids") {
-      writeIdMaps(between, plan);
+      try {
+        writeIdMaps(between, plan);
+      } catch (error) {
+        // it waits for an answer, and holds the other end itself
+        kill(between, SIGKILL);
+        waitpidBlocking(between);
+        throw error;
+      }
       answerInit(control, "mapped");
     } else if (message.kind === "forked") {
       waitpidBlocking(between);
@@ -185,7 +195,7 @@ export type InitEvent = Exclude<InitMessage, { kind: "map-ids" | "forked" }>;
 /**
  * The next word of init, waiting for it: to be called when `control` is readable.
  *
- * `executed` and `failure` are the last; the control socket is closed then.
+ * The control socket is closed after its last.
  */
 export function receiveInitMessage(handle: InitHandle): InitEvent {
   const early = handle.heard?.shift();
@@ -194,19 +204,27 @@ export function receiveInitMessage(handle: InitHandle): InitEvent {
   if (message.kind === "map-ids" || message.kind === "forked") {
     throw new SkiffError(`init sent an unexpected message: ${message.kind}`);
   }
-  if (message.kind === "executed" || message.kind === "failure") close(handle.control);
+  if (isLastWord(message)) close(handle.control);
   return message;
 }
 
-/** Opens the start barrier: init goes on to execute the program. */
-export function openBarrier(handle: Pick<InitHandle, "control">): void {
-  answerInit(handle.control, "go");
+/** Opens the start barrier: init goes on to execute the program. False where it has died, which is heard of next. */
+export function openBarrier(handle: Pick<InitHandle, "control">): boolean {
+  try {
+    answerInit(handle.control, "go");
+    return true;
+  } catch (error) {
+    if (isErrno(error, EPIPE)) return false;
+    throw error;
+  }
 }
 
 function writeIdMaps(pid: number, plan: InitPlan): void {
   const nested = plan.annex.nestedUserns!;
-  writeMap(`/proc/${pid}/uid_map`, nested.uid);
-  writeMap(`/proc/${pid}/gid_map`, nested.gid);
+  for (const kind of ["uid", "gid"] as const) {
+    const own = parseIdMap(Deno.readTextFileSync(`/proc/self/${kind}_map`));
+    writeMap(`/proc/${pid}/${kind}_map`, splitIdMap(nested[kind], own));
+  }
 }
 
 /** The kernel takes a map in one write only. @see user_namespaces(7) */

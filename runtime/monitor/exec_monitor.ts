@@ -6,8 +6,9 @@
  */
 
 import { SIGKILL, SIGTERM } from "../../ffi/constants/signal.ts";
-import { close, closeAllExcept } from "../../ffi/file.ts";
-import { _exit, getpid, kill, setsid } from "../../ffi/process.ts";
+import { LOCK_EX, LOCK_NB, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../ffi/constants/fcntl.ts";
+import { close, closeAllExcept, flock, open } from "../../ffi/file.ts";
+import { _exit, chdir, getpid, kill, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
 import { SkiffError } from "../errors.ts";
 import { type ExecHandle, receiveExecMessage, spawnExec } from "../init/exec.ts";
@@ -18,7 +19,6 @@ import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
-import { passedFds } from "./passed_fds.ts";
 import { closeChildEnds, detachStandardStreams, makePipes } from "./stdio.ts";
 
 /** What the session's monitor inherits; it closes everything else. */
@@ -36,9 +36,11 @@ const STOP = { signal: SIGTERM, timeoutSeconds: 10 };
 export function runExecMonitor(plan: ExecPlan, fds: ExecMonitorFds): never {
   let process: SessionProcess | undefined;
   try {
-    const passed = passedFds(plan);
+    const passed = plan.passedFds ?? [];
     closeAllExcept([fds.listen, fds.ready, ...passed]);
     setsid();
+    chdir("/");
+    attempt(() => holdFolder(plan.sessionDir));
     blockSessionSignals();
     const socket = new SocketFile(plan.socketPath);
     const session = makeSession(plan, fds, socket, () => process!.pid);
@@ -57,6 +59,11 @@ export function runExecMonitor(plan: ExecPlan, fds: ExecMonitorFds): never {
     _exit(125);
   }
   _exit(0);
+}
+
+/** Its lock, which ends with this process, tells that the session lives where no record can be written. */
+function holdFolder(path: string): void {
+  flock(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), LOCK_EX | LOCK_NB);
 }
 
 function spawn(plan: ExecPlan, passed: readonly number[]): SessionProcess {
@@ -95,7 +102,7 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
         startedAt,
         bootId: bootId(),
       };
-      ignoreMissing(() => writeState(plan.sessionDir, state!));
+      attempt(() => writeState(plan.sessionDir, state!));
     },
     onStopAsked: () => {},
     onTerminated: () => {},
@@ -104,7 +111,7 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
     },
     onStopping: () => {},
     onEnd: (record: ExitRecord) => {
-      ignoreMissing(() => writeExit(plan.sessionDir, record));
+      attempt(() => writeExit(plan.sessionDir, record));
       socket.remove();
       const { path, subject } = plan.events;
       const attributes = { ...subject.attributes, execID: plan.sessionId };
@@ -114,16 +121,21 @@ function makeSession(plan: ExecPlan, fds: ExecMonitorFds, socket: SocketFile, pi
   });
 }
 
-/** The folder of a container that is removed goes under its sessions; their clients are told all the same. */
-function ignoreMissing(write: () => void): void {
+/** The folder of a container that is removed goes under its sessions, or the disk is full: clients are told all the same. */
+function attempt(write: () => void): void {
   try {
     write();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  } catch {
+    // what the record would tell has gone with the folder, or is told as a session without an end
   }
 }
 
 function reportLoss(plan: ExecPlan, error: unknown, process: SessionProcess | undefined): void {
+  try {
+    if (process !== undefined) kill(process.pid, SIGKILL);
+  } catch {
+    // it has ended by itself
+  }
   try {
     const at = new Date().toISOString();
     writeExit(plan.sessionDir, {
@@ -134,7 +146,6 @@ function reportLoss(plan: ExecPlan, error: unknown, process: SessionProcess | un
       finishedAt: at,
       oomKilled: false,
     });
-    if (process !== undefined) kill(process.pid, SIGKILL);
   } catch {
     // The session's clients see their connection end.
   }

@@ -5,6 +5,7 @@ import type { SetupFailure } from "./plan.ts";
 
 /** What is about the program and who runs it, not about skiff; as podman has it. */
 const STAGES_OF_THE_PROGRAM = [
+  "run hooks",
   "find the user",
   "prepare the working directory",
   "enter the working directory",

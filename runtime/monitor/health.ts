@@ -11,9 +11,9 @@
  * @see podman-run(1), --health-cmd; Docker's HEALTHCHECK
  */
 
-import { EAGAIN, isErrno } from "../../ffi/errno.ts";
+import { EAGAIN, ESRCH, isErrno } from "../../ffi/errno.ts";
 import { close, read } from "../../ffi/file.ts";
-import { kill } from "../../ffi/process.ts";
+import { pidfd_send_signal } from "../../ffi/process.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { type CheckResult, forkCheck, parseResult, type RunningCheck } from "./health_check.ts";
 import type { HealthRecord } from "./health_record.ts";
@@ -52,7 +52,7 @@ export class HealthWatch {
     readonly hooks: HealthHooks,
   ) {
     if (plan.startup) this.#startup = { succeeded: 0, failed: 0 };
-    writeHealth(containerDir, this.#record);
+    this.#write();
     this.#schedule();
   }
 
@@ -62,14 +62,18 @@ export class HealthWatch {
     this.loop.cancel(this.#timer);
     const { initPid, initStartTime } = this.state;
     const { exec, timeoutMs } = this.#current;
-    const check = forkCheck({ ...exec, initPid, initStartTime }, timeoutMs, this.#log.maxSize);
+    let check: RunningCheck;
+    try {
+      check = forkCheck({ ...exec, initPid, initStartTime }, timeoutMs, this.#log.maxSize);
+    } catch (error) {
+      this.#take({ exitCode: 125, output: (error as Error).message }, nowText());
+      return this.#schedule();
+    }
     const running = { ...check, startedAt: nowText(), text: "", decoder: new TextDecoder() };
     this.#running = running;
     this.loop.watch(check.result, () => {
       if (this.#read(running)) return;
-      this.loop.unwatch(running.result);
-      close(running.result);
-      this.#running = undefined;
+      this.#forget(running);
       this.#take(parseResult(running.text), running.startedAt);
       this.#schedule();
     });
@@ -79,9 +83,18 @@ export class HealthWatch {
   stop(): void {
     this.loop.cancel(this.#timer);
     if (!this.#running) return;
-    this.loop.unwatch(this.#running.result);
-    close(this.#running.result);
-    kill(this.#running.pid, SIGKILL);
+    try {
+      pidfd_send_signal(this.#running.pidfd, SIGKILL);
+    } catch (error) {
+      // it ended with what it checked, and was reaped with that
+      if (!isErrno(error, ESRCH)) throw error;
+    }
+    this.#forget(this.#running);
+  }
+
+  #forget({ result, pidfd }: RunningCheck): void {
+    this.loop.unwatch(result);
+    for (const fd of [result, pidfd]) close(fd);
     this.#running = undefined;
   }
 
@@ -139,7 +152,7 @@ export class HealthWatch {
     record.Log.push({ Start: startedAt, End: nowText(), ExitCode: result.exitCode, Output: result.output });
     const { destination, maxCount } = this.#log;
     if (maxCount > 0) record.Log.splice(0, record.Log.length - maxCount);
-    writeHealth(this.containerDir, record);
+    this.#write();
     if (destination.startsWith("/")) this.#copyTo(destination);
     this.hooks.checked(record, result);
     if (hasFailedToStart) return this.hooks.startupFailed();
@@ -157,6 +170,15 @@ export class HealthWatch {
       this.#startedMs = performance.now();
     }
     return retries > 0 && startup.failed >= retries;
+  }
+
+  /** A full disk is no reason to end the container: inspect shows what was written last. */
+  #write(): void {
+    try {
+      writeHealth(this.containerDir, this.#record);
+    } catch {
+      // the next check tries again
+    }
   }
 
   /** A folder that has gone since is the user's affair. */

@@ -13,8 +13,9 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close, closeAllExcept, open, pipe2, read, setNonblocking, writeAll } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
-import { pidfd_send_signal, waitpidBlocking } from "../../ffi/process.ts";
+import { pidfd_open, pidfd_send_signal, waitpidBlocking } from "../../ffi/process.ts";
 import { receiveExecMessage, spawnExec } from "../init/exec.ts";
+import { isLastWord } from "../init/handshake.ts";
 import { EventLoop } from "./loop.ts";
 import type { ExecPlan } from "./plan.ts";
 
@@ -25,26 +26,39 @@ export interface CheckResult {
 }
 
 export interface RunningCheck {
-  pid: number;
+  pidfd: number;
   /** Readable when there is a result; ends with it. */
   result: number;
 }
 
 /** What is kept where there is to be no limit: the monitor holds it. */
 const LARGEST_OUTPUT_BYTES = 1 << 20;
+/** What a new pipe holds. @see pipe(7) */
+const PIPE_BYTES = 64 * 1024;
+const READS_AT_ONCE = 16;
 
-/** `outputLimit` in bytes, 0 for none. */
+/**
+ * `outputLimit` in bytes, 0 for none.
+ *
+ * @throws {SyscallError} EAGAIN where the user's process limit is reached
+ */
 export function forkCheck(plan: ExecPlan, timeoutMs: number, outputLimit: number): RunningCheck {
   const [result, answer] = pipe2(O_CLOEXEC);
-  const pid = forkChild(() => {
-    closeAllExcept([answer]);
-    const told = performCheck(plan, timeoutMs, outputLimit || LARGEST_OUTPUT_BYTES);
-    writeAll(answer, new TextEncoder().encode(JSON.stringify(told)));
-    return 0;
-  });
-  close(answer);
-  setNonblocking(result);
-  return { pid, result };
+  try {
+    const pid = forkChild(() => {
+      closeAllExcept([answer]);
+      const told = performCheck(plan, timeoutMs, outputLimit || LARGEST_OUTPUT_BYTES);
+      writeAll(answer, new TextEncoder().encode(JSON.stringify(told)));
+      return 0;
+    });
+    setNonblocking(result);
+    return { pidfd: pidfd_open(pid), result };
+  } catch (error) {
+    close(result);
+    throw error;
+  } finally {
+    close(answer);
+  }
 }
 
 /** What a check that has told nothing came to. */
@@ -76,7 +90,7 @@ function performCheck(plan: ExecPlan, timeoutMs: number, outputLimit: number): C
   loop.watch(handle.control, () => {
     const message = receiveExecMessage(handle);
     if (message.kind === "failure") failure = message.failure.message;
-    if (message.kind === "failure" || message.kind === "executed") loop.forget(handle.control);
+    if (isLastWord(message)) loop.forget(handle.control);
   });
   loop.watch(output, () => {
     if (!taken.readFrom(output)) loop.unwatch(output);
@@ -97,13 +111,13 @@ function performCheck(plan: ExecPlan, timeoutMs: number, outputLimit: number): C
 class OutputHead {
   readonly #kept: Uint8Array[] = [];
   #keptBytes = 0;
-  readonly #buffer = new Uint8Array(4096);
+  readonly #buffer = new Uint8Array(PIPE_BYTES / READS_AT_ONCE);
 
   constructor(readonly limitBytes: number) {}
 
-  /** False at the end of the stream. */
+  /** Takes what a pipe can hold, or what is there; false at the end of the stream. A flood keeps nobody here. */
   readFrom(fd: number): boolean {
-    for (;;) {
+    for (let round = 0; round < READS_AT_ONCE; round++) {
       let count: number;
       try {
         count = read(fd, this.#buffer);
@@ -117,6 +131,7 @@ class OutputHead {
       this.#kept.push(this.#buffer.slice(0, room));
       this.#keptBytes += room;
     }
+    return true;
   }
 
   text(): string {

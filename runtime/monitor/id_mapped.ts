@@ -6,42 +6,20 @@
  */
 
 import { ECONNABORTED, EINVAL, ENOTCONN, EPERM, isErrno } from "../../ffi/errno.ts";
-import { close, closeAllExcept, dup2, Fd, fstat, open, pipe2, read, writeAll } from "../../ffi/file.ts";
+import { close, closeAllExcept, dup2, Fd, fstat, open } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
-import { filesystemType, mount_setattr, move_mount, umount2 } from "../../ffi/mount.ts";
-import { unshare } from "../../ffi/namespaces.ts";
-import { pollBlocking } from "../../ffi/poll.ts";
-import {
-  _exit,
-  getpid,
-  getppid,
-  getrlimit,
-  kill,
-  prctl,
-  setgroups,
-  setrlimit,
-  umask,
-  waitpidBlocking,
-} from "../../ffi/process.ts";
+import { emptyUserNamespace, setIdMap } from "../../ffi/idmapped_mount.ts";
+import { filesystemType, move_mount, umount2 } from "../../ffi/mount.ts";
+import { _exit, getpid, getppid, getrlimit, prctl, setgroups, setrlimit, umask } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
-import {
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  AT_RECURSIVE,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-  O_RDONLY,
-  O_RDWR,
-} from "../../ffi/constants/fcntl.ts";
-import { MNT_DETACH, MOUNT_ATTR_IDMAP, MOVE_MOUNT_F_EMPTY_PATH } from "../../ffi/constants/mount.ts";
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import { MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH } from "../../ffi/constants/mount.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { RLIMIT_NOFILE } from "../../ffi/constants/resource.ts";
-import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import { HostError, SkiffError } from "../errors.ts";
-import { newFuseMount, openFuse } from "../fuse/mount.ts";
+import { abortFuseMount, newFuseMount, openFuse, openFuseTwin } from "../fuse/mount.ts";
 import type { OwnerRule } from "../fuse/passthrough/owners.ts";
 import { servePassthroughBlocking } from "../fuse/passthrough/passthrough.ts";
 import { resolveUserInRoot } from "../init/user.ts";
@@ -51,6 +29,8 @@ import type { IdMappedMount, OwnerRange } from "./plan.ts";
 
 /** As libfuse: so late is a change seen that the host or another container makes. */
 const VALIDITY = { entryMs: 1000, attrMs: 1000 };
+/** What is copied stays in a processor's cache, and fits in a pipe: larger ones are no faster. */
+const MAX_READ_BYTES = 256 << 10;
 /** Descriptors of a server; more are no faster. */
 const MAX_DESCRIPTORS = 131072;
 const MAX_ID = 0xfffffffe;
@@ -83,6 +63,20 @@ export function renewIdMapped(mounts: readonly IdMappedMount[], options: IdMappe
   const dead = mounts.filter(({ target }) => !answers(target));
   for (const { target } of dead) umount2(target, MNT_DETACH);
   if (dead.length > 0) mountIdMapped(dead, options);
+}
+
+/** Where the mounts are that this process has forked servers of, by their pids. */
+const served = new Map<number, string>();
+
+/**
+ * A child has ended. If it has served a mount, nobody waits for it any more: the writer of its notices, who may wait for
+ * the lock of such a one, would keep the connection (`Notices`).
+ */
+export function endServedBy(pid: number): void {
+  const target = served.get(pid);
+  if (target === undefined) return;
+  served.delete(pid);
+  abortFuseMount(target);
 }
 
 function answers(path: string): boolean {
@@ -127,11 +121,16 @@ function mountOne(
   }
   const fuse = openFuse();
   try {
-    using made = new Fd(newFuseMount(fuse, { source: mount.source, subtype: "skiff", rootMode: type }));
-    forkServer(mount, fuse, tree, rules, isPrivileged);
+    const options = { source: mount.source, subtype: "skiff", rootMode: type, maxRead: MAX_READ_BYTES };
+    using made = new Fd(newFuseMount(fuse, options));
+    using twin = new Fd(openFuseTwin(fuse));
+    const server = forkServer(mount, { fuse, twin: twin.number }, tree, rules, isPrivileged);
+    // an older one may have ended and not been reaped
+    for (const [pid, target] of served) if (target === mount.target) served.delete(pid);
+    served.set(server, mount.target);
     move_mount(made.number, "", AT_FDCWD, mount.target, MOVE_MOUNT_F_EMPTY_PATH);
   } finally {
-    // the child's alone: the mount answers no longer than it lives
+    // the child's alone: what it has not answered ends with it, and so does the connection, once the twin's holder has
     close(fuse);
   }
 }
@@ -156,13 +155,9 @@ function ruleOf(
 
 /** False where the kernel refuses it for this file system. */
 function mapByKernel(tree: number, { uids, gids }: Rules): boolean {
-  using namespace = new Fd(makeUserNamespace(mapLines(uids), mapLines(gids)));
+  using namespace = new Fd(emptyUserNamespace(mapLines(uids), mapLines(gids)));
   try {
-    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, {
-      set: MOUNT_ATTR_IDMAP,
-      clear: 0,
-      userNamespaceFd: namespace.number,
-    });
+    setIdMap(tree, namespace.number);
     return true;
   } catch (error) {
     if (isErrno(error, EPERM, EINVAL)) return false;
@@ -190,30 +185,6 @@ function swapped(one: number, other: number): OwnerRange[] {
   ].filter(({ size }) => size > 0);
 }
 
-/** A user namespace with these maps and nobody in it. */
-function makeUserNamespace(uidMap: string, gidMap: string): number {
-  const [ready, told] = pipe2(O_CLOEXEC);
-  const pid = forkChild(() => {
-    closeAllExcept([told]);
-    unshare(CLONE_NEWUSER);
-    writeAll(told, new Uint8Array(1));
-    for (;;) pollBlocking(-1, 0, -1);
-  });
-  try {
-    close(told);
-    if (read(ready, new Uint8Array(1)) === 0) {
-      throw new SkiffError("create user namespace: the process ended early");
-    }
-    Deno.writeTextFileSync(`/proc/${pid}/uid_map`, uidMap);
-    Deno.writeTextFileSync(`/proc/${pid}/gid_map`, gidMap);
-    return open(`/proc/${pid}/ns/user`, O_RDONLY | O_CLOEXEC);
-  } finally {
-    close(ready);
-    kill(pid, SIGKILL);
-    waitpidBlocking(pid);
-  }
-}
-
 /** The user's other groups are not the container's, which would have what the server may open by them. */
 function dropGroups(): void {
   try {
@@ -224,20 +195,20 @@ function dropGroups(): void {
   }
 }
 
-/** The child that serves, which ends with the mount or with the monitor. */
+/** The child that serves, which ends with the mount or with the monitor: its pid. */
 function forkServer(
   { source }: IdMappedMount,
-  fuse: number,
+  { fuse, twin }: { fuse: number; twin: number },
   tree: number,
   { uids, gids }: Rules,
   isPrivileged: boolean,
-): void {
+): number {
   const parent = getpid();
-  forkChild(() => {
+  return forkChild(() => {
     // the command's own streams would stay open as long as the container runs
     const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const fd of [0, 1, 2]) dup2(nothing, fd);
-    closeAllExcept([fuse, tree]);
+    closeAllExcept([fuse, twin, tree]);
     const endWithMonitor = () => {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (getppid() !== parent) _exit(1);
@@ -249,7 +220,7 @@ function forkServer(
     const { hard } = getrlimit(RLIMIT_NOFILE);
     setrlimit(RLIMIT_NOFILE, { soft: hard, hard });
     const maxDescriptors = Math.min(hard, MAX_DESCRIPTORS);
-    servePassthroughBlocking(fuse, {
+    servePassthroughBlocking(fuse, twin, {
       rootFd: tree,
       uids,
       gids,

@@ -1,18 +1,28 @@
 /** Code of a monitor that few containers need: loaded as the network's is. */
 
+import { prepareInitCode } from "../init/lazy_code.ts";
 import { areScripts, openCode } from "../network/lazy_code.ts";
 
 type IdMappedModule = typeof import("./id_mapped.ts");
+type RuntimeHooksModule = typeof import("./runtime_hooks.ts");
 
 let idMapped: IdMappedModule | undefined;
+let runtimeHooks: RuntimeHooksModule | undefined;
 
 /** To be called before the fork of a monitor. */
 export async function prepareMonitorCode(): Promise<void> {
   if (areScripts) return;
   idMapped ??= await import("./id_mapped.ts");
+  runtimeHooks ??= await import("./runtime_hooks.ts");
+  await prepareInitCode();
 }
 
 /** Gives what loads the mounts with other owners, in a forked child. */
 export function openIdMapped(): () => IdMappedModule {
   return openCode(idMapped, () => import("./id_mapped.ts"));
+}
+
+/** The same for what runs hooks outside of the container. */
+export function openRuntimeHooks(): () => RuntimeHooksModule {
+  return openCode(runtimeHooks, () => import("./runtime_hooks.ts"));
 }

@@ -10,11 +10,15 @@ import { kill } from "../../ffi/process.ts";
 /** A process that is being killed is gone after this many looks, or never. */
 const LOOKS = 200;
 
-/** Kills every process in the mount namespace (`mnt:[…]`), until none is left. Synchronous, for the monitor. */
-export function killLeftProcesses(mountNamespace: string): void {
+/**
+ * Kills every process in the mount namespace (`mnt:[…]`), until none is left; with `id` only those that have a mount of
+ * that container's: for who comes when the namespace may have gone and its number be another's. Synchronous.
+ */
+export function killLeftProcesses(mountNamespace: string, id?: string): void {
   for (let look = 0; look < LOOKS; look++) {
     const left = [...Deno.readDirSync("/proc")].map(({ name }) => name)
-      .filter((name) => /^\d+$/.test(name) && mountNamespaceOf(name) === mountNamespace);
+      .filter((name) => /^\d+$/.test(name) && mountNamespaceOf(name) === mountNamespace)
+      .filter((name) => id === undefined || hasMountOf(name, id));
     if (left.length === 0) return;
     for (const pid of left) {
       try {
@@ -23,6 +27,15 @@ export function killLeftProcesses(mountNamespace: string): void {
         // It has ended by itself, or became another user's by a setuid program of the host's.
       }
     }
+  }
+}
+
+/** The files that skiff generates for a container are bound into it. */
+function hasMountOf(pid: string, id: string): boolean {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/mountinfo`).includes(`/${id}/`);
+  } catch {
+    return false;
   }
 }
 

@@ -1,22 +1,8 @@
 /** The time stamps of logs: nanoseconds since 1970 as RFC 3339 text in UTC, made once per read. */
 
-import { CLOCK_REALTIME } from "../../ffi/constants/poll.ts";
-import { libc } from "../../ffi/libc.ts";
+import { type Moment, now } from "../../ffi/clock.ts";
 
-/** A moment, in two numbers that a double holds exactly. */
-export interface Moment {
-  seconds: number;
-  nanoseconds: number;
-}
-
-const timespec = new BigInt64Array(2);
-const timespecBytes = new Uint8Array(timespec.buffer);
-
-/** @see clock_gettime(2) */
-export function now(): Moment {
-  libc("clock").clock_gettime(CLOCK_REALTIME, timespecBytes);
-  return { seconds: Number(timespec[0]), nanoseconds: Number(timespec[1]) };
-}
+export { type Moment, now };
 
 let lastSeconds = -1;
 let lastText = "";

@@ -3,6 +3,7 @@
  * It knows the rotated `.1` and a rotation that happens while it reads.
  */
 
+import { readUpTo } from "../archive/read_up_to.ts";
 import { UnsupportedError } from "../errors.ts";
 import { type LineParser, type LogRecord, parseJsonLine, parseK8sLine, parseLogTime } from "./log_record.ts";
 import type { LogPlan } from "./plan.ts";
@@ -175,7 +176,8 @@ async function lastRecords(
 ): Promise<{ records: LogRecord[]; position: number; isWhole: boolean }> {
   for (let window = TAIL_BYTES;; window *= 4) {
     const start = Math.max(0, size - window);
-    const bytes = await readRange(file, start, size);
+    await file.seek(start, Deno.SeekMode.Start);
+    const bytes = await readUpTo(file, size - start);
     const end = bytes.lastIndexOf(NEWLINE) + 1;
     // Before the first newline there may be a part of a line only.
     const begin = start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
@@ -184,18 +186,6 @@ async function lastRecords(
       return { records, position: start + end, isWhole: start === 0 };
     }
   }
-}
-
-async function readRange(file: Deno.FsFile, start: number, end: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(end - start);
-  await file.seek(start, Deno.SeekMode.Start);
-  let length = 0;
-  while (length < bytes.length) {
-    const count = await file.read(bytes.subarray(length));
-    if (count === null) break;
-    length += count;
-  }
-  return bytes.subarray(0, length);
 }
 
 /** Lines of output; one that has not ended yet is one as well. */

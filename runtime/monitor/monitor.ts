@@ -4,14 +4,23 @@
  * The order of work is the budget of `run`: what execve needs comes first, the rest while init sets itself up.
  */
 
-import { LOCK_UN } from "../../ffi/constants/fcntl.ts";
+import {
+  LOCK_UN,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_PATH,
+  O_TRUNC,
+  O_WRONLY,
+} from "../../ffi/constants/fcntl.ts";
 import { MNT_DETACH } from "../../ffi/constants/mount.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
-import { close, closeAllExcept, flock } from "../../ffi/file.ts";
+import { close, closeAllExcept, Fd, flock, open, writeAll } from "../../ffi/file.ts";
 import { umount2 } from "../../ffi/mount.ts";
-import { _exit, getpid, getppid, kill, prctl, setsid } from "../../ffi/process.ts";
+import { _exit, chdir, getpid, getppid, kill, prctl, setsid } from "../../ffi/process.ts";
 import { setProcessTitle } from "../../ffi/process_title.ts";
+import { forbidOtherDevices } from "../init/devices.ts";
 import { describeSetupFailure } from "../init/handshake.ts";
 import { adoptEarlyInit, type EarlyInit, openBarrier, receiveInitMessage, spawnInit } from "../init/spawn.ts";
 import { openNetwork } from "../network/open_network.ts";
@@ -20,12 +29,12 @@ import { leaveUserNamespace, type Membership } from "../namespaces/user_namespac
 import { performRootfs } from "../rootfs/perform.ts";
 import { startAtEnd } from "./at_end.ts";
 import { FaultLog, FAULTS_FILE } from "./faults.ts";
-import { HeldPorts } from "./held_ports.ts";
+import { HeldPorts, type PortChange } from "./held_ports.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
-import { openIdMapped } from "./lazy_code.ts";
-import { EventLoop } from "./loop.ts";
+import { openIdMapped, openRuntimeHooks } from "./lazy_code.ts";
+import { EventLoop, type Timer } from "./loop.ts";
 import { releaseMemory } from "./memory.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
 import {
@@ -37,7 +46,13 @@ import {
   writeExit,
   writeState,
 } from "./records.ts";
-import { blockSessionSignals, LINGER_MS, Session, type SessionProcess } from "./session.ts";
+import {
+  blockSessionSignals,
+  LINGER_MS,
+  Session,
+  type SessionOptions,
+  type SessionProcess,
+} from "./session.ts";
 import { SocketFile } from "./socket_file.ts";
 import { appendEvents, type NewEvent } from "../spec/event.ts";
 import { forbidCoreDump } from "./core_dump.ts";
@@ -115,6 +130,7 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() !== plan.parentPid) _exit(125);
   }
+  const isNested = plan.init.annex.nestedUserns !== undefined;
   let isMounted = false;
   let idMapped: ReturnType<ReturnType<typeof openIdMapped>> | undefined;
   const mountRoot = () => {
@@ -123,6 +139,7 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     if (isMounted) return plan.idMapped && idMapped?.renewIdMapped(plan.idMapped, user);
     inStage("mount the root filesystem", () => {
       for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
+      if (isPrivileged && isNested) forbidDevices(plan.rootfs.target);
       if (plan.idMapped === undefined) return;
       idMapped = openIdMapped()();
       idMapped.mountIdMapped(plan.idMapped, user);
@@ -135,9 +152,9 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     const options = {
       rootTarget: plan.rootfs.target,
       stdio,
-      isPrivileged,
+      isPrivileged: isPrivileged && !isNested,
       windowSize: plan.stdio.size,
-      passed,
+      passed: passed?.map((fd, at) => ({ fd, as: plan.passedFds![at]! })),
     };
     const init = early
       ? adoptEarlyInit(early, plan.init, options, mountRoot)
@@ -150,9 +167,19 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
       control,
       receive: () => receiveInitMessage(init),
       openBarrier: () => openBarrier(init),
+      onChildEnded: (child) => idMapped?.endServedBy(child),
     };
   };
   return supervise(plan, fds, begin, () => leaveUserNamespace(membership));
+}
+
+/**
+ * As real root the layers hold the device nodes of the image, which the kernel opens for who is in a user namespace as
+ * well. From outside of that namespace, so that nobody in it can allow them again.
+ */
+function forbidDevices(target: string): void {
+  using root = new Fd(open(target, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  forbidOtherDevices(root.number);
 }
 
 /**
@@ -200,6 +227,7 @@ class ContainerMonitor {
   #mountNamespace: string | undefined;
   /** As the last event told it. */
   #name: string | undefined;
+  #hooks: import("./runtime_hooks.ts").RuntimeHooks | undefined;
   /** The caller's standard streams, for the runs after the first where they are the log (passthrough). */
   #callerStreams: Exclude<InitStreams, "terminal"> | undefined;
 
@@ -209,12 +237,15 @@ class ContainerMonitor {
     this.#ports = new HeldPorts(plan.ports, fds.ports);
     this.#socket = new SocketFile(plan.socketPath);
     this.#faults = new FaultLog(plan.containerDir);
+    if (plan.init.annex.bundle) this.#hooks = new (openRuntimeHooks()()).RuntimeHooks(plan.init);
   }
 
   /** The container's runs: one, or with supervision as many as are asked for. */
   runBlocking(begin: BeginContainer): void {
     const plan = this.#plan;
     setsid();
+    // the caller's folder may be on a disk that he wants to unmount
+    chdir("/");
     blockSessionSignals();
     removeRecords(plan.containerDir);
     removeRecord(`${plan.containerDir}/${FAULTS_FILE}`);
@@ -254,8 +285,8 @@ class ContainerMonitor {
       detachStandardStreams();
       forbidCoreDump();
       setProcessTitle(`skiff: ${plan.name}`);
-      if (plan.pidFile) Deno.writeTextFileSync(plan.pidFile, String(this.#process.pid));
-      if (plan.conmonPidFile) Deno.writeTextFileSync(plan.conmonPidFile, String(getpid()));
+      writePidFile(plan.pidFile, this.#process.pid);
+      writePidFile(plan.conmonPidFile, getpid());
     } catch (error) {
       if (this.#process !== undefined) kill(this.#process.pid, SIGKILL);
       const failure = error instanceof StageError
@@ -274,6 +305,11 @@ class ContainerMonitor {
   /** Writes down what no code expected, so that the next command can tell it. */
   reportLoss(error: unknown): void {
     try {
+      if (this.#process !== undefined) kill(this.#process.pid, SIGKILL);
+    } catch {
+      // it has ended by itself
+    }
+    try {
       const at = new Date().toISOString();
       writeExit(this.#plan.containerDir, {
         version: PROTOCOL_VERSION,
@@ -284,7 +320,6 @@ class ContainerMonitor {
         oomKilled: false,
       });
       this.#socket.remove();
-      if (this.#process !== undefined) kill(this.#process.pid, SIGKILL);
     } catch {
       // The next command finds the lock free and draws its conclusion.
     }
@@ -316,16 +351,15 @@ class ContainerMonitor {
         if (!this.#supervisor) throw new SkiffError("run health check: the container has none");
         this.#supervisor.checkHealth();
       },
-      onPortsAsked: this.#plan.network && ((change, fds) => {
-        if (this.#network) return this.#ports.change(change, fds, this.#network);
-        fds.forEach(close);
-        throw new SkiffError("change published ports: the container has ended");
-      }),
-      onStopping: () => this.#state && this.#writeState("stopping", this.#state.startedAt),
+      onPortsAsked: this.#plan.network && ((change, fds, done) => this.#changePorts(change, fds, done)),
+      onStopping: () =>
+        this.#state && this.#tryWrite(() => this.#writeState("stopping", this.#state!.startedAt)),
       onNetwork: (descriptor) =>
         this.#network ? this.#withNetwork((network) => network.take(descriptor)) : close(descriptor),
       onNamespace: (netns, netlink) => this.#withNetwork((served) => served.takeNamespace?.(netns, netlink)),
       awaitNetwork: (go, fail) => this.#network ? this.#network.letStart(go, fail) : go(),
+      ...this.#hooks && this.#hookHandlers(this.#hooks, () => session.loop),
+      onChildEnded: (pid, status) => this.#childEnded(pid, status),
       onReady: (mountNamespace) => this.#mountNamespace = mountNamespace,
       onExited: () => {
         this.#withNetwork((network) => network.end());
@@ -341,24 +375,49 @@ class ContainerMonitor {
     return session;
   }
 
+  #hookHandlers(
+    hooks: import("./runtime_hooks.ts").RuntimeHooks,
+    loop: () => EventLoop,
+  ): Pick<SessionOptions, "onHooks" | "onStarted"> {
+    const pid = () => this.#process!.pid;
+    return {
+      onHooks: (done) => hooks.run(loop(), ["prestart", "createRuntime"], pid(), done),
+      onStarted: (done) => {
+        hooks.run(loop(), ["poststart"], pid(), (error) => {
+          if (error !== undefined) this.#faults.record(error);
+          done();
+        });
+      },
+    };
+  }
+
+  #childEnded(pid: number, status: number): void {
+    this.#hooks?.childEnded(pid, status);
+    try {
+      this.#process?.onChildEnded?.(pid);
+    } catch (error) {
+      this.#faults.record(error);
+    }
+  }
+
   #openNetwork(session: Session): void {
     const { network } = this.#plan;
     if (!network) return;
     const { loop } = session;
+    const guard = <T extends unknown[]>(action: (...words: T) => void) => (...words: T) => {
+      try {
+        action(...words);
+      } catch (error) {
+        this.#faults.record(error);
+      }
+    };
     const guarded: NetworkLoop = {
       fd: loop.fd,
       follow: (lead) => loop.follow(lead),
-      watch: (fd, handler, events) => {
-        const guard = (ready: number) => {
-          try {
-            handler(ready);
-          } catch (error) {
-            this.#faults.record(error);
-          }
-        };
-        loop.watch(fd, guard, events);
-      },
+      watch: (fd, handler, events) => loop.watch(fd, guard(handler), events),
       unwatch: (fd) => loop.unwatch(fd),
+      after: (ms, callback) => loop.after(ms, guard(callback)),
+      cancel: (timer) => loop.cancel(timer as Timer),
     };
     this.#network = openNetwork(network, {
       loop: guarded,
@@ -368,6 +427,16 @@ class ContainerMonitor {
       onLull: () => releaseMemory(),
     });
     this.#withNetwork((served) => this.#ports.publishOn(served));
+  }
+
+  #changePorts(change: PortChange, fds: readonly number[], done: (error?: unknown) => void): void {
+    if (this.#network && !this.#network.changePorts) {
+      this.#ports.change(change, fds, this.#network);
+      return done();
+    }
+    fds.forEach(close);
+    if (!this.#network) throw new SkiffError("change published ports: the container has ended");
+    this.#network.changePorts!(change, done);
   }
 
   /** A fault of the network's ends neither monitor nor container. */
@@ -395,8 +464,18 @@ class ContainerMonitor {
       startedAt,
       bootId: this.#state?.bootId ?? bootId(),
       ...(this.#supervisor?.restartCount && { restartCount: this.#supervisor.restartCount }),
+      ...(this.#mountNamespace !== undefined && { mountNamespace: this.#mountNamespace }),
     };
     writeState(this.#plan.containerDir, this.#state);
+  }
+
+  /** A full disk ends no container, and who waits for its end is told all the same. */
+  #tryWrite(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.#faults.record(error);
+    }
   }
 
   /** A stop between two runs: the last one was the last. */
@@ -414,10 +493,12 @@ class ContainerMonitor {
       ...(restartCount && { restartCount }),
       ...(this.#isStoppedByHand && { stoppedByHand: true }),
     };
+    const takesFilesAlong = this.#plan.autoRemove && !this.#keepsFiles;
+    this.#hooks?.containerEnded(takesFilesAlong, (error) => this.#faults.record(error));
     if (record.startedAt !== "") this.#recordEvents({ action: "died", exitCode: record.exitCode });
     if (this.#supervisor?.ended(record)) {
       this.#restartsAfter = record;
-      this.#writeState("restarting", record.startedAt);
+      this.#tryWrite(() => this.#writeState("restarting", record.startedAt));
     } else this.#finish(record);
     // who asked for the end is told that it is by him; why it never began is told as that
     return record.startedAt === "" ? undefined : record;
@@ -430,7 +511,7 @@ class ContainerMonitor {
     this.#withNetwork((network) => network.end());
     this.#network = undefined;
     this.#ports.close();
-    writeExit(plan.containerDir, record);
+    this.#tryWrite(() => writeExit(plan.containerDir, record));
     this.#socket.remove();
     this.#supervisor?.dispose();
     if (plan.autoRemove && !this.#keepsFiles) {
@@ -477,6 +558,16 @@ function inStage<T>(stage: string, action: () => T): T {
     return action();
   } catch (error) {
     throw new StageError(stage, error);
+  }
+}
+
+function writePidFile(path: string | undefined, pid: number): void {
+  if (!path) return;
+  try {
+    using file = new Fd(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644));
+    writeAll(file.number, new TextEncoder().encode(String(pid)));
+  } catch (cause) {
+    throw new SkiffError(`write pid file: ${(cause as Error).message}`, { cause });
   }
 }
 

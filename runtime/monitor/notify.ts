@@ -15,6 +15,7 @@ import type { NotifyPlan } from "./plan.ts";
 
 const SOCKET_TYPE = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 const MESSAGE_LIMIT_BYTES = 4096;
+const MESSAGES_AT_ONCE = 16;
 
 export class Notifier {
   readonly #plan: NotifyPlan;
@@ -45,8 +46,9 @@ export class Notifier {
     removeIfThere(this.#plan.folder!);
   }
 
+  /** A few at a time: who floods the socket keeps nobody else waiting. */
   #hear(): void {
-    for (;;) {
+    for (let message = 0; message < MESSAGES_AT_ONCE; message++) {
       let count: number;
       try {
         count = recv(this.#fd, this.#buffer);

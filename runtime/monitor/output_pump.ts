@@ -81,8 +81,12 @@ export class OutputPump {
     this.#isDraining = true;
     this.#whenDrained = done;
     for (const pipe of this.#pipes) {
-      while (pipe.isOpen && this.#move(pipe)) {
-        // Until nothing is there.
+      if (!pipe.isOpen) continue;
+      // as much as it can hold: a grandchild may be writing on
+      for (let left = pipe.capacity(); pipe.isOpen && left > 0;) {
+        const moved = this.#move(pipe);
+        if (moved === 0) break;
+        left -= moved;
       }
     }
     if (this.#pipes.some((pipe) => pipe.isOpen && pipe.isTerminal)) {
@@ -112,19 +116,19 @@ export class OutputPump {
     if (pipe.isOpen && events & ~EPOLLOUT) this.#move(pipe);
   }
 
-  /** Reads once, logs, sends. Gives whether there may be more. */
-  #move(pipe: OutputPipe): boolean {
+  /** Reads once, logs, sends. Gives how many bytes there were. */
+  #move(pipe: OutputPipe): number {
     const count = pipe.read(this.#buffer);
-    if (count === -1) return false;
+    if (count === -1) return 0;
     if (count === 0) {
       this.#ended(pipe);
-      return false;
+      return 0;
     }
     this.#movedBytes += count;
     if (this.#movedBytes > FLOOD_BYTES && this.#lullTimer === undefined) this.#awaitLull();
     this.log?.write(pipe.stream, this.#buffer.content(count));
     this.send(FRAME_OF[pipe.stream], this.#buffer.frame(FRAME_OF[pipe.stream], count));
-    return true;
+    return count;
   }
 
   #awaitLull(): void {

@@ -45,8 +45,8 @@ export interface MonitorPlan {
   supervision?: SupervisionPlan;
   /** Started when the container has ended for good. */
   atEnd?: EndProgram;
-  /** So many descriptors of the command, from 3 on, are the program's in its first run (`--preserve-fds`). */
-  passedFds?: number;
+  /** Descriptors of the command that are the program's in its first run, under the same numbers (`--preserve-fds`). */
+  passedFds?: number[];
   /** Of a container with a network that a process outside has to serve. */
   network?: NetworkPlan;
   /** The container ends with this process, which forks the monitor: a step ends with its build. */
@@ -151,6 +151,8 @@ export type RootfsPlan =
     volatile: boolean;
     /** Mounted first: layers that are fetched as they are read. */
     lazy?: LazyLower;
+    /** As real root: the layers are shown with the ids of a user namespace; in the upper folder are these. */
+    idMapped?: IdMappedLayers;
   }
   /** fuse-overlayfs(1), started as a child of the monitor. */
   | {
@@ -177,6 +179,16 @@ export type RootfsPlan =
     /** Root of a nested user namespace that the user's shared one's root is not mapped in. */
     owner?: { uid: number; gid: number };
   };
+
+export interface IdMappedLayers {
+  /** Lines of uid_map(5). */
+  uidMap: string;
+  gidMap: string;
+  /** A folder of the container's where the kernel may mount them meanwhile. */
+  place: string;
+  /** The first of `lower` that is meant: what is before it has these ids already. */
+  from: number;
+}
 
 /** A folder (or file) that is shown at `target` with other owners (`-v …:idmap`). */
 export interface IdMappedMount {
@@ -241,7 +253,7 @@ export interface InitAnnex {
   initProcess: boolean;
   /** Join these instead of making new ones: namespace type to a path such as /proc/PID/ns/net. */
   join: { type: "pid" | "network" | "ipc" | "uts"; path: string }[];
-  /** A nested user namespace (`--userns keep-id|nomap`), ids counted in the user's shared namespace. */
+  /** A nested user namespace (`--userns`, `--uidmap`), ids counted in the user's shared one, as root in the host's. */
   nestedUserns?: { uid: IdMapping[]; gid: IdMapping[] };
   /** It is not made, but joined: that of this file. */
   joinUserns?: string;
@@ -263,6 +275,8 @@ export interface InitAnnex {
   sendNetns?: boolean;
   /** The monitor gets the network namespace and a netlink socket of it. */
   handsOverNetwork?: boolean;
+  /** What hooks of `spec` are told of the container; absent where it has none. */
+  bundle?: { id: string; folder: string };
   /** The monitor has to fork more than init, and so must not bind its children to init's pid namespace. */
   monitorForksAgain?: boolean;
 }
@@ -287,6 +301,7 @@ export interface ExecPlan {
   initPid: number;
   initStartTime: string;
   process: RuntimeSpec["process"];
+  personality?: RuntimeSpec["linux"]["personality"];
   annex: Pick<
     InitAnnex,
     "user" | "groupAdd" | "keepGroups" | "setHome" | "seccompProgram" | "seccompFlags" | "fakeOwnership"
@@ -296,7 +311,7 @@ export interface ExecPlan {
   nestedUserns: boolean;
   events: EventPlan;
   /** As in MonitorPlan. */
-  passedFds?: number;
+  passedFds?: number[];
 }
 
 /** `state.json` in the container's folder, written by rename by the monitor. */
@@ -312,6 +327,8 @@ export interface StateRecord {
   bootId: string;
   /** How often the restart policy has started it again. */
   restartCount?: number;
+  /** Of a container without a pid namespace of its own: what its processes are known by. */
+  mountNamespace?: string;
 }
 
 /** `exit.json` in the container's folder, written by rename by the monitor. */

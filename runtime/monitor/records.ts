@@ -21,8 +21,52 @@ export function writeState(folder: string, record: StateRecord): void {
   writeRecord(`${folder}/${STATE_FILE}`, record);
 }
 
+/**
+ * Where the disk is full, the record gets the room of the state's, which has served its time.
+ *
+ * @throws what the first attempt failed with; the state is then what it was
+ */
 export function writeExit(folder: string, record: ExitRecord): void {
-  writeRecord(`${folder}/${EXIT_FILE}`, record);
+  try {
+    writeRecord(`${folder}/${EXIT_FILE}`, record);
+  } catch (error) {
+    const isFull = FULL_DISK.has((error as { code?: string }).code);
+    if (!isFull || !turnStateInto(folder, record)) throw error;
+  }
+}
+
+const FULL_DISK: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT"]);
+
+/**
+ * Writes over what is there, for room that is given back may be gone before it is asked for again. The record keeps
+ * the state's fields: a kill before the rename leaves the state of a process that has gone.
+ */
+function turnStateInto(folder: string, record: ExitRecord): boolean {
+  const path = `${folder}/${STATE_FILE}`;
+  try {
+    removeRecord(`${folder}/${EXIT_FILE}.tmp`);
+    const before = Deno.readFileSync(path);
+    const state = JSON.parse(new TextDecoder().decode(before));
+    using file = Deno.openSync(path, { write: true });
+    try {
+      const after = JSON.stringify({ ...state, ...record }).padEnd(before.length);
+      writeFromStart(file, new TextEncoder().encode(after));
+      Deno.renameSync(path, `${folder}/${EXIT_FILE}`);
+    } catch {
+      writeFromStart(file, before);
+      file.truncateSync(before.length);
+      return false;
+    }
+    return true;
+  } catch {
+    // there is none, or it is lost as well: what counts is why there is no room
+    return false;
+  }
+}
+
+function writeFromStart(file: Deno.FsFile, bytes: Uint8Array): void {
+  file.seekSync(0, Deno.SeekMode.Start);
+  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }
 
 /** Removes what an earlier run left: a record must never speak for a run that it is not of. */

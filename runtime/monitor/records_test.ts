@@ -43,6 +43,57 @@ Deno.test("records come back as written, and only the user may read them", () =>
   Deno.removeSync(folder);
 });
 
+Deno.test("on a full disk the exit record takes the place of the state, or the state stays", () => {
+  const folder = Deno.makeTempDirSync();
+  const full = () => {
+    throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+  };
+  const { writeTextFileSync } = Deno;
+  const { writeSync } = Deno.FsFile.prototype;
+  const fail = () => {
+    try {
+      writeExit(folder, EXIT);
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  try {
+    writeState(folder, STATE);
+    Deno.writeTextFileSync = full;
+    // a write over what is there that gets as far as its sixth byte
+    let room = 6;
+    Deno.FsFile.prototype.writeSync = function (bytes) {
+      if (room === 0) {
+        Deno.FsFile.prototype.writeSync = writeSync;
+        return full();
+      }
+      room -= 2;
+      return writeSync.call(this, bytes.subarray(0, 2));
+    };
+    assertEquals([fail(), readState(folder), readExit(folder)], [
+      "no space left on device",
+      STATE,
+      undefined,
+    ]);
+
+    // short writes are gone on with
+    Deno.FsFile.prototype.writeSync = function (bytes) {
+      return writeSync.call(this, bytes.subarray(0, 50));
+    };
+    assertEquals([fail(), readState(folder)], [undefined, undefined]);
+    assertEquals({ ...readExit(folder)! }, { ...STATE, ...EXIT });
+    assertEquals([...Deno.readDirSync(folder)].map((entry) => entry.name), ["exit.json"]);
+
+    removeRecords(folder);
+    assertEquals([fail(), [...Deno.readDirSync(folder)]], ["no space left on device", []]);
+  } finally {
+    Deno.writeTextFileSync = writeTextFileSync;
+    Deno.FsFile.prototype.writeSync = writeSync;
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
 Deno.test("a torn or foreign record reads as none", () => {
   const folder = Deno.makeTempDirSync();
   for (const text of ["", "{", "null", "[]", '{"exitCode":"3"}']) {

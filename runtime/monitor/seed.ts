@@ -33,7 +33,6 @@ import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
 import { forkWaiting, receiveJson, sendJson } from "./handover.ts";
-import { passedFds } from "./passed_fds.ts";
 import type { MonitorPlan } from "./plan.ts";
 
 /** What a seed can do before its plan is there. Survives JSON. */
@@ -139,7 +138,7 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
   if (!seed.entered) water(seed, { context });
   try {
     sendJson(seed.socket, plan, [fds.listen, fds.lock, fds.ready]);
-    if (plan.passedFds) sendWithFds(seed.socket, new Uint8Array(1), passedFds(plan));
+    if (plan.passedFds) sendWithFds(seed.socket, new Uint8Array(1), plan.passedFds);
     for (let at = 0; at < (fds.ports?.length ?? 0); at += MESSAGE_DESCRIPTORS) {
       sendWithFds(seed.socket, new Uint8Array(1), fds.ports!.slice(at, at + MESSAGE_DESCRIPTORS));
     }
@@ -171,7 +170,7 @@ function waitForPlanBlocking(socket: number): number {
     _exit(125);
   }
   const handover = receiveJson<MonitorPlan>(socket, PLAN_DESCRIPTORS);
-  const count = handover?.value.passedFds;
+  const count = handover?.value.passedFds?.length;
   const passed = count ? receiveWithFds(socket, new Uint8Array(1), count).fds : undefined;
   const ports = receivePorts(socket, handover?.value.ports?.length ?? 0);
   close(socket);

@@ -49,8 +49,8 @@ export interface Control {
   stdinEnded(): void;
   /** Whether output must be held back; called at each change. */
   holdOutput(held: boolean): void;
-  /** `fds` are its own. Absent where there are no ports now. */
-  changePorts?(change: PortChange, fds: readonly number[]): void;
+  /** `fds` are its own; it throws, or calls `done` now or later. Absent where there are no ports now. */
+  changePorts?(change: PortChange, fds: readonly number[], done: (error?: unknown) => void): void;
 }
 
 const CLIENT_LIMIT = 64;
@@ -282,8 +282,11 @@ export class Server {
             "change published ports: the container has no network of its own, or is restarting",
           );
         }
-        this.control.changePorts(hello, client.passed.splice(0));
-        break;
+        return this.control.changePorts(hello, client.passed.splice(0), (error) => {
+          if (this.#clients.get(client.fd) !== client || client.isClosing) return;
+          if (error === undefined) this.#finish(client, encodeJsonFrame(FRAME.OK, answer));
+          else this.#refuse(client, (error as Error).message);
+        });
       case "status":
         break;
     }

@@ -20,13 +20,13 @@ import {
   SIGUSR1,
   SIGUSR2,
 } from "../../ffi/constants/signal.ts";
-import { EAGAIN, isErrno } from "../../ffi/errno.ts";
+import { EAGAIN, EPIPE, isErrno } from "../../ffi/errno.ts";
 import { close, read, setNonblocking, writeAll } from "../../ffi/file.ts";
 import { pidfd_send_signal, reapChild } from "../../ffi/process.ts";
 import { setSignalMask, signalfd } from "../../ffi/signal.ts";
 import { setWindowSize } from "../../ffi/tty.ts";
 import { SkiffError } from "../errors.ts";
-import { describeSetupFailure, type InitMessage } from "../init/handshake.ts";
+import { answerInit, describeSetupFailure, type InitMessage } from "../init/handshake.ts";
 import { setupExitCode } from "./exit_code.ts";
 import { nowText } from "./log_clock.ts";
 import type { PortChange } from "./held_ports.ts";
@@ -46,12 +46,14 @@ export interface SessionProcess {
   pidfd: number;
   /** Readable when `receive` has something to say. */
   control: number;
-  /** Its next word; `executed` and `failure` are the last, and close `control`. */
+  /** Its next word; the last (see `isLastWord`) closes `control`. */
   receive(): Exclude<InitMessage, { kind: "map-ids" }>;
-  /** Lets it execute the program. Absent where it does so at once. */
-  openBarrier?(): void;
+  /** Lets it execute the program; false where it has died. Absent where it does so at once. */
+  openBarrier?(): boolean;
   /** Absent where a terminal comes by a message, and with the log driver passthrough. */
   pipes?: Pipes;
+  /** Another child of this process has ended. */
+  onChildEnded?(pid: number): void;
 }
 
 export interface SessionOptions {
@@ -71,6 +73,12 @@ export interface SessionOptions {
   onNamespace?(netns: number, netlink: number): void;
   /** Lets the program start when its network is there; absent: at once. */
   awaitNetwork?(go: () => void, fail: (error: unknown) => void): void;
+  /** Init has mounted everything, and waits until hooks have run; absent: there are none. */
+  onHooks?(done: (error?: unknown) => void): void;
+  /** Before anybody is told that the program runs. */
+  onStarted?(done: () => void): void;
+  /** A child of the monitor has ended that is not the program. */
+  onChildEnded?(pid: number, status: number): void;
   /** Init has set itself up and waits to be let go. */
   onReady?(mountNamespace: string | undefined): void;
   /** The program has ended; what it wrote may still be unread. */
@@ -83,8 +91,8 @@ export interface SessionOptions {
   onTerminated(): void;
   /** A client asks for a health check. */
   onHealthAsked(): void;
-  /** A client has ports published or not any more; `fds` are the receiver's. */
-  onPortsAsked?(change: PortChange, fds: readonly number[]): void;
+  /** A client has ports published or not any more; `fds` are the receiver's, who throws or calls `done`. */
+  onPortsAsked?(change: PortChange, fds: readonly number[], done: (error?: unknown) => void): void;
   /** It was asked to stop. */
   onStopping(): void;
   /** It is over and all output is logged; clients are told after this, and that which it gives where it gives one. */
@@ -220,6 +228,11 @@ export class Session implements Control {
     }
   }
 
+  /** Sends SIGKILL unless it has ended: for who finds out late, as timers do while clients still read. */
+  kill(): void {
+    if (this.#exitCode === undefined) this.send(SIGKILL);
+  }
+
   /** Sends the stop signal, and SIGKILL after the timeout; a negative timeout waits for ever. */
   stop(
     signal: number = this.#options.stop.signal,
@@ -251,9 +264,7 @@ export class Session implements Control {
     if (!this.#isStopping) this.#options.onStopping();
     this.#isStopping = true;
     if (timeoutSeconds < 0) return;
-    this.loop.after(timeoutSeconds * 1000, () => {
-      if (this.#exitCode === undefined) this.send(SIGKILL);
-    });
+    this.loop.after(timeoutSeconds * 1000, () => this.kill());
   }
 
   resize(size: WindowSize): void {
@@ -300,7 +311,7 @@ export class Session implements Control {
     this.loop.watch(ready, () => {
       this.loop.unwatch(ready);
       this.loop.after(ABANDONED_MS, () => {
-        if (this.#isClientMissing && this.#exitCode === undefined) this.send(SIGKILL);
+        if (this.#isClientMissing) this.kill();
       });
     }, 0);
   }
@@ -320,9 +331,8 @@ export class Session implements Control {
 
   #letStart(): void {
     this.#mayStart = true;
-    if (!this.#isReady || this.#hasGone) return;
-    this.#hasGone = true;
-    this.#process!.openBarrier?.();
+    if (!this.#isReady || this.#hasGone || this.#exitCode !== undefined) return;
+    this.#hasGone = this.#process!.openBarrier!();
   }
 
   #hearInit(): void {
@@ -336,6 +346,8 @@ export class Session implements Control {
         return;
       case "namespace":
         return this.#options.onNamespace?.(message.netns, message.netlink);
+      case "hooks":
+        return this.#runHooks();
       case "ready":
         this.#options.onReady?.(message.mountNamespace);
         return this.#awaitNetwork();
@@ -351,8 +363,32 @@ export class Session implements Control {
     if (this.#startedAt === "" || this.#exitCode !== undefined) return;
     this.#options.onRunning(this.#startedAt);
     this.loop.after(SETTLED_MS, () => this.#settle());
-    this.#answerParent({ ok: true, initPid: this.#process!.pid });
-    this.#server.answer("start", this.#okPayload());
+    const tell = () => {
+      this.#answerParent({ ok: true, initPid: this.#process!.pid });
+      this.#server.answer("start", this.#okPayload());
+    };
+    if (this.#options.onStarted) this.#options.onStarted(tell);
+    else tell();
+  }
+
+  #runHooks(): void {
+    if (this.#exitCode !== undefined) return;
+    this.#options.onHooks?.((error) => {
+      // what killed init is told already
+      if (this.#exitCode !== undefined || this.#hasSpoken) return;
+      if (error === undefined) return this.#answerHooks();
+      this.#failure ??= describeSetupFailure("run hooks", error);
+      this.kill();
+    });
+  }
+
+  #answerHooks(): void {
+    try {
+      answerInit(this.#process!.control, "hooked");
+    } catch (error) {
+      // it has died, which is heard of next
+      if (!isErrno(error, EPIPE)) throw error;
+    }
   }
 
   #awaitNetwork(): void {
@@ -363,7 +399,7 @@ export class Session implements Control {
     if (!this.#options.awaitNetwork) return go();
     this.#options.awaitNetwork(go, (error) => {
       this.#failure ??= describeSetupFailure("start the network", error);
-      if (this.#exitCode === undefined) this.send(SIGKILL);
+      this.kill();
     });
   }
 
@@ -394,6 +430,7 @@ export class Session implements Control {
   #reap(): void {
     for (let ended = reapChild(); ended; ended = reapChild()) {
       if (ended.pid === this.#process!.pid) this.#exited(ended.status);
+      else this.#options.onChildEnded?.(ended.pid, ended.status);
     }
   }
 

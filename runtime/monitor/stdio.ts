@@ -8,7 +8,14 @@
  * ```
  */
 
-import { F_DUPFD_CLOEXEC, F_SETPIPE_SZ, O_CLOEXEC, O_NOFOLLOW, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import {
+  F_DUPFD_CLOEXEC,
+  F_GETPIPE_SZ,
+  F_SETPIPE_SZ,
+  O_CLOEXEC,
+  O_NOFOLLOW,
+  O_RDWR,
+} from "../../ffi/constants/fcntl.ts";
 import { EPOLLOUT } from "../../ffi/constants/poll.ts";
 import { EAGAIN, EINTR, EIO, errno, isErrno, SyscallError } from "../../ffi/errno.ts";
 import { close, fcntl, open, pipe2, setNonblocking, write } from "../../ffi/file.ts";
@@ -111,6 +118,11 @@ export class OutputPipe {
     }
     if (count >= PIPE_BYTES && !this.#isLarge) this.#enlarge();
     return count;
+  }
+
+  /** How many bytes it can hold at once. */
+  capacity(): number {
+    return this.isTerminal ? LARGE_PIPE_BYTES : fcntl(this.fd, F_GETPIPE_SZ, 0);
   }
 
   close(): void {

@@ -11,7 +11,6 @@
  * @see podman-run(1), --restart; https://docs.docker.com/engine/containers/start-containers-automatically/
  */
 
-import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { SkiffError } from "../errors.ts";
 import type { NewEvent } from "../spec/event.ts";
 import { HealthWatch } from "./health.ts";
@@ -51,7 +50,7 @@ export class Supervisor {
     if (timeoutSeconds) {
       session.loop.after(timeoutSeconds * 1000, () => {
         this.#isStopped = true;
-        session.send(SIGKILL);
+        session.kill();
       });
     }
     if (!health) return;
@@ -127,7 +126,7 @@ export class Supervisor {
   #act(session: Session, action: HealthPlan["onFailure"]): void {
     switch (action) {
       case "kill":
-        return session.send(SIGKILL);
+        return session.kill();
       case "stop":
         return session.stop();
       case "restart":
