@@ -53,6 +53,8 @@ export interface LeasePool {
   gateway?: string;
   /** `--ip-range`. */
   leaseRange?: { start: string; end: string };
+  /** Addresses of others, by name: never handed out. */
+  reserved?: Record<string, string>;
   /** The one handed out last: the next one is looked for behind it, so that none comes back soon. */
   cursor?: string;
 }
@@ -70,12 +72,13 @@ export function freeAddress(pool: LeasePool, isTaken: (address: string) => boole
   const { version } = parseSubnet(pool.subnet)!;
   const { first, last } = leaseRangeOf(pool);
   const gateway = pool.gateway && formatAddress(parseAddress(pool.gateway)!);
+  const kept = new Set([gateway, ...Object.values(pool.reserved ?? {})]);
   const cursor = pool.cursor === undefined ? undefined : parseAddress(pool.cursor)?.value;
   const begin = cursor !== undefined && cursor >= first && cursor < last ? cursor + 1n : first;
   const from = (start: bigint, end: bigint): string | undefined => {
     for (let value = start; value <= end; value++) {
       const address = formatAddress({ version, value });
-      if (address !== gateway && !isTaken(address)) return address;
+      if (!kept.has(address) && !isTaken(address)) return address;
     }
     return undefined;
   };
@@ -89,9 +92,10 @@ export function whyUnusable(pool: LeasePool, address: Address): string | undefin
   if (!contains(subnet, address)) return `it is not in subnet ${pool.subnet}`;
   if (address.value < first) return "it is the network's own address";
   if (address.value > last) return "it is the broadcast address";
-  return pool.gateway !== undefined && parseAddress(pool.gateway)!.value === address.value
-    ? "it is the gateway"
-    : undefined;
+  const isIt = (text: string) => parseAddress(text)!.value === address.value;
+  if (pool.gateway !== undefined && isIt(pool.gateway)) return "it is the gateway";
+  const other = Object.entries(pool.reserved ?? {}).find(([, kept]) => isIt(kept));
+  return other && `it is reserved for ${other[0]}`;
 }
 
 /** Locally administered, and the same for the same address, so that neighbours' caches stay true. */

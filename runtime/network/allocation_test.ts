@@ -74,6 +74,9 @@ Deno.test("an address handed out is in the subnet and the range, and never the g
   assertEquals(freeAddress(ranged, () => false), "10.1.2.17");
   assertEquals(freeAddress({ ...ranged, cursor: "10.1.2.200" }, () => false), "10.1.2.17");
   assertEquals(freeAddress(ranged, (address) => /1[78]$/.test(address)), undefined);
+  const reserved = { ...ranged, reserved: { router: "10.1.2.17" } };
+  assertEquals(freeAddress(reserved, () => false), "10.1.2.18");
+  assertEquals(whyUnusable(reserved, parseAddress("10.1.2.17")!), "it is reserved for router");
 });
 
 Deno.test("what cannot be had says why", () => {

@@ -6,6 +6,7 @@
  */
 
 type StackModule = typeof import("./stack/stack.ts");
+type DatagramsModule = typeof import("./stack/datagrams.ts");
 type ProgramModule = typeof import("./program_network.ts");
 type MemberModule = typeof import("./bridge/member.ts");
 type ParentModule = typeof import("./parent_links.ts");
@@ -21,6 +22,7 @@ type ScriptImport<T> = Promise<T> & { atOnce(): () => T };
 /** The program is made of scripts, and needs no import before a fork. */
 export const areScripts = typeof $skiffLoad === "function";
 let stack: StackModule | undefined;
+let datagrams: DatagramsModule | undefined;
 let programs: ProgramModule | undefined;
 let member: MemberModule | undefined;
 let parent: ParentModule | undefined;
@@ -31,6 +33,7 @@ let hostGround: HostGroundModule | undefined;
 export async function prepareNetworkCode(): Promise<void> {
   if (areScripts) return;
   stack ??= await import("./stack/stack.ts");
+  datagrams ??= await import("./stack/datagrams.ts");
   programs ??= await import("./program_network.ts");
   member ??= await import("./bridge/member.ts");
   parent ??= await import("./parent_links.ts");
@@ -41,6 +44,11 @@ export async function prepareNetworkCode(): Promise<void> {
 /** Gives what loads the user-mode stack, in a forked child. */
 export function openStack(): () => StackModule {
   return openCode(stack, () => import("./stack/stack.ts"));
+}
+
+/** The same for what of it is not TCP. */
+export function openDatagrams(): () => DatagramsModule {
+  return openCode(datagrams, () => import("./stack/datagrams.ts"));
 }
 
 /** The same for what runs pasta and slirp4netns. */

@@ -5,7 +5,7 @@
  * @see bind(2), ip(7), ipv6(7), socket(7)
  */
 
-import { IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR } from "../../ffi/constants/inet.ts";
+import { IPPROTO_IPV6, IPPROTO_SCTP, IPV6_V6ONLY, SO_REUSEADDR } from "../../ffi/constants/inet.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -18,7 +18,7 @@ import {
 } from "../../ffi/constants/socket.ts";
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, SyscallError } from "../../ffi/errno.ts";
 import { close } from "../../ffi/file.ts";
-import { bindTo, getsockname, setOption, SocketAddress } from "../../ffi/inet.ts";
+import { bindTo, getsockname, openSocket, setOption, SocketAddress } from "../../ffi/inet.ts";
 import { listen, socket } from "../../ffi/socket.ts";
 import type { PublishedPort } from "./plan.ts";
 import { isOpen, joinPorts, type PortMapping, spreadMapping } from "./ports.ts";
@@ -115,6 +115,7 @@ export function bindPort(port: PublishedPort): BoundPort[] {
 }
 
 function bindAt(port: PublishedPort): BoundPort {
+  if (port.protocol === "sctp") return bindSctp(port);
   const address = mustParse(port.hostAddress);
   const isTcp = port.protocol === "tcp";
   const domain = address.length === 4 ? AF_INET : AF_INET6;
@@ -129,6 +130,26 @@ function bindAt(port: PublishedPort): BoundPort {
     return { port: { ...port, hostPort: port.hostPort || getsockname(fd).port }, fd };
   } catch (error) {
     if (fd !== -1) close(fd);
+    throw error instanceof SyscallError ? new BindError(port, error.errno) : error;
+  }
+}
+
+/**
+ * Most kernels have no SCTP sockets, so that nobody can have the port; the kernel's rules pass it on all the same. What is
+ * bound then only proves the address, and finds a number.
+ */
+function bindSctp(port: PublishedPort): BoundPort {
+  const address = mustParse(port.hostAddress);
+  const domain = address.length === 4 ? AF_INET : AF_INET6;
+  let fd = openSocket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_SCTP);
+  const holdsPort = fd >= 0;
+  if (!holdsPort) fd = socket(domain, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
+  try {
+    if (domain === AF_INET6) must("setsockopt", setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+    must("bind", bindTo(fd, new SocketAddress().set(address, holdsPort ? port.hostPort : 0)));
+    return { port: { ...port, hostPort: port.hostPort || getsockname(fd).port }, fd };
+  } catch (error) {
+    close(fd);
     throw error instanceof SyscallError ? new BindError(port, error.errno) : error;
   }
 }

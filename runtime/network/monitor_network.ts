@@ -14,6 +14,9 @@ export interface NetworkLoop {
   readonly fd: number;
   watch(fd: number, handler: (events: number) => void, events?: number): void;
   unwatch(fd: number): void;
+  /** Calls `callback` once; what it gives is for `cancel`. */
+  after(ms: number, callback: () => void): unknown;
+  cancel(timer: unknown): void;
   /** From now on `lead` waits, instead of being watched: a busy one saves two calls a turn. Nothing ends it. */
   follow(lead: Lead | undefined): void;
 }
@@ -29,6 +32,11 @@ export interface MonitorNetwork {
   /** Connections to `listener`, a bound (TCP: listening) socket of the host, reach the container's port. */
   publish(port: PublishedPort, listener: number): void;
   unpublish(port: PublishedPort): void;
+  /** In place of both, where it binds the host's ports by itself: the whole change or none of it, told by `done`. */
+  changePorts?(
+    change: { add: readonly PublishedPort[]; remove: readonly PublishedPort[] },
+    done: (error?: unknown) => void,
+  ): void;
   /** The container has ended: nothing is served any more, and its ports are free. To be quick, somebody waits. */
   end(): void;
   /** What takes longer, when nobody waits. */
@@ -37,8 +45,6 @@ export interface MonitorNetwork {
 
 /** The loop of a process that the network forks. */
 export interface ProcessLoop extends NetworkLoop {
-  after(ms: number, callback: () => void): unknown;
-  cancel(timer: unknown): void;
   runBlocking(): void;
 }
 

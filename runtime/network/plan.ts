@@ -32,11 +32,13 @@ export interface HolderPlan {
   isOfMachine?: boolean;
 }
 
-/** What slirp4netns is asked for when it is there: published ports. */
+/** What slirp4netns is asked for when it is there, and whenever that changes: published ports. */
 export interface SlirpApi {
   /** Shorter than 108 bytes. */
   socketPath: string;
-  forwards: SlirpForward[];
+  /** The container's address. */
+  guest: string;
+  ports: PublishedPort[];
 }
 
 /** The arguments of add_hostfwd. @see slirp4netns(1) */
@@ -146,6 +148,10 @@ export interface BridgeNetwork {
   routes: RoutePlan[];
   /** `--opt isolate`: true keeps other networks with the option out, `strict` all others. */
   isolate: "" | "true" | "strict";
+  /** `--opt com.docker.network.bridge.enable_icc=false`: its containers do not reach each other. */
+  areMembersApart?: true;
+  /** `--opt com.docker.network.bridge.enable_ip_masquerade=false`: what leaves keeps the container's address. */
+  keepsSource?: true;
   /** `--opt vlan`: the bridge filters by VLAN and its ports are in this one; 0 is none. */
   vlan: number;
   /** `--opt mode` of macvlan (bridge, private, vepa, passthru) and ipvlan (l2, l3, l3s). */

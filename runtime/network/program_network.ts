@@ -6,7 +6,14 @@
  */
 
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
-import { F_ADD_SEALS, F_DUPFD_CLOEXEC, F_SEAL_GROW, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts";
+import {
+  AT_FDCWD,
+  F_ADD_SEALS,
+  F_DUPFD_CLOEXEC,
+  F_SEAL_GROW,
+  O_CLOEXEC,
+  O_RDWR,
+} from "../../ffi/constants/fcntl.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import {
@@ -20,15 +27,17 @@ import {
   pipe2,
   pread,
   read,
+  unlinkat,
 } from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { ownStatus } from "../../ffi/own_status.ts";
 import { execve, getpid, getppid, pidfd_open, pidfd_send_signal, prctl } from "../../ffi/process.ts";
 import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { HostError, SkiffError } from "../errors.ts";
-import { requestForwards } from "./slirp4netns_api.ts";
+import { SlirpForwards } from "./slirp4netns_api.ts";
 import type { MonitorNetwork, NetworkGround } from "./monitor_network.ts";
-import type { NetworkPlan, PublishedPort } from "./plan.ts";
+import type { NetworkPlan, PublishedPort, SlirpApi, SlirpForward } from "./plan.ts";
+import { samePort } from "./user_mode_network.ts";
 
 type ProgramPlan = Extract<NetworkPlan, { kind: "program" }>;
 
@@ -49,6 +58,8 @@ export class ProgramNetwork implements MonitorNetwork {
   #said = -1;
   /** Readable when it is ready, or has ended before. */
   #ready = -1;
+  /** Those that slirp4netns makes. */
+  #forwards: SlirpForwards | undefined;
   #isOver = false;
 
   constructor(plan: ProgramPlan, ground: Omit<NetworkGround, "makeLoop">) {
@@ -88,7 +99,11 @@ export class ProgramNetwork implements MonitorNetwork {
         if (error === undefined) go();
         else fail(error);
       };
-      requestForwards(loop, api.socketPath, api.forwards, unlessOver);
+      this.#forwards = new SlirpForwards(loop, api.socketPath);
+      this.#forwards.perform(
+        api.ports.map((port) => ({ kind: "add", forward: forwardOf(port, api) })),
+        unlessOver,
+      );
     });
   }
 
@@ -97,6 +112,28 @@ export class ProgramNetwork implements MonitorNetwork {
   }
 
   unpublish(): void {}
+
+  /** Later runs of the container, which have the same plan, publish what is published then. */
+  changePorts(
+    { add, remove }: { add: readonly PublishedPort[]; remove: readonly PublishedPort[] },
+    done: (error?: unknown) => void,
+  ): void {
+    const { api, program } = this.#plan;
+    if (!api || !this.#forwards) {
+      throw new SkiffError(`change published ports: ${program} cannot, or is not ready`);
+    }
+    const isRemoved = (port: PublishedPort) => remove.some((one) => samePort(one, port));
+    const steps = (kind: "add" | "remove", ports: readonly PublishedPort[]) =>
+      ports.map((port) => ({ kind, forward: forwardOf(port, api) }));
+    const kept = api.ports.filter((port) => !isRemoved(port));
+    this.#forwards.perform(
+      [...steps("remove", api.ports.filter(isRemoved)), ...steps("add", add)],
+      (error) => {
+        if (error === undefined) api.ports = [...kept, ...add];
+        done(error);
+      },
+    );
+  }
 
   end(): void {
     this.#isOver = true;
@@ -109,8 +146,10 @@ export class ProgramNetwork implements MonitorNetwork {
         // it has ended by itself
       }
     }
+    this.#forwards?.end();
     this.#pidfd = dropped(this.#pidfd);
     this.#said = dropped(this.#said);
+    if (this.#plan.api) removeFile(this.#plan.api.socketPath);
   }
 
   release(): void {
@@ -157,6 +196,28 @@ export class ProgramNetwork implements MonitorNetwork {
       line !== "" && !/^WARNING: |^Failed to send .* syslog$/.test(line)
     );
     return new HostError(`serve the network with ${this.#plan.path}: ${first ?? "it has ended"}`);
+  }
+}
+
+/** It forwards from IPv4 addresses, and keeps the client's. */
+function forwardOf(
+  { protocol, hostAddress, hostPort, containerPort }: PublishedPort,
+  api: SlirpApi,
+): SlirpForward {
+  return {
+    proto: protocol,
+    host_addr: hostAddress || "0.0.0.0",
+    host_port: hostPort,
+    guest_addr: api.guest,
+    guest_port: containerPort,
+  };
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkat(AT_FDCWD, path, 0);
+  } catch {
+    // slirp4netns never made it
   }
 }
 

@@ -1,6 +1,7 @@
 import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts";
 import { open } from "../../ffi/file.ts";
 import { assertEquals } from "../../tests/assertions.ts";
+import { makeLoop } from "./loop_rig.ts";
 import { ProgramNetwork } from "./program_network.ts";
 
 /** A network whose program is a shell script, begun; what became of it, and what is still watched. */
@@ -8,13 +9,7 @@ function begin(script: string) {
   const path = Deno.makeTempFileSync();
   Deno.writeTextFileSync(path, `#!/bin/sh\n${script}\n`);
   Deno.chmodSync(path, 0o700);
-  const handlers = new Map<number, (events: number) => void>();
-  const loop = {
-    fd: -1,
-    follow: () => {},
-    watch: (fd: number, handler: (events: number) => void) => void handlers.set(fd, handler),
-    unwatch: (fd: number) => void handlers.delete(fd),
-  };
+  const { loop, handlers } = makeLoop();
   const told: string[] = [];
   const network = new ProgramNetwork(
     { kind: "program", program: "slirp4netns", path, args: [] },

@@ -1,24 +1,16 @@
 /** pasta(1) and slirp4netns(1) as podman runs them. Pure. */
 
-import type { NetworkPlan, SlirpForward } from "./plan.ts";
+import type { NetworkPlan } from "./plan.ts";
 import { type PortMapping, spreadMapping } from "./ports.ts";
-import { DEFAULT_MTU, userModeAddresses, type UserModeOptions } from "./user_mode.ts";
+import { DEFAULT_MTU, PASTA_NAMESERVER, userModeAddresses, type UserModeOptions } from "./user_mode.ts";
 
 type ProgramPlan = Extract<NetworkPlan, { kind: "program" }>;
 
-/** Where pasta(1) takes DNS queries for the host's resolver. */
-export const PASTA_NAMESERVER = "169.254.1.1";
-
-/** What is published of a container, and where slirp4netns may listen for requests. */
-export interface PublishedBySlirp {
-  ports: readonly PortMapping[];
-  socketPath: string;
-}
-
 export function planSlirp4netns(
   path: string,
+  socketPath: string,
   options: UserModeOptions = {},
-  published?: PublishedBySlirp,
+  ports: readonly PortMapping[] = [],
 ): ProgramPlan {
   const { outbound } = options;
   return {
@@ -34,24 +26,10 @@ export function planSlirp4netns(
       ...(options.cidr ? [`--cidr=${options.cidr}`] : []),
       ...(outbound?.ipv4 ? [`--outbound-addr=${outbound.ipv4}`] : []),
       ...(outbound?.ipv6 ? [`--outbound-addr6=${outbound.ipv6}`] : []),
-      ...(published ? [`--api-socket=${published.socketPath}`] : []),
+      `--api-socket=${socketPath}`,
     ],
-    ...(published && {
-      api: { socketPath: published.socketPath, forwards: slirpForwards(published.ports, options) },
-    }),
+    api: { socketPath, guest: userModeAddresses(options).ipv4.guest, ports: ports.flatMap(spreadMapping) },
   };
-}
-
-/** It forwards from IPv4 addresses, and keeps the client's. */
-function slirpForwards(ports: readonly PortMapping[], options: UserModeOptions): SlirpForward[] {
-  const { guest } = userModeAddresses(options).ipv4;
-  return ports.flatMap(spreadMapping).map(({ protocol, hostAddress, hostPort, containerPort }) => ({
-    proto: protocol,
-    host_addr: hostAddress || "0.0.0.0",
-    host_port: hostPort,
-    guest_addr: guest,
-    guest_port: containerPort,
-  }));
 }
 
 /** What podman adds where the user does not say otherwise: no port is forwarded, the gateway is not this machine. */

@@ -4,18 +4,18 @@ import { planPasta, planSlirp4netns } from "./program_plan.ts";
 
 Deno.test("slirp4netns gets podman's flags, and the options of the mode", () => {
   assertEquals(
-    planSlirp4netns("/s").args.join(" "),
-    "--disable-host-loopback --mtu=65520 --enable-sandbox --enable-seccomp --enable-ipv6",
+    planSlirp4netns("/s", "/run/api").args.join(" "),
+    "--disable-host-loopback --mtu=65520 --enable-sandbox --enable-seccomp --enable-ipv6 --api-socket=/run/api",
   );
   assertEquals(
-    planSlirp4netns("/s", {
+    planSlirp4netns("/s", "/run/api", {
       allowHostLoopback: true,
       mtu: 1500,
       ipv6: false,
       cidr: "10.9.0.0/16",
       outbound: { ipv4: "eth0" },
     }).args.join(" "),
-    "--mtu=1500 --enable-sandbox --enable-seccomp --cidr=10.9.0.0/16 --outbound-addr=eth0",
+    "--mtu=1500 --enable-sandbox --enable-seccomp --cidr=10.9.0.0/16 --outbound-addr=eth0 --api-socket=/run/api",
   );
 });
 
@@ -38,17 +38,9 @@ Deno.test("published ports are pasta's own options, and slirp4netns's requests",
     "--config-net -t 8080:80 -t 127.0.0.1/8000-8002:90-92 -u ::1/53:53 -T none -U none --no-map-gw " +
       "--dns-forward 169.254.1.1 --quiet",
   );
-  const { args, api } = planSlirp4netns("/s", { cidr: "10.9.0.0/16" }, {
-    ports: PORTS.slice(0, 2),
-    socketPath: "/run/api",
-  });
+  const { args, api } = planSlirp4netns("/s", "/run/api", { cidr: "10.9.0.0/16" }, PORTS.slice(0, 2));
   assertEquals(args.at(-1), "--api-socket=/run/api");
-  assertEquals(api!.forwards.length, 4);
-  assertEquals(api!.forwards[0], {
-    proto: "tcp",
-    host_addr: "0.0.0.0",
-    host_port: 8080,
-    guest_addr: "10.9.0.100",
-    guest_port: 80,
-  });
+  assertEquals(api!.guest, "10.9.0.100");
+  assertEquals(api!.ports.length, 4);
+  assertEquals(api!.ports[0], { protocol: "tcp", hostAddress: "", hostPort: 8080, containerPort: 80 });
 });

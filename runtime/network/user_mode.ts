@@ -22,6 +22,8 @@ export interface UserModeOptions {
 
 export const DEFAULT_CIDR = "10.0.2.0/24";
 export const DEFAULT_MTU = 65520;
+/** Where pasta(1) takes DNS queries for the host's resolver. */
+export const PASTA_NAMESERVER = "169.254.1.1";
 /** The kernel's default of 500 overflows with a thousand connections. */
 const QUEUE_LENGTH = 10_000;
 

@@ -6,7 +6,7 @@
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close, fcntl, read } from "../../ffi/file.ts";
 import { F_DUPFD_CLOEXEC } from "../../ffi/constants/fcntl.ts";
-import { openStack } from "./lazy_code.ts";
+import { openDatagrams, openStack } from "./lazy_code.ts";
 import type { MonitorNetwork, NetworkGround } from "./monitor_network.ts";
 import type { PublishedPort, StackPlan } from "./plan.ts";
 import type { Stack } from "./stack/stack.ts";
@@ -20,6 +20,7 @@ export class UserModeNetwork implements MonitorNetwork {
   readonly #plan: StackPlan;
   readonly #ground: NetworkGround;
   readonly #load = openStack();
+  readonly #loadDatagrams = openDatagrams();
   /** -1: init has given none yet. The stack has a copy of it. */
   #tun = -1;
   #stack: Stack | undefined;
@@ -124,7 +125,8 @@ export class UserModeNetwork implements MonitorNetwork {
     const { Stack } = this.#load();
     const tun = fcntl(this.#tun, F_DUPFD_CLOEXEC, 3);
     try {
-      return new Stack({ tun, plan: this.#plan, onFault, onLull, first });
+      const loadDatagrams = this.#loadDatagrams;
+      return new Stack({ tun, plan: this.#plan, loadDatagrams, onFault, onLull, first });
     } catch (error) {
       close(tun);
       throw error;
@@ -144,7 +146,7 @@ function isHousekeeping(frame: Uint8Array, length: number): boolean {
   return next === ICMPV6 && frame[IP + 40]! >= 130 && frame[IP + 40]! <= 143;
 }
 
-function samePort(one: PublishedPort, other: PublishedPort): boolean {
+export function samePort(one: PublishedPort, other: PublishedPort): boolean {
   return one.protocol === other.protocol && one.hostAddress === other.hostAddress &&
     one.hostPort === other.hostPort && one.containerPort === other.containerPort;
 }

@@ -26,6 +26,8 @@ class FakeLoop {
   follow(lead: Lead | undefined): void {
     this.lead = lead;
   }
+  after(): void {}
+  cancel(): void {}
 }
 
 function frame(version: 4 | 6, fill: (packet: Uint8Array) => void): Uint8Array<ArrayBuffer> {

@@ -4,7 +4,7 @@
  */
 
 import { F_DUPFD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
-import { fcntl, setNonblocking } from "../../../ffi/file.ts";
+import { close, fcntl, setNonblocking } from "../../../ffi/file.ts";
 import { forgetFlows } from "../../../ffi/conntrack.ts";
 import type { NetlinkSocket } from "../../../ffi/netlink.ts";
 import { batch } from "../../../ffi/nftables.ts";
@@ -93,8 +93,7 @@ export class HostOutside implements Outside {
     const fd = fcntl(listener, F_DUPFD_CLOEXEC, 3);
     setNonblocking(fd);
     this.#ports.set(keyOf(port), { port, guest, fd });
-    const relay = port.protocol === "tcp" ? this.#tcp : this.#udp;
-    relay.publish(fd, mustParse(inside), port.containerPort);
+    this.#relayOf(port)?.publish(fd, mustParse(inside), port.containerPort);
   }
 
   unpublish(port: PublishedPort): void {
@@ -102,7 +101,14 @@ export class HostOutside implements Outside {
     if (!held) return;
     this.#ports.delete(keyOf(port));
     if (port.protocol !== "tcp") this.#flowsToForget.push(held);
-    (port.protocol === "tcp" ? this.#tcp : this.#udp).unpublish(held.fd);
+    const relay = this.#relayOf(port);
+    if (relay) relay.unpublish(held.fd);
+    else close(held.fd);
+  }
+
+  /** For SCTP there are rules alone. */
+  #relayOf({ protocol }: PublishedPort): TcpRelay | UdpRelay | undefined {
+    return protocol === "tcp" ? this.#tcp : protocol === "udp" ? this.#udp : undefined;
   }
 
   settle(isNew = false): void {
@@ -134,10 +140,16 @@ export class HostOutside implements Outside {
 
   #ruledNetworks(): RuledNetwork[] {
     const named = new Map<string, RuledNetwork>(this.#inherited.networks.map((one) => [one.id, one]));
-    for (const { id, interface: name, subnets, internal, isolate } of this.#networks) {
+    for (const network of this.#networks) {
+      const { id, interface: name, subnets, internal, isolate, areMembersApart, keepsSource } = network;
       const port = this.#gateways.get(id)?.port ?? DNS_PORT;
       const dnsPort = port === DNS_PORT ? undefined : port;
-      named.set(id, { id, interface: name, subnets, internal, isolate, ...(dnsPort && { dnsPort }) });
+      named.set(id, {
+        ...{ id, interface: name, subnets, internal, isolate },
+        ...(areMembersApart && { areMembersApart }),
+        ...(keepsSource && { keepsSource }),
+        ...(dnsPort && { dnsPort }),
+      });
     }
     return [...named.values()];
   }

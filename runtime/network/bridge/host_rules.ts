@@ -3,7 +3,7 @@
  *
  * ```
  *  prerouting, output   to this machine ──▶ ports      published ports: the container's address and port
- *  forward   within a bridge                           accept
+ *  forward   within a bridge                           accept; where members are apart, published ports only
  *            from or to an internal one                refuse
  *            from a bridge, by an address of its own ──▶ outgoing   to another bridge: refuse, else accept
  *            from a bridge, by another address         refuse
@@ -18,7 +18,13 @@
  * @see nft(8)
  */
 
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from "../../../ffi/constants/inet.ts";
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from "../../../ffi/constants/inet.ts";
 import type { NetlinkRequest } from "../../../ffi/netlink.ts";
 import {
   accept,
@@ -49,10 +55,13 @@ import type { Guest } from "./ground.ts";
 import { parsePrefix, type Prefix } from "./prefix.ts";
 
 /** What of a network the rules depend on. */
-export type RuledNetwork = Pick<BridgeNetwork, "id" | "interface" | "subnets" | "internal" | "isolate"> & {
-  /** Where its nameserver listens, where another has port 53. */
-  dnsPort?: number;
-};
+export type RuledNetwork =
+  & Pick<BridgeNetwork, "id" | "interface" | "subnets" | "internal" | "isolate">
+  & Pick<BridgeNetwork, "areMembersApart" | "keepsSource">
+  & {
+    /** Where its nameserver listens, where another has port 53. */
+    dnsPort?: number;
+  };
 
 export interface RuledPort {
   port: PublishedPort;
@@ -77,7 +86,6 @@ const CHAINS: Record<string, ChainHook | undefined> = {
 };
 
 const DNS_PORT = 53;
-const IPPROTO_SCTP = 132;
 export const PROTOCOLS = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, sctp: IPPROTO_SCTP };
 /** What a listener of this machine answers instead: nothing else can send to these. */
 const LOOPBACK = ["127.0.0.0/8", "::1/128"].map(parsePrefix);
@@ -155,7 +163,7 @@ function nameserverRules({ interface: bridge, subnets, dnsPort }: RuledNetwork):
   );
 }
 
-function sourceRules({ interface: bridge, subnets, internal }: RuledNetwork): Rule[] {
+function sourceRules({ interface: bridge, subnets, internal, keepsSource }: RuledNetwork): Rule[] {
   return subnets.flatMap(({ subnet }): Rule[] => {
     const own = parsePrefix(subnet);
     return [
@@ -167,7 +175,7 @@ function sourceRules({ interface: bridge, subnets, internal }: RuledNetwork): Ru
         isToPublishedPort(),
         masquerade,
       ],
-      ...internal
+      ...internal || keepsSource
         ? []
         : [["postrouting", addressIn("source", own), interfaceIs("out", bridge, true), masquerade] as Rule],
     ];
@@ -199,6 +207,15 @@ function forwardRules(networks: readonly RuledNetwork[]): Rule[] {
   const peers = (network: RuledNetwork) =>
     network.isolate === "true" ? networks.filter(({ isolate }) => isolate === "true") : [];
   return [
+    // the ports of the bridge keep its members apart; what one sends by the way of the gateway comes here
+    ...networks.filter(({ areMembersApart }) => areMembersApart).flatMap((network): Rule[] => {
+      const within = [...from(network), ...to(network)];
+      return [
+        ["forward", within, isOfKnownConnection(), accept],
+        ["forward", within, isToPublishedPort(), accept],
+        ["forward", within, reject],
+      ];
+    }),
     ...networks.map((network): Rule => ["forward", from(network), to(network), accept]),
     ...internal.flatMap((network): Rule[] => [
       ["forward", from(network), reject],

@@ -201,6 +201,23 @@ Deno.test("the world reaches published ports, and answers", () => {
   assertEquals(forward({ out: "eth1" }), "policy", "not ours");
 });
 
+Deno.test("members that are apart reach each other's published ports only", () => {
+  const networks = [network(1, { areMembersApart: true })];
+  const apart = new Machine({ networks, ports: [] });
+  const forward = (packet: Partial<Packet>) =>
+    apart.run("forward", { in: "br1", out: "br1", from: "10.1.0.2", to: "10.1.0.3", ...packet });
+  assertEquals(forward({}), "reject");
+  assertEquals([forward({ isKnown: true }), forward({ wasRedirected: true })], ["accept", "accept"]);
+  assertEquals(forward({ out: "eth0", to: WORLD }), "accept");
+});
+
+Deno.test("what leaves keeps its source where that is asked for", () => {
+  const leave = (keepsSource?: true) =>
+    new Machine({ networks: [network(1, keepsSource && { keepsSource })], ports: [] })
+      .run("postrouting", { out: "eth0", from: "10.1.0.2", to: WORLD });
+  assertEquals([leave(), leave(true)], ["masq", "policy"]);
+});
+
 Deno.test("an internal network ends at its bridge", () => {
   const [from, to] = ["10.3.0.2", WORLD];
   assertEquals(usual.run("forward", { in: "br3", out: "eth0", from, to, isKnown: true }), "reject");

@@ -22,7 +22,7 @@
  */
 
 import { EEXIST, ENODEV, ENOENT, ESRCH, isErrno } from "../../../ffi/errno.ts";
-import { addBridge, addVeth } from "../../../ffi/link_kinds.ts";
+import { addBridge, addVeth, setIsolated } from "../../../ffi/link_kinds.ts";
 import { type NetlinkRequest, NetlinkSocket } from "../../../ffi/netlink.ts";
 import {
   addAddress,
@@ -149,7 +149,7 @@ export class BridgeLinks implements Links {
       { name: place.interface, netns: container.netns, mac, mtu },
     );
     try {
-      this.netlink.perform([pair]);
+      this.netlink.perform(network.areMembersApart ? [pair, setIsolated(name)] : [pair]);
     } catch (error) {
       // it outlived who made it
       if (isErrno(error, EEXIST) && this.netlink.indexOf(name) !== undefined) return bridge;

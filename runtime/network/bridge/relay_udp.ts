@@ -64,7 +64,7 @@ export class UdpRelay {
     if (known) this.#clients.delete(key);
     const client = known ?? this.#open(to, { key, listener, address, port, scope, local });
     if (!client) return true;
-    client.timer.atMs = performance.now() + IDLE_MS;
+    client.timer.atMs = this.#host.nowMs + IDLE_MS;
     this.#host.arm(client.timer);
     this.#clients.set(key, client);
     sendTo(client.socket, this.#buffer.subarray(0, length), null);

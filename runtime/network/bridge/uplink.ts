@@ -2,7 +2,7 @@
 
 import { F_DUPFD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
 import { fcntl } from "../../../ffi/file.ts";
-import { openStack } from "../lazy_code.ts";
+import { openDatagrams, openStack } from "../lazy_code.ts";
 import type { BridgeNetwork, PublishedPort, StackPlan } from "../plan.ts";
 import type { Stack } from "../stack/stack.ts";
 import type { Guest, HolderProcess, Outside } from "./ground.ts";
@@ -42,10 +42,13 @@ export class Uplink implements Outside {
   /** Loads the stack; gives what puts it behind the TUN interface, whose descriptor stays the caller's. */
   static prepare(): (options: UplinkOptions) => Uplink {
     const { Stack } = openStack()();
+    // the nameserver is asked in any case, and what the program was read from is closed by then
+    const datagrams = openDatagrams()();
     return ({ namespace, loop, names, onFault, onLull }) => {
       const stack = new Stack({
         tun: fcntl(namespace.uplink, F_DUPFD_CLOEXEC, 3),
         plan: PLAN,
+        loadDatagrams: () => datagrams,
         names,
         onFault,
         onLull,

@@ -66,7 +66,8 @@ export function isIpv4Words([a, b, c]: Words): boolean {
 }
 
 function isAmong(list: readonly Words[], a: number, b: number, c: number, d: number): boolean {
-  for (const words of list) {
+  for (let index = 0; index < list.length; index++) {
+    const words = list[index]!;
     if (words[3] === d && words[2] === c && words[1] === b && words[0] === a) return true;
   }
   return false;

@@ -29,7 +29,8 @@ import {
 } from "./dns_message.ts";
 import { type DnsServer, DnsServers } from "./dns_servers.ts";
 import { type Attempt, TcpAttempt, UdpAttempt, type UpstreamGround } from "./dns_upstream.ts";
-import type { Host } from "./host.ts";
+import { clock, type Host } from "./host.ts";
+import { MAX_QUESTIONS } from "./limits.ts";
 import { toWords } from "./packet.ts";
 import { guestOf, Shares } from "./shares.ts";
 
@@ -66,8 +67,6 @@ export interface DnsForwarderOptions {
   port?: number;
 }
 
-/** Questions under way; the oldest of who asks most makes room. */
-export const MAX_QUESTIONS = 256;
 const ROUNDS = 2;
 /** Answers after which the next server may know better. */
 const UNHELPFUL: readonly number[] = [RCODE.SERVFAIL, RCODE.NOTIMP, RCODE.REFUSED];
@@ -152,7 +151,7 @@ export class DnsForwarder {
 
   #plan(asker: Asker): Question["steps"] {
     const { servers, timeoutMs, useTcp } = this.#servers.list(
-      performance.now(),
+      clock.nowMs(),
       this.#names?.servers?.(asker.address),
     );
     const byTcp = asker.isTcp || useTcp;
@@ -185,7 +184,7 @@ export class DnsForwarder {
     timeoutMs: number,
     answer: Message | undefined,
   ): void {
-    if (answer === undefined) this.#servers.failed(server, performance.now());
+    if (answer === undefined) this.#servers.failed(server, clock.nowMs());
     else this.#servers.answered(server);
     if (answer && UNHELPFUL.includes(rcode(answer))) {
       question.fallback ??= answer;

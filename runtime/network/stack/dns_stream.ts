@@ -11,9 +11,8 @@ import type { DnsForwarder } from "./dns_forwarder.ts";
 import { HEADER_BYTES, type Message } from "./dns_message.ts";
 import { withLength } from "./dns_upstream.ts";
 import type { Host, Timer } from "./host.ts";
+import { MAX_STREAMS } from "./limits.ts";
 
-/** Connections at once; more are refused. */
-export const MAX_STREAMS = 64;
 /** Of a connection that asks nothing. */
 const IDLE_MS = 20_000;
 /** Questions of one connection that wait, and bytes of answers that it does not take: then it is closed. */

@@ -9,11 +9,12 @@ export function writeWhole(link: Link, route: Route, at: number, end: number, mt
   return end - VNET_BYTES <= mtu ? link.write(link.out, end) : sendFragments(link, route, at, end, mtu);
 }
 
-let lastId = Math.floor(Math.random() * 0x10000);
+/** Drawn at the first packet that is cut: the code may have been loaded for many processes. */
+let lastId = -1;
 
 /** Sends what is in the `out` slot from `at` to `end` in parts. */
 function sendFragments(link: Link, route: Route, at: number, end: number, mtu: number): boolean {
-  lastId = (lastId + 1) & 0xffff;
+  lastId = ((lastId < 0 ? Math.floor(Math.random() * 0x10000) : lastId) + 1) & 0xffff;
   const part = link.pool.take();
   try {
     const overhead = route.version === 4 ? 20 : 48;

@@ -17,6 +17,7 @@ import { pollBlocking } from "../../../ffi/poll.ts";
 import { socketpair } from "../../../ffi/socket.ts";
 import type { StackPlan } from "../plan.ts";
 import { formatAddress, mustParse } from "./addresses.ts";
+import * as datagrams from "./datagrams.ts";
 import { fold, IpPacket, sum, VNET_BYTES, VNET_NEEDS_CSUM } from "./packet.ts";
 import { Slot } from "./slots.ts";
 import { Stack, type StackOptions } from "./stack.ts";
@@ -70,7 +71,13 @@ export class GuestRig {
     }
     this.#fd = guest;
     const onFault = (error: unknown) => this.faults.push(error);
-    this.stack = new Stack({ tun, plan: { ...PLAN, ...plan }, onFault, ...options });
+    this.stack = new Stack({
+      tun,
+      plan: { ...PLAN, ...plan },
+      loadDatagrams: () => datagrams,
+      onFault,
+      ...options,
+    });
   }
 
   /** Sends a frame and lets the stack work. */

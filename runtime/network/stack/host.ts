@@ -23,21 +23,26 @@ import {
   TFD_NONBLOCK,
 } from "../../../ffi/constants/poll.ts";
 import { SyscallError } from "../../../ffi/errno.ts";
-import { awaitEvents, closeSocket, controlEvents, Memory } from "../../../ffi/inet.ts";
+import { awaitEvents, closeSocket, controlEvents, Memory, monotonicMs } from "../../../ffi/inet.ts";
 import { read, write } from "../../../ffi/file.ts";
 import type { Lead } from "../monitor_network.ts";
 import { epoll_create1, eventfd, timerfd_create, timerfd_settime } from "../../../ffi/poll.ts";
+import { Queue } from "./queue.ts";
 
 /** Called with EPOLL* bits, once for each change: read or write until EAGAIN, or `defer` the rest. */
 export type EventHandler = (events: number) => void;
 
 /** A callback that runs once. */
 export interface Timer {
+  /** Whole milliseconds. */
   atMs: number;
   callback: () => void;
   /** Its place in the heap; -1 when it is not in it. */
   index: number;
 }
+
+/** The stack's clock, which tests put forward. */
+export const clock = { nowMs: monotonicMs };
 
 const EVENTS_A_ROUND = 64;
 /** Rounds of one `work`: events that came while others were handled need no turn of the holder's loop. */
@@ -50,8 +55,8 @@ const TASKS_A_ROUND = 32;
 export class Host {
   /** To be watched for EPOLLIN, level-triggered. */
   readonly fd = epoll_create1(EPOLL_CLOEXEC);
-  /** Milliseconds of a monotonic clock, as of the beginning of this work. */
-  nowMs = performance.now();
+  /** Whole milliseconds of a monotonic clock, as of the beginning of this work: others are objects until code is compiled. */
+  nowMs = Math.floor(clock.nowMs());
   readonly #timerFd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   /** Keeps `fd` readable while tasks wait. */
   readonly #wakeFd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -64,7 +69,7 @@ export class Host {
   readonly #event = new Memory(EPOLL_EVENT.size);
   readonly #timers: Timer[] = [];
   #armedMs = Infinity;
-  #tasks: (() => void)[] = [];
+  readonly #tasks = new Queue<() => void>();
   /** Called when the events, timers and tasks of a round are done: for what is better done once for all of them. */
   afterRound: () => void = () => {};
   readonly #onFault: (error: unknown) => void;
@@ -116,7 +121,7 @@ export class Host {
 
   after(ms: number, callback: () => void): Timer {
     // `nowMs` is old where the holder asks for something outside of `work`
-    const timer = { atMs: performance.now() + ms, callback, index: -1 };
+    const timer = { atMs: Math.ceil(clock.nowMs() + ms), callback, index: -1 };
     this.arm(timer);
     return timer;
   }
@@ -176,7 +181,7 @@ export class Host {
   work(): void {
     this.#workFor(0);
     if (this.#isLeading) return;
-    this.#stayAwake(this.#tasks.length > 0);
+    this.#stayAwake(this.#tasks.size > 0);
     this.#armTimer();
   }
 
@@ -189,6 +194,8 @@ export class Host {
     this.#isLeading = true;
     return {
       wait: (timeoutMs) => {
+        // what the holder has served meanwhile may have taken long
+        if (this.#isHolderReady) this.nowMs = Math.floor(clock.nowMs());
         this.#isHolderReady = false;
         this.#workFor(this.#patienceMs(timeoutMs));
         return this.#isHolderReady;
@@ -198,10 +205,11 @@ export class Host {
 
   /** How long to wait at most: rounded up, so that a timer is due then. */
   #patienceMs(timeoutMs: number): number {
-    if (this.#tasks.length > 0) return 0;
+    if (this.#tasks.size > 0) return 0;
     const next = this.#timers[0];
     if (next === undefined) return timeoutMs;
-    const ownMs = Math.max(0, Math.ceil(next.atMs - performance.now()));
+    // late by what the work since then took, which spares asking the clock at each turn
+    const ownMs = Math.max(0, Math.ceil(next.atMs - this.nowMs));
     return timeoutMs < 0 ? ownMs : Math.min(ownMs, timeoutMs);
   }
 
@@ -209,7 +217,7 @@ export class Host {
     for (let round = 0; round < ROUNDS; round++) {
       const timeoutMs = round === 0 ? patienceMs : 0;
       const count = awaitEvents(this.fd, this.#events.pointer, EVENTS_A_ROUND, timeoutMs);
-      if (round === 0) this.nowMs = performance.now();
+      if (round === 0) this.nowMs = Math.floor(clock.nowMs());
       const { view } = this.#events;
       for (let index = 0; index < count; index++) {
         const at = index * EPOLL_EVENT.size;
@@ -243,11 +251,9 @@ export class Host {
   }
 
   #runTasks(): boolean {
-    if (this.#tasks.length === 0) return false;
-    const now = this.#tasks.slice(0, TASKS_A_ROUND);
-    this.#tasks = this.#tasks.slice(TASKS_A_ROUND);
-    for (const task of now) this.attempt(task);
-    return true;
+    const count = Math.min(TASKS_A_ROUND, this.#tasks.size);
+    for (let left = count; left > 0; left--) this.attempt(this.#tasks.shift()!);
+    return count > 0;
   }
 
   /** Runs `task`; what it throws is recorded. */
@@ -271,12 +277,13 @@ export class Host {
     // an earlier alarm than needed costs one turn, a later one would be late
     if (next >= this.#armedMs) return;
     this.#armedMs = next;
-    timerfd_settime(this.#timerFd, Math.max(0.001, next - performance.now()));
+    timerfd_settime(this.#timerFd, Math.max(0.001, next - clock.nowMs()));
   }
 
   dispose(): void {
     for (const fd of [this.#timerFd, this.#wakeFd, this.fd]) closeSocket(fd);
-    this.#timers.length = this.#tasks.length = 0;
+    this.#timers.length = 0;
+    this.#tasks.clear();
   }
 }
 

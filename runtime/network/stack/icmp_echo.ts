@@ -15,6 +15,7 @@ import { GATEWAY, NAMESERVER, OUTSIDE } from "./destinations.ts";
 import type { Timer } from "./host.ts";
 import { ERRORS, sendIcmp } from "./icmp_message.ts";
 import type { IcmpReporter } from "./icmp_report.ts";
+import { MAX_PINGS } from "./limits.ts";
 import type { IpPacket, Words } from "./packet.ts";
 import { DEFAULT_HOP_LIMIT, followHopLimit, openDatagramSocket, setSocketWords } from "./udp_socket.ts";
 import { sourceWords } from "./udp.ts";
@@ -23,7 +24,6 @@ export const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129
 /** Type, code, checksum, id, sequence number. */
 const ECHO_BYTES = 8;
 
-export const MAX_PINGS = 128;
 const SILENCE_MS = 30_000;
 const SWEEP_MS = 5000;
 const REPLIES_A_TURN = 32;

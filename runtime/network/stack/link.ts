@@ -30,6 +30,8 @@ const ICMPV6 = 58;
 
 /** Packets read before other work has its turn. */
 const BURST_MAX = 64;
+/** Reads of as many packets as before, until more are asked for again. */
+const PATIENCE_MAX = 64;
 
 export class Link {
   readonly pool = new SlotPool(SLOTS_KEPT);
@@ -55,6 +57,10 @@ export class Link {
 
   /** Packets that are read at once: as many as there were the last time, since asking for one more costs a call. */
   #burst = 1;
+  /** So often all of them were there, and so often they have to be until twice as many are asked for. */
+  #full = 0;
+  #patience = 1;
+  #hasGrown = false;
 
   /** Reads what is there, up to a bounded count; false where the interface is gone for good. */
   read(): boolean {
@@ -65,9 +71,9 @@ export class Link {
         this.pool.give(slot);
         // EINVAL: the kernel knows no vnet header for this one, which it has dropped
         if (length === -EINTR || length === -EINVAL) continue;
-        this.#burst = Math.max(1, count);
-        // else EBADFD or EFAULT: the guest has deleted it, or its namespace is gone
-        return length === -EAGAIN;
+        this.#shrink(count);
+        // EBADFD or EFAULT: the guest has deleted it, or its namespace is gone
+        return length === -EAGAIN || this.#isStillThere();
       }
       if (this.seam === undefined) this.#receiveOwned(slot, length);
       else {
@@ -76,8 +82,38 @@ export class Link {
         for (const changed of this.seam.fromGuest(frame)) this.inject(changed);
       }
     }
-    this.#burst = Math.min(BURST_MAX, this.#burst * 2);
+    this.#grow();
     return true;
+  }
+
+  /**
+   * Reads once more what has failed: errno may have been another's, since V8 calls the system between a call and the look at
+   * it where it compiles something then, and the guest would have no network for ever.
+   */
+  #isStillThere(): boolean {
+    const slot = this.pool.take();
+    const length = readInto(this.fd, slot.pointer, SLOT_BYTES);
+    if (length > 0) this.#receiveOwned(slot, length);
+    else this.pool.give(slot);
+    return length > 0 || length === -EAGAIN || length === -EINTR || length === -EINVAL;
+  }
+
+  #grow(): void {
+    if (this.#hasGrown) this.#patience = 1;
+    this.#hasGrown = ++this.#full >= this.#patience;
+    if (!this.#hasGrown) return;
+    this.#full = 0;
+    this.#burst = Math.min(BURST_MAX, this.#burst * 2);
+  }
+
+  /** What asks and answers packet by packet seldom has two: that is tried less and less often. */
+  #shrink(count: number): void {
+    if (this.#hasGrown) {
+      this.#patience = count * 2 > this.#burst ? 1 : Math.min(PATIENCE_MAX, this.#patience * 2);
+    }
+    this.#hasGrown = false;
+    this.#full = 0;
+    this.#burst = Math.max(1, count);
   }
 
   /** Handles a frame that was read by somebody else, or put together from fragments: vnet header and IP packet. */

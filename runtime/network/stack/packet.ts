@@ -231,7 +231,9 @@ export class Networks {
     });
   }
   has(a: number, b: number, c: number, d: number): boolean {
-    for (const { address, mask } of this.#list) {
+    const list = this.#list;
+    for (let index = 0; index < list.length; index++) {
+      const { address, mask } = list[index]!;
       if (
         ((d ^ address[3]) & mask[3]) === 0 && ((c ^ address[2]) & mask[2]) === 0 &&
         ((b ^ address[1]) & mask[1]) === 0 && ((a ^ address[0]) & mask[0]) === 0

@@ -13,6 +13,9 @@ export function guestOfEntry({ g0, g1, g2, g3 }: { g0: number; g1: number; g2: n
   return guestOf(g0, g1, g2, g3);
 }
 
+/** Guests whose share stays when it is empty: one that opens and closes connections in turn gets no new one each time. */
+const KEPT_GUESTS = 16;
+
 export class Shares<Item> {
   /** Each in the order in which they came. */
   readonly #items = new Map<number, Set<Item>>();
@@ -28,7 +31,7 @@ export class Shares<Item> {
 
   delete(guest: number, item: Item): void {
     const items = this.#items.get(guest);
-    if (items?.delete(item) && items.size === 0) this.#items.delete(guest);
+    if (items?.delete(item) && items.size === 0 && this.#items.size > KEPT_GUESTS) this.#items.delete(guest);
   }
 
   count(guest: number): number {

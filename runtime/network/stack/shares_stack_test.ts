@@ -6,7 +6,7 @@ import { bindTo, closeSocket, getsockname, openSocket, SocketAddress } from "../
 import { listen } from "../../../ffi/socket.ts";
 import { mustParse } from "./addresses.ts";
 import { dnsQuery } from "./dns_rig.ts";
-import { MAX_QUESTIONS } from "./dns_forwarder.ts";
+import { MAX_QUESTIONS } from "./limits.ts";
 import { rcode } from "./dns_message.ts";
 import {
   GATEWAY,

@@ -6,6 +6,7 @@
  * by each protocol), and no fault leaves `work`.
  */
 
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP } from "../../../ffi/constants/inet.ts";
 import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import { setNonblocking } from "../../../ffi/file.ts";
 import { closeSocket } from "../../../ffi/inet.ts";
@@ -13,22 +14,22 @@ import { getrlimit, setrlimit } from "../../../ffi/process.ts";
 import type { Lead } from "../monitor_network.ts";
 import type { InterfaceAddress, PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
-import { Datagrams } from "./datagrams.ts";
+import type { Datagrams } from "./datagrams.ts";
 import { Destinations } from "./destinations.ts";
-import { type DnsForwarder, MAX_QUESTIONS, type NameSource } from "./dns_forwarder.ts";
-import { MAX_STREAMS } from "./dns_stream.ts";
+import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
 import type { DnsStreams } from "./dns_stream.ts";
 import { Host } from "./host.ts";
-import { MAX_PINGS } from "./icmp_echo.ts";
+import { MAX_ENDPOINTS, MAX_PINGS, MAX_QUESTIONS, MAX_STREAMS } from "./limits.ts";
 import { Link, type Seam } from "./link.ts";
 import { Lull } from "./lull.ts";
 import { Tcp } from "./tcp.ts";
-import { MAX_ENDPOINTS } from "./udp.ts";
 
 export interface StackOptions {
   /** A TUN interface with vnet headers; the stack owns it. */
   tun: number;
   plan: StackPlan;
+  /** Loads all that is not TCP, when it is first needed: half of the code, for which a first connection need not wait. */
+  loadDatagrams(): typeof import("./datagrams.ts");
   /** A packet with its vnet header that its holder has read already. */
   first?: Uint8Array<ArrayBuffer>;
   /** Told of faults that were caught. */
@@ -54,10 +55,11 @@ export class Stack {
   readonly #tun: number;
   readonly #context: StackContext;
   readonly #tcp: Tcp;
-  readonly #datagrams: Datagrams;
+  #datagrams: Datagrams | undefined;
+  readonly #makeDatagrams: () => Datagrams;
 
   constructor(options: StackOptions) {
-    const { tun, plan, first, onFault, onLull, names, dnsPort, connectionsMax, mayPeek, seam } = options;
+    const { tun, plan, loadDatagrams, first, onFault, onLull, connectionsMax, mayPeek, seam } = options;
     const host = new Host(onFault);
     this.fd = host.fd;
     this.#tun = tun;
@@ -68,9 +70,12 @@ export class Stack {
       connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, connections),
       mayPeek: mayPeek ?? true,
     });
-    this.#datagrams = new Datagrams(this.#context, { names, dnsPort, endpoints });
+    const { names, dnsPort } = options;
+    this.#makeDatagrams = () => new (loadDatagrams().Datagrams)(this.#context, { names, dnsPort, endpoints });
+    this.#awaitDatagrams();
+    const { afterBatch } = this.#context;
     host.afterRound = () => {
-      for (const hook of this.#context.afterBatch) hook();
+      for (let index = 0; index < afterBatch.length; index++) afterBatch[index]!();
     };
     if (onLull !== undefined) {
       const lull = new Lull(host, onLull);
@@ -85,6 +90,31 @@ export class Stack {
       if (!link.read()) host.unwatch(tun);
     });
     if (first !== undefined) host.defer(() => this.#inject(first));
+  }
+
+  /** Loaded and made at the first need. */
+  #useDatagrams(): Datagrams {
+    return this.#datagrams ??= this.#makeDatagrams();
+  }
+
+  /** They register in the place of what is registered here, which only passes on to them. */
+  #awaitDatagrams(): void {
+    const context = this.#context;
+    const { link } = context;
+    for (const protocol of [IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6]) {
+      link.handlers[protocol] = {
+        packet: (packet) => {
+          this.#useDatagrams();
+          link.handlers[protocol]!.packet(packet);
+        },
+      };
+    }
+    link.fragments = { packet: (packet) => this.#useDatagrams().fragments.packet(packet) };
+    context.unreachable = (packet, errno) => {
+      this.#useDatagrams();
+      context.unreachable!(packet, errno);
+    };
+    context.resolverStream = (asker) => this.#useDatagrams().streams.open(asker);
   }
 
   work(): void {
@@ -104,33 +134,33 @@ export class Stack {
 
   /** For questions that reach the holder by sockets of its own; `work` is to be called then. */
   get forwarder(): DnsForwarder {
-    return this.#datagrams.forwarder;
+    return this.#useDatagrams().forwarder;
   }
 
   /** The same for connections. */
   get dnsStreams(): DnsStreams {
-    return this.#datagrams.streams;
+    return this.#useDatagrams().streams;
   }
 
   /** Connections (or datagrams) of `listener`, a bound descriptor that the stack owns from now on, go to the guest. */
   publish(port: PublishedPort, listener: number, guest: { ipv4?: string; ipv6?: string }): void {
     setNonblocking(listener);
     if (port.protocol === "tcp") return this.#tcp.publish(port, listener, guest);
-    if (port.protocol === "udp") return this.#datagrams.publish(port, listener, guest);
+    if (port.protocol === "udp") return this.#useDatagrams().publish(port, listener, guest);
     closeSocket(listener);
     throw new Error(`publish ${port.containerPort}/${port.protocol}: the user-mode stack has no such ports`);
   }
 
   unpublish(port: PublishedPort): void {
     if (port.protocol === "tcp") this.#tcp.unpublish(port);
-    if (port.protocol === "udp") this.#datagrams.unpublish(port);
+    if (port.protocol === "udp") this.#datagrams?.unpublish(port);
   }
 
   /** Resets what is open and closes all descriptors, the TUN among them. */
   dispose(): void {
     const { host, link } = this.#context;
     this.#tcp.dispose();
-    this.#datagrams.dispose();
+    this.#datagrams?.dispose();
     host.unwatch(this.#tun);
     closeSocket(link.fd);
     host.dispose();

@@ -43,6 +43,7 @@ import type { StackContext } from "./context.ts";
 import { GATEWAY, NAMESERVER, NOBODY } from "./destinations.ts";
 import type { PacketHandler } from "./link.ts";
 import { type IpPacket, toBytes, toWords, type Words } from "./packet.ts";
+import { Queue } from "./queue.ts";
 import { guestOf, guestOfEntry, Shares } from "./shares.ts";
 import { Connection, type TcpGround } from "./tcp_connection.ts";
 import { Budget } from "./tcp_host_stream.ts";
@@ -100,9 +101,9 @@ export class Tcp implements PacketHandler, TcpGround {
   readonly #halfOpen = new Set<Connection>();
   readonly #halfOpenShares = new Shares<Connection>();
   readonly #late = new Set<Connection>();
-  #listed: Connection[] = [];
-  #turns: Connection[] = [];
-  #delayed: Connection[] = [];
+  readonly #listed = new Queue<Connection>();
+  readonly #turns = new Queue<Connection>();
+  readonly #delayed = new Queue<Connection>();
   #listeners: Listener[] = [];
   /** The socket that was opened last had an answer at once. */
   #isConnected = false;
@@ -125,13 +126,14 @@ export class Tcp implements PacketHandler, TcpGround {
     const connection = this.#find(packet, segment);
     const isSyn = (segment.flags & (SYN | ACK | RST)) === SYN;
     if (connection !== undefined && !(isSyn && connection.isReplaceable)) {
+      const wasHalfOpen = connection.isHalfOpen;
       try {
         return connection.receive(segment);
       } catch (error) {
         connection.abort();
         throw error;
       } finally {
-        if (!connection.isHalfOpen) this.#isMade(connection);
+        if (wasHalfOpen && !connection.isHalfOpen) this.#isMade(connection);
       }
     }
     connection?.forget();
@@ -356,28 +358,47 @@ export class Tcp implements PacketHandler, TcpGround {
   }
 
   catchUpLater(connection: Connection): void {
-    if (this.#delayed.push(connection) > 1) return;
-    this.context.host.after(DELAYED_ACK_MS, () => {
-      const delayed = this.#delayed;
-      this.#delayed = [];
-      for (const one of delayed) this.context.host.attempt(() => one.catchUp());
+    this.#delayed.push(connection);
+    if (this.#delayed.size === 1) this.context.host.after(DELAYED_ACK_MS, this.#catchUp);
+  }
+
+  readonly #catchUp = (): void => {
+    while (this.#delayed.size > 0) {
+      const connection = this.#delayed.shift()!;
+      try {
+        connection.catchUp();
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+  };
+
+  #abort(connection: Connection): void {
+    this.context.host.attempt(() => connection.abort());
+  }
+
+  /** Apart from loops: what makes a closure makes what that holds at each turn. */
+  #report(error: unknown): void {
+    this.context.host.attempt(() => {
+      throw error;
     });
   }
 
   turnLater(connection: Connection): void {
     if (connection.hasTurn) return;
     connection.hasTurn = true;
-    if (this.#turns.length === 0) this.context.host.defer(() => this.#takeTurns());
+    if (this.#turns.size === 0) this.context.host.defer(this.#takeTurns);
     this.#turns.push(connection);
   }
 
-  #takeTurns(): void {
-    for (const connection of this.#turns.splice(0, TURNS_A_ROUND)) {
+  readonly #takeTurns = (): void => {
+    for (let left = Math.min(TURNS_A_ROUND, this.#turns.size); left > 0; left--) {
+      const connection = this.#turns.shift()!;
       connection.hasTurn = false;
       this.flushLater(connection);
     }
-    if (this.#turns.length > 0) this.context.host.defer(() => this.#takeTurns());
-  }
+    if (this.#turns.size > 0) this.context.host.defer(this.#takeTurns);
+  };
 
   closed(connection: Connection): void {
     this.#isMade(connection);
@@ -393,21 +414,18 @@ export class Tcp implements PacketHandler, TcpGround {
   }
 
   #flush(): void {
-    if (this.#listed.length === 0) return;
-    const listed = this.#listed;
-    this.#listed = [];
-    const share = Math.floor(ROUND_BYTES / listed.length);
-    const turn = Math.max(TURN_BYTES_MIN, Math.min(TURN_BYTES_MAX, share));
-    const { host } = this.context;
-    for (const connection of listed) {
-      host.attempt(() => {
-        try {
-          connection.flush(turn);
-        } catch (error) {
-          connection.abort();
-          throw error;
-        }
-      });
+    const count = this.#listed.size;
+    if (count === 0) return;
+    const turn = Math.max(TURN_BYTES_MIN, Math.min(TURN_BYTES_MAX, (ROUND_BYTES / count) | 0));
+    // those that are listed meanwhile have their turn at the end of the next round
+    for (let left = count; left > 0; left--) {
+      const connection = this.#listed.shift()!;
+      try {
+        connection.flush(turn);
+      } catch (error) {
+        this.#abort(connection);
+        this.#report(error);
+      }
     }
   }
 
@@ -431,6 +449,6 @@ interface Target {
 function prepareSocket(fd: number): void {
   // the guest's kernel has put small writes together already, where it was to
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  // urgent data of the host comes in line, as slirp has it
+  // an urgent byte of the host is read in its place, which is told by isAtMark
   setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }

@@ -21,6 +21,7 @@ import { Receiver } from "./tcp_receiver.ts";
 import {
   ACK,
   isBefore,
+  NO_OPTIONS,
   payloadOffset,
   RST,
   sackOption,
@@ -31,7 +32,7 @@ import {
   type TcpRoute,
   URG,
 } from "./tcp_segment.ts";
-import { type SegmentOutput, Sender } from "./tcp_sender.ts";
+import { NEVER, type SegmentOutput, Sender } from "./tcp_sender.ts";
 import type { Slot } from "./slots.ts";
 import { type ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
 import type { Budget } from "./tcp_host_stream.ts";
@@ -104,8 +105,8 @@ export class Connection implements TableEntry, SegmentOutput {
   #isSackPermitted = false;
   #receiveScale = 0;
   #isAckDue = false;
-  /** The guest's data was answered by data lately: an acknowledgement may wait for the next answer. */
-  #isAnswered = false;
+  /** The guest's data was answered by data lately, or may be at first: an acknowledgement may wait for the next answer. */
+  #isAnswered = true;
   #isAckDelayed = false;
   /** Waits for `catchUp`. */
   #isLate = false;
@@ -191,6 +192,7 @@ export class Connection implements TableEntry, SegmentOutput {
   #onHost(events: number): void {
     if (this.state === CLOSED || this.fd === -1) return;
     if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.sender.isReadable = true;
+    if (events & EPOLLPRI) this.sender.isMarkAhead = true;
     if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.sender.readsOn = true;
     if (this.state === CONNECTING) {
       // a socket that never was connected says EPOLLHUP
@@ -347,7 +349,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (length > 0 && !receiver.isEnded && !this.#isShutDown) this.#takeData(segment);
     if (flags & 1) {
       receiver.takeFin((sequence + length) | 0);
-      this.#isAckDue = true;
+      this.#acknowledgeFin();
     }
     if (receiver.error !== 0) return this.#fail(receiver.error);
     this.#ground.flushLater(this);
@@ -367,6 +369,15 @@ export class Connection implements TableEntry, SegmentOutput {
       this.#isAckDelayed = true;
       this.#beLateWith();
     } else this.#isAckDue = true;
+  }
+
+  /** The host most often closes as well, at once: its FIN acknowledges the guest's. */
+  #acknowledgeFin(): void {
+    if (!this.receiver.isEnded || this.sender.isEnded || this.#isAckDue) this.#isAckDue = true;
+    else {
+      this.#isAckDelayed = true;
+      this.#beLateWith();
+    }
   }
 
   /** A segment for a connection that is over: its FIN again, whose acknowledgement was lost. */
@@ -433,7 +444,7 @@ export class Connection implements TableEntry, SegmentOutput {
     sendSegment(link, this.out, this.route, sender.max, receiver.next, ACK, window, 0, 0, options);
   }
 
-  emit(sequence: number, flags: number, length: number): void {
+  emit(sequence: number, flags: number, length: number, urgent: number): void {
     if (length > 0) {
       this.#isAnswered = this.#isAsked;
       this.#isAsked = false;
@@ -442,22 +453,41 @@ export class Connection implements TableEntry, SegmentOutput {
     const { receiver, sender } = this;
     const window = receiver.advertise(this.#receiveScale);
     const { link } = this.#ground.context;
-    sendSegment(link, this.out, this.route, sequence, receiver.next, flags, window, length, sender.mss);
+    const { out, route } = this;
+    sendSegment(
+      link,
+      out,
+      route,
+      sequence,
+      receiver.next,
+      flags,
+      window,
+      length,
+      sender.mss,
+      NO_OPTIONS,
+      urgent,
+    );
   }
 
   /** One timer for all: it goes off at the earliest time, and looks what is due. */
   #armTimer(): void {
     const { host } = this.#ground.context;
-    const dueMs = Math.min(this.sender.deadlineMs, this.#heardMs + KEEPALIVE_MS + this.#probesMs());
+    const { deadlineMs } = this.sender;
+    const aliveMs = this.#heardMs + KEEPALIVE_MS + this.#probesMs();
+    const dueMs = deadlineMs !== NEVER && deadlineMs < aliveMs ? deadlineMs : aliveMs;
+    const timer = this.#timer;
+    if (timer !== undefined && timer.index >= 0 && timer.atMs < dueMs + TICK_MS) return;
     // a thousand connections wake the process together, most of them for nothing: what was due came in time
-    const atMs = Math.ceil(dueMs / TICK_MS) * TICK_MS;
-    if (this.#timer === undefined) {
-      this.#timer = { atMs, callback: () => this.#onTimer(), index: -1 };
-    } else if (this.#timer.index >= 0) {
-      if (this.#timer.atMs <= atMs) return;
-      this.#timer.atMs = atMs;
-    } else this.#timer.atMs = atMs;
-    host.arm(this.#timer);
+    const upMs = dueMs + TICK_MS - 1;
+    const atMs = upMs - upMs % TICK_MS;
+    if (timer === undefined) return host.arm(this.#timer = this.#makeTimer(atMs));
+    timer.atMs = atMs;
+    host.arm(timer);
+  }
+
+  /** Apart: a function that makes a closure makes what that holds at each call, needed or not. */
+  #makeTimer(atMs: number): Timer {
+    return { atMs, callback: () => this.#onTimer(), index: -1 };
   }
 
   #probesMs(): number {
@@ -468,7 +498,8 @@ export class Connection implements TableEntry, SegmentOutput {
     const { nowMs } = this.#ground.context.host;
     if (this.state === CLOSED) return;
     if (this.state === TIME_WAIT) return this.#forget();
-    if (this.sender.deadlineMs <= nowMs) {
+    const { deadlineMs } = this.sender;
+    if (deadlineMs !== NEVER && deadlineMs <= nowMs) {
       if (this.state === ESTABLISHED) {
         if (!this.sender.timeOut(nowMs)) return this.abort();
         this.#ground.flushLater(this);
@@ -486,7 +517,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (idleMs < KEEPALIVE_MS) this.#retries = 0;
     else if (idleMs >= KEEPALIVE_MS + this.#probesMs()) {
       if (++this.#retries > KEEPALIVE_PROBES) return this.abort();
-      this.emit((this.sender.una - 1) | 0, ACK, 0);
+      this.emit((this.sender.una - 1) | 0, ACK, 0, 0);
     }
   }
 

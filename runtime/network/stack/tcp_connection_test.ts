@@ -8,6 +8,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../../ffi/constants/socket.ts";
+import { MSG_OOB } from "../../../ffi/constants/inet.ts";
 import { receiveFrom, sendTo } from "../../../ffi/datagram.ts";
 import { EAGAIN } from "../../../ffi/errno.ts";
 import {
@@ -15,8 +16,10 @@ import {
   bindTo,
   closeSocket,
   getsockname,
+  Memory,
   openSocket,
   resetSocket,
+  sendFrom,
   setOption,
   shutdownSocket,
   SocketAddress,
@@ -24,14 +27,15 @@ import {
 import { listen } from "../../../ffi/socket.ts";
 import { mustParse } from "./addresses.ts";
 import { GATEWAY, GUEST, GuestRig, ipFrame, type Packet, withChecksum } from "./guest_rig.ts";
-import { ACK, FIN, RST, SYN } from "./tcp_segment.ts";
+import type { StackOptions } from "./stack.ts";
+import { ACK, FIN, RST, SYN, URG } from "./tcp_segment.ts";
 
 const TCP = 6;
 const GUEST_PORT = 40_000;
 
 /** A server of the host's loopback whose kernel takes little, and one connection of the guest to it. */
 class Connected {
-  readonly rig = new GuestRig({ allowHostLoopback: true });
+  readonly rig: GuestRig;
   readonly #listener: number;
   readonly #port: number;
   /** The server's end. */
@@ -40,7 +44,8 @@ class Connected {
   sequence = 1000;
   expected = 0;
 
-  constructor() {
+  constructor(options: Partial<StackOptions> = {}) {
+    this.rig = new GuestRig({ allowHostLoopback: true }, options);
     this.#listener = openSocket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setOption(this.#listener, SOL_SOCKET, SO_RCVBUF, 4096);
     equal(bindTo(this.#listener, new SocketAddress().set(mustParse("127.0.0.1"), 0)), 0);
@@ -142,4 +147,80 @@ Deno.test("data that acknowledges what is long past is not believed (RFC 5961, 5
   equal(receiveFrom(server, buffer, new SocketAddress()), -EAGAIN);
   connected.send(ACK, new Uint8Array(10));
   equal(connected.rig.until(() => Math.max(0, receiveFrom(server, buffer, new SocketAddress()))), 10);
+});
+
+Deno.test("the guest's end is acknowledged though the host sends on, which reaches the guest until its own end", () => {
+  using connected = new Connected();
+  const { server } = connected;
+  connected.send(FIN | ACK);
+  connected.sequence++;
+  const acknowledges = ({ payload }: Packet) =>
+    new DataView(payload.buffer, payload.byteOffset).getInt32(8) === connected.sequence;
+  equal(flagsOf(connected.until(acknowledges)[0]!) & FIN, 0);
+  equal(connected.readAll(), { count: 0, end: 0 });
+  equal(sendTo(server, new Uint8Array(3), null), 3);
+  connected.until(({ payload }) => payload.length === 23);
+  shutdownSocket(server, SHUT_WR);
+  equal(acknowledges(connected.until((packet) => flagsOf(packet) & FIN)[0]!), true);
+});
+
+/** Bytes that the guest gets, each with "!" behind it that is urgent, until `text` is complete. */
+function readMarked({ rig, expected }: Connected, text: string): void {
+  const bytes: string[] = [];
+  const urgent = new Set<number>();
+  const read = () => bytes.map((byte, at) => urgent.has(at) ? `${byte}!` : byte).join("");
+  rig.until(() => {
+    for (const { payload } of rig.received.splice(0)) {
+      const view = new DataView(payload.buffer, payload.byteOffset);
+      const at = (view.getInt32(4) - expected) | 0;
+      payload.slice(20).forEach((byte, index) => bytes[at + index] = String.fromCharCode(byte));
+      // the byte before the pointer, as all systems have it (RFC 6093)
+      if (flagsOf({ payload } as Packet) & URG) urgent.add(at + view.getUint16(18) - 1);
+    }
+    return read().length >= text.length;
+  });
+  equal(read(), text);
+}
+
+function sendUrgent(fd: number, text: string): void {
+  const memory = new Memory(text.length);
+  memory.bytes.set(new TextEncoder().encode(text));
+  equal(sendFrom(fd, memory.pointer, text.length, MSG_OOB), text.length);
+}
+
+for (const mayPeek of [true, false]) {
+  const where = mayPeek ? "the socket keeps the data" : "the stack keeps the data";
+
+  Deno.test(`the host's urgent byte is urgent for the guest, in its place: ${where}`, () => {
+    using connected = new Connected({ mayPeek });
+    const { server } = connected;
+    const say = (text: string) => equal(sendTo(server, new TextEncoder().encode(text), null), text.length);
+    // the first byte of all
+    sendUrgent(server, "a");
+    readMarked(connected, "a!");
+    // amid others, and behind what the guest has not acknowledged
+    connected.expected = (connected.expected + 1) | 0;
+    say("bc");
+    readMarked(connected, "bc");
+    sendUrgent(server, "de");
+    say("fg");
+    connected.expected = (connected.expected + 2) | 0;
+    readMarked(connected, "de!fg");
+    // alone behind them
+    connected.expected = (connected.expected + 4) | 0;
+    sendUrgent(server, "h");
+    readMarked(connected, "h!");
+    say("i");
+    connected.expected = (connected.expected + 1) | 0;
+    readMarked(connected, "i");
+    equal(connected.rig.faults, []);
+  });
+}
+
+Deno.test("an urgent byte that was lost comes again as one", () => {
+  using connected = new Connected();
+  sendUrgent(connected.server, "ab");
+  readMarked(connected, "ab!");
+  // nothing is acknowledged: it comes again when the time is over
+  readMarked(connected, "ab!");
 });

@@ -8,9 +8,11 @@
  */
 
 import { MSG_PEEK, MSG_TRUNC, SO_PEEK_OFF } from "../../../ffi/constants/inet.ts";
+import { FIONREAD, SIOCATMARK } from "../../../ffi/constants/ioctl.ts";
 import { MSG_DONTWAIT, SOL_SOCKET } from "../../../ffi/constants/socket.ts";
 import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
-import { recvInto, setOption } from "../../../ffi/inet.ts";
+import { ioctl } from "../../../ffi/file.ts";
+import { Memory, recvInto, setOption } from "../../../ffi/inet.ts";
 import type { Slot } from "./slots.ts";
 
 /** Memory that all connections share. A connection that keeps nothing yet is always given some. */
@@ -32,6 +34,8 @@ export interface HostStream {
   readonly wasRefused: boolean;
   /** Reads what was not read yet into the slot: a count, 0 at the end, or an errno negated. */
   next(slot: Slot, offset: number, length: number): number;
+  /** Whether the byte that `next` reads is the urgent one, before which it always stops. @see sockatmark(3) */
+  isAtMark(): boolean;
   /** Reads `length` bytes again, `from` bytes after the oldest that is not acknowledged; a count, or a negated errno. */
   again(slot: Slot, offset: number, from: number, length: number): number;
   /** The guest has these for good. */
@@ -49,6 +53,15 @@ export function openHostStream(fd: number, budget: Budget, mayPeek: boolean): Ho
   return mayPeek && setOption(fd, SOL_SOCKET, SO_PEEK_OFF, 0) === 0
     ? new PeekedStream(fd)
     : new KeptStream(fd, budget);
+}
+
+const look = new Memory(2);
+
+/** The int that the socket answers. @see tcp(7) */
+function ask(fd: number, request: number): number {
+  const answer = new Int32Array(1);
+  ioctl(fd, request, new Uint8Array(answer.buffer));
+  return answer[0]!;
 }
 
 class PeekedStream implements HostStream {
@@ -69,6 +82,16 @@ class PeekedStream implements HostStream {
     const count = recvInto(this.#fd, slot.at(offset, length), length, MSG_PEEK | MSG_DONTWAIT);
     if (count > 0) this.#peeked += count;
     return count;
+  }
+
+  /** The kernel tells it of the oldest byte only; but a look from one byte before the mark ends there, though more has come. */
+  isAtMark(): boolean {
+    if (this.#peeked === 0) return ask(this.#fd, SIOCATMARK) !== 0;
+    if (ask(this.#fd, FIONREAD) <= this.#peeked) return false;
+    setOption(this.#fd, SOL_SOCKET, SO_PEEK_OFF, this.#peeked - 1);
+    const count = recvInto(this.#fd, look.pointer, 2, MSG_PEEK | MSG_DONTWAIT);
+    setOption(this.#fd, SOL_SOCKET, SO_PEEK_OFF, this.#peeked);
+    return count === 1;
   }
 
   again(slot: Slot, offset: number, from: number, length: number): number {
@@ -138,6 +161,10 @@ class KeptStream implements HostStream {
       this.#budget.used += count + CHUNK_OVERHEAD_BYTES;
     }
     return count;
+  }
+
+  isAtMark(): boolean {
+    return ask(this.#fd, SIOCATMARK) !== 0;
   }
 
   again(slot: Slot, offset: number, from: number, length: number): number {

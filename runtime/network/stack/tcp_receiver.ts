@@ -11,8 +11,11 @@ import type { Budget } from "./tcp_host_stream.ts";
 import { isBefore } from "./tcp_segment.ts";
 import { type Slot, SLOT_BYTES, type SlotPool } from "./slots.ts";
 
-/** What a connection may have under way to a host that takes it. */
-export const WINDOW = 1 << 20;
+/**
+ * What a connection may have under way to a host that takes it: six of the largest segments. They all lie in the one queue
+ * of the interface, where each packet of others waits behind them.
+ */
+export const WINDOW = 384 << 10;
 /** While memory is short. */
 const SMALL_WINDOW = 16 << 10;
 /** Less is copied, so that its slot is free. */
@@ -256,10 +259,10 @@ export class Receiver {
   }
 
   dispose(): void {
+    if (this.#queue.length + this.#early.length === 0) return;
     for (const chunk of this.#queue) this.#free(chunk);
     for (const { bytes } of this.#early) this.#budget.used -= bytes.length + EARLY_OVERHEAD_BYTES;
-    this.#queue = [];
-    this.#early = [];
+    this.#queue.length = this.#early.length = 0;
     this.queuedBytes = 0;
   }
 }

@@ -7,7 +7,7 @@
 
 import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
 import type { HostStream } from "./tcp_host_stream.ts";
-import { ACK, FIN, isBefore, PSH, type Segment } from "./tcp_segment.ts";
+import { ACK, FIN, isBefore, PSH, type Segment, URG } from "./tcp_segment.ts";
 import type { Slot } from "./slots.ts";
 
 const INITIAL_CWND = 1 << 20;
@@ -25,12 +25,15 @@ const PAYLOAD_MAX = 65_480;
 /** The guest's kernel cuts what is longer than the MSS: a hostile one must not make it many. */
 const SEGMENTS_MAX = 64;
 
+/** No time. */
+export const NEVER = 0;
+
 export interface SegmentOutput {
   /** Memory to build a segment in, and where its payload goes. */
   readonly out: Slot;
   readonly payloadOffset: number;
-  /** Sends a segment with the payload that is in `out`. */
-  emit(sequence: number, flags: number, length: number): void;
+  /** Sends a segment with the payload that is in `out`; of it, or behind it, `urgent` bytes up to the urgent one. */
+  emit(sequence: number, flags: number, length: number, urgent: number): void;
 }
 
 export class Sender {
@@ -54,10 +57,14 @@ export class Sender {
   #filled = 0;
   /** What the guest has beyond `una`: begins and ends, in order. */
   #ranges: number[] = [];
-  /** The socket may have something; false after EAGAIN, or when it gave less than was asked for. */
-  isReadable = true;
+  /** The socket may have something: an event said so, and it has not given less than was asked for since. */
+  isReadable = false;
   /** Less than was asked for does not mean that there is no more: its end may be next, or urgent data. */
   readsOn = false;
+  /** The host has sent an urgent byte, and its place was not reached yet. */
+  isMarkAhead = false;
+  /** The number behind the urgent byte that was found last. */
+  #urgent: number | undefined;
   /** The host sends no more: FIN is sent behind the last byte. */
   isEnded = false;
   #fin: number | undefined;
@@ -70,8 +77,8 @@ export class Sender {
   #timed: number | undefined;
   #timedAtMs = 0;
   #retries = 0;
-  /** When something has to be sent again; Infinity when nothing has. */
-  deadlineMs = Infinity;
+  /** When something has to be sent again; NEVER when nothing has. Whole milliseconds, as all times: others are objects. */
+  deadlineMs = NEVER;
   readonly #output: SegmentOutput;
   stream: HostStream | undefined;
 
@@ -89,7 +96,7 @@ export class Sender {
     this.#windowSequence = segment.sequence;
     this.#windowAck = segment.acknowledged;
     this.#setWindow(segment.window);
-    this.deadlineMs = Infinity;
+    this.deadlineMs = NEVER;
     this.rtoMs = INITIAL_RTO_MS;
     this.#retries = 0;
   }
@@ -131,7 +138,7 @@ export class Sender {
       this.#duplicates++;
     }
     if (this.inFlight === 0) {
-      this.deadlineMs = Infinity;
+      this.deadlineMs = NEVER;
       if (this.window > 0) this.#resetRto();
     } else if (!this.isRecovering && !isBefore(this.una, this.#recover) && this.#isLossLikely(hasNews)) {
       this.#enterRecovery();
@@ -165,7 +172,7 @@ export class Sender {
     else if (this.#cwnd < CWND_MAX) {
       this.#cwnd += Math.max(1, Math.floor(this.mss * Math.min(1, acked / this.#cwnd)));
     }
-    this.deadlineMs = this.inFlight > 0 ? nowMs + this.rtoMs : Infinity;
+    this.deadlineMs = this.inFlight > 0 ? nowMs + this.rtoMs : NEVER;
   }
 
   /** @see RFC 6298, 2 */
@@ -183,7 +190,7 @@ export class Sender {
   #resetRto(): void {
     this.rtoMs = this.#srttMs === 0
       ? INITIAL_RTO_MS
-      : Math.min(RTO_MAX_MS, Math.max(RTO_MIN_MS, this.#srttMs + 4 * this.#rttvarMs));
+      : Math.min(RTO_MAX_MS, Math.max(RTO_MIN_MS, Math.ceil(this.#srttMs + 4 * this.#rttvarMs)));
   }
 
   /** Puts the blocks of a segment into the ranges; whether that said anything new. */
@@ -298,7 +305,7 @@ export class Sender {
       }
     }
     const isLast = this.#fin !== undefined && count === bytes && ((sequence + count) | 0) === this.#fin;
-    this.#output.emit(sequence, isLast ? ACK | PSH | FIN : ACK | PSH, count);
+    this.#emit(sequence, isLast ? ACK | PSH | FIN : ACK | PSH, count);
     return count + (isLast ? 1 : 0);
   }
 
@@ -322,10 +329,10 @@ export class Sender {
       budget -= sent;
     }
     if (this.inFlight > 0) {
-      if (!hadFlight || this.deadlineMs === Infinity) this.deadlineMs = nowMs + this.rtoMs;
+      if (!hadFlight || this.deadlineMs === NEVER) this.deadlineMs = nowMs + this.rtoMs;
     } else if (this.isReadable && !this.isEnded && this.window < Math.min(this.mss, this.#windowMax >> 1)) {
       // the window is shut: ask now and then whether it opened
-      if (this.deadlineMs === Infinity) this.deadlineMs = nowMs + this.rtoMs;
+      if (this.deadlineMs === NEVER) this.deadlineMs = nowMs + this.rtoMs;
     }
     return isMore;
   }
@@ -350,11 +357,14 @@ export class Sender {
     // not in silly little pieces (RFC 9293, 3.8.6.2.1)
     if (room <= 0 || (room < this.mss && room < this.#windowMax >> 1 && under > 0)) return 0;
     const { out, payloadOffset } = this.#output;
-    const wanted = Math.min(room, this.#payloadMax());
+    const isMark = this.isMarkAhead && this.stream!.isAtMark();
+    const wanted = isMark ? 1 : Math.min(room, this.#payloadMax());
     const count = this.stream!.next(out, payloadOffset, wanted);
     if (count > 0) {
       if (count < wanted && !this.readsOn && !this.stream!.wasRefused) this.isReadable = false;
-      this.#output.emit(this.next, ACK | PSH, count);
+      if (isMark) this.#urgent = (this.next + 1) | 0;
+      if (isMark) this.isMarkAhead = false;
+      this.#emit(this.next, ACK | PSH, count);
       this.next = this.max = (this.next + count) | 0;
       if (this.#timed === undefined) {
         this.#timed = this.max;
@@ -367,14 +377,22 @@ export class Sender {
       return this.#sendFin();
     }
     if (count === -EINTR) return this.#sendOne(nowMs);
-    if (count === -EAGAIN) this.isReadable = false;
+    if (count === -EAGAIN) this.isReadable = this.isMarkAhead = false;
     else this.error = -count;
     return 0;
   }
 
+  /** With the urgent pointer, where a byte that is not acknowledged yet is urgent. @see RFC 9293, 3.8.5 */
+  #emit(sequence: number, flags: number, length: number): void {
+    if (this.#urgent !== undefined && !isBefore(this.una, this.#urgent)) this.#urgent = undefined;
+    const urgent = this.#urgent === undefined ? 0 : (this.#urgent - sequence) | 0;
+    if (urgent <= 0 || urgent > 0xffff) this.#output.emit(sequence, flags, length, 0);
+    else this.#output.emit(sequence, flags | URG, length, urgent);
+  }
+
   #sendFin(): number {
     this.#fin = this.max;
-    this.#output.emit(this.next, ACK | FIN, 0);
+    this.#output.emit(this.next, ACK | FIN, 0, 0);
     this.next = this.max = (this.max + 1) | 0;
     return 1;
   }
@@ -387,9 +405,9 @@ export class Sender {
     this.#timed = undefined;
     if (this.inFlight === 0 || this.window === 0) {
       // an old number is answered with the window as it is
-      this.#output.emit((this.una - 1) | 0, ACK, 0);
+      this.#output.emit((this.una - 1) | 0, ACK, 0, 0);
       if (this.inFlight === 0 && this.window >= Math.min(this.mss, this.#windowMax >> 1)) {
-        this.deadlineMs = Infinity;
+        this.deadlineMs = NEVER;
       }
       return true;
     }

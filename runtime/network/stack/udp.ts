@@ -16,6 +16,7 @@ import { GATEWAY, NAMESERVER, NOBODY, OUTSIDE } from "./destinations.ts";
 import type { Timer } from "./host.ts";
 import { ERRORS } from "./icmp_message.ts";
 import type { IcmpReporter } from "./icmp_report.ts";
+import { MAX_ENDPOINTS } from "./limits.ts";
 import type { PacketHandler } from "./link.ts";
 import { type IpPacket, toWords, VNET_GSO_UDP, VNET_GSO_UDP_L4, type Words } from "./packet.ts";
 import { guestOf, Shares } from "./shares.ts";
@@ -28,8 +29,6 @@ import {
   socketWords,
 } from "./udp_socket.ts";
 
-/** Ports of guests that are served at once; the one that was silent longest makes room. */
-export const MAX_ENDPOINTS = 1024;
 const MAX_PEERS = 8192;
 const MAX_PEERS_AN_ENDPOINT = 1024;
 const DATAGRAMS_A_TURN = 64;

@@ -1,6 +1,7 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { SocketAddress } from "../../../ffi/inet.ts";
 import { formatAddress, mustParse } from "./addresses.ts";
+import { clock } from "./host.ts";
 import { EXPIRY_MS } from "./udp.ts";
 import {
   GATEWAY,
@@ -291,9 +292,9 @@ Deno.test("what is silent for long is closed: sooner where nobody ever answered,
     return [...Deno.readDirSync("/proc/self/fd")].length;
   };
   const none = sockets();
-  const { now } = performance;
+  const { nowMs } = clock;
   let aheadMs = 0;
-  performance.now = () => now.call(performance) + aheadMs;
+  clock.nowMs = () => nowMs() + aheadMs;
   try {
     rig.send(udpFrame(4000, [GATEWAY, answering.port], data("x")));
     rig.until(() => answering.receive());
@@ -310,6 +311,6 @@ Deno.test("what is silent for long is closed: sooner where nobody ever answered,
     aheadMs += EXPIRY_MS.answered;
     equal(sockets() - none, 0);
   } finally {
-    performance.now = now;
+    clock.nowMs = nowMs;
   }
 });
