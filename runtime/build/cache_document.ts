@@ -7,6 +7,7 @@
 
 import * as v from "valibot";
 import { VerificationError } from "../errors.ts";
+import { toBase64 } from "../spec/base64.ts";
 import { type Digest, isDigest } from "../spec/digest.ts";
 import { type ImageConfig, LAYER_COMPRESSION, type Manifest } from "../spec/image.ts";
 import type { StepRecord } from "./cache.ts";
@@ -63,7 +64,7 @@ export function makeCacheDocument(
 
 /** What an image carries of its own steps; `layers` are the image's. */
 export function makeInlineCache(steps: readonly StepRecord[], layers: readonly BuiltLayer[]): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(makeRecords(steps, layers)))));
+  return toBase64(new TextEncoder().encode(JSON.stringify(makeRecords(steps, layers))));
 }
 
 function makeRecords(steps: readonly StepRecord[], layers: readonly BuiltLayer[]): Records {

@@ -51,6 +51,15 @@ Deno.test("an image carries the cache of its own steps", () => {
   assertEquals(readInlineCache("x", encode({}), manifest(layers)).size, 0);
 });
 
+Deno.test("an image of many steps carries them all", () => {
+  const steps = Array.from({ length: 1000 }, (_, at) => ({
+    ...record("1", null),
+    key: String(at).padStart(64, "0"),
+  }));
+  const config = encode({ rootfs: { diff_ids: [] }, [INLINE_CACHE_FIELD]: makeInlineCache(steps, []) });
+  assertEquals(readInlineCache("x", config, manifest([])).size, 1000);
+});
+
 Deno.test("a step's time is one", () => {
   for (const createdAt of ["", "yesterday", "\x1b[2J", "2026-13-40T99:00:00Z"]) {
     const { document } = makeCacheDocument([{ ...record("1", null), createdAt }]);

@@ -31,11 +31,17 @@ export async function exportCaches(
   for (const target of options.cacheTo) {
     if (target.type === "inline") continue; // the image's own document has it
     const where = target.type === "local" ? "client directory" : "registry";
-    await vertices.run(`exporting cache to ${where}`, async (vertex) => {
+    const exporting = vertices.run(`exporting cache to ${where}`, async (vertex) => {
       const image = await makeCacheImage(services, records(target.mode), signal);
       if (target.type === "local") await writeLocal(services, image, target.path, signal);
       else await pushCache(services, options, image, target, vertex, signal);
       vertex.progress(`writing cache to ${cacheName(target)}`, 0, undefined, true);
+    });
+    await exporting.catch((error) => {
+      signal.throwIfAborted();
+      if (!target.ignoreError) throw error;
+      // the step is shown as failed, and the build goes on
+      vertices.warn(`the cache was not exported to ${cacheName(target)}`);
     });
   }
 }
@@ -77,7 +83,7 @@ async function pushCache(
     manifestType: MEDIA_TYPE.ociManifest,
     layers,
   };
-  await pushImages(folders, reference, [saved], {
+  await pushImages(folders, reference, { images: [saved] }, {
     tlsVerify,
     authFile,
     credentials,

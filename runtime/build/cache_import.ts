@@ -1,5 +1,6 @@
 /** `--cache-from`: caches in folders and registries, opened when a build begins; their layers come when they are needed. */
 
+import { checkUnsigned, pathScopes } from "../config/policy.ts";
 import { configSources } from "../config/sources.ts";
 import { VerificationError } from "../errors.ts";
 import { findBlob, openImageSource, readDocument } from "../image/archive/source.ts";
@@ -71,6 +72,8 @@ async function openLocal(services: BuildServices, path: string, signal: AbortSig
   const { folders, namespaces } = services;
   const steps = await (async () => {
     using source = await openImageSource(folders, path, { signal });
+    const scopes = pathScopes(source.folder ?? source.file ?? path);
+    await checkUnsigned(configSources(), { transport: "oci", name: `oci:${path}`, scopes });
     const top = source.find("index.json");
     if (top === undefined) throw new VerificationError(`read cache of ${path}: it has no index.json`);
     const listed = parseManifestDocument(

@@ -33,7 +33,8 @@ export function stepKey(
 function describe(step: RunStep | CopyStep | MkdirStep): unknown {
   switch (step.kind) {
     case "run": {
-      const { argv, env, workdir, user, mounts, network, security, scripts, platform } = step;
+      const { argv, env, workdir, user, mounts, network, security, scripts, platform, hostname, devices } =
+        step;
       return {
         argv,
         env,
@@ -44,6 +45,9 @@ function describe(step: RunStep | CopyStep | MkdirStep): unknown {
         security,
         scripts,
         platform: formatPlatform(platform),
+        hostname,
+        // absent in those without: their keys stay what they were
+        devices,
       };
     }
     case "copy": {

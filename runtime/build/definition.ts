@@ -1,8 +1,9 @@
 /** What a build begins with: the Dockerfile, the context, and what the checks say of them. */
 
 import { readAsync } from "../../ffi/file.ts";
-import { BuildError, NotFoundError } from "../errors.ts";
+import { BuildError, hostReason, NotFoundError, SkiffError } from "../errors.ts";
 import { printable } from "../spec/printable.ts";
+import { keepsGitDir } from "./builtin_args.ts";
 import { openContext, type OpenedContext } from "./context/open.ts";
 import type { Dockerfile } from "./dockerfile/ast.ts";
 import { parseDockerfile } from "./dockerfile/parse.ts";
@@ -34,6 +35,8 @@ export async function loadDefinition(
   const main = await openContext(services, context, {
     ignoreFile: options.ignoreFile,
     dockerfileName: onHost === "-" || given?.kind === "url" ? undefined : onHost,
+    keepGitDir: keepsGitDir(options),
+    secrets: options.secrets,
     signal,
   });
   try {
@@ -108,8 +111,20 @@ async function readDefinition(
   for (const name of DEFAULT_NAMES) {
     const bytes = await main.readFile(name);
     if (bytes !== undefined) return { name, bytes };
+    if (context.kind === "folder" && isLink(`${context.path}/${name}`)) {
+      const hint = `it is a link that leads out of the context; -f ${context.path}/${name} follows it`;
+      throw notFound(name, hint);
+    }
   }
   throw notFound("Dockerfile");
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
 }
 
 async function readHostFile(path: string): Promise<Uint8Array> {
@@ -120,8 +135,11 @@ async function readHostFile(path: string): Promise<Uint8Array> {
     }
     return await Deno.readFile(path);
   } catch (error) {
+    if (error instanceof SkiffError) throw error;
     if (error instanceof Deno.errors.NotFound) throw notFound(path);
-    throw error;
+    throw new BuildError(`failed to read dockerfile: read ${printable(path)}: ${hostReason(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -145,8 +163,9 @@ async function readAll(fd: number): Promise<Uint8Array> {
   return bytes;
 }
 
-function notFound(path: string): NotFoundError {
+function notFound(path: string, hint?: string): NotFoundError {
   return new NotFoundError("file", path, {
+    hint,
     message: `failed to read dockerfile: open ${printable(path)}: no such file or directory`,
   });
 }

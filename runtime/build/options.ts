@@ -26,18 +26,33 @@ export interface SshSource {
   paths: string[];
 }
 
+export interface ImageOutput {
+  type: "image";
+  /** With `byDigest` repositories, without a tag. */
+  names: string[];
+  push: boolean;
+  /** It is pushed, and gets no name. */
+  byDigest?: boolean;
+  /** The registry may be without a certificate, whatever `tlsVerify` says. */
+  insecure?: boolean;
+  /** Of what is pushed. */
+  compression?: LayerCompression;
+  level?: number;
+}
+
 export type BuildOutput =
   /** Nothing but the cache. */
   | { type: "cacheonly" }
-  /** `compression` of what is pushed. */
-  | { type: "image"; names: string[]; push: boolean; compression?: LayerCompression; level?: number }
-  | { type: "local"; dest: string }
+  | ImageOutput
+  /** Several platforms are in a folder each, or with `merge` in one. */
+  | { type: "local"; dest: string; merge?: boolean }
   /** `-` is standard output. */
   | { type: "tar"; dest: string }
-  /** `names` instead of the tags. */
+  /** `names` instead of the tags; `asFolder` what would be in the tar. */
   | {
     type: "oci" | "docker";
     dest: string;
+    asFolder?: boolean;
     names?: string[];
     compression?: LayerCompression;
     level?: number;
@@ -47,8 +62,8 @@ export type BuildOutput =
 export type LayerCompression = "gzip" | "zstd" | "uncompressed";
 
 export type CacheTarget =
-  | { type: "local"; path: string; mode: "min" | "max" }
-  | { type: "registry"; reference: string; mode: "min" | "max" }
+  | { type: "local"; path: string; mode: "min" | "max"; ignoreError?: boolean }
+  | { type: "registry"; reference: string; mode: "min" | "max"; ignoreError?: boolean }
   | { type: "inline" };
 
 /** A path on the host (or `-`'s descriptor, or an address), or a path in the context where that is no folder. */
@@ -80,6 +95,8 @@ export interface BuildOptions {
   noCache: boolean;
   /** `--no-cache-filter`: stages. */
   noCacheFilter: string[];
+  /** `--cache-ttl`: what was made longer ago is made again. */
+  cacheTtlMs?: number;
   cacheFrom: CacheTarget[];
   cacheTo: CacheTarget[];
   /** `--squash`: this build's layers become one; `--squash-all`: all of them. */
@@ -98,8 +115,14 @@ export interface BuildOptions {
   capDrop: string[];
   securityOpt: string[];
   devices: string[];
+  groupAdd: string[];
+  /** Namespaces of steps: `host` or `ns:PATH`; undefined: their own. */
+  pid?: string;
+  ipc?: string;
+  uts?: string;
+  cgroupns?: string;
   volumes: string[];
-  /** `--allow`: network.host, security.insecure. */
+  /** `--allow`: network.host, security.insecure, device, device=NAME. */
   allow: string[];
   /** `--timestamp`, seconds since 1970. */
   timestamp?: number;
@@ -122,6 +145,11 @@ export interface BuildOptions {
   credentials?: { username: string; password: string };
   /** Certificates are there instead of in certs.d. */
   certDir?: string;
+  /** For encrypted base images, `FILE[:PASSPHRASE]`. */
+  decryptionKeys?: string[];
+  /** Of pulling a base image: further attempts after one that failed. */
+  retries?: number;
+  retryDelayMs?: number;
   /** `--check`: look for faults and build nothing. */
   checkOnly: boolean;
   /** More than that is not kept of earlier builds, in bytes; 0 is no limit. By default a share of the file system. */

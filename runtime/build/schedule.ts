@@ -119,14 +119,16 @@ export class Run {
   }
 
   async #makeOrFind(id: StepId, step: Step, vertex: LiveVertex): Promise<MadeResult> {
-    const { cache, signal, times } = this.#context;
+    const { cache, services, signal, times } = this.#context;
+    if (step.kind === "run" && step.devices) await services.checkDevices?.(step);
     const base = standsAlone(step) ? undefined : await this.#snapshotOf(step.base);
     const reads = await this.#digests(step);
     signal.throwIfAborted();
     const key = this.#keys[id] = stepKey(step, base && snapshotKey(base), reads, times);
     const parent = this.#parents[id] = snapshotKey(base ?? { layers: [] });
-    const replace = this.#ignoresCache(step);
-    const known = replace ? undefined : await cache.find(key);
+    const found = this.#ignoresCache(step) ? undefined : await cache.find(key);
+    const known = found !== undefined && this.#isTooOld(found) ? undefined : found;
+    const replace = this.#ignoresCache(step) || found !== known;
     if (known !== undefined) {
       vertex.done({ cached: true });
       return known;
@@ -255,6 +257,11 @@ export class Run {
   #ignoresCache({ origin }: Step): boolean {
     const { noCache, noCacheFilter } = this.#context.options;
     return noCache || noCacheFilter.some((name) => name.toLowerCase() === origin.stage.toLowerCase());
+  }
+
+  #isTooOld({ createdAt }: StepResult): boolean {
+    const { cacheTtlMs } = this.#context.options;
+    return cacheTtlMs !== undefined && Date.now() - Date.parse(createdAt) >= cacheTtlMs;
   }
 
   /** Archives of layers that a cache kept unpacked only. */

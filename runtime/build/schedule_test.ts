@@ -101,6 +101,19 @@ class Store {
   }
 }
 
+Deno.test("a cached step's devices have to be allowed as well", () =>
+  withStore(async (store) => {
+    const text = "FROM scratch\nRUN --device=v.com/c=one a\n";
+    assertEquals((await store.build(text)).ran, ["a"]);
+    const asked: unknown[] = [];
+    store.services.checkDevices = ({ devices }) => {
+      asked.push(devices);
+      return Promise.reject(new BuildError("not allowed"));
+    };
+    await rejects(store.build(text), { message: "not allowed" });
+    assertEquals(asked, [[{ name: "v.com/c=one", isRequired: false }]]);
+  }));
+
 Deno.test("what was made before is taken from the cache, up to the first step that differs", () =>
   withStore(async (store) => {
     const text = "FROM scratch\nRUN a\nRUN nothing\nRUN b\n";
@@ -121,6 +134,24 @@ Deno.test("what was made before is taken from the cache, up to the first step th
       })).ran,
       ["b"],
     );
+  }));
+
+Deno.test("a record that is too old is a miss, and made anew", () =>
+  withStore(async (store) => {
+    const text = "FROM scratch\nRUN a\nRUN b\n";
+    await store.build(text);
+    const db = await store.services.database();
+    const age = (hours: number, key: string) =>
+      db.run(
+        "UPDATE build_cache SET created_at = ? WHERE description LIKE ?",
+        new Date(Date.now() - hours * 3_600_000).toISOString(),
+        `%${key}`,
+      );
+    age(2, "RUN b");
+    assertEquals((await store.build(text, { cacheTtlMs: 3 * 3_600_000 })).ran, []);
+    assertEquals((await store.build(text, { cacheTtlMs: 3_600_000 })).ran, ["b"]);
+    assertEquals((await store.build(text, { cacheTtlMs: 3_600_000 })).ran, []);
+    assertEquals((await store.build(text, { cacheTtlMs: 0 })).ran, ["a", "b"]);
   }));
 
 Deno.test("a record whose layer is gone is a miss", () =>

@@ -25,6 +25,10 @@ export interface BuildServices {
     source: ContextSource & { kind: "oci-layout" },
     options: ResolveImageOptions,
   ): Promise<BaseImage>;
+  /** The socket of `--ssh default` for git, which closes it; undefined where that was not given. */
+  gitAgent?(): Promise<{ path: string } & Disposable | undefined>;
+  /** Whether the build allows the devices of a step, which is asked of a cached one as well. @throws {BuildError} */
+  checkDevices?(step: RunStep): Promise<void>;
   /**
    * Runs the command in a container of its own over `base`. What it changed is the layer; null where that is nothing.
    *

@@ -7,8 +7,10 @@
 
 import { formatPlatform, hostPlatform, parsePlatform } from "../image/platform.ts";
 import { formatReference, parseReference, withDefaultTag } from "../image/reference.ts";
+import { BuildError, RegistryError } from "../errors.ts";
 import type { PullProgress } from "../registry/pull.ts";
 import type { ImageConfig, Platform } from "../spec/image.ts";
+import { foreignSyntax, isMultiPlatform } from "./builtin_args.ts";
 import { checkOnly, startChecks, tellFindings, tellFindingsBefore } from "./check.ts";
 import { BuildCache } from "./cache.ts";
 import type { BuildEvent } from "./events.ts";
@@ -80,10 +82,21 @@ export async function build(
   const platforms = options.platforms.map((text) => parsePlatform(text));
   const plans = await Promise.all(
     (platforms.length === 0 ? [undefined] : platforms).map((platform) =>
-      planBuild({ dockerfile, options, platform, isOneOfMany: platforms.length > 1, resolveImage, checks })
+      planBuild({
+        dockerfile,
+        options,
+        platform,
+        isOneOfMany: isMultiPlatform(options),
+        resolveImage,
+        checks,
+      })
     ),
   );
   tellFindings(checks, emit);
+  const foreign = foreignSyntax(options, dockerfile.directives.syntax);
+  if (foreign !== undefined) {
+    vertices.warn(`The frontend ${foreign} was not run: the file was read as docker/dockerfile:1 has it`);
+  }
   const [first] = plans as [BuildGraph, ...BuildGraph[]];
   if (first.unusedArgs.length > 0) {
     vertices.warn(`One or more build-args [${first.unusedArgs.join(" ")}] were not consumed`);
@@ -148,7 +161,7 @@ async function resolve(
   signal: AbortSignal,
 ): Promise<BaseImage> {
   const shown = source?.kind === "oci-layout" ? `oci-layout://${source.path}` : fullName(name);
-  const prefix = options.platforms.length > 1 ? `[${formatPlatform(platform)} internal]` : "[internal]";
+  const prefix = isMultiPlatform(options) ? `[${formatPlatform(platform)} internal]` : "[internal]";
   return await vertices.run(`${prefix} load metadata for ${shown}`, async (vertex) => {
     const how = { platform, policy: options.pull, signal, progress: tellPull(vertex) };
     try {
@@ -157,7 +170,11 @@ async function resolve(
         : await services.resolveImage(name, how);
     } catch (error) {
       signal.throwIfAborted(); // an interruption is no mistake of the Dockerfile
-      throw error;
+      if (!(error instanceof RegistryError)) throw error;
+      throw new BuildError(`failed to resolve source metadata for ${shown}: ${error.message}`, {
+        cause: error,
+        hint: error.hint,
+      });
     }
   });
 }

@@ -2,6 +2,7 @@
 
 import { BuildError } from "../errors.ts";
 import { withoutCredentials } from "../spec/url_credentials.ts";
+import { keepsGitDir } from "./builtin_args.ts";
 import { hash, snapshotKey } from "./cache_key.ts";
 import type { OpenedContext } from "./context/open.ts";
 import type { SourceSelection } from "./context/selection.ts";
@@ -103,8 +104,12 @@ export class Sources implements AsyncDisposable {
     const source = this.#given.options.contexts[name];
     if (source === undefined) throw new BuildError(`open build context "${name}": it was not given`);
     const { openContext } = await import("./context/open.ts");
-    const { signal } = this.#given;
-    return await openContext(this.#services, source, { signal });
+    const { signal, options } = this.#given;
+    return await openContext(this.#services, source, {
+      signal,
+      keepGitDir: keepsGitDir(options),
+      secrets: options.secrets,
+    });
   }
 
   /** The first look at a context is shown as its loading. */
@@ -131,17 +136,21 @@ export class Sources implements AsyncDisposable {
   }
 
   async #fetch(from: FileSource & { kind: "http" | "git" }): Promise<FetchedTree> {
-    const { signal, vertices } = this.#given;
+    const { signal, vertices, options: { secrets } } = this.#given;
     return await vertices.run(withoutCredentials(from.url), async (vertex) => {
       const progress = (current: number, total?: number) =>
         vertex.progress("transferring", current, total, current === total);
       if (from.kind === "http") {
-        const { fetchHttp } = await import("./context/http.ts");
-        return await fetchHttp(this.#services, from.url, from.checksum, { signal, progress });
+        const [{ fetchHttp }, { httpAuthorization }] = await Promise.all([
+          import("./context/http.ts"),
+          import("./context/authorization.ts"),
+        ]);
+        const authorization = await httpAuthorization(secrets, from.url);
+        return await fetchHttp(this.#services, from.url, from.checksum, { signal, authorization, progress });
       }
       const { fetchGit } = await import("./context/git.ts");
       const { url, keepGitDir, checksum } = from;
-      return await fetchGit(this.#services, url, { keepGitDir, checksum, signal });
+      return await fetchGit(this.#services, url, { keepGitDir, checksum, signal, secrets });
     });
   }
 

@@ -114,9 +114,13 @@ export interface RunStep {
   security: "sandbox" | "insecure";
   /** Scripts of heredocs that are run as files, read-only at their path. */
   scripts: { path: string; content: string; mode: number }[];
+  /** Of the sandbox, where it is not the usual one. */
+  hostname?: string;
   /** From the options: `--add-host`, `--shm-size`, `--ulimit`, `--dns` … ; not in the cache's key. */
   hosts: string[];
   platform: Platform;
+  /** By their CDI names, or those of a class or group of devices. */
+  devices?: { name: string; isRequired: boolean }[];
 }
 
 export interface CopySourceItem {

@@ -21,6 +21,7 @@ import {
   O_RDONLY,
   O_RDWR,
 } from "../../../ffi/constants/fcntl.ts";
+import { httpAuthorization } from "./authorization.ts";
 import { makeScratch, type Scratch } from "../scratch.ts";
 import type { BuildServices } from "../services.ts";
 import type { FetchedContext, OpenContextOptions } from "./open.ts";
@@ -28,7 +29,7 @@ import type { FetchedContext, OpenContextOptions } from "./open.ts";
 /** A Dockerfile is not larger; what is, and no archive, is a mistake. */
 const MAX_DOCKERFILE_BYTES = 16 << 20;
 
-type How = Pick<OpenContextOptions, "signal" | "progress">;
+type How = Pick<OpenContextOptions, "signal" | "progress" | "secrets">;
 
 /** Reads `fd` to its end; it stays the caller's. */
 export async function openStream(services: BuildServices, fd: number, how: How): Promise<FetchedContext> {
@@ -45,6 +46,7 @@ export async function openAddress(services: BuildServices, url: string, how: How
     using file = await Deno.open(path, { write: true });
     await fetchUrl(url, file, {
       signal: how.signal,
+      authorization: await httpAuthorization(how.secrets ?? [], url),
       limitBytes: DEFAULT_LAYER_LIMIT_BYTES,
       onProgress: how.progress,
     });

@@ -15,8 +15,11 @@ import { umask } from "../../../ffi/process.ts";
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts";
 import { ENOENT, ENOTDIR, isErrno } from "../../../ffi/errno.ts";
 import { makeScratch } from "../scratch.ts";
+import type { SecretSource } from "../options.ts";
 import type { BuildServices } from "../services.ts";
 import type { SourceTree } from "../step.ts";
+import { gitAuthorization } from "./authorization.ts";
+import { type GitAddress, parseGitAddress } from "./git_address.ts";
 import type { FetchedContext } from "./open.ts";
 
 const PROGRAM_FOLDERS = ["/usr/bin", "/bin", "/usr/local/bin"];
@@ -27,7 +30,7 @@ const PASSED_ON = [
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
 ];
-const CONFIG: readonly [key: string, value: string][] = [
+const CONFIG: GitConfig = [
   ["core.hooksPath", "/dev/null"],
   ["core.attributesFile", "/dev/null"],
   ["core.fsmonitor", "false"],
@@ -44,63 +47,10 @@ const CONFIG: readonly [key: string, value: string][] = [
   ["protocol.ssh.allow", "always"],
 ];
 const MAX_OUTPUT_BYTES = 1 << 20;
+/** @see gitprotocol-http(5), Discovering References */
+const FIRST_REQUEST = "/info/refs?service=git-upload-pack";
 
-/** An address with what its fragment or query says. */
-export interface GitAddress {
-  remote: string;
-  /** Branch, tag or commit; undefined: the remote's HEAD. */
-  ref?: string;
-  subdir?: string;
-  /** The commit that it must be, or its beginning. */
-  checksum?: string;
-}
-
-/**
- * `https://host/repo.git#ref:folder`, `git@host:repo.git`, or with `?branch=`, `tag=`, `ref=`, `commit=`, `subdir=`.
- *
- * @throws {BuildError}
- */
-export function parseGitAddress(text: string): GitAddress {
-  const hash = text.indexOf("#");
-  let remote = hash === -1 ? text : text.slice(0, hash);
-  const fragment = hash === -1 ? "" : text.slice(hash + 1);
-  const colon = fragment.indexOf(":");
-  const address: GitAddress = { remote };
-  const ref = colon === -1 ? fragment : fragment.slice(0, colon);
-  if (ref !== "") address.ref = ref;
-  if (colon !== -1 && fragment.slice(colon + 1) !== "") address.subdir = fragment.slice(colon + 1);
-  const query = remote.indexOf("?");
-  if (query !== -1 && /^[a-z]+:\/\//.test(remote)) {
-    for (const [name, value] of new URLSearchParams(remote.slice(query + 1))) {
-      if (name === "branch") address.ref = `refs/heads/${value}`;
-      else if (name === "tag") address.ref = `refs/tags/${value}`;
-      else if (name === "ref") address.ref = value;
-      else if (name === "subdir") address.subdir = value;
-      else if (name === "commit" || name === "checksum") address.checksum = value;
-      else {throw new BuildError(
-          `use git address "${printable(text)}": unexpected query parameter "${printable(name)}"`,
-        );}
-    }
-    remote = remote.slice(0, query);
-  }
-  if (/^github\.com\//.test(remote)) remote = `https://${remote}`;
-  address.remote = remote;
-  // what begins with a dash is an option, wherever it stands
-  for (const word of [remote, address.ref ?? "", address.checksum ?? ""]) {
-    if (word.startsWith("-") || /[\0\n]/.test(word)) {
-      throw new BuildError(`use git address "${printable(text)}": malformed`);
-    }
-  }
-  if (/[\s~^:?*[\\]/.test(address.ref ?? "")) {
-    throw new BuildError(
-      `use git address "${printable(text)}": "${printable(address.ref!)}" is no branch, tag or commit`,
-    );
-  }
-  if (address.checksum !== undefined && !/^[0-9a-f]{7,64}$/.test(address.checksum)) {
-    throw new BuildError(`use git address "${printable(text)}": its checksum is no commit`);
-  }
-  return address;
-}
+type GitConfig = readonly (readonly [key: string, value: string])[];
 
 export interface GitOptions {
   /** .git stays in the tree. */
@@ -109,26 +59,40 @@ export interface GitOptions {
   signal?: AbortSignal;
   /** `file://` is allowed: for repositories of this machine that a test makes. */
   allowFile?: boolean;
+  /** May have a login for the server. */
+  secrets?: readonly SecretSource[];
 }
 
 /** The files of a repository, in a folder of the build's own. */
 export async function cloneContext(
-  services: Pick<BuildServices, "folders" | "namespaces">,
+  services: Pick<BuildServices, "folders" | "namespaces" | "gitAgent">,
   url: string,
   options: GitOptions = {},
 ): Promise<FetchedContext> {
-  const parsed = parseGitAddress(url);
-  const { remote, config } = splitCredentials(parsed.remote);
-  const address = { ...parsed, remote };
+  const address = parseGitAddress(url);
+  const { remote, config: own } = splitCredentials(address.remote);
+  // an address that brings a login of its own means that one
+  const loginAt = async (place: string) =>
+    own.length > 0 ? own : await gitAuthorization(options.secrets ?? [], place);
   const program = findGit();
+  using agent = await services.gitAgent?.();
   const scratch = await makeScratch(services);
   try {
     const folder = `${scratch.path}/context`;
     for (const name of ["context", "home"]) Deno.mkdirSync(`${scratch.path}/${name}`, { mode: 0o755 });
     Deno.chmodSync(folder, 0o755);
-    const git = new Git(program, folder, `${scratch.path}/home`, config, options);
+    const config: (readonly [key: string, value: string])[] = [];
+    const login = await loginAt(remote);
+    const place = address.remote = login.length === 0 ? remote : await placeOf(remote, login, options.signal);
+    if (login.length > 0 && URL.parse(place)?.origin === URL.parse(remote)?.origin) {
+      config.push(...await loginAt(place), [`http.${place}.followRedirects`, "false"]);
+    }
+    const env = gitEnvironment(`${scratch.path}/home`, config, options, agent?.path);
+    const git = new Git(program, folder, env, options.signal);
     await checkOut(git, address, options.checksum ?? address.checksum);
-    if (options.keepGitDir !== true) await Deno.remove(`${folder}/.git`, { recursive: true });
+    if ((address.keepGitDir ?? options.keepGitDir) !== true) {
+      await Deno.remove(`${folder}/.git`, { recursive: true });
+    }
     const path = address.subdir === undefined ? folder : subfolder(folder, address.subdir);
     return { path, [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose]() };
   } catch (error) {
@@ -139,7 +103,7 @@ export async function cloneContext(
 
 /** The same for an ADD; whoever gets the tree removes it. */
 export async function fetchGit(
-  services: Pick<BuildServices, "folders" | "namespaces">,
+  services: Pick<BuildServices, "folders" | "namespaces" | "gitAgent">,
   url: string,
   options: GitOptions = {},
 ): Promise<SourceTree & { kind: "folder" } & AsyncDisposable> {
@@ -169,6 +133,26 @@ export function splitCredentials(remote: string): { remote: string; config: [key
   };
 }
 
+/**
+ * Where a server has the repository that is asked for at `remote`. This is found out before git asks, since git gives its
+ * header to whomever it was led to, but for the very request that led there.
+ *
+ * @see git-config(1), http.followRedirects
+ */
+async function placeOf(remote: string, login: GitConfig, signal?: AbortSignal): Promise<string> {
+  const { findPlace } = await import("../../registry/fetch_url.ts");
+  const authorization = login[0]![1].replace(/^Authorization: /, "");
+  const base = remote.replace(/\/+$/, "");
+  try {
+    const { href } = await findPlace(`${base}${FIRST_REQUEST}`, { authorization, signal });
+    return href.endsWith(FIRST_REQUEST) ? href.slice(0, -FIRST_REQUEST.length) : remote;
+  } catch {
+    signal?.throwIfAborted();
+    // git tells better what is wrong there
+    return remote;
+  }
+}
+
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -177,7 +161,11 @@ function decode(text: string): string {
   }
 }
 
-async function checkOut(git: Git, { remote, ref }: GitAddress, checksum: string | undefined): Promise<void> {
+async function checkOut(
+  git: Git,
+  { remote, ref, submodules }: GitAddress,
+  checksum: string | undefined,
+): Promise<void> {
   await git.run("init", "--quiet", "--initial-branch=main", ".");
   await git.run("remote", "add", "origin", remote);
   const wanted = ref ?? "HEAD";
@@ -195,10 +183,48 @@ async function checkOut(git: Git, { remote, ref }: GitAddress, checksum: string 
   await git.run("-c", "core.symlinks=true", "checkout", "--quiet", "--force", "--detach", commit, "--");
   const head = (await git.run("rev-parse", "--verify", "HEAD")).trim();
   if (checksum !== undefined && !head.startsWith(checksum)) {
-    throw new BuildError(`expected checksum to match ${printable(checksum)}, got ${head}`);
+    // a tag that has an object of its own is known by that, too
+    const fetched = (await git.run("rev-parse", "--verify", commit)).trim();
+    if (!fetched.startsWith(checksum)) {
+      const got = fetched === head ? head : `${fetched} or ${head}`;
+      throw new BuildError(`expected checksum to match ${printable(checksum)}, got ${got}`);
+    }
   }
+  if (submodules === false) return;
   // relative addresses and ssh stay possible, files of this machine do not
   await git.run("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1");
+}
+
+/** Nothing of the user's but what leads to servers. @param agent instead of the user's own */
+export function gitEnvironment(
+  home: string,
+  more: readonly (readonly [key: string, value: string])[],
+  { allowFile }: Pick<GitOptions, "allowFile">,
+  agent?: string,
+): Record<string, string> {
+  const config = [...CONFIG, ...more, ...(allowFile ? [["protocol.file.allow", "user"] as const] : [])];
+  const env: Record<string, string> = {
+    PATH: "/usr/bin:/bin",
+    HOME: home,
+    LC_ALL: "C",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_ATTR_NOSYSTEM: "1",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_LFS_SKIP_SMUDGE: "1",
+    GIT_SSH_COMMAND: "ssh -oBatchMode=yes",
+    GIT_CONFIG_COUNT: String(config.length),
+  };
+  config.forEach(([key, value], at) => {
+    env[`GIT_CONFIG_KEY_${at}`] = key;
+    env[`GIT_CONFIG_VALUE_${at}`] = value;
+  });
+  for (const name of PASSED_ON) {
+    const value = Deno.env.get(name);
+    if (value !== undefined) env[name] = value;
+  }
+  if (agent !== undefined) env.SSH_AUTH_SOCK = agent;
+  return env;
 }
 
 /** One repository, and the program with an environment that has nothing of the user's. */
@@ -209,37 +235,11 @@ class Git {
   readonly #signal?: AbortSignal;
   #said = "";
 
-  constructor(
-    program: string,
-    folder: string,
-    home: string,
-    more: readonly (readonly [key: string, value: string])[],
-    { signal, allowFile }: GitOptions,
-  ) {
+  constructor(program: string, folder: string, env: Record<string, string>, signal: AbortSignal | undefined) {
     this.#program = program;
     this.#folder = folder;
+    this.#env = env;
     this.#signal = signal;
-    const config = [...CONFIG, ...more, ...(allowFile ? [["protocol.file.allow", "user"] as const] : [])];
-    this.#env = {
-      PATH: "/usr/bin:/bin",
-      HOME: home,
-      LC_ALL: "C",
-      GIT_CONFIG_NOSYSTEM: "1",
-      GIT_CONFIG_GLOBAL: "/dev/null",
-      GIT_ATTR_NOSYSTEM: "1",
-      GIT_TERMINAL_PROMPT: "0",
-      GIT_LFS_SKIP_SMUDGE: "1",
-      GIT_SSH_COMMAND: "ssh -oBatchMode=yes",
-      GIT_CONFIG_COUNT: String(config.length),
-    };
-    config.forEach(([key, value], at) => {
-      this.#env[`GIT_CONFIG_KEY_${at}`] = key;
-      this.#env[`GIT_CONFIG_VALUE_${at}`] = value;
-    });
-    for (const name of PASSED_ON) {
-      const value = Deno.env.get(name);
-      if (value !== undefined) this.#env[name] = value;
-    }
   }
 
   /** Its output. @throws {BuildError} with what it said */
@@ -282,8 +282,10 @@ class Git {
       child.status,
     ]);
     this.#signal?.throwIfAborted();
-    this.#said = said.trim().split("\n").find((line) => /^(fatal|error|remote)/.test(line)) ??
-      said.trim();
+    const lines = said.trim().split("\n");
+    // what ssh says first is the reason, and git only that there is one
+    this.#said = lines.find((line) => /Permission denied \(|^Host key verification failed/.test(line)) ??
+      lines.find((line) => /^(fatal|error|remote)/.test(line)) ?? said.trim();
     return status.success ? out : undefined;
   }
 }

@@ -1,43 +1,7 @@
 import { namespaceContext } from "../../namespaces/context.ts";
 import { openFolders } from "../../state/folders.ts";
-import { cloneContext, parseGitAddress, splitCredentials } from "./git.ts";
-import { assertEquals, assertIncludes, messageOf } from "../../../tests/assertions.ts";
-
-Deno.test("an address says the branch, tag or commit and the folder, in its fragment or its query", () => {
-  const cases: [text: string, address: ReturnType<typeof parseGitAddress>][] = [
-    ["https://h/r.git", { remote: "https://h/r.git" }],
-    ["https://h/r.git#v1", { remote: "https://h/r.git", ref: "v1" }],
-    ["https://h/r.git#v1:a/b", { remote: "https://h/r.git", ref: "v1", subdir: "a/b" }],
-    ["https://h/r.git#:a", { remote: "https://h/r.git", subdir: "a" }],
-    ["https://h/r.git#", { remote: "https://h/r.git" }],
-    ["git@h:o/r.git#refs/pull/1/head", { remote: "git@h:o/r.git", ref: "refs/pull/1/head" }],
-    ["ssh://git@h:22/r.git#x", { remote: "ssh://git@h:22/r.git", ref: "x" }],
-    ["github.com/o/r#main", { remote: "https://github.com/o/r", ref: "main" }],
-    ["https://h/r.git?branch=b&subdir=s", { remote: "https://h/r.git", ref: "refs/heads/b", subdir: "s" }],
-    ["https://h/r.git?tag=t&commit=abcdef0", {
-      remote: "https://h/r.git",
-      ref: "refs/tags/t",
-      checksum: "abcdef0",
-    }],
-  ];
-  for (const [text, address] of cases) assertEquals(parseGitAddress(text), address);
-});
-
-Deno.test("an address that would be an option, a refspec or something else again is refused", async () => {
-  for (
-    const text of [
-      "--upload-pack=x",
-      "https://h/r.git#-f",
-      "https://h/r.git#a b",
-      "https://h/r.git?ref=a:b",
-      "https://h/r.git?ref=+refs/*",
-      "https://h/r.git?commit=zz",
-      "https://h/r.git?other=1",
-    ]
-  ) {
-    assertIncludes(await messageOf(() => parseGitAddress(text)), "use git address");
-  }
-});
+import { cloneContext, gitEnvironment, splitCredentials } from "./git.ts";
+import { assertEquals, messageOf } from "../../../tests/assertions.ts";
 
 Deno.test("a password of an address is in no argument and no message, and reaches the server that it is for", async () => {
   assertEquals(splitCredentials("https://h/r.git"), { remote: "https://h/r.git", config: [] });
@@ -54,18 +18,93 @@ Deno.test("a password of an address is in no argument and no message, and reache
     asked.push(headers.get("authorization"));
     return new Response("no", { status: 404 });
   });
+  await withServices(async (services) => {
+    const url = `http://me:s3%2Fcret@127.0.0.1:${server.addr.port}/r.git`;
+    const message = await messageOf(() => cloneContext(services, url));
+    assertEquals(new Set(asked), new Set([header.slice("Authorization: ".length)]));
+    assertEquals(/cret/.test(message), false, message);
+  });
+  await server.shutdown();
+});
+
+Deno.test("a login follows a redirect within its server, and to no other", async () => {
+  const header = `Basic ${btoa("me:secret")}`;
+  /** By server and path: what came of the login. */
+  const asked = new Map<string, Set<string | null>>();
+  const started: Deno.HttpServer<Deno.NetAddr>[] = [];
+  const listen = (name: string, moved: (path: string) => string | undefined) => {
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ headers, url }) => {
+      const { pathname, search } = new URL(url);
+      const [, repository = "", file = ""] = /^(\/[^/]+)(.*)$/.exec(pathname)!;
+      const key = `${name}${repository}`;
+      asked.set(key, (asked.get(key) ?? new Set()).add(headers.get("authorization")));
+      const to = moved(repository);
+      if (to !== undefined) {
+        return new Response(null, { status: 302, headers: { location: `${to}${file}${search}` } });
+      }
+      // the files of a repository, of which objects are missing
+      const files: Record<string, string> = {
+        "/info/refs": `${"ab".repeat(20)}\trefs/heads/main\n`,
+        "/HEAD": "ref: refs/heads/main\n",
+      };
+      if (file.startsWith("/objects/")) asked.set(`${key} objects`, new Set([headers.get("authorization")]));
+      return new Response(files[file] ?? "", { status: files[file] === undefined ? 404 : 200 });
+    });
+    started.push(server);
+    return `127.0.0.1:${server.addr.port}`;
+  };
+  const other = listen("other", () => undefined);
+  const own = listen("own", (repository) => ({ "/away": `http://${other}/r`, "/old": "/new" })[repository]);
+  await withServices(async (services) => {
+    for (const name of ["away", "old"]) {
+      await messageOf(() => cloneContext(services, `http://me:secret@${own}/${name}`));
+    }
+  });
+  assertEquals(
+    Object.fromEntries([...asked].map(([place, logins]) => [place, [...logins]])),
+    {
+      "own/away": [header],
+      "other/r": [null],
+      "other/r objects": [null],
+      "own/old": [header],
+      "own/new": [header],
+      "own/new objects": [header],
+    },
+  );
+  for (const server of started) await server.shutdown();
+});
+
+type Services = Parameters<typeof cloneContext>[0];
+
+async function withServices(action: (services: Services) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "skiff-git-" });
   await Deno.mkdir(`${dir}/data`, { mode: 0o700 });
   const folders = openFolders({ data: `${dir}/data`, run: `${dir}/data/run` });
-  const services = { folders, namespaces: namespaceContext(folders.run) };
   const before = Deno.env.get("no_proxy");
   Deno.env.set("no_proxy", "127.0.0.1"); // git gets the caller's
-  const url = `http://me:s3%2Fcret@127.0.0.1:${server.addr.port}/r.git`;
-  const message = await messageOf(() => cloneContext(services, url));
-  assertEquals(new Set(asked), new Set([header.slice("Authorization: ".length)]));
-  assertEquals(/cret/.test(message), false, message);
+  await action({ folders, namespaces: namespaceContext(folders.run) });
   if (before === undefined) Deno.env.delete("no_proxy");
   else Deno.env.set("no_proxy", before);
-  await server.shutdown();
   await Deno.remove(dir, { recursive: true });
+}
+
+Deno.test("git gets the build's agent in place of the user's, and nothing else of the environment", () => {
+  const before = Deno.env.get("SSH_AUTH_SOCK");
+  Deno.env.set("SSH_AUTH_SOCK", "/the/user's");
+  Deno.env.set("SKIFF_TEST_SECRET", "s3cret");
+  try {
+    assertEquals(gitEnvironment("/h", [], {}).SSH_AUTH_SOCK, "/the/user's");
+    const env = gitEnvironment("/h", [["http.x.extraHeader", "one"]], {}, "/of/the/build");
+    assertEquals([env.SSH_AUTH_SOCK, env.HOME], ["/of/the/build", "/h"]);
+    assertEquals(Object.values(env).includes("s3cret"), false);
+    const last = Number(env.GIT_CONFIG_COUNT) - 1;
+    assertEquals([env[`GIT_CONFIG_KEY_${last}`], env[`GIT_CONFIG_VALUE_${last}`]], [
+      "http.x.extraHeader",
+      "one",
+    ]);
+  } finally {
+    Deno.env.delete("SKIFF_TEST_SECRET");
+    if (before === undefined) Deno.env.delete("SSH_AUTH_SOCK");
+    else Deno.env.set("SSH_AUTH_SOCK", before);
+  }
 });

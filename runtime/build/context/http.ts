@@ -12,37 +12,50 @@ import { DEFAULT_LAYER_LIMIT_BYTES } from "../../storage/layers.ts";
 import { makeScratch } from "../scratch.ts";
 import type { BuildServices } from "../services.ts";
 import type { SourceTree } from "../step.ts";
+import { keepDownload, recallDownload, touchRecalled } from "./downloads.ts";
 
 export interface FetchHttpOptions {
   signal?: AbortSignal;
+  /** A header for the server. */
+  authorization?: string;
   progress?: (current: number, total?: number) => void;
 }
 
 /**
- * Downloads a file; whoever gets the tree removes it.
+ * Downloads a file, unless its server says that it is the one that was downloaded before; whoever gets the tree removes
+ * it.
  *
  * @throws {VerificationError} where it is not what the checksum says
  */
 export async function fetchHttp(
-  services: Pick<BuildServices, "folders" | "namespaces">,
+  services: Pick<BuildServices, "folders" | "namespaces" | "database">,
   url: string,
   checksum: Digest | undefined,
-  { signal, progress }: FetchHttpOptions = {},
+  { signal, authorization, progress }: FetchHttpOptions = {},
 ): Promise<SourceTree & { kind: "file" } & AsyncDisposable> {
   const scratch = await makeScratch(services);
   try {
-    const path = `${scratch.path}/file`;
-    let lastModified: string | undefined;
+    const kept = `${scratch.path}/kept`, fresh = `${scratch.path}/file`;
+    const known = await recallDownload(services, url, kept);
+    let header: (name: string) => string | undefined = () => undefined;
+    let outcome: "fetched" | "unchanged";
     {
-      using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-      await fetchUrl(url, file, {
+      using file = await Deno.open(fresh, { write: true, createNew: true, mode: 0o600 });
+      outcome = await fetchUrl(url, file, {
         signal,
+        authorization,
         limitBytes: DEFAULT_LAYER_LIMIT_BYTES,
         onProgress: progress,
-        onHeader: (header) => lastModified = header("last-modified"),
+        onHeader: (read) => header = read,
+        known,
       });
     }
+    const isKnown = known !== undefined && outcome === "unchanged";
+    const path = isKnown ? kept : fresh;
     if (checksum !== undefined) await verify(path, checksum);
+    if (isKnown) await touchRecalled(services, known);
+    else await keepDownload(services, url, path, header);
+    const lastModified = isKnown ? known.lastModified : header("last-modified");
     return {
       kind: "file",
       path,

@@ -22,7 +22,7 @@ import {
 import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts";
 import { EACCES, ENOENT, ENOTDIR, errnoText, isErrno, SyscallError } from "../../../ffi/errno.ts";
 import { parseIgnore } from "../ignore.ts";
-import type { ContextSource } from "../options.ts";
+import type { ContextSource, SecretSource } from "../options.ts";
 import type { BuildServices } from "../services.ts";
 import type { SourceTree } from "../step.ts";
 
@@ -31,6 +31,10 @@ export interface OpenContextOptions {
   ignoreFile?: string;
   /** Where the Dockerfile is: of a folder a path of this machine, else one in the context. Its own ignore file goes first. */
   dockerfileName?: string;
+  /** Of a repository: `.git` stays. */
+  keepGitDir?: boolean;
+  /** Of a repository or an address: may have a login for it. */
+  secrets?: readonly SecretSource[];
   /** Of an image. */
   platform?: Platform;
   signal?: AbortSignal;

@@ -157,7 +157,8 @@ function checkBase(checker: Checker, stage: Stage, globals: GlobalArguments): vo
   const { escape } = checker.file.directives;
   const { location, base } = stage;
   checkDeclared(checker, stage, expandWord(base, globals.lookup, escape), globals);
-  if (!isReferenceByDefault(base, globals.defaults, escape)) {
+  const isId = /^[0-9a-f]{64}$/.test(base);
+  if (!isId && !isReferenceByDefault(base, globals.defaults, escape)) {
     checker.report("InvalidDefaultArgInFrom", location, base);
   }
   if (stage.platform === undefined) return;

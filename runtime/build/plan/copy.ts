@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from "../../errors.ts";
+import { isGitAddress } from "../context/git_address.ts";
 import { parseDigest } from "../../spec/digest.ts";
 import type { CopyInstruction } from "../dockerfile/ast.ts";
 import type { CopySourceItem, CopyStep, FileSource } from "../step.ts";
@@ -83,7 +84,8 @@ function sourceItem(
   from: FileSource,
   checksum: string | undefined,
 ): CopySourceItem {
-  if (isGitUrl(path)) {
+  // a name such as `github.com/a/b` may be a folder of the context, so only what looks like nothing else is one
+  if (isGitAddress(path)) {
     if (keyword === "COPY") throw new InvalidArgumentError("source can't be a git ref for COPY");
     const keepGitDir = flags.keepGitDir ?? false;
     return { from: { kind: "git", url: path, keepGitDir, ...(checksum && { checksum }) }, pattern: "/" };
@@ -94,12 +96,6 @@ function sourceItem(
     return { from: { kind: "http", url: path, ...digest }, pattern: "/" };
   }
   return { from, pattern: path };
-}
-
-/** A name such as `github.com/a/b` may be a folder of the context, so only what looks like nothing else is one. */
-export function isGitUrl(text: string): boolean {
-  return /^(git|ssh):\/\//.test(text) || /^[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+:[^/]/.test(text) ||
-    /^https?:\/\/[^?#]+\.git([?#].*)?$/.test(text);
 }
 
 function checkChecksum(keyword: string, items: readonly CopySourceItem[]): void {

@@ -4,23 +4,24 @@
  * @see BuildKit frontend/dockerfile/dockerfile2llb/convert.go, dispatch…
  */
 
-import { InvalidArgumentError } from "../../errors.ts";
 import { formatReference, parseReference } from "../../image/reference.ts";
 import type { ImageConfig, ImageRunConfig, Platform } from "../../spec/image.ts";
-import { parseSignal } from "../../spec/signal.ts";
-import type { Instruction } from "../dockerfile/ast.ts";
 import { expandWords } from "../dockerfile/expand.ts";
 import { checkBegin, checkInstruction, checkUnset } from "./checks.ts";
+import {
+  applyToConfig,
+  type ConfigInstruction,
+  type ConfigTarget,
+  type InstructionOf,
+} from "./config_effects.ts";
 import { planCopy } from "./copy.ts";
-import { addStep, commit, type Dispatch, expand, originOf, shownAs, withShell } from "./dispatch_state.ts";
-import { parseExposed } from "./expose.ts";
-import { goDuration, goList, goQuoteList } from "./go_text.ts";
+import { addStep, commit, type Dispatch, expand, originOf, shownAs } from "./dispatch_state.ts";
 import { locate } from "./located.ts";
 import { cleanPath, resolvePath } from "./paths.ts";
 import type { PlanContext } from "./plan.ts";
 import { planRun } from "./run.ts";
 import type { PlannedCommand, PlannedStage } from "./stages.ts";
-import { argumentOf, setInList, splitVariable, Variables } from "./variables.ts";
+import { argumentOf, splitVariable, Variables } from "./variables.ts";
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Instructions that `[2/5]` counts. */
@@ -127,100 +128,41 @@ function dispatchOne(dispatch: Dispatch, command: PlannedCommand): void {
   if (instruction.keyword === "COPY" || instruction.keyword === "ADD") {
     return planCopy(dispatch, instruction, command.sources[0], isTrigger);
   }
-  const effect = EFFECTS[instruction.keyword] as (
-    dispatch: Dispatch,
-    of: Instruction,
-    trigger: boolean,
-  ) => void;
-  effect(dispatch, instruction, isTrigger);
+  switch (instruction.keyword) {
+    case "ARG":
+      return dispatchArg(dispatch, instruction);
+    case "MAINTAINER":
+      dispatch.config.author = instruction.author;
+      return commit(dispatch, `MAINTAINER ${instruction.author}`);
+    case "WORKDIR":
+      return dispatchWorkdir(dispatch, instruction as InstructionOf<"WORKDIR">, isTrigger);
+  }
+  const line = applyToConfig(targetOf(dispatch), instruction as ConfigInstruction);
+  if (line !== undefined) commit(dispatch, line);
 }
 
-/** The instruction whose keywords K is among. */
-type Of<K, I = Instruction> = I extends { keyword: infer Keywords } ? K extends Keywords ? I : never : never;
-type Effects = {
-  [K in Exclude<Instruction["keyword"], "RUN" | "COPY" | "ADD">]: (
-    dispatch: Dispatch,
-    instruction: Of<K>,
-    isTrigger: boolean,
-  ) => void;
-};
-
-const EFFECTS: Effects = {
-  ARG: dispatchArg,
-  ENV(dispatch, { pairs }) {
-    const expanded = pairs.map(({ key, value }) => [expand(dispatch, key), expand(dispatch, value)] as const);
-    for (const [key, value] of expanded) {
-      dispatch.env.set(key, value);
-      dispatch.run.Env = setInList(dispatch.run.Env ?? [], key, value);
-    }
-    commit(dispatch, `ENV ${expanded.map(([key, value]) => `${key}=${value}`).join(" ")}`);
-  },
-  LABEL(dispatch, { pairs }) {
-    const expanded = pairs.map(({ key, value }) => [expand(dispatch, key), expand(dispatch, value)] as const);
-    dispatch.run.Labels = { ...dispatch.run.Labels, ...Object.fromEntries(expanded) };
-    commit(dispatch, `LABEL ${expanded.map(([key, value]) => `${key}=${value}`).join(" ")}`);
-  },
-  MAINTAINER(dispatch, { author }) {
-    dispatch.config.author = author;
-    commit(dispatch, `MAINTAINER ${author}`);
-  },
-  CMD(dispatch, { command }) {
-    const argv = withShell(dispatch, command);
-    dispatch.run.Cmd = argv;
-    dispatch.isCmdSet = true;
-    commit(dispatch, `CMD ${goQuoteList(argv)}`);
-  },
-  ENTRYPOINT(dispatch, { command }) {
-    const argv = withShell(dispatch, command);
-    dispatch.run.Entrypoint = argv;
-    // a base image's CMD is not for this program
-    if (!dispatch.isCmdSet) delete dispatch.run.Cmd;
-    commit(dispatch, `ENTRYPOINT ${goQuoteList(argv)}`);
-  },
-  SHELL(dispatch, { argv }) {
-    dispatch.run.Shell = argv;
-    commit(dispatch, `SHELL ${goList(argv)}`);
-  },
-  EXPOSE(dispatch, { words }) {
-    const { escape } = dispatch.context.input.dockerfile.directives;
-    const lookup = (name: string) => dispatch.env.get(name);
-    const ports = words.flatMap((word) => {
-      const expanded = expandWords(word, lookup, escape);
+function targetOf(dispatch: Dispatch): ConfigTarget {
+  const { env, run } = dispatch;
+  return {
+    run,
+    get isCmdSet() {
+      return dispatch.isCmdSet;
+    },
+    set isCmdSet(isSet) {
+      dispatch.isCmdSet = isSet;
+    },
+    expand: (word) => expand(dispatch, word),
+    expandAll(word) {
+      const { escape } = dispatch.context.input.dockerfile.directives;
+      const expanded = expandWords(word, (name) => env.get(name), escape);
       checkUnset(dispatch, expanded.unset);
-      return expanded.words.flatMap(parseExposed);
-    });
-    const exposed = { ...dispatch.run.ExposedPorts };
-    for (const port of ports) exposed[port] = {};
-    dispatch.run.ExposedPorts = exposed;
-    commit(dispatch, `EXPOSE ${goList(ports)}`);
-  },
-  VOLUME(dispatch, { words }) {
-    const paths = words.map((word) => expand(dispatch, word));
-    if (paths.includes("")) throw new InvalidArgumentError("VOLUME specified can not be an empty string");
-    dispatch.run.Volumes = {
-      ...dispatch.run.Volumes,
-      ...Object.fromEntries(paths.map((path) => [path, {}])),
-    };
-    commit(dispatch, `VOLUME ${goList(paths)}`);
-  },
-  USER(dispatch, { words }) {
-    dispatch.run.User = expand(dispatch, words[0] ?? "");
-    commit(dispatch, `USER ${dispatch.run.User}`);
-  },
-  STOPSIGNAL(dispatch, { words }) {
-    const signal = expand(dispatch, words[0] ?? "");
-    parseSignal(signal);
-    dispatch.run.StopSignal = signal;
-    commit(dispatch, `STOPSIGNAL ${signal}`);
-  },
-  HEALTHCHECK: dispatchHealthcheck,
-  ONBUILD(dispatch, { expression }) {
-    dispatch.run.OnBuild = [...dispatch.run.OnBuild ?? [], expression];
-  },
-  WORKDIR: dispatchWorkdir,
-};
+      return expanded.words;
+    },
+    setVariable: (name, value) => env.set(name, value),
+  };
+}
 
-function dispatchArg(dispatch: Dispatch, { args }: Of<"ARG">): void {
+function dispatchArg(dispatch: Dispatch, { args }: InstructionOf<"ARG">): void {
   const { globals, input } = dispatch.context;
   const texts = args.map(({ name, value }) => {
     const set = argumentOf(input.options.buildArgs, name) ??
@@ -232,28 +174,11 @@ function dispatchArg(dispatch: Dispatch, { args }: Of<"ARG">): void {
   commit(dispatch, `ARG ${texts.join(" ")}`);
 }
 
-function dispatchHealthcheck(dispatch: Dispatch, { check }: Of<"HEALTHCHECK">): void {
-  if (check.kind === "none") {
-    dispatch.run.Healthcheck = { Test: ["NONE"] };
-  } else {
-    const { command, interval, timeout, startPeriod, startInterval, retries } = check;
-    const test = command.form === "exec" ? ["CMD", ...command.argv] : ["CMD-SHELL", command.text];
-    dispatch.run.Healthcheck = {
-      Test: test,
-      ...(interval && { Interval: interval }),
-      ...(timeout && { Timeout: timeout }),
-      ...(startPeriod && { StartPeriod: startPeriod }),
-      ...(startInterval && { StartInterval: startInterval }),
-      ...(retries && { Retries: retries }),
-    };
-  }
-  const { Test, Interval, Timeout, StartPeriod, StartInterval, Retries } = dispatch.run.Healthcheck;
-  const durations = { Interval, Timeout, StartPeriod, StartInterval };
-  const texts = Object.entries(durations).map(([key, value]) => `${key}:${goDuration(value ?? 0)}`);
-  commit(dispatch, `HEALTHCHECK {Test:${goList(Test!)} ${texts.join(" ")} Retries:${Retries ?? 0}}`);
-}
-
-function dispatchWorkdir(dispatch: Dispatch, instruction: Of<"WORKDIR">, isTrigger: boolean): void {
+function dispatchWorkdir(
+  dispatch: Dispatch,
+  instruction: InstructionOf<"WORKDIR">,
+  isTrigger: boolean,
+): void {
   const path = resolvePath(dispatch.run.WorkingDir ?? "/", expand(dispatch, instruction.words[0] ?? ""));
   dispatch.run.WorkingDir = path;
   if (path === "/") return commit(dispatch, `WORKDIR ${path}`);

@@ -2,7 +2,7 @@
 
 import { formatPlatform } from "../../image/platform.ts";
 import type { HistoryEntry, ImageConfig, ImageRunConfig, Platform } from "../../spec/image.ts";
-import type { CommandLine, Instruction, Location } from "../dockerfile/ast.ts";
+import type { Instruction, Location } from "../dockerfile/ast.ts";
 import { expandForDisplay, expandHeredoc, expandWord } from "../dockerfile/expand.ts";
 import type { FileSource, Step, StepOrigin } from "../step.ts";
 import { checkUnset } from "./checks.ts";
@@ -11,7 +11,6 @@ import type { PlannedStage } from "./stages.ts";
 import type { Variables } from "./variables.ts";
 
 const HISTORY_COMMENT = "buildkit.dockerfile.v0";
-const DEFAULT_SHELL = ["/bin/sh", "-c"];
 
 /** A stage while its instructions are gone through. */
 export interface Dispatch {
@@ -52,13 +51,6 @@ export function shownAs(dispatch: Dispatch, original: string, hidden: readonly s
   return expandForDisplay(original.trim(), lookup, escape).replace(/^\S+/, (word) => word.toUpperCase());
 }
 
-/** An exec form as it is; a shell form behind the stage's shell. */
-export function withShell(dispatch: Dispatch, command: CommandLine): string[] {
-  if (command.form === "exec") return command.argv;
-  const { Shell } = dispatch.run;
-  return [...Shell !== undefined && Shell.length > 0 ? Shell : DEFAULT_SHELL, command.text];
-}
-
 /** The name of a step in progress, `[build 2/5] RUN make`; counts it. */
 export function originOf(
   dispatch: Dispatch,
@@ -72,12 +64,27 @@ export function originOf(
   dispatch.index++;
   const width = String(total).length;
   const parts = [
-    context.input.isOneOfMany ? formatPlatform(dispatch.platform) : "",
+    context.input.isOneOfMany ? formatPlatform(dispatch.platform) + crossTarget(dispatch) : "",
     stage.name,
     `${String(dispatch.index).padStart(width)}/${total}`,
   ];
   const prefix = `[${parts.filter((part) => part !== "").join(" ")}]`;
   return { ...origin, name: `${prefix} ${isTrigger ? "ONBUILD " : ""}${text}` };
+}
+
+/** `->arm64` of a stage that runs here and makes something for another platform, as its own ARGs say. */
+function crossTarget({ platform, env }: Dispatch): string {
+  const given = env.get("TARGETPLATFORM");
+  const [os, architecture, variant] = given?.split("/") ??
+    ["TARGETOS", "TARGETARCH", "TARGETVARIANT"].map((name) => env.get(name));
+  const target = {
+    os: os || platform.os,
+    architecture: architecture || platform.architecture,
+    variant: variant || undefined,
+  };
+  if (target.os !== platform.os) return `->${formatPlatform(target)}`;
+  if (target.architecture === platform.architecture) return "";
+  return `->${formatPlatform(target).slice(target.os.length + 1)}`;
 }
 
 /** Adds a step on top of the stage, and its line of history. */

@@ -7,6 +7,7 @@
 import { InvalidArgumentError } from "../../errors.ts";
 import { parseSize } from "../../spec/size.ts";
 import type { KeyValue } from "../dockerfile/ast.ts";
+import { parseBool } from "../dockerfile/directives.ts";
 import type { FileSource, RunMount } from "../step.ts";
 import { baseName, cleanPath, resolvePath } from "./paths.ts";
 
@@ -204,9 +205,10 @@ function cleanId(target: string): string {
   return target.startsWith("/") ? clean : clean.slice(1);
 }
 
-function readBoolean(value: string, key: string): boolean {
-  if (["1", "t", "T", "TRUE", "true", "True"].includes(value)) return true;
-  if (["0", "f", "F", "FALSE", "false", "False"].includes(value)) return false;
+/** As Go's strconv.ParseBool has them. */
+export function readBoolean(value: string, key: string): boolean {
+  const truth = parseBool(value);
+  if (truth !== undefined) return truth;
   throw invalid(`invalid value for ${key}: ${value}`);
 }
 

@@ -322,7 +322,19 @@ Deno.test("platforms: FROM --platform, TARGETPLATFORM and the image's document",
   assertEquals(graph.asked.map(({ platform }) => platform.architecture).sort(), ["ppc64le", "s390x"]);
   assertEquals(run(graph).env.at(-1), "TARGETPLATFORM=linux/ppc64le");
   assertEquals([graph.config.architecture, graph.config.os], ["ppc64le", "linux"]);
-  assertEquals(names(graph)[0], "[linux/s390x b 2/2] RUN x");
+  assertEquals(names(graph)[0], "[linux/s390x->ppc64le b 2/2] RUN x");
+  // only what the stage asks for tells what it makes
+  for (
+    const [args, shown] of [
+      ["", "linux/s390x"],
+      ["ARG TARGETARCH TARGETVARIANT\n", "linux/s390x->arm/v7"],
+      ["ARG TARGETOS\n", "linux/s390x"],
+    ]
+  ) {
+    const text = `FROM --platform=linux/s390x busybox\n${args}RUN x\n`;
+    const cross = await plan(text, {}, { platform: parsePlatform("linux/arm/v7"), isOneOfMany: true });
+    assertEquals(names(cross)[0], `[${shown} 2/2] RUN x`);
+  }
 });
 
 type Wrong = [
@@ -338,6 +350,22 @@ Deno.test("a step whose network is the default one has the build's, and is known
     const expected = [network ?? "default", network ?? "default", "none"];
     assertEquals([0, 1, 2].map((index) => run(graph, index).network), expected);
   }
+});
+
+Deno.test("arguments of the builder's own change the sandbox and the ids of cache mounts", async () => {
+  const text = "FROM busybox\nRUN --mount=type=cache,target=/c --mount=type=cache,id=i,target=/d x\n";
+  const ids = (graph: BuildGraph) => run(graph).mounts.map((mount) => mount.type === "cache" && mount.id);
+  const plain = await plan(text);
+  assertEquals([run(plain).hostname, ids(plain)], [undefined, ["/c", "i"]]);
+  const buildArgs = { BUILDKIT_SANDBOX_HOSTNAME: "box", BUILDKIT_CACHE_MOUNT_NS: "ns" };
+  const told = await plan(text, { buildArgs });
+  assertEquals([run(told).hostname, ids(told), told.unusedArgs], ["box", ["ns//c", "ns/i"], []]);
+});
+
+Deno.test("a step knows the devices that it asks for", async () => {
+  const graph = await plan("FROM busybox AS gpu\nRUN --device=nvidia.com/gpu=all,required=false x\n");
+  assertEquals(run(graph).argv, ["/bin/sh", "-c", "x"]);
+  assertEquals(run(graph).devices, [{ name: "nvidia.com/gpu=all", isRequired: false }]);
 });
 
 const WRONG: Wrong[] = [

@@ -1,10 +1,13 @@
 /** RUN: its argument vector, its mounts, and what may be asked of the network and the sandbox. */
 
-import { InvalidArgumentError, UnsupportedError } from "../../errors.ts";
+import { InvalidArgumentError } from "../../errors.ts";
 import type { RunInstruction } from "../dockerfile/ast.ts";
+import { cacheMountId, sandboxHostname } from "../builtin_args.ts";
 import { asHeredocWord } from "../dockerfile/heredoc.ts";
 import type { RunMount, RunStep } from "../step.ts";
-import { addStep, type Dispatch, expand, filesOf, originOf, shownAs, withShell } from "./dispatch_state.ts";
+import { withShell } from "./config_effects.ts";
+import { addStep, type Dispatch, expand, filesOf, originOf, shownAs } from "./dispatch_state.ts";
+import { parseDevice } from "./devices.ts";
 import { completeMount, parseMountFields } from "./mount.ts";
 import type { PlannedStage } from "./stages.ts";
 
@@ -22,11 +25,7 @@ export function planRun(
 ): void {
   const { context, stage, run } = dispatch;
   const { options } = context.input;
-  if (instruction.device.length > 0) {
-    throw new UnsupportedError("use RUN --device: devices of CDI are not supported in builds", {
-      hint: "give the device to the whole build with --device",
-    });
-  }
+  const devices = instruction.device.map(parseDevice);
   const script = scriptOf(dispatch, instruction);
   const mounts = planMounts(dispatch, instruction, sources);
   const secrets = mounts.flatMap((mount) => (mount.type === "secret" && mount.env ? [mount.env] : []));
@@ -49,8 +48,10 @@ export function planRun(
       | "sandbox"
       | "insecure",
     scripts: script.files,
+    hostname: sandboxHostname(options),
     hosts: options.addHosts,
     platform: dispatch.platform,
+    ...(devices.length > 0 && { devices }),
   };
   const origin = originOf(dispatch, shown, instruction.location, isTrigger);
   addStep(dispatch, { ...step, origin }, `RUN ${historyOf(dispatch, script.argv)} # buildkit`);
@@ -65,7 +66,7 @@ interface Script {
 
 /** A heredoc alone is a script: a file where it begins with `#!`, else the shell's argument; others the shell reads. */
 function scriptOf(dispatch: Dispatch, { command, heredocs }: RunInstruction): Script {
-  if (heredocs.length === 0) return { argv: withShell(dispatch, command), files: [], summary: "" };
+  if (heredocs.length === 0) return { argv: withShell(dispatch.run, command), files: [], summary: "" };
   if (command.form === "exec") {
     throw new InvalidArgumentError("parsing produced an invalid run command: an exec form has no heredocs");
   }
@@ -74,19 +75,19 @@ function scriptOf(dispatch: Dispatch, { command, heredocs }: RunInstruction): Sc
     const { content, name } = first!;
     const summary = summarize(content);
     if (!content.startsWith("#!")) {
-      return { argv: withShell(dispatch, { form: "shell", text: content }), files: [], summary };
+      return { argv: withShell(dispatch.run, { form: "shell", text: content }), files: [], summary };
     }
     const path = `${SCRIPT_FOLDER}/${name}`;
     // the path goes to the shell, as it does with BuildKit
     return {
-      argv: withShell(dispatch, { form: "shell", text: path }),
+      argv: withShell(dispatch.run, { form: "shell", text: path }),
       files: [{ path, content, mode: 0o755 }],
       summary,
     };
   }
   const documents = heredocs.map(({ content, name }) => `\n${content}${name}`);
   return {
-    argv: withShell(dispatch, { form: "shell", text: command.text + documents.join("") }),
+    argv: withShell(dispatch.run, { form: "shell", text: command.text + documents.join("") }),
     files: [],
     summary: "",
   };
@@ -119,7 +120,8 @@ function planMounts(
       : { kind: "scratch" as const };
     const mount = completeMount(fields, from, dispatch.run.WorkingDir ?? "/", sshCount);
     if (mount.type === "ssh" && !fields.target) sshCount++;
-    return mount;
+    if (mount.type !== "cache") return mount;
+    return { ...mount, id: cacheMountId(dispatch.context.input.options, mount.id) };
   });
 }
 

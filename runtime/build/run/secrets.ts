@@ -6,6 +6,7 @@
  */
 
 import { BuildError, hostReason } from "../../errors.ts";
+import { toBase64 } from "../../spec/base64.ts";
 import type { FileContent } from "../../spec/runtime.ts";
 import type { SecretSource } from "../options.ts";
 import type { SolvedMount } from "../services.ts";
@@ -41,7 +42,8 @@ export async function readSecrets(
   return found;
 }
 
-async function readSecret({ id, from }: SecretSource): Promise<Uint8Array | undefined> {
+/** Undefined where its variable is not set. */
+export async function readSecret({ id, from }: SecretSource): Promise<Uint8Array | undefined> {
   if (from.kind === "env") {
     const text = Deno.env.get(from.name);
     return text === undefined ? undefined : new TextEncoder().encode(text);
@@ -53,12 +55,4 @@ async function readSecret({ id, from }: SecretSource): Promise<Uint8Array | unde
     throw new BuildError(`read secret ${id}: ${hostReason(cause)}`, { cause });
   }
   throw new BuildError(`read secret ${id}: it is larger than ${MAX_BYTES} bytes`);
-}
-
-export function toBase64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return btoa(text);
 }

@@ -1,16 +1,18 @@
 /**
- * `RUN --mount=type=ssh`: the agent of the user, reached by a socket of the step's own, which exists as long as the
- * step runs. Keys stay with the agent.
+ * `RUN --mount=type=ssh`: the user's agent or keys, reached by a socket of the step's own, which exists as long as the
+ * step runs. No key ever is in the step. git has such a one for repositories that it fetches.
  *
  * @see Dockerfile reference, RUN --mount=type=ssh
  */
 
-import { BuildError, UnsupportedError } from "../../errors.ts";
+import { BuildError } from "../../errors.ts";
 import { runInNamespace } from "../../storage/namespace_task.ts";
 import { fchmodat, fchownat } from "../../../ffi/file.ts";
 import { AT_FDCWD } from "../../../ffi/constants/fcntl.ts";
-import type { SshSource } from "../options.ts";
+import type { Folders } from "../../state/folders.ts";
 import type { BuildServices, SolvedMount } from "../services.ts";
+import { type Agent, serveClient } from "./ssh_answers.ts";
+import type { SshAgents } from "./ssh_sources.ts";
 
 export type SshMount = SolvedMount & { type: "ssh" };
 
@@ -23,57 +25,51 @@ export interface OpenedAgent extends Disposable {
 export async function openAgent(
   services: Pick<BuildServices, "folders" | "namespaces">,
   { id, required, mode, uid, gid }: SshMount,
-  sources: readonly SshSource[],
+  agents: SshAgents,
 ): Promise<OpenedAgent | null> {
-  const source = sources.find((one) => one.id === id);
-  const agent = source && (source.paths[0] ?? Deno.env.get("SSH_AUTH_SOCK"));
-  if (!agent) {
+  const connect = agents.get(id);
+  if (connect === undefined) {
     if (required) throw new BuildError(`ssh agent ${id}: not found`, { hint: `give it by --ssh ${id}` });
     return null;
   }
-  if (!statAgent(id, agent).isSocket) {
-    throw new UnsupportedError(`use ssh key "${agent}": only sockets of agents are supported`, {
-      hint: `ssh-add "${agent}", and --ssh ${id}`,
+  const opened = serveAgent(services.folders, connect);
+  try {
+    await runInNamespace(services, "make ssh socket", () => {
+      fchmodat(AT_FDCWD, opened.path, mode);
+      fchownat(AT_FDCWD, opened.path, uid, gid);
     });
+  } catch (error) {
+    opened[Symbol.dispose]();
+    throw error;
   }
+  return opened;
+}
+
+/** A socket in a folder that only its user reaches. */
+export function serveAgent(
+  { run }: Pick<Folders, "run">,
+  connect: () => Promise<Agent> | Agent,
+): OpenedAgent {
   // where sockets that nobody serves any more are removed
-  const folder = `${services.folders.run}/x`;
+  const folder = `${run}/x`;
   Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const path = `${folder}/ssh-${crypto.randomUUID().slice(0, 13)}`;
   const listener = Deno.listen({ transport: "unix", path });
-  const opened = {
+  // where none can be taken any more its clients find no agent
+  serve(listener, connect).catch(() => {});
+  return {
     path,
     [Symbol.dispose]() {
       listener.close();
       Deno.removeSync(path);
     },
   };
-  try {
-    await runInNamespace(services, "make ssh socket", () => {
-      fchmodat(AT_FDCWD, path, mode);
-      fchownat(AT_FDCWD, path, uid, gid);
-    });
-  } catch (error) {
-    opened[Symbol.dispose]();
-    throw error;
-  }
-  // where none can be taken any more the step finds no agent
-  serve(listener, agent).catch(() => {});
-  return opened;
-}
-
-function statAgent(id: string, path: string): Deno.FileInfo {
-  try {
-    return Deno.statSync(path);
-  } catch (cause) {
-    throw new BuildError(`ssh agent ${id}: there is nothing at "${path}"`, { cause });
-  }
 }
 
 /** So many clients at once; a step that opens more takes no descriptors from the build. */
 const MAX_CLIENTS = 64;
 
-async function serve(listener: Deno.UnixListener, agent: string): Promise<void> {
+async function serve(listener: Deno.UnixListener, connect: () => Promise<Agent> | Agent): Promise<void> {
   let clients = 0;
   for await (const client of listener) {
     if (clients === MAX_CLIENTS) {
@@ -81,17 +77,6 @@ async function serve(listener: Deno.UnixListener, agent: string): Promise<void> 
       continue;
     }
     clients++;
-    void connect(client, agent).catch(() => {}).finally(() => clients--);
+    void serveClient(client, connect).catch(() => {}).finally(() => clients--);
   }
-}
-
-async function connect(client: Deno.UnixConn, agent: string): Promise<void> {
-  let server: Deno.UnixConn;
-  try {
-    server = await Deno.connect({ transport: "unix", path: agent });
-  } catch (error) {
-    client.close();
-    throw error;
-  }
-  await Promise.all([client.readable.pipeTo(server.writable), server.readable.pipeTo(client.writable)]);
 }
