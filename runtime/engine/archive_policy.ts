@@ -1,8 +1,7 @@
 /** policy.json for what comes from files: asked before anything of it is in the store. */
 
-import { checkPolicy, pathScopes, type PolicySubject } from "../config/policy.ts";
+import { checkPolicy, checkUnsigned, pathScopes, type PolicySubject } from "../config/policy.ts";
 import { configSources } from "../config/sources.ts";
-import { SkiffError } from "../errors.ts";
 import { type ArchivedImage, isOciLayout, readArchivedImages } from "../image/archive/archived_image.ts";
 import type { ImageSource } from "../image/archive/source.ts";
 import type { Platform } from "../spec/image.ts";
@@ -11,15 +10,16 @@ import type { Platform } from "../spec/image.ts";
  * The images of an archive or folder, where the policy lets them in.
  *
  * @param wanted which of an index's images is meant; by default this machine's
+ * @param reference of a layout: the only one that is wanted
  * @throws {SkiffError} where it does not; none may be stored then
  */
 export async function readAdmittedImages(
   source: ImageSource,
-  { wanted, signal }: { wanted?: Platform; signal?: AbortSignal } = {},
+  { wanted, reference, signal }: { wanted?: Platform; reference?: string; signal?: AbortSignal } = {},
 ): Promise<ArchivedImage[]> {
   const subject = subjectOf(source);
   const demands = await checkPolicy(configSources(), subject);
-  const images = await readArchivedImages(source, wanted);
+  const images = await readArchivedImages(source, wanted, reference);
   if (demands.requirements.length > 0) {
     const { checkArchivedSignatures } = await import("./load_signatures.ts");
     const beside = subject.transport === "dir" ? source : undefined;
@@ -40,13 +40,5 @@ function subjectOf(source: ImageSource): PolicySubject {
 
 /** The same of a root filesystem's tar, which has neither scopes nor signatures. @throws {SkiffError} */
 export async function admitTarball(name: string): Promise<void> {
-  const demands = await checkPolicy(configSources(), {
-    transport: "tarball",
-    name: `tarball:${name}`,
-    scopes: [],
-  });
-  if (demands.requirements.length === 0) return;
-  throw new SkiffError("Source image rejected: A signature was required, but no signature exists", {
-    hint: `the policy is ${demands.path}`,
-  });
+  await checkUnsigned(configSources(), { transport: "tarball", name: `tarball:${name}`, scopes: [] });
 }

@@ -114,6 +114,7 @@ export async function newManifest(
       mediaType: EMPTY_CONFIG.mediaType,
       digest: await writeBlob(engine.folders, EMPTY_CONFIG.bytes),
       size: EMPTY_CONFIG.bytes.length,
+      data: EMPTY_CONFIG.bytes.toBase64(),
     },
     layers: [],
   };

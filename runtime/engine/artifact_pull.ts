@@ -3,7 +3,7 @@
 import { configSources } from "../config/sources.ts";
 import { UnsupportedError, VerificationError } from "../errors.ts";
 import { manifestAsImage } from "../image/archive/image_form.ts";
-import { parseManifestDocument } from "../image/manifest.ts";
+import { isEncrypted, parseManifestDocument } from "../image/manifest.ts";
 import { formatReference, type Reference } from "../image/reference.ts";
 import { imagesLockPath } from "../image/store.ts";
 import { lockBlob } from "../registry/blob_lock.ts";
@@ -11,6 +11,7 @@ import type { RegistryClient } from "../registry/client.ts";
 import { downloadBlob } from "../registry/download.ts";
 import { askPolicy } from "../registry/image_policy.ts";
 import { type PlaceOptions, tryPlaces } from "../registry/places.ts";
+import { retryOf } from "../registry/retry.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
 import type { Descriptor, Manifest } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
@@ -21,12 +22,16 @@ import { fileDigest } from "../storage/file_digest.ts";
 import { artifactName, artifactRow, getArtifact, readArtifact } from "./artifact_store.ts";
 import type { Engine } from "./engine.ts";
 import type { PullProgress } from "./pull.ts";
-import { retryOf, shown } from "./push.ts";
+import { shown, signersOf, type SigningChoice } from "./push.ts";
 
 export interface ArtifactTransferOptions extends Omit<PlaceOptions, "onStatus" | "retry" | "credentials"> {
   credentials?: { username: string; password: string };
   retries?: number;
   retryDelayMs?: number;
+  /** Of a pull: for encrypted layers, `FILE[:PASSPHRASE]`; without any they stay encrypted. */
+  decryptionKeys?: readonly string[];
+  /** Of a push: sign what is pushed for the name that it goes to. */
+  sign?: SigningChoice;
   progress?: (event: PullProgress) => void;
 }
 
@@ -65,7 +70,18 @@ async function pullFrom(
     });
   }
   await checkManifest(client, { bytes, digest });
-  const { manifest } = document;
+  const fetched = { document, bytes, digest };
+  const isOpened = options.decryptionKeys?.length && document.manifest.layers.some(isEncrypted);
+  const artifact = isOpened
+    ? await (await import("../registry/encrypted_layers.ts")).decryptImage(
+      folders,
+      client,
+      name,
+      fetched,
+      options,
+    )
+    : fetched;
+  const { manifest } = artifact.document;
   const blobs = new Map<Digest, Descriptor>();
   for (const one of [...manifest.layers, manifest.config]) {
     const known = blobs.get(one.digest);
@@ -75,8 +91,8 @@ async function pullFrom(
     blobs.set(one.digest, one);
   }
   for (const blob of blobs.values()) await pullBlob(engine, client, blob, options);
-  await writeBlob(folders, bytes, digest);
-  return { name, digest, manifest };
+  await writeBlob(folders, artifact.bytes, artifact.digest);
+  return { name, digest: artifact.digest, manifest };
 }
 
 async function pullBlob(
@@ -121,13 +137,14 @@ export async function artifactPush(
   const row = getArtifact(await engine.database(), text);
   const { bytes, mediaType, manifest } = await readArtifact(engine, row);
   const target = destination === undefined ? row.name : artifactName(destination.replace(/^docker:\/\//, ""));
-  await pushImages(engine.folders, target, [manifestAsImage(manifest, bytes, mediaType)], {
+  await pushImages(engine.folders, target, { images: [manifestAsImage(manifest, bytes, mediaType)] }, {
     tlsVerify: options.tlsVerify,
     authFile: options.authFile,
     credentials: options.credentials,
     certDir: options.certDir,
     signal: options.signal,
     retry: retryOf(options),
+    signers: await signersOf(options.sign),
     progress: (event) => options.progress?.(shown(event)),
     onManifest: () =>
       options.progress?.({ kind: "status", text: `Writing manifest to ${printable(target)}` }),

@@ -2,16 +2,20 @@
 
 import { takeLaunch } from "../config/launch.ts";
 import { HostError } from "../errors.ts";
+import type { EngineOptions } from "./engine.ts";
 
 export const BOOT_UNIT = "skiff-start-all.service";
 
-/** Writes the unit of this user (root: of the system); gives its path. What was there is replaced. */
-export function installBootUnit(): string {
+/** Writes the unit of this user (root: of the system) for these folders; gives its path. What was there is replaced. */
+export function installBootUnit({ dataFolder, runtimeFolder }: EngineOptions = {}): string {
   const folder = unitFolder();
   const path = `${folder}/${BOOT_UNIT}`;
   try {
     Deno.mkdirSync(folder, { recursive: true });
-    Deno.writeTextFileSync(`${path}.tmp`, bootUnit(takeLaunch().command, Deno.uid() === 0));
+    const words = takeLaunch().command.slice();
+    if (dataFolder !== undefined) words.push("--root", dataFolder);
+    if (runtimeFolder !== undefined) words.push("--runroot", runtimeFolder);
+    Deno.writeTextFileSync(`${path}.tmp`, bootUnit(words, Deno.uid() === 0));
     Deno.renameSync(`${path}.tmp`, path);
   } catch (cause) {
     throw new HostError(`write unit "${path}": ${(cause as Error).message}`, { cause });

@@ -5,8 +5,10 @@
  * image has yet. A build that fails or is given up leaves steps in the cache, and nothing that looks like an image.
  */
 
+import { isMultiPlatform } from "../build/builtin_args.ts";
 import type { BuildEvent } from "../build/events.ts";
 import type { BuildOptions, BuildOutput, BuildResult } from "../build/options.ts";
+import type { SshAgents } from "../build/run/ssh_sources.ts";
 import type { BuildServices } from "../build/services.ts";
 import { stripConfig } from "../build/overrides.ts";
 import type { BuiltImage } from "../build/solve.ts";
@@ -14,6 +16,7 @@ import { hostPlatform, platformFits } from "../image/platform.ts";
 import { parseReference } from "../image/reference.ts";
 import { imagesLockPath, recordNamedImage } from "../image/store.ts";
 import { digestHex } from "../spec/digest.ts";
+import type { Descriptor } from "../spec/image.ts";
 import { recordEvent } from "../state/events.ts";
 import { listNamesWithLayer, putRepoDigest } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
@@ -54,12 +57,13 @@ async function buildHeld(
     import("../build/solve.ts"),
     import("../storage/capture.ts"),
   ]);
+  if (asksOfSteps(options)) (await import("./build_check_options.ts")).checkStepOptions(options);
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
   // before there is anything to record in it
   if (options.manifest !== undefined) {
     await (await import("./build_list.ts")).findList(engine, options.manifest);
   }
-  const services = await buildServices(engine, options);
+  const services = await buildServices(engine, options, await agentsOf(options));
   const built = (await solve(services, options, emit, signal).finally(settleArchives)).map((image) => ({
     ...image,
     config: stripConfig(image.config, options),
@@ -72,12 +76,14 @@ async function buildHeld(
   const images = options.squash === undefined ? built : await squashAll(context, built, options.squash);
   const result: BuildResult = { names: [], metadata: { "buildx.build.ref": buildReference() } };
   let written: WrittenImage[] | undefined;
+  /** Of what first went elsewhere than into the store. */
+  let exported: Exported | undefined;
   const documents = async () => written ??= await writeAll(engine, images, options);
   for (const output of outputs) {
     signal.throwIfAborted();
     switch (output.type) {
       case "image":
-        await recordImages(context, await documents(), output, result);
+        exported = await recordImages(context, await documents(), output, result) ?? exported;
         break;
       case "oci":
       case "docker": {
@@ -86,7 +92,10 @@ async function buildHeld(
           import("../build/layer_blob.ts"),
         ]);
         for (const layer of images.flatMap(({ layers }) => layers)) await provideBlob(engine, layer, signal);
-        await writeArchive(context, await documents(), output);
+        const descriptor = await writeArchive(context, await documents(), output);
+        const names = output.names ?? options.tags;
+        exported ??= { descriptor, names };
+        result.imageId ??= digestHex(namedOf(await documents()).saved.configDigest);
         break;
       }
       case "local": {
@@ -100,8 +109,27 @@ async function buildHeld(
       }
     }
   }
-  if (written !== undefined) await describe(written, options, result);
+  if (written !== undefined) await describe(written, options, exported, result);
   return result;
+}
+
+/** Without any of these there is nothing to check. */
+function asksOfSteps(options: BuildOptions): boolean {
+  const { addHosts, dns, dnsSearch, dnsOptions, ulimits, devices, volumes } = options;
+  const { capAdd, capDrop, securityOpt, secrets, checkOnly } = options;
+  const lists = [
+    addHosts,
+    dns,
+    dnsSearch,
+    dnsOptions,
+    ulimits,
+    devices,
+    volumes,
+    capAdd,
+    capDrop,
+    securityOpt,
+  ];
+  return !checkOnly && [...lists, secrets].some(({ length }) => length > 0);
 }
 
 interface Context {
@@ -111,7 +139,17 @@ interface Context {
   signal: AbortSignal;
 }
 
-export async function buildServices(engine: Engine, options: BuildOptions): Promise<BuildServices> {
+/** Asked for by few builds. */
+async function agentsOf({ ssh, checkOnly }: BuildOptions): Promise<SshAgents> {
+  if (ssh.length === 0 || checkOnly) return new Map();
+  return await (await import("../build/run/ssh_sources.ts")).findAgents(ssh);
+}
+
+export async function buildServices(
+  engine: Engine,
+  options: BuildOptions,
+  agents: SshAgents = new Map(),
+): Promise<BuildServices> {
   const { loadBuildLayout, resolveBuildImage } = await import("./build_images.ts");
   return {
     folders: engine.folders,
@@ -120,10 +158,18 @@ export async function buildServices(engine: Engine, options: BuildOptions): Prom
     database: () => engine.database(),
     resolveImage: (reference, how) => resolveBuildImage(engine, reference, how, options),
     loadLayout: (source, how) => loadBuildLayout(engine, source, how),
+    async gitAgent() {
+      const connect = agents.get("default");
+      if (connect === undefined) return undefined;
+      return (await import("../build/run/ssh_agent.ts")).serveAgent(engine.folders, connect);
+    },
+    async checkDevices(step) {
+      await (await import("./build_devices.ts")).findStepDevices(step, options, () => {});
+    },
     async runStep(step, base, mounts, context) {
       checkRunnable(step.platform);
       const { runBuildStep } = await import("./build_run.ts");
-      return await runBuildStep(engine, options, step, base, mounts, context);
+      return await runBuildStep(engine, options, agents, { step, base, mounts, context });
     },
   };
 }
@@ -164,15 +210,14 @@ async function recordImages(
   written: readonly WrittenImage[],
   output: BuildOutput & { type: "image" },
   result: BuildResult,
-): Promise<void> {
+): Promise<Exported | undefined> {
   const { engine, options, emit } = context;
-  const host = hostPlatform();
-  const named = written.find(({ platform }) => platformFits(platform, host)) ?? written[0]!;
+  let pushed: Exported | undefined;
   await asVertex(emit, "exporting to image", async (work) => {
-    const isList = written.length > 1;
+    const isList = isMultiPlatform(options);
     const db = await engine.database();
     for (const image of written) {
-      const names = isList ? [] : output.names;
+      const names = isList || output.byDigest ? [] : output.names;
       await work.part(`writing image ${image.saved.configDigest}`, () =>
         recordNamedImage(db, {
           names,
@@ -189,35 +234,45 @@ async function recordImages(
         await work.part(`naming to ${name}`, () => Promise.resolve());
       }
     }
-    if (options.manifest !== undefined || isList && output.names.length > 0) {
+    const tags = isList && !output.byDigest ? output.names : [];
+    if (options.manifest !== undefined || tags.length > 0) {
       const { recordBuiltList } = await import("./build_list.ts");
       const list = {
         manifest: options.manifest,
-        tags: isList ? output.names : [],
+        tags,
         annotations: options.annotations,
       };
       await work.part("writing manifest list", async () => {
         await recordBuiltList(engine, written, list, context.signal);
       });
-      if (isList) {
-        for (const name of output.names) {
-          await work.part(`naming to ${name}`, () => Promise.resolve());
-        }
-      }
+      for (const name of tags) await work.part(`naming to ${name}`, () => Promise.resolve());
     }
-    if (output.push) await pushNames(context, written, output, work, result);
+    if (output.push) pushed = await pushNames(context, written, output, work);
   });
-  result.imageId = digestHex(named.saved.configDigest);
+  result.imageId = digestHex(namedOf(written).saved.configDigest);
   result.names = [...new Set([...result.names, ...output.names])];
+  return pushed;
+}
+
+/** Of several the one for this machine. */
+function namedOf(written: readonly WrittenImage[]): WrittenImage {
+  const host = hostPlatform();
+  return written.find(({ platform }) => platformFits(platform, host)) ?? written[0]!;
+}
+
+/** What a registry or an archive knows the image by: its layers are packed there. */
+interface Exported {
+  descriptor: Descriptor;
+  names: readonly string[];
 }
 
 async function pushNames(
   { engine, options, signal }: Context,
   written: readonly WrittenImage[],
-  { names, compression, level }: BuildOutput & { type: "image" },
+  { names, compression, level, byDigest, insecure }: BuildOutput & { type: "image" },
   work: VertexWork,
-  result: BuildResult,
-): Promise<void> {
+): Promise<Exported | undefined> {
+  let pushed: Exported | undefined;
   const [{ pushImages }, { packAll }] = await Promise.all([
     import("../registry/push.ts"),
     import("./build_outputs.ts"),
@@ -227,13 +282,16 @@ async function pushNames(
     () => packAll(engine, written, signal, { format: compression === "zstd" ? "zstd" : "gzip", level }),
   );
   const { list } = packed;
-  const index = list.length > 1 ? await indexOver(list, options) : undefined;
+  const index = isMultiPlatform(options) ? await indexOver(list, options) : undefined;
   const db = await engine.database();
   for (const name of names) {
     const { domain, path } = parseReference(name);
-    const { digest } = await pushImages(engine.folders, name, list.map(({ saved }) => saved), {
+    const place = byDigest ? `${name}@${(index ?? list[0]!).descriptor.digest}` : name;
+    const { digest } = await pushImages(engine.folders, place, {
+      images: list.map(({ saved }) => saved),
       index: index && { bytes: index.bytes, mediaType: index.descriptor.mediaType },
-      tlsVerify: options.tlsVerify,
+    }, {
+      tlsVerify: insecure ? false : options.tlsVerify,
       authFile: options.authFile,
       credentials: options.credentials,
       certDir: options.certDir,
@@ -244,34 +302,38 @@ async function pushNames(
       progress: ({ digest, current, total }) => work.report(`pushing ${digest}`, current, total),
     });
     // one image: the registry knows it by this digest, as layers are packed there
-    const [only] = written.length === 1 ? written : [];
+    const [only] = index === undefined ? written : [];
     await work.part(`pushing manifest for ${name}@${digest}`, () =>
       db.transaction(() => {
         if (only !== undefined) {
           putRepoDigest(db, `${domain}/${path}@${digest}`, digestHex(only.saved.configDigest));
         }
       }));
-    result.digest = digest;
+    pushed = { descriptor: { ...(index ?? list[0]!).descriptor, digest }, names };
   }
+  return pushed;
 }
 
 /** What `--metadata-file` tells, as buildx does. */
 async function describe(
   written: readonly WrittenImage[],
   options: BuildOptions,
+  exported: Exported | undefined,
   result: BuildResult,
 ): Promise<void> {
   const [only] = written;
-  const { descriptor } = written.length === 1 ? only! : await indexOver(written, options);
-  result.digest ??= descriptor.digest;
+  const isList = isMultiPlatform(options);
+  const { descriptor } = exported ?? (isList ? await indexOver(written, options) : only!);
+  const names = result.names.length > 0 ? result.names : exported?.names ?? [];
+  result.digest = descriptor.digest;
   Object.assign(
     result.metadata,
-    written.length === 1 ? { "containerimage.config.digest": only!.saved.configDigest } : {},
+    !isList ? { "containerimage.config.digest": only!.saved.configDigest } : {},
     {
-      "containerimage.descriptor": { ...descriptor, digest: result.digest },
+      "containerimage.descriptor": descriptor,
       "containerimage.digest": result.digest,
     },
-    result.names.length > 0 ? { "image.name": result.names.join(",") } : {},
+    names.length > 0 ? { "image.name": names.join(",") } : {},
   );
 }
 

@@ -19,7 +19,10 @@ const PACKED_AT_MOST = 4;
 export async function limitBuildCache(engine: Engine, limitBytes?: number): Promise<void> {
   if (limitBytes === 0) return;
   const db = await engine.database();
-  const archived = Number(db.get("SELECT coalesce(sum(size), 0) AS bytes FROM build_cache")?.bytes ?? 0);
+  const archived = ["build_cache", "build_downloads"].reduce(
+    (sum, table) => sum + Number(db.get(`SELECT coalesce(sum(size), 0) AS bytes FROM ${table}`)?.bytes ?? 0),
+    0,
+  );
   // the usual case, without looking at the disk
   if (archived * PACKED_AT_MOST <= (limitBytes ?? LEAST_BYTES)) return;
   const { buildPrune } = await import("./build_prune.ts");

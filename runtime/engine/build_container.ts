@@ -7,7 +7,7 @@
  */
 
 import { close, fcntl } from "../../ffi/file.ts";
-import { kill, waitpidAsync } from "../../ffi/process.ts";
+import { getpid, kill, waitpidAsync } from "../../ffi/process.ts";
 import { F_DUPFD_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
@@ -18,7 +18,7 @@ import { prepareCreate } from "./create.ts";
 import type { Engine } from "./engine.ts";
 import { discardContainer, emptyTrash } from "./garbage.ts";
 import type { CreateOptions } from "./options.ts";
-import type { ServeHooks } from "./serve_request.ts";
+import type { ServeHooks } from "./serve_verbs.ts";
 import { startHeld } from "./start.ts";
 
 /** What crosses the pipe. */
@@ -67,26 +67,33 @@ export async function runBuildContainer(
     await emptyTrash(engine);
   });
   if (hasRow) {
+    // the name of the options is every step's, and what the step itself finds in /etc/hosts
+    const { name } = config;
+    config.name = `step-${config.id.slice(0, 12)}`;
     try {
       await prepared.record("starting");
     } catch (error) {
       close(lockFd);
       throw error;
     }
+    config.name = name;
   }
   let rootfs: RootfsPlan | undefined;
   const { monitorPid, socketPath } = await startHeld(engine, config, lockFd, {
     foreground: true,
     adjust(plan) {
       rootfs = plan.rootfs;
-      plan.init.spec.process.env = request.env;
+      // what devices add
+      const added = plan.init.spec.process.env.filter((word) => !config.env.includes(word));
+      plan.init.spec.process.env = [...request.env, ...added];
       plan.init.annex.setHome = !request.env.some((word) => word.startsWith("HOME="));
       for (const { path, ...content } of request.files) {
         const options = ["ro", "nosuid", "nodev"];
         plan.init.spec.mounts.push({ destination: path, type: "tmpfs", source: "tmpfs", options, content });
       }
       // not even a kill of the whole process group leaves it behind
-      plan.parentPid = Deno.pid;
+      // not Deno.pid, which is that of another process where a command begins with a kept one
+      plan.parentPid = getpid();
       // a step of a build is no event
       plan.events.path = "/dev/null";
     },

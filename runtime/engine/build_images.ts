@@ -3,16 +3,18 @@
 import type { ContextSource } from "../build/options.ts";
 import type { ResolveImageOptions } from "../build/services.ts";
 import type { BaseImage } from "../build/step.ts";
-import { NotFoundError, UnsupportedError } from "../errors.ts";
+import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { formatPlatform } from "../image/platform.ts";
 import { HOST_IMAGE, imagesLockPath } from "../image/store.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { ImageConfig } from "../spec/image.ts";
-import { printable } from "../spec/printable.ts";
 import { findImage, listLayers } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
 import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
+
+/** What `images` shows of an id. */
+const SHORT_ID_DIGITS = 12;
 
 /** How images come from registries, for all of a build. */
 export interface BuildImageOptions {
@@ -20,6 +22,9 @@ export interface BuildImageOptions {
   authFile?: string;
   credentials?: { username: string; password: string };
   certDir?: string;
+  decryptionKeys?: string[];
+  retries?: number;
+  retryDelayMs?: number;
 }
 
 /**
@@ -31,7 +36,8 @@ export async function resolveBuildImage(
   engine: Engine,
   reference: string,
   { platform, policy, signal, progress }: ResolveImageOptions,
-  { tlsVerify, authFile, credentials, certDir }: BuildImageOptions = {},
+  { tlsVerify, authFile, credentials, certDir, decryptionKeys, retries, retryDelayMs }: BuildImageOptions =
+    {},
 ): Promise<BaseImage> {
   if (reference === HOST_IMAGE) {
     throw new UnsupportedError(
@@ -40,13 +46,22 @@ export async function resolveBuildImage(
     );
   }
   const { pull } = await import("./pull.ts");
-  const found = await pull(engine, reference, {
+  // a few letters that happen to be hexadecimal are a name, as for BuildKit, and no image whose id begins so
+  const name = /^[0-9a-f]+$/.test(reference) && reference.length < SHORT_ID_DIGITS
+    ? `${reference}:latest`
+    : reference;
+  const found = await pull(engine, name, {
     platform: formatPlatform(platform),
+    // a Dockerfile has what is in its contexts, and of this machine nothing else
+    isName: true,
     policy,
     tlsVerify,
     authFile,
     credentials,
     certDir,
+    decryptionKeys,
+    retries,
+    retryDelayMs,
     signal,
     progress,
   });
@@ -56,27 +71,20 @@ export async function resolveBuildImage(
 /** The image of an `oci-layout://` context: by digest, by tag, or the only one. */
 export async function loadBuildLayout(
   engine: Engine,
-  { path, reference }: ContextSource & { kind: "oci-layout" },
+  { path, reference = "latest" }: ContextSource & { kind: "oci-layout" },
   { platform, signal }: ResolveImageOptions,
 ): Promise<BaseImage> {
   const { openImageSource } = await import("../image/archive/source.ts");
+  const { isOciLayout } = await import("../image/archive/archived_image.ts");
   const { readAdmittedImages } = await import("./archive_policy.ts");
   const { storeArchivedImage } = await import("./load.ts");
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
   using source = await openImageSource(engine.folders, path, { signal });
-  const images = await readAdmittedImages(source, { wanted: platform, signal });
-  const wanted = reference ?? "latest";
-  const chosen =
-    images.find(({ what, manifest, names }) =>
-      manifest?.digest === wanted || what === wanted || names.some((name) => name.endsWith(`:${wanted}`))
-    ) ?? (reference === undefined && images.length === 1 ? images[0] : undefined);
-  if (chosen === undefined) {
-    const has = images.map(({ what }) => printable(what, 60)).slice(0, 20).join(", ");
-    throw new NotFoundError("image", path, {
-      message: `find "${printable(wanted, 100)}" in OCI layout "${path}": no such image`,
-      hint: has === "" ? undefined : `it has ${has}`,
-    });
+  if (!isOciLayout(source)) {
+    throw new InvalidArgumentError(`read build context "${path}": it is no OCI layout`);
   }
+  const [chosen] = await readAdmittedImages(source, { wanted: platform, reference, signal });
+  if (chosen === undefined) throw new NotFoundError("image", path);
   // its names are the layout's business; the build needs the image alone
   const { id } = await storeArchivedImage(engine, { ...chosen, names: [] }, { signal });
   return await readBaseImage(engine, id, `oci-layout://${path}`);

@@ -7,7 +7,7 @@ import { ConflictError } from "../errors.ts";
 import { recordEvent } from "../state/events.ts";
 import { annotationsOf, type WrittenImage } from "./build_documents.ts";
 import type { Engine } from "./engine.ts";
-import { changeList, listName } from "./manifest_list.ts";
+import { changeList, listName, withEntries } from "./manifest_list.ts";
 import { recordList } from "./manifest_create.ts";
 
 export interface BuiltList {
@@ -27,18 +27,16 @@ export async function recordBuiltList(
 ): Promise<string> {
   const entries = written.map(({ descriptor, platform }): ListEntry => ({ ...descriptor, platform }));
   const added = new Set(entries.map(({ platform }) => formatPlatform(platform!)));
-  const ofIndex = annotationsOf(annotations, "index");
   const [first, ...more] = manifest === undefined ? tags : [listName(manifest), ...tags];
   const id = manifest === undefined ? await recordList(engine, first!) : await listFor(engine, first!);
-  await changeList(engine, id, (list) => {
-    const all = { ...list.annotations, ...ofIndex };
-    const kept = list.entries.filter(({ platform }) => !platform || !added.has(formatPlatform(platform)));
-    return {
-      ...list,
-      entries: [...kept, ...entries],
-      ...(Object.keys(all).length === 0 ? {} : { annotations: all }),
-    };
-  }, signal);
+  const isReplaced = ({ platform }: ListEntry) =>
+    platform !== undefined && added.has(formatPlatform(platform));
+  await changeList(
+    engine,
+    id,
+    (list) => withEntries(list, entries, annotationsOf(annotations, "index"), isReplaced),
+    signal,
+  );
   const db = await engine.database();
   for (const name of more) {
     await tagImage(db, id, name);

@@ -2,8 +2,10 @@
 
 import { InvalidArgumentError } from "../errors.ts";
 import type { BuildOptions, ContextSource } from "../build/options.ts";
+import { printable } from "../spec/printable.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 
+export { isGitAddress } from "../build/context/git_address.ts";
 export type { CheckFinding } from "../build/dockerfile/ast.ts";
 export type { BuildEvent, Vertex, VertexLog, VertexStatus } from "../build/events.ts";
 export type {
@@ -50,6 +52,7 @@ export function completeBuildOptions({ context, ...given }: BuildRequest): Build
     capDrop: [],
     securityOpt: [],
     devices: [],
+    groupAdd: [],
     volumes: [],
     allow: [],
     env: [],
@@ -67,6 +70,15 @@ export function completeBuildOptions({ context, ...given }: BuildRequest): Build
         : output
     ),
   };
+}
+
+/** The full name of a repository that is pushed to by digest. */
+export function fullRepository(text: string): string {
+  const parts = parseName(text);
+  if (parts.tag !== undefined || parts.digest !== undefined) {
+    throw new InvalidArgumentError(`can't push tagged ref ${printable(text)} by digest`);
+  }
+  return formatReference(qualify(parts, "localhost"));
 }
 
 /** The full name of an image that is built: without a registry it is `localhost/…`, as podman has it. */

@@ -1,5 +1,6 @@
 /** Where the result of a build goes besides the store: a folder, a tar of its files, an archive of its image. */
 
+import { isMultiPlatform } from "../build/builtin_args.ts";
 import type { BuildEvent } from "../build/events.ts";
 import type { BuildOptions, BuildOutput } from "../build/options.ts";
 import type { BuiltImage } from "../build/solve.ts";
@@ -8,7 +9,7 @@ import { hostReason, InvalidArgumentError } from "../errors.ts";
 import { ociListFiles } from "../image/archive/list_files.ts";
 import { dockerArchiveFiles, ociLayoutFiles, type SavedFile } from "../image/archive/saved_files.ts";
 import { formatPlatform } from "../image/platform.ts";
-import type { Platform } from "../spec/image.ts";
+import type { Descriptor, Index, Platform } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
 import { close, open } from "../../ffi/file.ts";
@@ -17,7 +18,7 @@ import { indexOver, type WrittenImage } from "./build_documents.ts";
 import { asVertex } from "./build_vertex.ts";
 import type { Engine } from "./engine.ts";
 import { discard, emptyTrash } from "./garbage.ts";
-import { saveArchive } from "./save.ts";
+import { prepareFolder, saveArchive, saveFolder } from "./save.ts";
 
 const STDOUT = 1;
 
@@ -36,16 +37,16 @@ interface OutputContext {
 export async function writeLocal(
   context: OutputContext,
   images: readonly BuiltImage[],
-  { dest }: BuildOutput & { type: "local" },
+  { dest, merge }: BuildOutput & { type: "local" },
 ): Promise<void> {
-  const { engine, emit, signal } = context;
+  const { engine, options, emit, signal } = context;
   const [{ performCopy }, { runFileTask }] = await Promise.all([
     import("../files/cp_task.ts"),
     import("../files/task.ts"),
   ]);
   await asVertex(emit, "exporting to client directory", async (work) => {
     for (const image of images) {
-      const folder = images.length === 1 ? dest : `${dest}/${folderName(image.platform)}`;
+      const folder = merge || !isMultiPlatform(options) ? dest : `${dest}/${folderName(image.platform)}`;
       makeFolder(folder);
       await work.part("copying files", () =>
         withRoot(engine, image, (view) => {
@@ -72,7 +73,7 @@ export async function writeFilesTar(
 ): Promise<void> {
   const { engine, emit, signal } = context;
   const [image] = images;
-  if (image === undefined || images.length > 1) {
+  if (image === undefined || isMultiPlatform(context.options)) {
     throw new InvalidArgumentError("write tar: a tar of files holds those of one platform");
   }
   const [{ exportRoot }, { runFileTask }] = await Promise.all([
@@ -114,12 +115,12 @@ function openTar(path: string): number {
   }
 }
 
-/** An archive of images with their names, as `save` writes it. */
+/** An archive of images with their names, or a folder with the same files, as `save` writes it; tells what is in it. */
 export async function writeArchive(
   context: OutputContext,
   written: readonly WrittenImage[],
   output: BuildOutput & { type: "oci" | "docker" },
-): Promise<void> {
+): Promise<Descriptor> {
   const { engine, options, emit, signal } = context;
   const { type, dest, names = options.tags } = output;
   if (type === "docker" && written.length > 1) {
@@ -132,7 +133,7 @@ export async function writeArchive(
       hint: "use --output type=oci",
     });
   }
-  await asVertex(emit, `exporting to ${type} image format`, async (work) => {
+  return await asVertex(emit, `exporting to ${type} image format`, async (work) => {
     const { compression = type === "oci" ? "gzip" : "uncompressed" } = output;
     const images = compression !== "uncompressed" && type === "oci"
       ? await work.part(
@@ -143,12 +144,30 @@ export async function writeArchive(
     await using packed = images;
     const files = type === "docker"
       ? dockerArchiveFiles(packed.list.map(({ saved }) => ({ ...saved, names: [...names] })))
-      : await ociFiles(packed.list, names, options);
-    await work.part(
-      "sending tarball",
-      () => saveArchive(engine, files, { output: dest === "-" ? { fd: STDOUT } : dest, signal }),
-    );
+      : await ociFiles(
+        packed.list,
+        names,
+        options,
+        output.asFolder ? await prepareFolder(dest, "oci-dir") : [],
+      );
+    if (output.asFolder) {
+      if (type === "docker") makeFolder(dest);
+      await work.part("copying files", () => saveFolder(engine, files, dest, { output: dest, signal }));
+    } else {
+      await work.part(
+        "sending tarball",
+        () => saveArchive(engine, files, { output: dest === "-" ? { fd: STDOUT } : dest, signal }),
+      );
+    }
+    return type === "docker" ? written[0]!.descriptor : lastOfIndex(files);
   });
+}
+
+/** What was added to a layout. */
+function lastOfIndex(files: readonly SavedFile[]): Descriptor {
+  const index = files.find(({ name }) => name === "index.json") as SavedFile & { kind: "bytes" };
+  const { manifests }: Index = JSON.parse(new TextDecoder().decode(index.bytes));
+  return manifests.at(-1)!;
 }
 
 /** The same images with packed layers, until disposed of. */
@@ -184,13 +203,22 @@ async function ociFiles(
   written: readonly WrittenImage[],
   names: readonly string[],
   options: BuildOptions,
+  before: readonly Descriptor[],
 ): Promise<SavedFile[]> {
-  if (written.length === 1) return await ociLayoutFiles([{ ...written[0]!.saved, names: [...names] }]);
+  if (!isMultiPlatform(options)) {
+    const { saved, descriptor: { annotations } } = written[0]!;
+    return await ociLayoutFiles([{ ...saved, names: [...names], annotations }], before);
+  }
   const { bytes, descriptor: { mediaType, annotations } } = await indexOver(written, {
     ...options,
     format: "oci",
   });
-  return await ociListFiles(written.map(({ saved }) => saved), { bytes, mediaType, annotations }, names);
+  return await ociListFiles(
+    written.map(({ saved }) => saved),
+    { bytes, mediaType, annotations },
+    names,
+    before,
+  );
 }
 
 /** A root of the image's layers for as long as `action` takes. */

@@ -1,12 +1,18 @@
 /**
- * The build cache as a user sees it, and `build prune`: what steps have made, and the folders of cache mounts.
+ * The build cache as a user sees it, and `build prune`: what steps have made, what ADD has downloaded, and the folders of
+ * cache mounts.
  *
  * What a build that is on its way has found keeps its files: they go with the first removal after its end.
  */
 
+import { downloadsFolder } from "../build/context/downloads.ts";
+import { cacheMountsFolder } from "../build/run/cache_mounts.ts";
 import type { Digest } from "../spec/digest.ts";
 import { type CacheRecord, deleteCached, listCached } from "../state/build_cache.ts";
 import { listAllLayers } from "../state/images.ts";
+import { deleteDownload, listDownloads } from "../state/build_downloads.ts";
+import type { Database } from "../state/db.ts";
+import { isThere, namesIn } from "../state/listing.ts";
 import { type HeldLock, tryLock } from "../state/locks.ts";
 import { layerBytes, layerForm } from "../storage/layers.ts";
 import { treeSizes } from "../storage/tree_sizes.ts";
@@ -15,11 +21,11 @@ import { collectImageGarbage, discard } from "./garbage.ts";
 
 /** One thing that builds have kept. */
 export interface BuildCacheEntry {
-  /** 64 hex digits: the key of a step, or the name of a cache mount's folder. */
+  /** 64 hex digits: the key of a step or an address, or the name of a cache mount's folder. */
   ID: string;
   /** Of the step that it stands on; "" for none. */
   Parent: string;
-  /** As docker has it: `regular` for a step, `exec.cachemount` for a cache mount. */
+  /** As docker has it: `regular` for a step or a download, `exec.cachemount` for a cache mount. */
   CacheType: "regular" | "exec.cachemount";
   Description: string;
   Size: number;
@@ -69,14 +75,28 @@ export async function buildCache(engine: Engine): Promise<BuildCacheEntry[]> {
     InUse: false,
     Shared: record.layer !== null && ofImages.has(record.layer.diffId),
   }));
+  const downloads = listDownloads(db).map((record): BuildCacheEntry => ({
+    ID: record.key,
+    Parent: "",
+    CacheType: "regular",
+    Description: `http url ${record.url}`,
+    Size: record.size,
+    CreatedAt: record.createdAt,
+    LastUsedAt: record.usedAt,
+    UsageCount: record.uses,
+    InUse: false,
+    Shared: false,
+  }));
   const mounts = await measureMounts(engine);
-  return [...steps, ...mounts].sort((a, b) => Date.parse(a.LastUsedAt) - Date.parse(b.LastUsedAt));
+  return [...steps, ...downloads, ...mounts].sort((a, b) =>
+    Date.parse(a.LastUsedAt) - Date.parse(b.LastUsedAt)
+  );
 }
 
 /** Folders of `RUN --mount=type=cache`. @see ../build/run/cache_mounts.ts */
 async function measureMounts(engine: Engine): Promise<BuildCacheEntry[]> {
-  const folder = `${engine.folders.data}/build-cache`;
-  const names = namesIn(folder);
+  const folder = cacheMountsFolder(engine.folders);
+  const names = namesIn(folder).sort();
   const sizes = await treeSizes(engine, names.map((name) => `${folder}/${name}/content`));
   return names.flatMap((name, index): BuildCacheEntry[] => {
     const lock = `${folder}/${name}/lock`;
@@ -115,27 +135,17 @@ function tryExisting(path: string): HeldLock | null {
 
 /** Whoever waits for its lock finds the folder gone, and makes a new one. */
 function removeMount(engine: Engine, name: string): boolean {
-  const path = `${engine.folders.data}/build-cache/${name}`;
+  const path = `${cacheMountsFolder(engine.folders)}/${name}`;
   if (!isThere(`${path}/lock`)) return false;
   using lock = tryExisting(`${path}/lock`);
   return lock !== null && lock.isCurrent() && discard(engine, path);
 }
 
-function isThere(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isFile;
-  } catch {
-    return false;
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+/** Builds that are reading the file have links of their own. */
+function removeDownloads(engine: Engine, db: Database): void {
+  const folder = downloadsFolder(engine.folders);
+  const kept = new Set(listDownloads(db).map(({ key }) => key));
+  for (const name of namesIn(folder)) if (!kept.has(name)) discard(engine, `${folder}/${name}`);
 }
 
 /** Removes what the options choose. */
@@ -145,8 +155,11 @@ export async function buildPrune(engine: Engine, options: BuildPruneOptions = {}
   const removed: BuildCacheEntry[] = [];
   const db = await engine.database();
   await db.transaction(() => {
-    for (const entry of chosen) if (deleteCached(db, entry.ID)) removed.push(entry);
+    for (const entry of chosen) {
+      if (deleteCached(db, entry.ID) || deleteDownload(db, entry.ID)) removed.push(entry);
+    }
   });
+  removeDownloads(engine, db);
   for (const entry of chosen) {
     if (entry.CacheType === "exec.cachemount" && removeMount(engine, entry.ID)) removed.push(entry);
   }

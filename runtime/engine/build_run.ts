@@ -5,12 +5,14 @@
 
 import { BuildError, SkiffError } from "../errors.ts";
 import { openCacheMounts } from "../build/run/cache_mounts.ts";
-import { readSecrets, toBase64 } from "../build/run/secrets.ts";
+import { readSecrets } from "../build/run/secrets.ts";
 import { openAgent } from "../build/run/ssh_agent.ts";
+import type { SshAgents } from "../build/run/ssh_sources.ts";
 import type { BuildOptions } from "../build/options.ts";
 import type { BuildServices, SolvedMount } from "../build/services.ts";
 import type { BuiltLayer, RunStep, Snapshot, SourceTree, StepContext } from "../build/step.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
+import { toBase64 } from "../spec/base64.ts";
 import { goQuote } from "../spec/go_quote.ts";
 import { captureUpper } from "../storage/capture.ts";
 import { attachTo } from "./attach.ts";
@@ -29,13 +31,12 @@ type Services = Pick<BuildServices, "folders" | "namespaces" | "storageDriver">;
 export async function runBuildStep(
   engine: Engine,
   options: BuildOptions,
-  step: RunStep,
-  base: Snapshot,
-  mounts: SolvedMount[],
-  context: StepContext,
+  agents: SshAgents,
+  work: StepWork,
 ): Promise<BuiltLayer | null> {
+  const { step, base, context } = work;
   await using held = new AsyncDisposableStack();
-  const request = await makeRequest(engine, options, { step, base, mounts, context }, held);
+  const request = await makeRequest(engine, options, agents, work, held);
   const container = startContainer(engine, request, options, context.signal);
   held.defer(() => container.release());
   const { socketPath, rootfs, mountPoints } = await container.started;
@@ -73,6 +74,7 @@ interface StepWork {
 async function makeRequest(
   engine: Engine,
   options: BuildOptions,
+  agents: SshAgents,
   { step, base, mounts, context }: StepWork,
   held: AsyncDisposableStack,
 ): Promise<BuildContainerRequest> {
@@ -86,7 +88,7 @@ async function makeRequest(
     if (mount.type === "bind") bound.push(await bindMount(engine, mount, context));
     else if (mount.type === "tmpfs") bound.push(tmpfsMount(mount));
     else if (mount.type === "ssh") {
-      const agent = await openAgent(engine, mount, options.ssh);
+      const agent = await openAgent(engine, mount, agents);
       if (agent === null) continue;
       held.use(agent);
       bound.push(bindOf(agent.path, mount.target));
@@ -104,6 +106,10 @@ async function makeRequest(
     const { target, source, readOnly } = cache.mount;
     bound.push({ ...bindOf(cache.path, target), readOnly, subpath: subpath(source) });
   }
+  const tell = (line: string) => context.log(2, new TextEncoder().encode(line));
+  const devices = step.devices
+    ? await (await import("./build_devices.ts")).findStepDevices(step, options, tell)
+    : [];
   const files = step.scripts.map(({ path, content, mode }) => ({
     path,
     base64: toBase64(new TextEncoder().encode(content)),
@@ -112,7 +118,7 @@ async function makeRequest(
     gid: 0,
   }));
   return {
-    options: containerOptions(options, step),
+    options: { ...containerOptions(options, step), devices: some([...options.devices, ...devices]) },
     diffIds: base.layers.map(({ diffId }) => diffId),
     mounts: bound,
     env,
@@ -124,13 +130,15 @@ function containerOptions(options: BuildOptions, step: RunStep): BuildContainerR
   const network = step.network === "default" ? undefined : step.network;
   return {
     image: "",
+    // /etc/hosts has it: a random one would be another for each build
+    name: HOSTNAME,
     entrypoint: [],
     command: step.argv,
     workdir: step.workdir,
     user: step.user,
     network,
     privileged: step.security === "insecure",
-    hostname: network === "host" ? undefined : HOSTNAME,
+    hostname: network === "host" || options.uts !== undefined ? undefined : step.hostname ?? HOSTNAME,
     // the layer shall have what the step has written
     passwd: false,
     httpProxy: false,
@@ -146,8 +154,12 @@ function containerOptions(options: BuildOptions, step: RunStep): BuildContainerR
     capAdd: options.capAdd,
     capDrop: options.capDrop,
     securityOpt: options.securityOpt,
-    devices: some(options.devices),
     volumes: options.volumes,
+    groupAdd: options.groupAdd,
+    pid: options.pid,
+    ipc: options.ipc,
+    uts: options.uts,
+    cgroupns: options.cgroupns,
   };
 }
 

@@ -4,7 +4,6 @@ import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import { ConflictError } from "../errors.ts";
 import { findContainerByName } from "../state/containers.ts";
-import type { Database } from "../state/db.ts";
 import { checkName, randomId } from "../state/ids.ts";
 import { timestamp } from "./clock.ts";
 import { loadConfig, observe } from "./containers.ts";
@@ -23,6 +22,10 @@ export interface CloneOptions {
   force?: boolean;
   /** Start the clone. */
   run?: boolean;
+  /** A pod to put the clone into. */
+  pod?: string;
+  /** @internal Changes what the clone's config says. */
+  adapt?: (config: ContainerConfig) => void;
 }
 
 /** Named volumes are shared with the original, anonymous ones are made anew; nothing that it has written is copied. */
@@ -41,7 +44,8 @@ export async function clone(
   }
   const db = await engine.database();
   const original = loadConfig(engine, row.id);
-  const config = { ...original, ...renewed(engine, original, options.name ?? freeName(db, row.name)) };
+  const name = options.name ?? cloneName(row.name, (text) => findContainerByName(db, text) !== undefined);
+  const config = { ...original, ...renewed(engine, original, name) };
   if (original.network.mode === "bridge") {
     // those that it is on now
     const { currentRequests } = await import("./network_memberships.ts");
@@ -51,7 +55,11 @@ export async function clone(
     const source = await resolveRoot(engine, db, { image: options.image, command: [] }, hooks);
     Object.assign(config, { root: source.root, imageName: source.imageName });
   }
-  const prepared = prepareResolved(engine, db, config);
+  if (options.pod !== undefined) await (await import("./pods/move.ts")).moveInto(engine, options.pod, config);
+  options.adapt?.(config);
+  const fill = original.secrets &&
+    (await import("./container_secrets.ts")).copySecrets(original, engine.containerDir(original.id));
+  const prepared = prepareResolved(engine, db, config, { fill });
   try {
     await prepared.record("created");
   } catch (error) {
@@ -96,9 +104,9 @@ function renewed(engine: Engine, original: ContainerConfig, name: string): Parti
 }
 
 /** `web-clone`, `web-clone1`, … as podman counts. */
-function freeName(db: Database, name: string): string {
+export function cloneName(name: string, isTaken: (candidate: string) => boolean): string {
   for (let count = 0;; count++) {
     const candidate = `${name}-clone${count || ""}`;
-    if (!findContainerByName(db, candidate)) return candidate;
+    if (!isTaken(candidate)) return candidate;
   }
 }

@@ -1,17 +1,17 @@
 /** `commit`: makes an image of what a container has changed. */
 
-import { argvOf, type ContainerConfig } from "../container/config.ts";
+import { argvOf } from "../container/argv.ts";
+import type { ContainerConfig } from "../container/config.ts";
 import { mountPoints } from "../container/mount_points.ts";
-import { pauseProcesses } from "../container/paused.ts";
 import { NotFoundError, UnsupportedError } from "../errors.ts";
-import { applyChanges } from "../image/changes.ts";
 import type { Dialect } from "../image/convert_manifest.ts";
 import type { ImageLayer } from "../image/manifest.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 import { imagesLockPath, recordNamedImage } from "../image/store.ts";
 import { writeImage } from "../image/write_image.ts";
+import type { StateRecord } from "../monitor/plan.ts";
 import { readState } from "../monitor/records.ts";
-import { exposedKeys, parseExposedKeys } from "../network/ports.ts";
+import type { PortMapping } from "../network/ports.ts";
 import type { ImageConfig, ImageRunConfig } from "../spec/image.ts";
 import { signalName } from "../spec/signal.ts";
 import { recordContainerEvent } from "../state/events.ts";
@@ -23,8 +23,6 @@ import { prepareRoot } from "./container_root.ts";
 import { type ReachedContainer, withContainers } from "./container_view.ts";
 import { observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { execPrograms } from "./exec_sessions.ts";
-import { letRun } from "./pause.ts";
 
 export interface CommitOptions {
   /** A name for the image; without one it has only its id. */
@@ -52,44 +50,60 @@ export interface CommitOptions {
  */
 export async function commit(engine: Engine, text: string, options: CommitOptions = {}): Promise<string> {
   // what cannot be is said before anything is read
-  applyChanges({}, options.changes ?? []);
+  await withChanges({}, options);
   const names = options.reference === undefined
     ? []
     : [formatReference(withDefaultTag(qualify(parseName(options.reference), "localhost")))];
   const { signal } = options;
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal }))!;
-  return await withContainers(engine, [text], async ([container]) => {
-    const { row, config } = container!;
-    const { root } = config;
-    if (root.kind !== "image") {
-      const what = root.kind === "host" ? "this machine's own folders" : "a folder of its own";
-      throw new UnsupportedError(`commit container "${text}": its root is ${what}, not an image`);
-    }
-    const db = await engine.database();
-    const image = findImage(db, root.id);
-    if (!image) throw new NotFoundError("image", root.id);
-    const base: ImageConfig = JSON.parse(image.config);
-    const below = listLayers(db, image.id) as ImageLayer[];
-    const changed = await captureContainer(engine, container!, below, options);
-    const { config: imageConfig, layers } = await imageOf(engine, { config, base, below, changed }, options);
-    const written = await writeImage(engine.folders, imageConfig, layers, options.format);
-    // its archive went to the disk beside the documents
-    if (changed !== null && !options.squash) await ensureBlob(engine, changed, signal);
-    const form = layerForm(engine.namespaces);
-    const id = await recordNamedImage(db, {
-      names,
-      digest: written.digest,
-      imageId: written.configDigest,
-      config: imageConfig,
-      layers: written.layers,
-      size: layers.reduce(
-        (sum, { diffId, size }) => sum + (layerBytes(engine.folders, diffId, form) ?? size),
-        0,
-      ),
-    });
-    recordContainerEvent(engine.folders, row, "commit");
-    return id;
-  }, signal);
+  return await withContainers(
+    engine,
+    [text],
+    async ([container]) => {
+      const { row, config } = container!;
+      const { root } = config;
+      if (root.kind !== "image") {
+        const what = root.kind === "host" ? "this machine's own folders" : "a folder of its own";
+        throw new UnsupportedError(`commit container "${text}": its root is ${what}, not an image`);
+      }
+      const db = await engine.database();
+      const image = findImage(db, root.id);
+      if (!image) throw new NotFoundError("image", root.id);
+      const base: ImageConfig = JSON.parse(image.config);
+      const below = listLayers(db, image.id) as ImageLayer[];
+      const changed = await captureContainer(engine, container!, below, options);
+      const { config: imageConfig, layers } = await imageOf(
+        engine,
+        { config, base, below, changed },
+        options,
+      );
+      const written = await writeImage(engine.folders, imageConfig, layers, options.format);
+      // its archive went to the disk beside the documents
+      if (changed !== null && !options.squash) await ensureBlob(engine, changed, signal);
+      const form = layerForm(engine.namespaces);
+      const id = await recordNamedImage(db, {
+        names,
+        digest: written.digest,
+        imageId: written.configDigest,
+        config: imageConfig,
+        layers: written.layers,
+        size: layers.reduce(
+          (sum, { diffId, size }) => sum + (layerBytes(engine.folders, diffId, form) ?? size),
+          0,
+        ),
+      });
+      recordContainerEvent(engine.folders, row, "commit");
+      return id;
+    },
+    signal,
+    false,
+  );
+}
+
+async function withChanges(config: ImageRunConfig, { changes = [] }: CommitOptions): Promise<ImageRunConfig> {
+  if (changes.length === 0) return config;
+  const { applyChanges } = await import("../build/changes.ts");
+  return applyChanges(config, changes);
 }
 
 /** The layer of what the container has changed; null where that is nothing. */
@@ -100,10 +114,10 @@ async function captureContainer(
   { pause, squash, signal }: CommitOptions,
 ): Promise<CapturedLayer | null> {
   const dir = engine.containerDir(row.id);
-  const plan = await prepareRoot(engine, config, dir, nested);
+  const plan = view.kind === "stopped" ? view.rootfs : await prepareRoot(engine, config, dir, nested);
   const state = pause && view.kind === "running" ? readState(dir) : undefined;
   const isPaused = state !== undefined && (await observe(engine, row.id)).status.status === "paused";
-  if (state !== undefined && !isPaused) pauseProcesses(dir, row.id, state, execPrograms(dir));
+  const held = state === undefined || isPaused ? undefined : await holdStill(engine, row.id, state);
   try {
     return await captureUpper(engine, { plan, layers, nested }, {
       omit: mountPoints(config),
@@ -112,8 +126,19 @@ async function captureContainer(
       signal,
     });
   } finally {
-    if (state !== undefined && !isPaused) letRun(engine, row.id);
+    held?.[Symbol.dispose]();
   }
+}
+
+async function holdStill(engine: Engine, id: string, state: StateRecord): Promise<Disposable> {
+  const [{ pauseProcesses }, { execPrograms }, { letRun }] = await Promise.all([
+    import("../container/paused.ts"),
+    import("./exec_sessions.ts"),
+    import("./pause.ts"),
+  ]);
+  const dir = engine.containerDir(id);
+  pauseProcesses(dir, id, state, execPrograms(dir));
+  return { [Symbol.dispose]: () => letRun(engine, id) };
 }
 
 interface CommitFacts {
@@ -153,7 +178,7 @@ async function imageOf(
     architecture,
     os,
     ...(variant === undefined ? {} : { variant }),
-    config: applyChanges(runConfig(config, base.config ?? {}, options), options.changes ?? []),
+    config: await withChanges(await runConfig(config, base.config ?? {}, options), options),
     rootfs: { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) },
     history: [...options.squash ? [] : base.history ?? [], entry],
   };
@@ -161,16 +186,17 @@ async function imageOf(
 }
 
 /** How the image is run: as the container was. */
-function runConfig(
+async function runConfig(
   config: ContainerConfig,
   image: ImageRunConfig,
   { includeVolumes }: CommitOptions,
-): ImageRunConfig {
+): Promise<ImageRunConfig> {
   const { OnBuild: _ofTheBase, ...inherited } = image;
   const volumes = config.mounts.filter((mount) =>
     mount.kind === "volume" && mount.anonymous || includeVolumes && mount.kind !== "tmpfs"
   ).map(({ destination }) => destination);
-  const exposed = exposedKeys(config.ports ?? [], parseExposedKeys(config.exposed ?? []));
+  const { ports = [], exposed: ofImage = [] } = config;
+  const exposed = ports.length === 0 && ofImage.length === 0 ? [] : await exposedPorts(ports, ofImage);
   const stopSignal = signalName(config.stopSignal);
   const keys = (names: string[]) => Object.fromEntries(names.map((name) => [name, {}]));
   return {
@@ -185,6 +211,11 @@ function runConfig(
     ...(Object.keys(config.labels).length === 0 ? {} : { Labels: config.labels }),
     ...(image.StopSignal === undefined && config.stopSignal === 15 ? {} : { StopSignal: stopSignal }),
   };
+}
+
+async function exposedPorts(ports: readonly PortMapping[], ofImage: readonly string[]): Promise<string[]> {
+  const { exposedKeys, parseExposedKeys } = await import("../network/ports.ts");
+  return exposedKeys(ports, parseExposedKeys(ofImage));
 }
 
 /** What the engine itself told this one container. */

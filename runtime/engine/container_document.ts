@@ -5,9 +5,11 @@
  * @see podman-inspect(1); Docker Engine API, ContainerInspect
  */
 
-import { argvOf, type ContainerConfig } from "../container/config.ts";
+import { argvOf } from "../container/argv.ts";
+import type { ContainerConfig } from "../container/config.ts";
 import type { ChosenNamespace } from "../container/extras.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
+import type { ContainerSecret } from "../container/secret_option.ts";
 import { networkModeText } from "../container/network_choice.ts";
 import { planCapabilities } from "../container/plan.ts";
 import type { FaultRecord } from "../monitor/faults.ts";
@@ -20,6 +22,7 @@ import type { PortDocument } from "./port_view.ts";
 import { type ContainerStatus, isLive } from "../container/state.ts";
 import { DEFAULT_CAPABILITIES } from "../security/capabilities.ts";
 import { resolveProtectedPaths } from "../security/paths.ts";
+import type { IdMapping } from "../spec/runtime.ts";
 import { signalName } from "../spec/signal.ts";
 import { ZERO_TIME } from "./clock.ts";
 
@@ -33,6 +36,7 @@ export interface DocumentFacts {
   restartCount?: number;
   size?: ContainerSize;
   ports?: PortDocument;
+  pod?: { id: string; isInfra: boolean; published: PortDocument["ports"] };
   /** Of the user-mode network stack. */
   faults?: FaultRecord;
   networks?: NetworkDocument;
@@ -57,7 +61,7 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
     ImageDigest: config.root.kind === "image" ? config.root.digest : "",
     ImageName: config.imageName,
     Rootfs: config.root.kind === "rootfs" ? config.root.path : "",
-    Pod: "",
+    Pod: facts.pod?.id ?? "",
     ResolvConfPath: `${containerDir}/resolv.conf`,
     HostnamePath: `${containerDir}/hostname`,
     HostsPath: `${containerDir}/hosts`,
@@ -86,10 +90,11 @@ export function containerDocument(config: ContainerConfig, facts: DocumentFacts)
       ...networkSettings(config, status, facts.faults),
       ...facts.networks?.only,
       ...(facts.ports && { Ports: facts.ports.ports }),
+      ...(facts.pod && { Ports: facts.pod.published }),
       ...(facts.networks && { Networks: facts.networks.networks }),
     },
     Namespace: "",
-    IsInfra: false,
+    IsInfra: facts.pod?.isInfra ?? false,
     IsService: false,
     KubeExitCodePropagation: "invalid",
     Config: { ...configOf(config), ...(facts.ports && { ExposedPorts: facts.ports.exposed }) },
@@ -122,7 +127,7 @@ function stateOf(status: ContainerStatus, health: HealthRecord | undefined) {
 function mountOf(mount: Exclude<ContainerMount, { kind: "tmpfs" }>, facts: DocumentFacts) {
   const propagation = mount.options.find((word) => /^r?(private|shared|slave|unbindable)$/.test(word));
   const options = mount.options.filter((word) => word !== propagation);
-  if ((mount.kind === "bind" || mount.kind === "volume") && mount.idmap !== undefined) {
+  if (mount.kind !== "devpts" && mount.idmap !== undefined) {
     options.push(mount.idmap === "" ? "idmap" : `idmap=${mount.idmap}`);
   }
   return {
@@ -177,7 +182,7 @@ function configOf(config: ContainerConfig) {
   const { lifecycle } = config;
   return {
     Hostname: config.hostname,
-    Domainname: "",
+    Domainname: config.domainName ?? "",
     User: config.user,
     AttachStdin: config.interactive,
     AttachStdout: false,
@@ -206,8 +211,16 @@ function configOf(config: ContainerConfig) {
     Timeout: lifecycle?.timeoutSeconds ?? 0,
     StopTimeout: config.stopTimeout,
     Passwd: config.accounts?.isListed ?? true,
+    ...(config.secrets && { Secrets: config.secrets.flatMap(secretOf) }),
+    ...(config.chrootDirs && { ChrootDirs: config.chrootDirs }),
     sdNotifyMode: lifecycle?.sdnotify ?? "container",
   };
+}
+
+/** podman does not tell of those that are variables. */
+function secretOf(secret: ContainerSecret) {
+  if (secret.kind === "env") return [];
+  return [{ Name: secret.name, ID: secret.id, UID: secret.uid, GID: secret.gid, Mode: secret.mode }];
 }
 
 function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
@@ -262,6 +275,9 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     ),
     UTSMode: namespaceText(config, "uts"),
     UsernsMode: usernsText(config),
+    ...(config.idMaps && {
+      IDMappings: { UidMap: config.idMaps.uid.map(lineOf), GidMap: config.idMaps.gid.map(lineOf) },
+    }),
     ShmSize: config.shmBytes,
     Runtime: "skiff",
     ConsoleSize: [config.size?.rows ?? 0, config.size?.cols ?? 0],
@@ -281,7 +297,12 @@ function usernsText({ userns, joinedUserns }: ContainerConfig): string {
   if (joinedUserns) {
     return joinedUserns.mode === "path" ? `ns:${joinedUserns.path}` : `container:${joinedUserns.id}`;
   }
+  if (userns === "maps") return "private";
   return userns === "host" ? "" : userns;
+}
+
+function lineOf({ containerID, hostID, size }: IdMapping): string {
+  return `${containerID}:${hostID}:${size}`;
 }
 
 /** As it was asked for: `private`, `host`, `container:ID`, `ns:PATH`. */

@@ -8,10 +8,11 @@ import { rm } from "./rm.ts";
 /** Gives the ids of those that were removed, among `candidates`; who was started meanwhile stays. */
 export async function* pruneContainers(
   engine: Engine,
-  candidates: readonly Pick<ContainerListEntry, "Id" | "State">[],
+  candidates: readonly Pick<ContainerListEntry, "Id" | "State" | "Pod">[],
 ): AsyncGenerator<string> {
-  for (const { Id, State } of candidates) {
-    if (State !== "exited" && State !== "created") continue;
+  for (const { Id, State, Pod } of candidates) {
+    // as podman: those of pods go with their pod
+    if ((State !== "exited" && State !== "created") || Pod !== "") continue;
     try {
       if (await rm(engine, Id, { ignore: true })) yield Id;
     } catch (error) {

@@ -28,7 +28,7 @@ export async function prepareRoot(
       return await driverNamed(config.storageDriver).prepare(engine, {
         containerDir,
         layers: root.diffIds.toReversed() as Digest[],
-        nested,
+        nested: isIdentity(nested) ? undefined : nested,
         lazy: await lazyLayersOf(engine, config, containerDir, isStart && nested === undefined),
         volatile: config.autoRemove || root.kind === "layers",
       });
@@ -42,6 +42,8 @@ export async function prepareRoot(
       Deno.mkdirSync(target, { recursive: true, mode: 0o755 });
       return { kind: "directory", source: root.path, target };
     }
+    case "infra":
+      return (await import("./pods/infra.ts")).prepareInfraRoot(containerDir);
     case "host": {
       const { planHostRoot } = await import("../storage/host_image.ts");
       const homes = [Deno.env.get("HOME"), homeFromPasswd(Deno.uid() ?? -1)];
@@ -69,6 +71,12 @@ async function lazyLayersOf(
     : undefined;
   if (lazy === undefined) await completeMissing(engine, root.diffIds);
   return lazy;
+}
+
+/** As root `--userns keep-id`, and other maps that change no id: the layers fit as they are. */
+function isIdentity(nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined): boolean {
+  return nested !== undefined &&
+    [...nested.uid, ...nested.gid].every(({ containerID, hostID }) => containerID === hostID);
 }
 
 /** Who is root in a nested user namespace, where that is not the user. */

@@ -2,20 +2,17 @@
 
 import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
-import { type MountFacts, planMounts } from "../container/default_mounts.ts";
 import { takeContainerLock } from "../container/folder.ts";
 import { readMountRecord } from "../container/mounted.ts";
 import { ConflictError } from "../errors.ts";
 import type { ContainerView } from "../files/view.ts";
 import { readState } from "../monitor/records.ts";
-import type { MountSpec } from "../spec/runtime.ts";
 import type { ContainerRow } from "../state/containers.ts";
 import type { NestedMaps } from "../storage/layer_copy.ts";
-import { volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { nestedMaps } from "./plan_facts.ts";
+import { nestedMaps } from "./nested_maps.ts";
 
 const PATIENCE_MS = 600_000;
 
@@ -31,12 +28,15 @@ export interface ReachedContainer {
  * Calls `work` with the containers that `texts` name; one that is named twice is given twice, as the same object.
  *
  * Where one is stopped its lock is held meanwhile: nobody starts, removes or mounts it.
+ *
+ * @param withMounts false: only what is in their roots is looked at
  */
 export async function withContainers<T>(
   engine: Engine,
   texts: readonly string[],
   work: (containers: ReachedContainer[]) => Promise<T>,
   signal?: AbortSignal,
+  withMounts = true,
 ): Promise<T> {
   const observed = await Promise.all(texts.map((text) => observe(engine, text)));
   const held: number[] = [];
@@ -44,7 +44,7 @@ export async function withContainers<T>(
     const reached = new Map<string, ReachedContainer>();
     // In the order of their ids, so that two commands never wait for each other.
     for (const id of [...new Set(observed.map(({ row }) => row.id))].sort()) {
-      reached.set(id, await reach(engine, id, held, signal));
+      reached.set(id, await reach(engine, id, { held, withMounts }, signal));
     }
     return await work(observed.map(({ row }) => reached.get(row.id)!));
   } finally {
@@ -55,7 +55,7 @@ export async function withContainers<T>(
 async function reach(
   engine: Engine,
   id: string,
-  held: number[],
+  { held, withMounts }: { held: number[]; withMounts: boolean },
   signal?: AbortSignal,
 ): Promise<ReachedContainer> {
   const dir = engine.containerDir(id);
@@ -76,7 +76,8 @@ async function reach(
     }
     held.push(lockFd);
     const rootfs = await prepareRoot(engine, config, dir, nested);
-    return { row, config, nested, view: { kind: "stopped", rootfs, mounts: ownMounts(engine, config) } };
+    const mounts = withMounts ? await (await import("./own_mounts.ts")).ownMounts(engine, config) : [];
+    return { row, config, nested, view: { kind: "stopped", rootfs, mounts } };
   }
   throw new ConflictError(`reach container "${id.slice(0, 12)}": it keeps starting and ending`);
 }
@@ -91,37 +92,4 @@ async function lockPatiently(dir: string, signal?: AbortSignal): Promise<number 
       if (!mayEnd || Date.now() > end) throw error;
     }
   }
-}
-
-/** The volumes and bind mounts of the user's, without what only a running container has. */
-function ownMounts(engine: Engine, config: ContainerConfig): MountSpec[] {
-  const kept = new Set(
-    // a plugin has mounted nothing for a container that does not run
-    config.mounts.filter((mount) => mount.kind !== "tmpfs" && !(mount.kind === "volume" && mount.driver)).map(
-      ({ destination }) => destination,
-    ),
-  );
-  const facts: MountFacts = {
-    mapsTtyGroup: false,
-    mayMountSysfs: false,
-    isNested: false,
-    canMakeDevices: !engine.namespaces.isRootless,
-    generated: [],
-    volumePath: (name) => volumePath(engine.folders, name),
-  };
-  const mounts = planMounts(config, facts).filter(({ type, destination }) =>
-    type === "bind" && kept.has(destination)
-  );
-  // a tmpfs that nobody has mounted begins and ends with the view
-  const fresh = new Map(
-    config.mounts.flatMap((mount) =>
-      mount.kind === "volume" && mount.filesystem ? [[mount.destination, mount.filesystem]] : []
-    ),
-  );
-  return mounts.map((mount) => {
-    const filesystem = fresh.get(mount.destination);
-    if (filesystem === undefined) return mount;
-    const { type, device: source, options } = filesystem;
-    return { destination: mount.destination, type, source, options };
-  });
 }

@@ -1,5 +1,7 @@
 /** How a text leads to a container, and what it is told where it does not. */
 
+import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
+import { faccessat } from "../../ffi/file.ts";
 import { observeContainers, type Observed } from "../container/state.ts";
 import { ConflictError, NotFoundError, SkiffError } from "../errors.ts";
 import type { ContainerConfig } from "../container/config.ts";
@@ -59,6 +61,10 @@ export function loadConfig(engine: Engine, id: string): ContainerConfig {
   try {
     return JSON.parse(Deno.readTextFileSync(path));
   } catch (cause) {
+    // it has been removed since it was looked up
+    if (!faccessat(AT_FDCWD, engine.containerDir(id), F_OK)) {
+      throw new NotFoundError("container", id.slice(0, 12));
+    }
     throw new SkiffError(`read config of container ${id.slice(0, 12)}: it is missing or damaged`, {
       cause,
       hint: `remove the container: skiff rm -f ${id.slice(0, 12)}`,

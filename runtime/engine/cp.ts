@@ -53,6 +53,7 @@ export async function cp(
       `copy ${JSON.stringify(source)} to ${JSON.stringify(destination)}: neither is CONTAINER:PATH`,
     );
   }
+  if (to.container === undefined && to.path !== "-") await checkDestination(to.path);
   const [{ withContainers }, { performCopy }, { runFileTask }, { warmUp }] = await Promise.all([
     import("./container_view.ts"),
     import("../files/cp_task.ts"),
@@ -79,4 +80,13 @@ export async function cp(
     const skipped = await runFileTask(engine.namespaces, () => performCopy(plan), options.signal);
     return { skipped };
   }, options.signal);
+}
+
+/** What is there already must be of a kind that can be written or copied into. */
+async function checkDestination(path: string): Promise<void> {
+  const info = await Deno.stat(path).catch(() => undefined);
+  if (info === undefined || info.isDirectory || info.isFile) return;
+  throw new InvalidArgumentError(
+    `invalid destination: ${JSON.stringify(path)} must be a directory or a regular file`,
+  );
 }

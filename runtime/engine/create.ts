@@ -2,8 +2,8 @@
 
 import { findContainersConf } from "../config/containers_conf_files.ts";
 import { close } from "../../ffi/file.ts";
+import { argvOf } from "../container/argv.ts";
 import {
-  argvOf,
   type ConfigFacts,
   type ContainerConfig,
   networkContainerOf,
@@ -11,6 +11,7 @@ import {
   type RootSource,
 } from "../container/config.ts";
 import { makeContainerFolder, syncContainerFiles, writeContainerFiles } from "../container/folder.ts";
+import type { ResolvedExtras } from "../container/extras.ts";
 import { readHardLimit, readHostname } from "../container/host_facts.ts";
 import { asksForNetworks, plainNetwork } from "../container/network_choice.ts";
 import { findTunObstacle } from "../network/tun_device.ts";
@@ -21,6 +22,7 @@ import {
   deleteContainer,
   findContainerByName,
   insertContainer,
+  isPodName,
   putRequirement,
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
@@ -30,6 +32,7 @@ import { findImage } from "../state/images.ts";
 import { findVolume, putVolume, putVolumeUse } from "../state/volumes.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
 import { createVolume, markShared } from "../storage/volumes.ts";
+import { checkBindSources } from "./bind_sources.ts";
 import { reserveCidfile } from "./cidfile.ts";
 import { timestamp } from "./clock.ts";
 import { loadConfig, observe } from "./containers.ts";
@@ -38,7 +41,8 @@ import { readEnvFiles } from "./env_files.ts";
 import { discardContainer } from "./garbage.ts";
 import { machineNotices } from "./machine_notices.ts";
 import type { CreateOptions } from "./options.ts";
-import { type CreateHooks, resolveRoot } from "./root_source.ts";
+import type { JoinedPod } from "./pods/join.ts";
+import { type CreateHooks, resolveRoot, workingFolder } from "./root_source.ts";
 
 export type { CreateHooks } from "./root_source.ts";
 
@@ -87,9 +91,12 @@ export async function create(
   }
 }
 
+/** A container or a pod has the name already. */
+class NameTakenError extends ConflictError {}
+
 /** Whether another command has drawn the same random name at the same moment: then it is drawn again. */
 export function isNameDrawnTwice(error: unknown, options: CreateOptions, attempt: number): boolean {
-  return error instanceof ConflictError && options.name === undefined && attempt < 10;
+  return error instanceof NameTakenError && options.name === undefined && attempt < 10;
 }
 
 /** Resolves all options, pulls the image, and writes the container's files. */
@@ -99,26 +106,37 @@ export async function prepareCreate(
   hooks: CreateHooks,
   attempt: number,
 ): Promise<PreparedContainer> {
-  // steps of a build have no defaults but those of the build
-  const files = hooks.root === undefined ? findContainersConf() : [];
-  const completed = files.length > 0
-    ? (await import("./create_defaults.ts")).withDefaults(engine, given, files)
-    : undefined;
-  const options = completed?.options ?? given;
-  if (options.name !== undefined) checkName("container", options.name);
-  const cidfile = options.cidfile === undefined ? undefined : reserveCidfile(options.cidfile);
+  if (given.name !== undefined) checkName("container", given.name);
+  const cidfile = given.cidfile === undefined ? undefined : reserveCidfile(given.cidfile);
   let ports: BoundPort[] = [];
+  let joined: JoinedPod | undefined;
+  using held = new DisposableStack();
   try {
+    if (given.initContainer !== undefined && given.pod === undefined) {
+      throw new InvalidArgumentError("must specify pod value with init-ctr");
+    }
+    if (given.pod !== undefined) {
+      joined = await (await import("./pods/join.ts")).joinPod(engine, given, attempt);
+    }
+    const asked = joined?.options ?? given;
+    // steps of a build have no defaults but those of the build
+    const files = hooks.root === undefined || hooks.pod ? findContainersConf() : [];
+    const completed = files.length > 0
+      ? (await import("./create_defaults.ts")).withDefaults(engine, asked, files)
+      : undefined;
+    const options = completed?.options ?? asked;
     const db = await engine.database();
-    const { config, release, told } = await resolve(engine, db, options, hooks, attempt);
+    const { config, fill, told } = await resolve(engine, db, options, hooks, attempt, held);
+    config.pod = joined?.membership ?? hooks.pod;
     if (options.replace && options.name !== undefined) await removeNamed(engine, options.name);
     if (config.ports) ports = await takePorts(engine, config, hooks);
-    const prepared = prepareResolved(engine, db, config, cidfile, release);
+    const prepared = prepareResolved(engine, db, config, { cidfile, fill, insert: hooks.insert });
     const warnings = [...told, ...completed?.warnings ?? [], ...await warningsFor(engine, options, config)];
     return { ...prepared, ports, warnings };
   } catch (error) {
     cidfile?.discard();
     for (const { fd } of ports) close(fd);
+    await joined?.undo();
     throw error;
   }
 }
@@ -128,8 +146,11 @@ export function prepareResolved(
   engine: Engine,
   db: Database,
   config: ContainerConfig,
-  cidfile?: ReturnType<typeof reserveCidfile>,
-  release?: () => void,
+  { cidfile, fill, insert }: {
+    cidfile?: ReturnType<typeof reserveCidfile>;
+    fill?: ResolvedExtras["fill"];
+    insert?: CreateHooks["insert"];
+  } = {},
 ): Omit<PreparedContainer, "warnings" | "ports"> {
   const dir = engine.containerDir(config.id);
   const lockFd = makeContainerFolder(dir);
@@ -138,16 +159,15 @@ export function prepareResolved(
     discardContainer(engine, config.id);
   };
   try {
+    fill?.(dir);
     writeContainerFiles(dir, config, engine.namespaces.isRootless);
   } catch (error) {
     discardContainer(engine, config.id);
     close(lockFd);
     throw error;
-  } finally {
-    release?.();
   }
   const record = async (state: "created" | "starting") => {
-    const newVolumes = await insertRows(engine, db, config, state);
+    const newVolumes = await insertRows(engine, db, config, state, insert);
     cidfile?.write(config.id);
     recordContainerEvent(engine.folders, config, "create");
     for (const name of newVolumes) {
@@ -170,12 +190,14 @@ async function resolve(
   options: CreateOptions,
   hooks: CreateHooks,
   attempt: number,
-): Promise<{ config: ContainerConfig; release?: () => void; told: string[] }> {
+  held: DisposableStack,
+): Promise<{ config: ContainerConfig; told: string[] } & Pick<ResolvedExtras, "fill">> {
   const { root, imageName, image } = hooks.root ?? await resolveRoot(engine, db, options, hooks);
   const argv = [...(options.entrypoint ?? image?.config?.Entrypoint ?? []), ...options.command];
   const argv0 = argv[0] ?? image?.config?.Cmd?.[0] ?? "";
+  const subject = { argv0, root, user: options.user ?? image?.config?.User };
   const extras = hasExtras(options, argv0)
-    ? await (await import("./create_extras.ts")).resolveExtras(engine, db, options, argv0)
+    ? await (await import("./create_extras.ts")).resolveExtras(engine, db, options, subject, held)
     : undefined;
   const id = randomId();
   const config = resolveConfig(options, {
@@ -203,13 +225,16 @@ async function resolve(
       readFile: Deno.readTextFileSync,
     },
   });
-  checkBindSources(config);
+  if (options.seccompPolicy) {
+    (await import("./seccomp_policy.ts")).applySeccompPolicy(options, config, image);
+  }
+  checkBindSources(config.mounts);
   nameAnonymousVolumes(config);
   await findVolumeFilesystems(engine, db, config, options.volumeDriver);
   const exposed = Object.keys(image?.config?.ExposedPorts ?? {});
   if (exposed.length > 0) config.exposed = exposed;
   const warning = options.publish || options.publishAll || options.expose
-    ? (await import("./publish.ts")).resolvePorts(options, config)
+    ? (await import("./publish.ts")).resolvePorts(options, config, engine.namespaces.isRootless)
     : undefined;
   if (config.ports && config.network.mode === "bridge") {
     (await import("./network_memberships.ts")).bindToHostAddress(db, config);
@@ -220,7 +245,7 @@ async function resolve(
     ? (await import("./emulator.ts")).platformWarning(image, options.platform)
     : undefined;
   const told = [platform, warning].filter((text) => text !== undefined);
-  return { config, release: extras?.release, told };
+  return { config, fill: extras?.fill, told };
 }
 
 /** Before there is anything of the container: what is taken leaves nothing behind. */
@@ -238,12 +263,17 @@ const EXTRA_OPTIONS: readonly (keyof CreateOptions)[] = [
   "noHosts",
   "hostsFile",
   "noHostname",
+  "domainName",
+  "chrootDirs",
   "dns",
   "dnsSearch",
   "dnsOptions",
   "devices",
+  "secrets",
   "umask",
   "oomScoreAdj",
+  "personality",
+  "shmSizeSystemd",
   "sysctls",
   "pid",
   "ipc",
@@ -292,34 +322,27 @@ async function resolveMounts(
   return resolveAskedMounts(engine, db, options, workingFolder());
 }
 
-/** A folder that was removed under the caller's feet has no path; only relative sources of mounts need one. */
-function workingFolder(): string {
-  try {
-    return Deno.cwd();
-  } catch {
-    return "/";
-  }
-}
-
 /** The volumes that were not there before. */
 async function insertRows(
   { folders }: Engine,
   db: Database,
   config: ContainerConfig,
   state: "created" | "starting",
+  insert?: CreateHooks["insert"],
 ): Promise<string[]> {
   const memberships = config.network.mode === "bridge" ? await import("./network_memberships.ts") : undefined;
+  const pods = config.pod ? await import("../state/pods.ts") : undefined;
   return await db.transaction(() => {
+    insert?.(config);
+    if (config.pod && !pods!.podExists(db, config.pod.id)) throw new NotFoundError("pod", config.pod.id);
     const newVolumes: string[] = [];
     if (config.root.kind === "image" && !findImage(db, config.root.id)) {
       throw new NotFoundError("image", config.imageName);
     }
     const taken = findContainerByName(db, config.name);
-    if (taken) {
-      throw new ConflictError(
-        `create container "${config.name}": the container name "${config.name}" is already in use by ${taken.id}`,
-        { hint: "remove that container first, or use --replace" },
-      );
+    if (taken) throw nameTaken(config.name, taken.id);
+    if (isPodName(db, config.name)) {
+      throw new NameTakenError(`create container: name "${config.name}" is in use: pod already exists`);
     }
     insertContainer(db, rowOf(config, state));
     for (const required of config.lifecycle?.requires ?? []) putRequirement(db, config.id, required);
@@ -337,13 +360,21 @@ async function insertRows(
   });
 }
 
+/** Of a container. */
+export function nameTaken(name: string, id: string): ConflictError {
+  return new NameTakenError(
+    `create container "${name}": the container name "${name}" is already in use by ${id}`,
+    { hint: "remove that container first, or use --replace" },
+  );
+}
+
 function rowOf(config: ContainerConfig, state: ContainerRow["state"]): ContainerRow {
   return {
     id: config.id,
     name: config.name,
     imageId: config.root.kind === "image" ? config.root.id : null,
     imageName: config.imageName,
-    command: argvOf(config),
+    command: config.root.kind === "infra" ? [] : argvOf(config),
     createdAt: config.createdAt,
     state,
     startedAt: "",
@@ -360,6 +391,7 @@ function rowOf(config: ContainerConfig, state: ContainerRow["state"]): Container
     ports: config.ports || config.exposed
       ? { published: config.ports ?? [], exposed: config.exposed ?? [] }
       : undefined,
+    pod: config.pod?.id,
   };
 }
 
@@ -399,7 +431,7 @@ async function resolveNetwork(
   const plain = plainNetwork(text);
   if (plain === undefined) {
     const { parseNetwork } = await import("../container/network_options.ts");
-    return { network: parseNetwork(text!) };
+    return { network: parseNetwork(text!, engine.namespaces.isRootless) };
   }
   // where nobody asked for a network by name, a container can do without (see warningsFor)
   return { network: isDefaultNetwork(text) && findTunObstacle() ? { mode: "none" } : plain };
@@ -408,20 +440,6 @@ async function resolveNetwork(
 /** Whether the caller left the choice to us. */
 function isDefaultNetwork(text: string | undefined): boolean {
   return text === undefined || text === "" || text === "default";
-}
-
-/** As podman: a bind mount of nothing is an error, not a new folder. */
-function checkBindSources(config: ContainerConfig): void {
-  for (const mount of config.mounts) {
-    if (mount.kind !== "bind") continue;
-    try {
-      if (mount.keepsLinks) Deno.lstatSync(mount.source);
-      else Deno.statSync(mount.source);
-    } catch (cause) {
-      if (!(cause instanceof Deno.errors.NotFound)) continue; // the monitor may see what we may not
-      throw new InvalidArgumentError(`statfs ${mount.source}: no such file or directory`, { cause });
-    }
-  }
 }
 
 /** Volumes with a type are mounted by who uses them; those of plugins are made before the container is. */

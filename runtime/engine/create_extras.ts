@@ -4,39 +4,43 @@
  */
 
 import { takeLaunch } from "../config/launch.ts";
+import type { RootSource } from "../container/config.ts";
 import { resolveAccounts } from "../container/account_options.ts";
-import { parseDevice } from "../container/device_options.ts";
+import { parseDevice, refuseHalfAccess } from "../container/device_options.ts";
 import type { ChosenNamespace, ConfigExtras, ResolvedExtras } from "../container/extras.ts";
 import { readHostname } from "../container/host_facts.ts";
-import { allocateMap, parseAuto, parseIdMaps, parseKeepId } from "../container/id_map_options.ts";
 import { parseLogOptions } from "../container/log_options.ts";
 import { parseTmpfs } from "../container/mount_options.ts";
-import { resolveHosts, resolveResolver } from "../container/names_options.ts";
+import { parseChrootDirs, resolveHosts, resolveResolver } from "../container/names_options.ts";
 import { parseNamespace } from "../container/namespace_options.ts";
 import {
   checkOomScore,
   parseAnnotations,
+  parsePersonality,
   parseSysctls,
   parseUmask,
   proxyVariables,
   resolveEnvExtras,
 } from "../container/process_options.ts";
 import { ConflictError, InvalidArgumentError, UnsupportedError } from "../errors.ts";
-import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
-import type { IdMapping } from "../spec/runtime.ts";
+import { splitQualifiedName } from "../spec/cdi_name.ts";
+import { parseSize } from "../spec/size.ts";
 import type { Database } from "../state/db.ts";
-import { takeLock } from "../state/locks.ts";
 import { loadConfig } from "./containers.ts";
 import { findOther } from "./joined_namespaces.ts";
 import type { Engine } from "./engine.ts";
 import type { CreateOptions } from "./options.ts";
 
-/** `argv0` is the program of the container, as far as the options and the image tell. */
+/**
+ * `argv0` is the program of the container, as far as the options and the image tell; what must stay as it is until the
+ * container's config is written is put into `held`.
+ */
 export async function resolveExtras(
   engine: Engine,
   db: Database,
   options: CreateOptions,
-  argv0: string,
+  { argv0, root, user }: { argv0: string; root: RootSource; user?: string },
+  held: DisposableStack,
 ): Promise<ResolvedExtras> {
   const caller = callerEnv();
   const namespaces = resolveNamespaces(engine, db, options);
@@ -45,8 +49,11 @@ export async function resolveExtras(
     hosts: resolveHosts(options, Deno.readTextFileSync),
     resolver: resolveResolver(options),
     noHostname: options.noHostname,
-    devices: options.devices?.map(parseDevice),
+    domainName: options.domainName && checkDomainName(options),
+    chrootDirs: options.chrootDirs && parseChrootDirs(options.chrootDirs),
+    ...resolveDevices(options.devices),
     umask: options.umask === undefined ? undefined : parseUmask(options.umask),
+    personality: options.personality === undefined ? undefined : parsePersonality(options.personality),
     oomScoreAdj: options.oomScoreAdj === undefined ? undefined : checkOomScore(options.oomScoreAdj),
     namespaces,
     sysctl: options.sysctls && parseSysctls(options.sysctls, namespaces, options.network),
@@ -56,6 +63,12 @@ export async function resolveExtras(
   };
   checkDevicePermissions(engine, config);
   const extras: ResolvedExtras = { config, env: resolveEnvExtras(options, caller) };
+  if (options.secrets) {
+    const { resolveSecrets } = await import("./container_secrets.ts");
+    const { secrets, fill } = await resolveSecrets(engine, db, options.secrets);
+    config.secrets = secrets;
+    extras.fill = fill;
+  }
   if (options.httpProxy !== false) extras.env!.host.push(...proxyVariables(caller));
   if (options.groupAdd?.includes("keep-groups")) {
     if (options.groupAdd.length > 1) {
@@ -67,7 +80,9 @@ export async function resolveExtras(
     extras.groupAdd = [];
   }
   resolveHostnameOf(engine, options, namespaces, extras);
-  const kept = await resolveIdMaps(engine, db, options, extras);
+  const kept = hasIdMaps(options)
+    ? await (await import("./id_maps.ts")).resolveIdMaps(engine, db, { options, root, user }, extras, held)
+    : undefined;
   if (extras.userns !== undefined && extras.userns !== "host") refuseForeign(namespaces, config.joinedUserns);
   config.accounts = resolveAccounts(options, kept);
   const log = parseLogOptions(options.logOpt ?? [], options.logDriver ?? "k8s-file");
@@ -75,8 +90,31 @@ export async function resolveExtras(
   extras.logAttributes = log.attributes;
   extras.securityOpt = options.securityOpt?.filter((word) => !word.startsWith("proc-opts="));
   if (options.initPath && options.init) addInit(options.initPath, extras);
-  if (isSystemd(options, argv0)) prepareSystemd(extras);
+  const size = resolveSystemdSize(options.shmSizeSystemd);
+  if (isSystemd(options, argv0)) prepareSystemd(extras, size);
   return extras;
+}
+
+/** @see setdomainname(2) */
+function checkDomainName({ domainName = "", uts }: CreateOptions): string {
+  if (uts !== undefined && uts !== "private") {
+    throw new InvalidArgumentError(
+      "cannot set the domain name in a UTS namespace that is not the container's own",
+    );
+  }
+  if (/^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$/.test(domainName)) return domainName;
+  throw new InvalidArgumentError(`set domain name "${domainName}": invalid domain name`);
+}
+
+/** A name of CDI is looked up at each start, a path now. */
+function resolveDevices(words: readonly string[] = []): Pick<ConfigExtras, "devices" | "cdiDevices"> {
+  const [names, paths] = [true, false].map((isName) =>
+    words.filter((word) => (splitQualifiedName(word) !== undefined) === isName)
+  );
+  return {
+    ...(paths!.length > 0 && { devices: paths!.map(parseDevice) }),
+    ...(names!.length > 0 && { cdiDevices: names }),
+  };
 }
 
 function callerEnv(): Record<string, string> {
@@ -126,97 +164,10 @@ function resolveHostnameOf(
   extras.hostname = uts.mode === "container" ? loadConfig(engine, uts.id).hostname : readHostname();
 }
 
-/** Gives who keep-id keeps. */
-async function resolveIdMaps(
-  engine: Engine,
-  db: Database,
-  options: CreateOptions,
-  extras: ResolvedExtras,
-): Promise<{ hostUid: number; uid: number; gid: number } | undefined> {
-  const { uid, gid, maps, isRootless } = engine.namespaces;
-  const { userns } = options;
-  const isMapped = options.uidMap || options.gidMap || options.subuidName || options.subgidName;
-  const [kind] = userns?.split(":") ?? [];
-  if (isMapped && userns) {
-    throw new InvalidArgumentError(
-      "--userns and --uidmap/--gidmap/--subuidname/--subgidname are mutually exclusive",
-    );
-  }
-  if (!isMapped && kind !== "keep-id" && kind !== "auto") {
-    if (kind === "ns" || kind === "container") {
-      const { resolveJoinedUserns } = await import("./joined_userns.ts");
-      const joined = await resolveJoinedUserns(engine, db, userns!);
-      extras.userns = joined ? "joined" : "host";
-      extras.config.idMaps = joined?.maps;
-      extras.config.joinedUserns = joined?.choice;
-      return undefined;
-    }
-    if (kind === "private") {
-      throw new InvalidArgumentError(
-        "must provide at least one UID or GID mapping to configure a user namespace",
-      );
-    }
-    if (kind && !["host", "nomap"].includes(kind)) {
-      throw new InvalidArgumentError(`unrecognized namespace mode ${userns} passed`);
-    }
-    return undefined;
-  }
-  if (!isRootless) {
-    throw new UnsupportedError(`use user namespace "${userns ?? "uidmap"}": it is only for rootless use`);
-  }
-  if (maps.isSingle) throw new ConflictError(`use user namespace "${userns ?? "uidmap"}": ${maps.reason}`);
-  const counts = { uid: mappedIdCount(maps.uid), gid: mappedIdCount(maps.gid) };
-  if (kind === "keep-id") {
-    const kept = parseKeepId(userns!, { uid, gid });
-    extras.userns = "keep-id";
-    extras.user = `${kept.uid}:${kept.gid}`;
-    if (kept.uid === uid && kept.gid === gid) return { hostUid: uid, ...kept };
-    extras.config.idMaps = {
-      uid: nestedIdMap("keep-id", kept.uid, counts.uid),
-      gid: nestedIdMap("keep-id", kept.gid, counts.gid),
-    };
-    return undefined;
-  }
-  if (isMapped) {
-    if (options.subuidName || options.subgidName) {
-      throw new UnsupportedError(
-        "use --subuidname or --subgidname: without root there are no ids but the user's own, which --uidmap counts",
-      );
-    }
-    extras.userns = "maps";
-    extras.config.idMaps = parseIdMaps(options.uidMap ?? [], options.gidMap ?? [], counts);
-    return undefined;
-  }
-  const request = parseAuto(userns!);
-  extras.userns = "auto";
-  // held until the container's config is written, so that two never get the same ids
-  const lock = await takeLock(`${engine.folders.locks}/userns-auto`);
-  extras.release = () => lock?.[Symbol.dispose]();
-  const taken = mapsInUse(engine);
-  extras.config.idMaps = {
-    uid: allocateMap(request.size, request.uid, taken.uid, counts.uid),
-    gid: allocateMap(request.size, request.gid, taken.gid, counts.gid),
-  };
-  return undefined;
-}
-
-/**
- * Of the other automatic user namespaces: they stay theirs for as long as there is the container. By folders, for the row
- * of one that is just being made comes after the lock has been let go.
- */
-function mapsInUse(engine: Engine): { uid: IdMapping[]; gid: IdMapping[] } {
-  const taken: { uid: IdMapping[]; gid: IdMapping[] } = { uid: [], gid: [] };
-  for (const { name: id } of Deno.readDirSync(engine.folders.containers)) {
-    try {
-      const { userns, idMaps } = loadConfig(engine, id);
-      if (userns !== "auto" || !idMaps) continue;
-      taken.uid.push(...idMaps.uid);
-      taken.gid.push(...idMaps.gid);
-    } catch {
-      // being made or removed
-    }
-  }
-  return taken;
+/** `host` and `nomap` are the config's own. */
+function hasIdMaps({ userns = "", uidMap, gidMap, subuidName, subgidName }: CreateOptions): boolean {
+  return !["", "host", "nomap"].includes(userns) ||
+    Boolean(uidMap || gidMap || subuidName || subgidName);
 }
 
 /** Their rights belong to the user's shared namespace, which a process in a nested one has none in. */
@@ -232,15 +183,10 @@ function refuseForeign(namespaces: ConfigExtras["namespaces"], joined: ConfigExt
   }
 }
 
-/** Without root a device is bound as it is, and its own mode decides; as root that would give more than was asked. */
+/** Without root a device is bound as it is, and its own mode decides. */
 function checkDevicePermissions(engine: Engine, { devices }: ConfigExtras): void {
   if (engine.namespaces.isRootless) return;
-  for (const { source, permissions } of devices ?? []) {
-    if (permissions.includes("r") && permissions.includes("w")) continue;
-    throw new UnsupportedError(
-      `pass device "${source}" with "${permissions}": reading and writing are not told apart without a device cgroup`,
-    );
-  }
+  for (const { source, permissions } of devices ?? []) refuseHalfAccess(source, permissions);
 }
 
 function timezoneFile(zone: string): string {
@@ -309,9 +255,18 @@ export function isInitProgram(argv0: string): boolean {
     argv0.slice(argv0.lastIndexOf("/") + 1) === "systemd";
 }
 
+function resolveSystemdSize(text = "0"): number {
+  const bytes = parseSize(text);
+  if (bytes === undefined) {
+    throw new InvalidArgumentError(`unable to translate --shm-size-systemd: invalid size: '${text}'`);
+  }
+  return bytes;
+}
+
 /** The folders that systemd wants to be fresh, and the signal that shuts it down. @see systemd(1), SIGRTMIN+3 */
-function prepareSystemd(extras: ResolvedExtras): void {
+function prepareSystemd(extras: ResolvedExtras, sizeBytes: number): void {
+  const size = sizeBytes > 0 ? `:size=${sizeBytes}` : "";
   const folders = ["/run", "/run/lock", "/tmp", "/var/log/journal"];
-  extras.mounts = [...(extras.mounts ?? []), ...folders.map(parseTmpfs)];
+  extras.mounts = [...(extras.mounts ?? []), ...folders.map((path) => parseTmpfs(path + size))];
   extras.stopSignal = "SIGRTMIN+3";
 }

@@ -34,7 +34,12 @@ export function resolveAskedMounts(
 }
 
 /** What one `--mount` comes to; of a glob as many as match. */
-function resolveMount(engine: Engine, db: Database, text: string, workingFolder: string): ContainerMount[] {
+export function resolveMount(
+  engine: Engine,
+  db: Database,
+  text: string,
+  workingFolder: string,
+): ContainerMount[] {
   const mount = parseMount(text, workingFolder);
   if (mount.kind === "glob") return expandGlob(mount);
   if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
@@ -53,7 +58,7 @@ function diffIdsOf(db: Database, name: string): string[] {
 }
 
 /** Binds and volumes of the container that `text` names; a tmpfs belongs to its container alone. */
-function volumesFrom(engine: Engine, db: Database, text: string): ContainerMount[] {
+export function volumesFrom(engine: Engine, db: Database, text: string): ContainerMount[] {
   const at = text.indexOf(":");
   const words = at < 0 ? [] : text.slice(at + 1).split(",");
   const access = words.filter((word) => word === "ro" || word === "rw");

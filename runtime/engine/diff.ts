@@ -9,7 +9,7 @@ import type { Digest } from "../spec/digest.ts";
 import { prepareRoot } from "./container_root.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { nestedMaps } from "./plan_facts.ts";
+import { nestedMaps } from "./nested_maps.ts";
 
 export type { Change, ChangeKind } from "../files/changes.ts";
 
@@ -43,7 +43,12 @@ function sourceOf(plan: RootfsPlan, layers: string[], ownersDiffer: boolean): Ch
   switch (plan.kind) {
     case "overlay":
     case "fuse-overlayfs":
-      return { kind: "upper", path: plan.upper, layers: plan.lower };
+      return {
+        kind: "upper",
+        path: plan.upper,
+        layers: plan.lower,
+        ownersDiffer: plan.kind === "overlay" && plan.idMapped !== undefined,
+      };
     case "directory":
       return { kind: "copy", path: plan.source, layers, ownersDiffer };
   }

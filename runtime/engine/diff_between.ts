@@ -17,7 +17,7 @@ import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 import { discard, emptyTrash } from "./garbage.ts";
 import { imageExists } from "./image_exists.ts";
-import { nestedMaps } from "./plan_facts.ts";
+import { nestedMaps } from "./nested_maps.ts";
 
 /** What names are looked for among; undefined: containers first, then images. */
 export type ComparedKind = "container" | "image" | undefined;
@@ -25,6 +25,8 @@ export type ComparedKind = "container" | "image" | undefined;
 /** One side of a comparison. */
 interface Tree {
   nested?: NestedMaps;
+  /** The kernel shows what is in its layers with other owners. */
+  isMapped?: boolean;
   /** What it consists of, the topmost first. */
   layers: string[];
   /** A plan that shows it as one; `scratch` is a folder for what it needs. */
@@ -44,7 +46,7 @@ export async function diffBetween(
   signal?: AbortSignal,
 ): Promise<Change[]> {
   const [of, from] = [await treeOf(engine, subject, kind), await treeOf(engine, other, kind)];
-  const ownersDiffer = JSON.stringify(of.nested) !== JSON.stringify(from.nested);
+  const ownersDiffer = from.isMapped || JSON.stringify(of.nested) !== JSON.stringify(from.nested);
   const [{ listChanges }, { runFileTask }, { OpenedViews }] = await Promise.all([
     import("../files/changes.ts"),
     import("../files/task.ts"),
@@ -100,7 +102,8 @@ async function containerTree(engine: Engine, text: string, config: ContainerConf
     case "overlay":
     case "fuse-overlayfs": {
       const layers = [plan.upper, ...plan.lower];
-      return { nested, layers, plan: (scratch) => Promise.resolve(aside(plan, layers, scratch)) };
+      const isMapped = plan.kind === "overlay" && plan.idMapped !== undefined;
+      return { nested, isMapped, layers, plan: (scratch) => Promise.resolve(aside(plan, layers, scratch)) };
     }
     case "directory":
       return { nested, layers: [plan.source], plan: () => Promise.resolve(plan) };
@@ -117,7 +120,9 @@ function aside<Plan extends RootfsPlan & { upper: string }>(
 ): Plan {
   const [upper, work, target] = [`${scratch}/upper`, `${scratch}/work`, `${scratch}/merged`];
   for (const folder of [upper, work, target]) Deno.mkdirSync(folder, { mode: 0o755 });
-  return { ...plan, lower, upper, work, target };
+  const idMapped = plan.kind === "overlay" && plan.idMapped;
+  // what it has written has the ids of the container
+  return { ...plan, lower, upper, work, target, ...(idMapped && { idMapped: { ...idMapped, from: 1 } }) };
 }
 
 /** Diff ids, the topmost first. */

@@ -8,6 +8,7 @@ import { mappedIdCount } from "../namespaces/id_map.ts";
 import { outerContainer } from "../namespaces/restrictions.ts";
 import { userName } from "../namespaces/subordinate_ids.ts";
 import { findTunObstacle, TUN_DEVICE } from "../network/tun_device.ts";
+import { readBootId } from "../state/boot.ts";
 import { filesystemOf, findMaskedProc, readMountTable } from "../state/mount_table.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { UNMASK } from "./machine_notices.ts";
@@ -43,6 +44,7 @@ const CHECKS: { name: string; run(engine: Engine): Result | Promise<Result> }[] 
 export async function doctor(options: EngineOptions = {}): Promise<Finding[]> {
   const findings: Finding[] = [
     { check: "program", ...checkProgram() },
+    { check: "start", ...checkStart() },
     { check: "user", ...checkUser() },
   ];
   let engine: Engine;
@@ -85,6 +87,24 @@ function checkProgram(): Result {
   // mount_setattr(2), and overlay in a user namespace just before
   if (major > 5 || (major === 5 && minor >= 12)) return ok(detail);
   return { status: "fails", detail, remedy: "use Linux 5.12 or newer" };
+}
+
+/** @see runtime/frozen/freeze.ts */
+function checkStart(): Result {
+  const { form, isThawed } = takeLaunch();
+  if (form !== "packed") return ok("the runtime boots for each command");
+  if (isThawed) return ok("from a process that booted once and is kept in a file");
+  const folder = Deno.execPath().replace(/\/[^/]*$/, "");
+  let why = "";
+  try {
+    why = Deno.readTextFileSync(`${folder}/${readBootId()}/why`);
+  } catch {
+    // this is the first start, or it is being made
+  }
+  // deno-lint-ignore no-control-regex -- the runtime's colours
+  why = why.replace(/\x1b\[\d+m/g, "");
+  const reason = why.match(/freeze: .*/)?.[0] ?? why.trim().split("\n")[0];
+  return ok(reason ? `the runtime boots for each command (${reason})` : "the runtime boots for this command");
 }
 
 function checkUser(): Result {

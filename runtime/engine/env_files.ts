@@ -2,7 +2,7 @@
 
 import { takeLaunch } from "../config/launch.ts";
 import { parseEnvFile } from "../container/env.ts";
-import { InvalidArgumentError } from "../errors.ts";
+import { hostReason, InvalidArgumentError } from "../errors.ts";
 
 /** The variables of the files, in their order, with the caller's values where a file leaves them out. */
 export function readEnvFiles(paths: string[]): string[] {
@@ -11,10 +11,7 @@ export function readEnvFiles(paths: string[]): string[] {
     try {
       text = Deno.readTextFileSync(path);
     } catch (cause) {
-      const reason = cause instanceof Deno.errors.NotFound
-        ? "no such file or directory"
-        : (cause as Error).message;
-      throw new InvalidArgumentError(`read environment file "${path}": ${reason}`, { cause });
+      throw new InvalidArgumentError(`read environment file "${path}": ${hostReason(cause)}`, { cause });
     }
     takeLaunch(); // gives the caller's variables back their names
     return parseEnvFile(text, path, (key) => Deno.env.get(key));

@@ -77,6 +77,9 @@ export async function exec(
     callerNofile: callerNofile(),
     startOnAttach: !options.detach,
   });
+  if (config.secrets) {
+    await (await import("./container_secrets.ts")).addSecretVariables(engine, config, plan);
+  }
   if (preserveFds) plan.passedFds = preserveFds;
   const { ready } = startExecMonitor(plan);
   recordContainerEvent(engine.folders, row, "exec", { execID: sessionId });

@@ -17,8 +17,9 @@ import {
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordContainerEvent, recordEvent } from "../state/events.ts";
-import { monitorSocketPath } from "../state/folders.ts";
+import { monitorSocketPath, programSocketPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
+import { namesIn, removeIfThere } from "../state/listing.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
 import { deleteContainerWithVolumes, findVolume, listOrphanedVolumes } from "../state/volumes.ts";
 import { abandonedBeside, isAbandonedTree } from "../storage/abandoned_tree.ts";
@@ -42,10 +43,15 @@ export function discard(engine: Engine, path: string): boolean {
   }
 }
 
-/** Moves a container's folder away, and removes its monitor's socket. The caller knows that no monitor lives. */
+/** Moves a container's folder away, and removes the sockets of its monitor and network. The caller knows that no monitor lives. */
 export function discardContainer(engine: Engine, id: string): boolean {
-  removeFile(monitorSocketPath(engine.folders, id));
+  for (const path of socketsOf(engine, id)) removeIfThere(path);
   return discard(engine, engine.containerDir(id));
+}
+
+/** Those that a container may have. */
+function socketsOf({ folders }: Engine, id: string): string[] {
+  return [monitorSocketPath(folders, id), programSocketPath(folders, id)];
 }
 
 /** Removes what `discard` has moved away, here or in another command. */
@@ -89,7 +95,7 @@ export async function collectContainerGarbage(engine: Engine): Promise<void> {
     if (!findVolume(db, name) && isOlderThan(path, GRACE_MS)) discard(engine, path);
   }
   // a container's own socket goes with it; those of other data folders share the place
-  const own = new Set(namesIn(engine.folders.containers).map((id) => monitorSocketPath(engine.folders, id)));
+  const own = new Set(namesIn(engine.folders.containers).flatMap((id) => socketsOf(engine, id)));
   for (const part of ["c", "x"]) await removeDeadSockets(`${engine.folders.run}/${part}`, own);
   await emptyTrash(engine);
 }
@@ -182,7 +188,7 @@ async function removeDeadSockets(folder: string, spared: ReadonlySet<string>): P
     try {
       (await Deno.connect({ transport: "unix", path })).close();
     } catch (error) {
-      if (error instanceof Deno.errors.ConnectionRefused) removeFile(path);
+      if (error instanceof Deno.errors.ConnectionRefused) removeIfThere(path);
     }
   }
 }
@@ -198,12 +204,12 @@ export async function collectImageGarbage(engine: Engine): Promise<void> {
   for (const algorithm of ["sha256", "sha512"]) {
     const folder = `${engine.folders.blobs}/${algorithm}`;
     for (const hex of namesIn(folder)) {
-      if (!blobs.has(`${algorithm}:${hex}`)) removeFile(`${folder}/${hex}`);
+      if (!blobs.has(`${algorithm}:${hex}`)) removeIfThere(`${folder}/${hex}`);
     }
   }
   const partial = `${engine.folders.blobs}/partial`;
   for (const name of namesIn(partial)) {
-    if (isOlderThan(`${partial}/${name}`, PARTIAL_GRACE_MS)) removeFile(`${partial}/${name}`);
+    if (isOlderThan(`${partial}/${name}`, PARTIAL_GRACE_MS)) removeIfThere(`${partial}/${name}`);
   }
   const hexes = new Set(Array.from(diffIds, (id) => id.slice(id.indexOf(":") + 1)));
   for (const hex of namesIn(engine.folders.layers)) {
@@ -211,23 +217,16 @@ export async function collectImageGarbage(engine: Engine): Promise<void> {
   }
   const { hasLayer, layerForm, removeAbandonedLayers } = await import("../storage/layers.ts");
   for (const key of namesIn(`${engine.folders.data}/lazy`)) {
-    const { readLazyRecord, removeLazyLayer } = await import("../storage/lazy/records.ts");
+    const { readLazyRecord } = await import("../storage/lazy/records.ts");
+    const { removeLazyLayer, removeUnheldLayer } = await import("../storage/lazy/hold.ts");
     const layer = readLazyRecord(engine.folders, key)?.layer;
-    const isNeeded = layer !== undefined && blobs.has(layer.digest) &&
-      !hasLayer(engine.folders, layer.diffId, layerForm(engine.namespaces));
-    if (!isNeeded) removeLazyLayer(engine.folders, key);
+    if (layer === undefined || !blobs.has(layer.digest)) removeLazyLayer(engine.folders, key);
+    else if (hasLayer(engine.folders, layer.diffId, layerForm(engine.namespaces))) {
+      removeUnheldLayer(engine.folders, key);
+    }
   }
   await removeAbandonedLayers(engine);
   await emptyTrash(engine);
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folder), (entry) => entry.name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
 }
 
 function isOlderThan(path: string, ms: number): boolean {
@@ -235,13 +234,5 @@ function isOlderThan(path: string, ms: number): boolean {
     return Date.now() - (Deno.lstatSync(path).mtime?.getTime() ?? 0) > ms;
   } catch {
     return false;
-  }
-}
-
-function removeFile(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -6,6 +6,7 @@ import { insertContainer } from "../state/containers.ts";
 import { tryLock } from "../state/locks.ts";
 import { putVolume, putVolumeUse } from "../state/volumes.ts";
 import { writeState } from "../monitor/records.ts";
+import { containerRow } from "../../tests/container_row.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { collectContainerGarbage, collectImageGarbage, discard, forgetContainer } from "./garbage.ts";
 import { ps } from "./ps.ts";
@@ -43,25 +44,7 @@ function makeOrphan(engine: Engine): string {
 }
 
 function insertRow(db: Awaited<ReturnType<Engine["database"]>>): void {
-  insertContainer(db, {
-    id: ID,
-    name: "c",
-    imageId: null,
-    imageName: "host",
-    command: [],
-    createdAt: "",
-    state: "created",
-    startedAt: "",
-    finishedAt: "",
-    exitCode: 0,
-    error: "",
-    oomKilled: false,
-    autoRemove: false,
-    tty: false,
-    labels: {},
-    mounts: [],
-    network: "none",
-  });
+  insertContainer(db, containerRow({ id: ID }));
 }
 
 Deno.test("a folder whose creator was killed before the row is removed, overlay's closed work folder too", () =>
@@ -177,7 +160,7 @@ Deno.test("anonymous volumes go with their last container, named and shared ones
       putVolumeUse(db, ID, name);
     }
     db.run(
-      "INSERT INTO containers SELECT 'cd', 'other', image_id, image_name, command, created_at, state, '', '', 0, '', 0, 0, 0, labels, mounts, network, restart_policy, ports FROM containers",
+      "INSERT INTO containers SELECT 'cd', 'other', image_id, image_name, command, created_at, state, '', '', 0, '', 0, 0, 0, labels, mounts, network, restart_policy, ports, pod FROM containers",
     );
     putVolumeUse(db, "cd", "shared");
     await forgetContainer(engine, ID, true);

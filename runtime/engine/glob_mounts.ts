@@ -4,7 +4,7 @@
  * @see podman-run(1), --mount
  */
 
-import { isThere } from "../state/data_folder.ts";
+import { isThere, readableNamesIn } from "../state/listing.ts";
 import { compilePart, splitWildcards } from "../build/context/go_match.ts";
 import type { GlobMount } from "../container/mount_flag.ts";
 import { type BindMount, checkDestination } from "../container/mount_options.ts";
@@ -20,7 +20,7 @@ export function expandGlob({ mount, target, text }: GlobMount): BindMount[] {
   for (const part of parts) {
     const matches = compilePart(part);
     paths = paths.flatMap((path) =>
-      namesIn(path).filter(matches)
+      readableNamesIn(path).filter(matches)
         .map((name) => `${path === "/" ? "" : path}/${name}`)
     );
   }
@@ -39,13 +39,4 @@ export function expandGlob({ mount, target, text }: GlobMount): BindMount[] {
       : `${target}/${source.slice(source.lastIndexOf("/") + 1)}`;
     return { ...mount, source, destination: checkDestination(destination, `mount "${text}"`) };
   });
-}
-
-/** As Go's filepath.Glob: what cannot be read matches nothing. */
-function namesIn(folder: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch {
-    return [];
-  }
 }

@@ -1,6 +1,7 @@
 /** `history`: the steps that an image was made by, the latest first. */
 
 import { getPlatformImage } from "../image/list.ts";
+import { parsePlatform } from "../image/platform.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { HistoryEntry, ImageConfig } from "../spec/image.ts";
 import { type ImageLayerRow, listLayers, listNames } from "../state/images.ts";
@@ -24,9 +25,13 @@ export interface HistoryStep {
 }
 
 /** An image without a history has a step for each layer. */
-export async function history(engine: Engine, text: string): Promise<HistoryStep[]> {
+export async function history(
+  engine: Engine,
+  text: string,
+  { platform }: { platform?: string } = {},
+): Promise<HistoryStep[]> {
   const db = await engine.database();
-  const { image } = getPlatformImage(db, text);
+  const { image } = getPlatformImage(db, text, platform === undefined ? undefined : parsePlatform(platform));
   const config: ImageConfig = JSON.parse(image.config);
   const layers = listLayers(db, image.id);
   const form = layerForm(engine.namespaces);

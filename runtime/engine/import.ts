@@ -8,7 +8,7 @@ import { ZstdError, ZstdSource } from "../archive/zstd.ts";
 import { NotFoundError, VerificationError } from "../errors.ts";
 import type { Part } from "../image/archive/source.ts";
 import { type LayerProgress, storeLayers } from "../image/archive/store_layers.ts";
-import { applyChanges } from "../image/changes.ts";
+import { applyChanges } from "../build/changes.ts";
 import { hostPlatform, parsePlatform } from "../image/platform.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 import { imagesLockPath, recordNamedImage } from "../image/store.ts";

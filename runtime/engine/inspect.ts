@@ -38,6 +38,9 @@ export async function containerInspect(
     health: config.lifecycle?.health && readHealth(containerDir),
     restartCount: records?.restartCount,
     ports: config.ports || config.exposed ? (await import("./port_view.ts")).portDocument(config) : undefined,
+    pod: row.pod === undefined
+      ? undefined
+      : (await import("./pods/of_container.ts")).podDocument(await engine.database(), row),
     faults: readFaults(containerDir),
     networks: row.network === "bridge"
       ? (await import("./network_endpoints.ts")).networkDocument(await engine.database(), row, status)

@@ -14,13 +14,13 @@ import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
 import type { JoinedUserns } from "../container/extras.ts";
 import { checkNamespacePath } from "../container/namespace_options.ts";
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
-import type { IdMapping } from "../spec/runtime.ts";
+import { parseIdMap } from "../namespaces/id_map.ts";
 import type { Database } from "../state/db.ts";
 import type { NestedMaps } from "../storage/layer_copy.ts";
 import { loadConfig, observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import { findOther } from "./joined_namespaces.ts";
-import { nestedMaps } from "./plan_facts.ts";
+import { nestedMaps } from "./nested_maps.ts";
 
 /** What the option comes to; undefined is the user's shared namespace. `text` is `container:ID` or `ns:PATH`. */
 export async function resolveJoinedUserns(
@@ -82,7 +82,7 @@ async function readMaps(engine: Engine, path: string): Promise<NestedMaps | unde
       `use user namespace "ns:${path}": it is no user namespace of a container, and files of containers have no ids there`,
     );
   }
-  return { uid: parseMap(texts.uid), gid: parseMap(texts.gid) };
+  return { uid: parseIdMap(texts.uid), gid: parseIdMap(texts.gid) };
 }
 
 function isSame(one: number, other: number): boolean {
@@ -99,12 +99,4 @@ function isParent(own: number, other: number): boolean {
     if (error instanceof SyscallError) return false;
     throw error;
   }
-}
-
-/** @see user_namespaces(7), /proc/PID/uid_map */
-function parseMap(text: string): IdMapping[] {
-  return text.trim().split("\n").map((line) => {
-    const [containerID = 0, hostID = 0, size = 0] = line.trim().split(/\s+/).map(Number);
-    return { containerID, hostID, size };
-  });
 }

@@ -16,8 +16,14 @@ export async function kill(engine: Engine, text: string, signal = "KILL"): Promi
   try {
     await sendSignal(monitorSocketPath(engine.folders, row.id), number);
   } catch (error) {
+    if (!(error instanceof ConflictError)) throw error;
     const { endUnreachable, isUnreachable } = await import("./unreachable.ts");
-    if (!(error instanceof ConflictError && number === SIGKILL && isUnreachable(engine, row.id))) throw error;
+    if (!isUnreachable(engine, row.id)) {
+      // most likely it has ended meanwhile, and that is what is told
+      await observeRunning(engine, text, "kill", { paused: true });
+      throw error;
+    }
+    if (number !== SIGKILL) throw error;
     await endUnreachable(engine, row.id, 0);
   }
   // a frozen process cannot even die

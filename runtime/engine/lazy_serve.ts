@@ -2,7 +2,7 @@
  * The server of one container's lazy layers: a skiff of its own, which ends when their mount does.
  *
  * ```
- *  command ── stdin: LazyServeRequest; descriptor 3: listens ──▶ skiff __lazy
+ *  command ── stdin: LazyServeRequest; 3: listens; 4…: locks ──▶ skiff __lazy
  *  monitor ── FUSE descriptor by the socket ───────────────────▶ answers, fetches; once it is quiet, pulls the whole layer
  * ```
  * A registry that stalls costs a reader twenty seconds and EIO. A server that is killed takes the mount's connection with it:
@@ -11,9 +11,9 @@
 
 import { accept4, receiveWithFds } from "../../ffi/socket.ts";
 import { SOCK_CLOEXEC } from "../../ffi/constants/socket.ts";
-import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { F_SETFD, FD_CLOEXEC, O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { POLLIN } from "../../ffi/constants/poll.ts";
-import { close, readAll } from "../../ffi/file.ts";
+import { close, fcntl, readAll } from "../../ffi/file.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import { setProcessName, setsid } from "../../ffi/process.ts";
@@ -25,21 +25,15 @@ import { contentOf, LazyLayerContent } from "../registry/lazy_content.ts";
 import { type ByteRange, fetchRange } from "../registry/ranges.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, hasLayer, layerForm } from "../storage/layers.ts";
 import { lazyHandler } from "../storage/lazy/handler.ts";
-import { lazyFolder, type LazyRecord, readLazyRecord, removeLazyLayer } from "../storage/lazy/records.ts";
+import { removeUnheldLayer } from "../storage/lazy/hold.ts";
+import { lazyFolder, type LazyRecord, readLazyRecord } from "../storage/lazy/records.ts";
 import { buildTree } from "../storage/lazy/tree.ts";
 import { SkiffError } from "../errors.ts";
 import type { LayerToc } from "../archive/toc/model.ts";
 import type { Folders } from "../state/folders.ts";
 import { openEngine } from "./engine.ts";
+import { FIRST_HELD_FD, type LazyServeRequest, LISTEN_FD } from "./lazy_request.ts";
 
-export interface LazyServeRequest {
-  /** Of the layers, in the order of the mount's folders. */
-  keys: string[];
-}
-
-type Request = LazyServeRequest & { data: string; run: string; socket: string };
-
-const LISTEN_FD = 3;
 /** Nobody mounts after so long: the command has failed. */
 const MOUNT_LIMIT_MS = 60_000;
 /** A registry that is silent for so long is asked once more, as are all other places of the image. */
@@ -53,8 +47,8 @@ export async function serveLazily(): Promise<void> {
   openFamilies("errno", "file", "poll", "socket", "process");
   setsid();
   setProcessName("skiff: lazy");
-  closeInherited();
-  const request: Request = JSON.parse(new TextDecoder().decode(readAll(0, 1 << 20)));
+  const request: LazyServeRequest = JSON.parse(new TextDecoder().decode(readAll(0, 1 << 20)));
+  closeInherited(request.keys.length);
   const engine = openEngine({ dataFolder: request.data, runtimeFolder: request.run });
   const { folders, namespaces } = engine;
   const form = layerForm(namespaces);
@@ -95,8 +89,9 @@ export async function serveLazily(): Promise<void> {
   end.abort(new SkiffError("the container has ended"));
   await background;
   for (const client of clients) client.release();
-  for (const { key, record } of records) {
-    if (hasLayer(folders, record.layer.diffId, form)) removeLazyLayer(folders, key);
+  for (const [at, { key, record }] of records.entries()) {
+    close(FIRST_HELD_FD + at);
+    if (hasLayer(folders, record.layer.diffId, form)) removeUnheldLayer(folders, key);
   }
 }
 
@@ -104,10 +99,14 @@ export async function serveLazily(): Promise<void> {
  * What the command was given open, and passed on: a pipe whose reader waits for its end, a lock. All that this process
  * opens itself is closed on exec; of what Deno does, a /dev/null is not.
  */
-function closeInherited(): void {
+function closeInherited(heldLayers: number): void {
   for (const { name } of [...Deno.readDirSync("/proc/self/fd")]) {
     const fd = Number(name);
-    if (fd <= LISTEN_FD) continue;
+    if (fd <= 2) continue;
+    if (fd < FIRST_HELD_FD + heldLayers) {
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+      continue;
+    }
     try {
       const flags = /^flags:\s+([0-7]+)$/m.exec(Deno.readTextFileSync(`/proc/self/fdinfo/${name}`))![1]!;
       if ((parseInt(flags, 8) & O_CLOEXEC) !== 0) continue;

@@ -9,11 +9,11 @@ import {
   type LoadContext,
   storeLayers,
 } from "../image/archive/store_layers.ts";
-import type { ImageLayer } from "../image/manifest.ts";
-import { formatPlatform } from "../image/platform.ts";
+import { type ImageLayer, refuseEncrypted } from "../image/manifest.ts";
+import { formatPlatform, parsePlatform, platformFits } from "../image/platform.ts";
 import { imagesLockPath, nameImage, recordNamedImage } from "../image/store.ts";
 import type { Digest } from "../spec/digest.ts";
-import { MEDIA_TYPE } from "../spec/image.ts";
+import { MEDIA_TYPE, type Platform } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import { findImage, listLayers } from "../state/images.ts";
 import { recordEvent } from "../state/events.ts";
@@ -24,6 +24,8 @@ import { readAdmittedImages } from "./archive_policy.ts";
 import type { Engine } from "./engine.ts";
 
 export interface LoadOptions {
+  /** Of an index that image; by default the one for this machine. */
+  platform?: string;
   signal?: AbortSignal;
   progress?: (event: LayerProgress | { kind: "status"; text: string }) => void;
 }
@@ -49,13 +51,26 @@ export async function load(
   // shared: nobody takes away content that has no row yet
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
   using source = await openImageSource(engine.folders, input, options);
+  const wanted = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const loaded: LoadedImage[] = [];
-  for (const image of await readAdmittedImages(source, { signal: options.signal })) {
+  for (const image of await readAdmittedImages(source, { wanted, signal: options.signal })) {
+    refuseOther(image, wanted);
     const one = await storeArchivedImage(engine, image, options);
     recordEvent(engine.folders, { type: "image", action: "loadfromarchive", id: one.id, name: source.name });
     loaded.push(one);
   }
   return loaded;
+}
+
+/** An archive of one image has that one, whatever is wanted. @throws {UnsupportedError} */
+export function refuseOther(
+  { what, config: { document } }: ArchivedImage,
+  wanted: Platform | undefined,
+): void {
+  if (wanted === undefined || platformFits(document, wanted)) return;
+  throw new UnsupportedError(
+    `use ${printable(what)}: it is for ${formatPlatform(document)}, not for ${formatPlatform(wanted)}`,
+  );
 }
 
 /** Brings one image of an opened archive into the store. The caller holds the lock of the images. */
@@ -71,6 +86,7 @@ export async function storeArchivedImage(
       `use ${printable(image.what)}: it is for ${formatPlatform(document)}, not for linux`,
     );
   }
+  refuseEncrypted(printable(image.what), image.layers);
   const context: LoadContext = { folders, namespaces, form: layerForm(namespaces) };
   const db = await engine.database();
   const id = image.config.digest.replace(/^sha256:/, "");

@@ -8,15 +8,15 @@ import { formatReference, repositoryName } from "../image/reference.ts";
 import { findStoredImage, imagesLockPath } from "../image/store.ts";
 import { fetchDocument, fetchManifest } from "../registry/remote_manifest.ts";
 import type { Digest } from "../spec/digest.ts";
-import { CONFIG_MEDIA_TYPES, type Descriptor, type Platform } from "../spec/image.ts";
+import { CONFIG_MEDIA_TYPES, type Descriptor, MEDIA_TYPE, type Platform } from "../spec/image.ts";
 import { parseImageConfig } from "../spec/image_parse.ts";
 import { printable } from "../spec/printable.ts";
 import type { Database } from "../state/db.ts";
 import type { ImageRow } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
-import { readBlob, writeBlob } from "../storage/blobs.ts";
+import { blobPath, readBlob, writeBlob } from "../storage/blobs.ts";
 import type { Engine } from "./engine.ts";
-import { changeList, getList } from "./manifest_list.ts";
+import { changeList, getList, withEntries } from "./manifest_list.ts";
 
 /** What a list says of an entry; what is not given stays. */
 export interface EntryDetails {
@@ -59,10 +59,7 @@ export async function addEntries(
   added: readonly ListEntry[],
   signal?: AbortSignal,
 ): Promise<void> {
-  await changeList(engine, id, (list) => ({
-    ...list,
-    entries: [...list.entries.filter((old) => !added.some(({ digest }) => digest === old.digest)), ...added],
-  }), signal);
+  await changeList(engine, id, (list) => withEntries(list, added), signal);
 }
 
 /** The entries that these words come to; manifests of registries are in the store then. The caller holds `images`. */
@@ -154,13 +151,14 @@ function storedEntries(
 
 /** An image of the store as a list names it. */
 export function storedEntry({ folders }: Engine, image: ImageRow): ListEntry {
-  const manifestText = Deno.readTextFileSync(`${folders.blobs}/${image.digest.replace(":", "/")}`);
-  const manifest = JSON.parse(manifestText);
+  const digest = image.digest as Digest;
+  const bytes = Deno.readFileSync(blobPath(folders, digest));
+  const manifest = JSON.parse(new TextDecoder().decode(bytes));
   const { variant, "os.version": osVersion } = JSON.parse(image.config);
   return {
-    mediaType: manifest.mediaType ?? "application/vnd.oci.image.manifest.v1+json",
-    digest: image.digest as Digest,
-    size: new TextEncoder().encode(manifestText).length,
+    mediaType: manifest.mediaType ?? MEDIA_TYPE.ociManifest,
+    digest,
+    size: bytes.length,
     platform: {
       os: image.os,
       architecture: image.architecture,

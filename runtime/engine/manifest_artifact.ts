@@ -24,6 +24,26 @@ export interface ManifestArtifactOptions extends EntryDetails {
   signal?: AbortSignal;
 }
 
+/** What Go's mime.TypeByExtension knows by itself, which podman asks before it looks at the content. */
+const TYPES_BY_EXTENSION: Readonly<Record<string, string>> = {
+  avif: "image/avif",
+  css: "text/css",
+  gif: "image/gif",
+  htm: "text/html",
+  html: "text/html",
+  jpeg: "image/jpeg",
+  jpg: "image/jpeg",
+  js: "text/javascript",
+  json: "application/json",
+  mjs: "text/javascript",
+  pdf: "application/pdf",
+  png: "image/png",
+  svg: "image/svg+xml",
+  wasm: "application/wasm",
+  webp: "image/webp",
+  xml: "text/xml",
+};
+
 const CONFIG_TYPE = "application/vnd.oci.image.config.v1+json";
 
 /** @returns the list's id */
@@ -36,9 +56,8 @@ export async function manifestAddFiles(
   const { row: { id } } = getList(await engine.database(), list);
   const subject = options.subject === undefined ? undefined : await subjectOf(engine, options.subject);
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
-  const how = { fileType: options.layerType, noTitle: options.excludeTitles };
   const layers: Descriptor[] = [];
-  for (const path of paths) layers.push(await fileLayer(engine, path, how));
+  for (const path of paths) layers.push(await layerOf(engine, path, options));
   const artifactType = options.type ?? UNKNOWN_TYPE;
   const config = await configOf(engine, options);
   const manifest = { ...await newManifest(engine, artifactType, config), layers, subject };
@@ -49,10 +68,23 @@ export async function manifestAddFiles(
     size: new TextEncoder().encode(JSON.stringify(manifest)).length,
     artifactType,
     blobs: [...new Set([manifest.config.digest, ...layers.map((layer) => layer.digest)])],
-    files: [...paths],
+    files: paths.map((path) => path.startsWith("/") ? path : `${Deno.cwd()}/${path}`),
   };
   await addEntries(engine, id, [described(entry, options)], options.signal);
   return id;
+}
+
+/** As `artifact add` describes a file, but for parameters of its type: podman has none in lists. */
+async function layerOf(
+  engine: Engine,
+  path: string,
+  { layerType, excludeTitles: noTitle }: ManifestArtifactOptions,
+): Promise<Descriptor> {
+  if (layerType !== undefined) return await fileLayer(engine, path, { fileType: layerType, noTitle });
+  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
+  const fileType = Object.hasOwn(TYPES_BY_EXTENSION, extension) ? TYPES_BY_EXTENSION[extension] : undefined;
+  const layer = await fileLayer(engine, path, { fileType, noTitle });
+  return { ...layer, mediaType: layer.mediaType.replace(/;.*/, "") };
 }
 
 async function configOf(

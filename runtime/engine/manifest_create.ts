@@ -3,11 +3,12 @@
 import { ConflictError, SkiffError } from "../errors.ts";
 import { findStoredImage, imagesLockPath } from "../image/store.ts";
 import { recordEvent } from "../state/events.ts";
+import { randomId } from "../state/ids.ts";
 import { findImage, putName } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
 import type { Engine } from "./engine.ts";
 import { addImages, type ManifestAddOptions } from "./manifest_add.ts";
-import { changeList, listName, putList } from "./manifest_list.ts";
+import { changeList, listName, putList, withEntries } from "./manifest_list.ts";
 
 export interface ManifestCreateOptions extends Pick<ManifestAddOptions, "all" | "tlsVerify" | "signal"> {
   /** A list of that name is added to, instead of an error. */
@@ -37,17 +38,7 @@ export async function manifestCreate(
   try {
     using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
     const entries = await addImages(engine, images, options);
-    await changeList(engine, id, ({ entries: before, ...list }) => {
-      const annotations = { ...list.annotations, ...options.annotations };
-      return {
-        ...list,
-        ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
-        entries: [
-          ...before.filter((old) => !entries.some(({ digest }) => digest === old.digest)),
-          ...entries,
-        ],
-      };
-    }, options.signal);
+    await changeList(engine, id, (list) => withEntries(list, entries, options.annotations), options.signal);
   } catch (error) {
     if (taken === undefined) await (await import("./rmi.ts")).rmi(engine, [id], { force: true });
     throw error;
@@ -61,11 +52,7 @@ export async function recordList(engine: Engine, name: string): Promise<string> 
   const db = await engine.database();
   const now = new Date().toISOString();
   // no config that it could be called by
-  const id = Array.from(
-    crypto.getRandomValues(new Uint8Array(32)),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  )
-    .join("");
+  const id = randomId();
   await putList(engine, db, {
     id,
     indexDigest: null,

@@ -1,6 +1,6 @@
 /** What the verbs of `manifest` share: finding a list, and changing it as a whole. */
 
-import { encodeList, type ImageList, listOf } from "../image/list.ts";
+import { encodeList, type ImageList, type ListEntry, listOf } from "../image/list.ts";
 import { formatReference, parseName, qualify, repositoryName, withDefaultTag } from "../image/reference.ts";
 import { parseReference } from "../image/reference.ts";
 import { findStoredImage, imagesLockPath } from "../image/store.ts";
@@ -28,6 +28,24 @@ export function getList(db: Database, text: string): { row: ImageRow; name?: str
   const { image: row, name } = found;
   if (row.list === undefined) throw new ConflictError(`${name ?? text}: image is not a manifest list`);
   return { row, name };
+}
+
+/**
+ * The list with more in it. An entry takes the place of those that `isReplaced` says, by default of the one with its
+ * digest.
+ */
+export function withEntries(
+  list: ImageList,
+  added: readonly ListEntry[],
+  annotations: Readonly<Record<string, string>> = {},
+  isReplaced = (old: ListEntry) => added.some(({ digest }) => digest === old.digest),
+): ImageList {
+  const all = { ...list.annotations, ...annotations };
+  return {
+    ...list,
+    entries: [...list.entries.filter((old) => !isReplaced(old)), ...added],
+    ...(Object.keys(all).length === 0 ? {} : { annotations: all }),
+  };
 }
 
 /** A list's name in full: one without a registry is of this machine. */

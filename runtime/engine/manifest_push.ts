@@ -3,6 +3,7 @@
  * them; of those at a registry a blob is fetched where the destination neither has it nor takes it over.
  */
 
+import type { Packing } from "../archive/packing.ts";
 import { InvalidArgumentError, NotFoundError, UnsupportedError, VerificationError } from "../errors.ts";
 import { convertedImage, manifestAsImage } from "../image/archive/image_form.ts";
 import { dockerDirListFiles, ociListFiles, type SavedIndex } from "../image/archive/list_files.ts";
@@ -10,22 +11,26 @@ import type { SavedImage } from "../image/archive/saved_files.ts";
 import { dialectOf, mediaTypeIn } from "../image/convert_manifest.ts";
 import { encodeIndex } from "../image/index_document.ts";
 import { imageOfEntry, indexOf, type ListEntry, listOf } from "../image/list.ts";
+import { pairLayers } from "../image/manifest.ts";
 import { parseReference, type Reference } from "../image/reference.ts";
 import { imagesLockPath } from "../image/store.ts";
 import { admitImage, fetchBlob, fetchDocument } from "../registry/remote_manifest.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
-import { type Descriptor, MEDIA_TYPE } from "../spec/image.ts";
+import { parseImageConfig } from "../spec/image_parse.ts";
+import { type Descriptor, LAYER_COMPRESSION, MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
 import type { ImageRow } from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
-import { hasBlob, writeBlob } from "../storage/blobs.ts";
+import { hasBlob, readBlob, writeBlob } from "../storage/blobs.ts";
 import { fileDigest } from "../storage/file_digest.ts";
+import { formatOf, type Instance, markZstd, missingVariants } from "./compression_variants.ts";
 import type { Engine } from "./engine.ts";
 import { manifestOfEntry } from "./manifest_add.ts";
 import { getList } from "./manifest_list.ts";
 import { nothingToSign, type Pushed, type PushOptions, sendToRegistry } from "./push.ts";
+import { pushDefaults } from "./push_defaults.ts";
 import { parsePushDestination } from "./push_destination.ts";
 import { PushLayers } from "./push_layers.ts";
 import { prepareFolder, saveArchive, saveFolder } from "./save.ts";
@@ -66,10 +71,22 @@ export async function pushList(
   if (isLayout && options.format === "docker") {
     throw new InvalidArgumentError(`push to "${printable(destination)}": an OCI layout has OCI manifests`);
   }
-  await using layers = new PushLayers(engine, db, options.packing, options.signal);
-  await using remote = new RemoteBlobs(engine, options);
+  if (options.all === false && options.addPacking?.length) {
+    throw new InvalidArgumentError("an index that is pushed alone gets no images packed in other ways");
+  }
   const format = isLayout ? "oci" : options.format;
-  const context: Context = { engine, db, layers, remote, options: { ...options, format } };
+  const { signal } = options;
+  const { packing: usual, addPacking } = await pushDefaults({ format });
+  await using remote = new RemoteBlobs(engine, options);
+  await using open = new AsyncDisposableStack();
+  const packer = (packing: Packing | undefined) =>
+    open.use(
+      new PushLayers(engine, db, packing, { usual, fetched: (digest) => remote.fileOf(digest), signal }),
+    );
+  const layers = packer(options.packing);
+  const added = options.addPacking ?? (options.all === false ? [] : addPacking ?? []);
+  const variants = new Map(added.map((format) => [format, packer({ format })]));
+  const context: Context = { engine, db, layers, variants, remote, options: { ...options, format } };
   const digest = target.transport === "docker"
     ? await sendToRegistry(
       { ...context, mountFrom, fileOf },
@@ -84,7 +101,11 @@ export async function pushList(
   function mountFrom(blob: Digest, reference: Reference): string[] {
     return remote.repositoriesOf(blob, reference);
   }
-  function fileOf(blob: Digest): (() => Promise<string>) | undefined {
+  function fileOf(blob: Digest) {
+    for (const packed of variants.values()) {
+      const file = packed.fileOf(blob);
+      if (file !== undefined) return file;
+    }
     return remote.fileOf(blob);
   }
   async function writeFiles({ transport, path, name }: { transport: string; path: string; name?: string }) {
@@ -110,6 +131,8 @@ interface Context {
   engine: Engine;
   db: Database;
   layers: PushLayers;
+  /** What packs images once more. */
+  variants: ReadonlyMap<Packing["format"], PushLayers>;
   remote: RemoteBlobs;
   options: PushOptions;
 }
@@ -122,33 +145,61 @@ async function chooseAll(
 ): Promise<Pushed & { index: SavedIndex }> {
   const { options } = context;
   const list = listOf(row);
-  const images: SavedImage[] = [];
-  const manifests: Descriptor[] = [];
-  for (const entry of list.entries) {
-    if (options.all === false) {
-      manifests.push(entry);
-      continue;
+  const instances: Instance[] = [];
+  if (options.all !== false) {
+    for (const entry of list.entries) {
+      const { source, isStored } = await imageFor(context, entry);
+      // what is elsewhere stays what it is, but for who asks for another form
+      const isPacked = isStored || (options.packing !== undefined && isPackable(source));
+      const image = isPacked ? await context.layers.pack(source, isRecalled) : source;
+      instances.push({ entry, image: convertedImage(image, options.format) });
     }
-    const image = convertedImage(await imageFor(context, entry, isRecalled), options.format);
-    images.push(image);
-    const digest = await digestOf(image.manifestBytes);
-    manifests.push({ ...entry, mediaType: image.manifestType, digest, size: image.manifestBytes.length });
+    for (
+      const missing of missingVariants(
+        instances,
+        [...context.variants.keys()],
+        ({ image }) => isPackable(image),
+      )
+    ) {
+      const { entry } = missing.instance;
+      const { source } = await imageFor(context, entry);
+      const image = await context.variants.get(missing.format)!.pack(source, isRecalled);
+      instances.push({ entry, image: convertedImage(image, options.format) });
+    }
   }
   const mediaType = mediaTypeIn(options.format ?? "oci", MEDIA_TYPE.ociIndex);
+  const manifests = options.all === false ? list.entries : await entriesOf(instances);
   const isAnnotated = list.annotations !== undefined || list.entries.some(({ annotations }) => annotations);
   if (dialectOf(mediaType) === "docker" && isAnnotated) {
     options.progress?.({ kind: "status", text: "Annotations are left out: a v2s2 list has none" });
   }
-  return { images, index: { bytes: encodeIndex({ ...indexOf(list), manifests }, mediaType), mediaType } };
+  const bytes = encodeIndex({ ...indexOf(list), manifests }, mediaType);
+  return { images: instances.map(({ image }) => image), index: { bytes, mediaType } };
+}
+
+async function entriesOf(instances: readonly Instance[]): Promise<Descriptor[]> {
+  const entries: { entry: Descriptor; isZstd: boolean }[] = [];
+  for (const { entry, image } of instances) {
+    const digest = await digestOf(image.manifestBytes);
+    const own = { mediaType: image.manifestType, digest, size: image.manifestBytes.length };
+    entries.push({ entry: { ...entry, ...own }, isZstd: formatOf(image) !== "gzip" });
+  }
+  return markZstd(entries);
+}
+
+/** Not what has layers that are no archives, or nobody knows the content of. */
+function isPackable({ manifest, layers }: SavedImage): boolean {
+  const { mediaType } = manifest.config;
+  const isImage = mediaType === MEDIA_TYPE.ociConfig || mediaType === MEDIA_TYPE.dockerConfig;
+  return isImage && layers.every(({ mediaType }) => LAYER_COMPRESSION[mediaType] !== undefined);
 }
 
 async function imageFor(
-  { engine, db, layers, remote }: Context,
+  { engine, db, remote }: Context,
   entry: ListEntry,
-  isRecalled: boolean,
-): Promise<SavedImage> {
+): Promise<{ source: SavedImage; isStored: boolean }> {
   const row = entry.blobs === undefined ? imageOfEntry(db, engine.folders, entry) : undefined;
-  if (row !== undefined) return await layers.pack(await savedImage(engine, db, row, []), isRecalled);
+  if (row !== undefined) return { source: await savedImage(engine, db, row, []), isStored: true };
   if (entry.blobs === undefined && entry.source === undefined) {
     throw new NotFoundError("image", entry.digest, {
       message: `push list: its image ${entry.digest} is not in the store any more`,
@@ -156,9 +207,13 @@ async function imageFor(
     });
   }
   const { bytes, mediaType, manifest } = await manifestOfEntry(engine, entry);
-  const image = manifestAsImage(manifest, bytes, mediaType);
-  if (entry.blobs === undefined) await remote.add(entry, image);
-  return image;
+  const source = manifestAsImage(manifest, bytes, mediaType);
+  if (entry.blobs !== undefined) return { source, isStored: false };
+  await remote.add(entry, source);
+  if (!isPackable(source)) return { source, isStored: false };
+  const what = `image ${entry.digest.slice(0, 19)}… of the list`;
+  const config = parseImageConfig(what, await readBlob(engine.folders, manifest.config.digest));
+  return { source: { ...source, layers: pairLayers(what, manifest, config) }, isStored: false };
 }
 
 /** Blobs of images that are at a registry, each in a file of its own for as long as the push takes. */

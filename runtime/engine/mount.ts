@@ -17,7 +17,7 @@ import { recordContainerEvent } from "../state/events.ts";
 import { prepareRoot } from "./container_root.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { nestedMaps } from "./plan_facts.ts";
+import { nestedMaps } from "./nested_maps.ts";
 
 export interface MountedContainer {
   id: string;

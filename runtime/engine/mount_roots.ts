@@ -39,11 +39,13 @@ export async function planMountRoots(
     let plan: RootfsPlan | undefined;
     if (mount.kind === "volume" && mount.filesystem) {
       const target = volumePath(engine.folders, mount.name);
-      const options = [...rootOwner(nested, mount.filesystem), ...mount.filesystem.options];
+      const { withServerAddress } = await import("./nfs_server.ts");
+      const filesystem = await withServerAddress(mount.filesystem);
+      const options = [...rootOwner(nested, filesystem), ...filesystem.options];
       if (!roots.plans.some((plan) => plan.target === target)) {
         roots.plans.push({
           kind: "volume",
-          ...mount.filesystem,
+          ...filesystem,
           options,
           folder: target.replace(/\/_data$/, ""),
           target,
@@ -66,16 +68,20 @@ export async function planMountRoots(
       const source = mount.kind === "bind" ? mount.source : volumePath(engine.folders, mount.name);
       plan = await planFolderOverlay(engine, config, { source, folder, overlay: mount.overlay });
     }
-    if ((mount.kind === "bind" || mount.kind === "volume") && mount.idmap !== undefined) {
-      const source = mount.kind === "bind" ? mount.source : volumePath(engine.folders, mount.name);
-      const isRecursive = !mount.options.includes("bind");
-      const shown = await planIdMapped(engine, { source, isRecursive, folder, idmap: mount.idmap, nested });
-      roots.idMapped.push(shown);
-      roots.targets.set(mount.destination, shown.target);
+    if (plan) {
+      roots.plans.push(plan);
+      roots.targets.set(mount.destination, plan.target);
     }
-    if (!plan) continue;
-    roots.plans.push(plan);
-    roots.targets.set(mount.destination, plan.target);
+    if (mount.kind === "tmpfs" || mount.kind === "devpts" || mount.idmap === undefined) continue;
+    const source = mount.kind === "bind"
+      ? mount.source
+      : mount.kind === "image"
+      ? plan!.target
+      : volumePath(engine.folders, mount.name);
+    const isRecursive = mount.kind !== "image" && !mount.options.includes("bind");
+    const shown = await planIdMapped(engine, { source, isRecursive, folder, idmap: mount.idmap, nested });
+    roots.idMapped.push(shown);
+    if (mount.kind === "image" || !plan) roots.targets.set(mount.destination, shown.target);
   }
   return roots;
 }

@@ -58,7 +58,7 @@ export async function networkConnect(
       throw new NotFoundError("container", containerText);
     }
     const position = Math.max(-1, ...members.map((one) => one.position)) + 1;
-    const named = nameInterfaces([...members.map((one) => one.request), request]).at(-1)!;
+    const named = nameInterfaces([...members.map((one) => one.request), request], [network]).at(-1)!;
     const added: Membership = { containerId: row.id, networkId: network.id, position, request: named };
     if (!putMembership(db, added)) {
       throw new ConflictError(

@@ -1,18 +1,26 @@
 /** `network create --opt`: what each driver knows. @see podman-network-create(1), docker network create */
 
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
-import { whyNoBridgeName } from "../network/interface_name.ts";
+import { whyNoBridgeName, whyNoInterfaceName } from "../network/interface_name.ts";
 import { parseAddress } from "../network/ip.ts";
 import type { NetworkDriver } from "../state/networks.ts";
+
+/** What the interfaces of containers are called, with a number behind it: `eth` by default. */
+export const INTERFACE_PREFIX = "com.docker.network.container_iface_prefix";
+
+/** Docker's names that are Podman's as well. */
+const ENABLE_ICC = "com.docker.network.bridge.enable_icc";
+const ENABLE_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade";
 
 /** Docker's names for what Podman calls otherwise. */
 const DOCKER_OPTIONS: Record<string, string> = {
   "com.docker.network.driver.mtu": "mtu",
   "com.docker.network.bridge.name": "com.docker.network.bridge.name",
   "com.docker.network.bridge.host_binding_ipv4": "host_binding_ipv4",
-  "com.docker.network.bridge.enable_icc": "com.docker.network.bridge.enable_icc",
-  "com.docker.network.bridge.enable_ip_masquerade": "com.docker.network.bridge.enable_ip_masquerade",
+  [ENABLE_ICC]: ENABLE_ICC,
+  [ENABLE_MASQUERADE]: ENABLE_MASQUERADE,
   "com.docker.network.internal": "internal",
+  "com.docker.network.enable_ipv6": "ipv6",
   macvlan_mode: "mode",
   ipvlan_mode: "mode",
 };
@@ -88,27 +96,19 @@ const CHECKS: Record<string, { drivers: readonly NetworkDriver[]; check: Check }
     },
   },
   internal: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("internal") },
+  ipv6: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("ipv6") },
+  [INTERFACE_PREFIX]: {
+    drivers: ["bridge", "macvlan", "ipvlan"],
+    check: (value) => {
+      // with a number of three digits behind it
+      const reason = whyNoInterfaceName(`${value}999`);
+      if (reason === undefined && value !== "") return value;
+      throw new InvalidArgumentError(`prefix of interfaces "${value}": ${reason ?? "it is empty"}`);
+    },
+  },
   "com.docker.network.bridge.name": { drivers: ["bridge"], check: (value) => checkInterfaceName(value) },
-  "com.docker.network.bridge.enable_icc": {
-    drivers: ["bridge"],
-    check: (value, driver) => {
-      if (boolean("enable_icc")(value, driver) === "true") return "true";
-      throw new UnsupportedError(
-        "set com.docker.network.bridge.enable_icc=false: containers of one network reach each other",
-        { hint: "give each a network of its own" },
-      );
-    },
-  },
-  "com.docker.network.bridge.enable_ip_masquerade": {
-    drivers: ["bridge"],
-    check: (value, driver) => {
-      if (boolean("enable_ip_masquerade")(value, driver) === "true") return "true";
-      throw new UnsupportedError(
-        "set com.docker.network.bridge.enable_ip_masquerade=false: connections leave with this machine's address",
-        { hint: "--internal keeps them in" },
-      );
-    },
-  },
+  [ENABLE_ICC]: { drivers: ["bridge"], check: boolean("enable_icc") },
+  [ENABLE_MASQUERADE]: { drivers: ["bridge"], check: boolean("enable_ip_masquerade") },
 };
 
 function decimal(name: string, value: string): string {
@@ -120,8 +120,9 @@ function decimal(name: string, value: string): string {
 export function canonicalOptions(
   driver: NetworkDriver,
   given: Record<string, string>,
+  isRoot: boolean,
 ): Record<string, string> {
-  return Object.fromEntries(
+  const options = Object.fromEntries(
     Object.entries(given).map(([key, value]) => {
       const name = DOCKER_OPTIONS[key] ?? key;
       const known = Object.hasOwn(CHECKS, name) ? CHECKS[name] : undefined;
@@ -131,6 +132,13 @@ export function canonicalOptions(
       return [name, known.check(value, driver)];
     }),
   );
+  if (options[ENABLE_MASQUERADE] === "false" && !isRoot) {
+    throw new UnsupportedError(
+      `set ${ENABLE_MASQUERADE}=false: without root, connections leave with this machine's address`,
+      { hint: "--internal keeps them in" },
+    );
+  }
+  return options;
 }
 
 /** @throws {InvalidArgumentError} for what cannot be the name of a bridge */

@@ -16,6 +16,7 @@ import {
   type NetworkRow,
   putMembership,
 } from "../state/networks.ts";
+import { containerRow } from "../../tests/container_row.ts";
 import { leaseAddresses } from "./network_leases.ts";
 
 const NETWORK: NetworkRow = {
@@ -55,25 +56,7 @@ function addContainer(
   state: RecordedState,
   request: NetworkRequest = { network: "n" },
 ) {
-  insertContainer(db, {
-    id,
-    name: id,
-    imageId: null,
-    imageName: "",
-    command: [],
-    createdAt: "2026-01-01T00:00:00Z",
-    state,
-    startedAt: "",
-    finishedAt: "",
-    exitCode: 0,
-    error: "",
-    oomKilled: false,
-    autoRemove: false,
-    tty: false,
-    labels: {},
-    mounts: [],
-    network: "bridge",
-  });
+  insertContainer(db, containerRow({ id, name: id, imageName: "", state, network: "bridge" }));
   putMembership(db, { containerId: id, networkId: NETWORK.id, position: 0, request });
 }
 

@@ -51,7 +51,7 @@ export async function resolveMemberships(
     rows.push(row);
   }
   checkTogether(rows);
-  const named = nameInterfaces(requests);
+  const named = nameInterfaces(requests, rows);
   const twice = named.find((one, index) =>
     named.some((other, at) => at < index && other.interface === one.interface)
   );
@@ -174,6 +174,9 @@ export function describeBridge(row: NetworkRow): BridgeNetwork {
     nameservers: row.nameservers,
     routes: row.routes,
     isolate: options.isolate === "strict" ? "strict" : options.isolate === "true" ? "true" : "",
+    ...(options["com.docker.network.bridge.enable_icc"] === "false" && { areMembersApart: true as const }),
+    ...(options["com.docker.network.bridge.enable_ip_masquerade"] === "false" &&
+      { keepsSource: true as const }),
     vlan: Number(options.vlan ?? 0),
     ...(options.mode !== undefined && row.driver !== "bridge" && { mode: options.mode }),
     ...(options.metric !== undefined && { metric: Number(options.metric) }),

@@ -1,7 +1,7 @@
 /** What `network create` is asked for, made into a network: pure, over what is in use. @see podman-network-create(1) */
 
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
-import { freeSubnet, randomUla } from "../network/allocation.ts";
+import { freeSubnet, randomUla, whyUnusable } from "../network/allocation.ts";
 import {
   type Address,
   contains,
@@ -25,6 +25,8 @@ export interface NetworkCreateOptions {
   gateways?: string[];
   /** Of the subnet at the same place: CIDR, or `FIRST-LAST`. */
   ipRanges?: string[];
+  /** `NAME=ADDRESS`, in any of the subnets: never given to a container. */
+  auxAddresses?: string[];
   ipv6?: boolean;
   internal?: boolean;
   /** Of the driver: see network_driver_options.ts. */
@@ -82,14 +84,18 @@ export function checkNetworkName(name: string): void {
 /** The network that the options ask for; without a name it is called as its interface. */
 export function planNetwork(
   name: string | undefined,
-  options: NetworkCreateOptions,
+  given: NetworkCreateOptions,
   world: NetworkWorld,
 ): NetworkRow {
   if (name !== undefined) checkNetworkName(name);
-  const driver = checkDriver(options.driver || "bridge", world);
-  const driverOptions = canonicalOptions(driver, options.options ?? {});
-  const internal = (options.internal ?? false) || driverOptions.internal === "true";
-  delete driverOptions.internal;
+  const driver = checkDriver(given.driver || "bridge", world);
+  const { internal: isInternal, ipv6: isIpv6, ...driverOptions } = canonicalOptions(
+    driver,
+    given.options ?? {},
+    world.isRoot,
+  );
+  const options = { ...given, ipv6: given.ipv6 || isIpv6 === "true" };
+  const internal = (options.internal ?? false) || isInternal === "true";
   const interfaceName = chooseInterface(driver, options.interfaceName, driverOptions, world);
   const dns = driver === "bridge" && !options.disableDns;
   const nameservers = (options.dns ?? []).map((text) => {
@@ -115,7 +121,7 @@ export function planNetwork(
     interface: interfaceName,
     createdAt: world.createdAt,
     subnets,
-    ipv6: (options.ipv6 ?? false) || subnets.some(isV6),
+    ipv6: options.ipv6 || subnets.some(isV6),
     internal,
     dns,
     nameservers,
@@ -201,7 +207,7 @@ function resolveIpam(driver: NetworkDriver, options: NetworkCreateOptions): Netw
 }
 
 function resolveSubnets(
-  { subnets = [], gateways = [], ipRanges = [], ipv6 }: NetworkCreateOptions,
+  { subnets = [], gateways = [], ipRanges = [], auxAddresses = [], ipv6 }: NetworkCreateOptions,
   driver: NetworkDriver,
   hasGateway: boolean,
   world: NetworkWorld,
@@ -244,7 +250,22 @@ function resolveSubnets(
     add(subnet);
   }
   if (ipv6 && !versions.includes(6)) add(randomUla([...used, ...world.own, ...world.far], world.random));
+  for (const text of auxAddresses) reserve(result, text);
   return result;
+}
+
+/** @see docker network create, --aux-address */
+function reserve(subnets: NetworkSubnet[], text: string): void {
+  const [name = "", value = "", ...rest] = text.split("=");
+  const address = parseAddress(value);
+  if (name === "" || address === undefined || rest.length > 0) {
+    throw new InvalidArgumentError(`invalid aux-address "${text}": it reads NAME=ADDRESS`);
+  }
+  const pool = subnets.find(({ subnet }) => contains(parseSubnet(subnet)!, address));
+  if (pool === undefined) throw new InvalidArgumentError(`no matching subnet for aux-address ${value}`);
+  const reason = whyUnusable(pool, address);
+  if (reason !== undefined) throw new InvalidArgumentError(`invalid aux-address "${text}": ${reason}`);
+  pool.reserved = { ...pool.reserved, [name]: formatAddress(address) };
 }
 
 function describeSubnet(

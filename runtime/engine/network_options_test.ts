@@ -3,6 +3,7 @@ import { parseSubnet } from "../network/ip.ts";
 import type { NetworkRow } from "../state/networks.ts";
 import { readHostSubnets } from "./host_subnets.ts";
 import { type NetworkCreateOptions, type NetworkWorld, planNetwork } from "./network_options.ts";
+import { nameInterfaces } from "./networks.ts";
 
 const WORLD: NetworkWorld = {
   id: "f".repeat(64),
@@ -45,6 +46,22 @@ Deno.test("a network beside others takes the next interface and subnet, and no r
     await error({}, { own: [parseSubnet("10.0.0.0/8")!] }),
     "could not find free subnet from subnet pools",
   );
+});
+
+Deno.test("addresses of others are kept out of the subnet that they are in", async () => {
+  const subnets = ["10.77.0.0/24", "fd00:5::/64"];
+  assertEquals(
+    plan({ subnets, auxAddresses: ["router=10.77.0.5", "nas=10.77.0.6", "six=fd00:5::9"] }).subnets.map(
+      ({ reserved }) => reserved,
+    ),
+    [{ router: "10.77.0.5", nas: "10.77.0.6" }, { six: "fd00:5::9" }],
+  );
+  const refused = (auxAddress: string) => error({ subnets, auxAddresses: [auxAddress] });
+  assertEquals(await refused("a=10.78.0.1"), "no matching subnet for aux-address 10.78.0.1");
+  for (const text of ["10.77.0.5", "=10.77.0.5", "a=b", "a=10.77.0.5=c"]) {
+    assertEquals(await refused(text), `invalid aux-address "${text}": it reads NAME=ADDRESS`);
+  }
+  assertEquals(await refused("a=10.77.0.1"), 'invalid aux-address "a=10.77.0.1": it is the gateway');
 });
 
 Deno.test("subnets, gateways and ranges belong together by their places", () => {
@@ -193,6 +210,22 @@ Deno.test("macvlan and ipvlan are root's, and need an interface and addresses", 
   assertEquals([made.name, made.interface, made.dns, made.options.mode], ["macvlan1", "eth7", false, "vepa"]);
 });
 
+Deno.test("members may be kept apart; only root's connections may leave under another address", async () => {
+  const [icc, masquerade] = ["enable_icc", "enable_ip_masquerade"].map((name) =>
+    `com.docker.network.bridge.${name}`
+  ) as [string, string];
+  assertEquals(plan({ options: { [icc]: "0", [masquerade]: "1" } }).options, {
+    [icc]: "false",
+    [masquerade]: "true",
+  });
+  const options = { [masquerade]: "false" };
+  assertEquals(
+    await error({ options }),
+    `set ${masquerade}=false: without root, connections leave with this machine's address`,
+  );
+  assertEquals(plan({ options }, { isRoot: true }).options, options);
+});
+
 Deno.test("options have docker's names as well", () => {
   const { options, internal, interface: bridge } = plan({
     options: {
@@ -209,6 +242,22 @@ Deno.test("options have docker's names as well", () => {
     false,
     "br-web",
   ]);
+  assertEquals(plan({ options: { "com.docker.network.enable_ipv6": "true" } }).subnets.length, 2);
+});
+
+Deno.test("a network may have a prefix of its own for the interfaces of containers", async () => {
+  const prefix = (text: string) => ({ options: { "com.docker.network.container_iface_prefix": text } });
+  const lan = plan(prefix("lan"), {}, "a");
+  const names = nameInterfaces(
+    [{ network: "b" }, { network: "a" }, { network: "c", interface: "lan1" }, { network: "a" }],
+    [lan],
+  ).map((request) => request.interface);
+  assertEquals(names, ["eth0", "lan0", "lan1", "lan2"]);
+  assertEquals(await error(prefix("")), 'prefix of interfaces "": it is empty');
+  assertEquals(
+    await error(prefix("a/b")),
+    'prefix of interfaces "a/b": at most 15 characters, without blank, slash or colon',
+  );
 });
 
 Deno.test("routes of the machine are read as the kernel writes them", () => {

@@ -30,6 +30,7 @@ import type { Engine } from "./engine.ts";
 import { type HostSubnets, readHostSubnets } from "./host_subnets.ts";
 import { settleHolders } from "./network_leases.ts";
 import { networkDefaults } from "./network_defaults.ts";
+import { INTERFACE_PREFIX } from "./network_driver_options.ts";
 import { type NetworkCreateOptions, planNetwork } from "./network_options.ts";
 
 export type { NetworkCreateOptions } from "./network_options.ts";
@@ -41,7 +42,13 @@ export interface NetworkInfo {
   Driver: string;
   NetworkInterface: string;
   Created: string;
-  Subnets: { Subnet: string; Gateway?: string; LeaseRange?: { StartIP: string; EndIP: string } }[];
+  Subnets: {
+    Subnet: string;
+    Gateway?: string;
+    LeaseRange?: { StartIP: string; EndIP: string };
+    /** By the names of others that have them. */
+    AuxiliaryAddresses?: Record<string, string>;
+  }[];
   Routes: { Destination: string; Gateway: string; Metric?: number }[];
   IPv6Enabled: boolean;
   Internal: boolean;
@@ -180,17 +187,23 @@ export function recordNetworkEvent(
   recordEvent(engine.folders, { type: "network", action, id, name, attributes: all });
 }
 
-/** The name of the interface in the container of each of its networks, where nobody has chosen it. */
-export function nameInterfaces<T extends { interface?: string }>(
+/**
+ * The name of the interface in the container of each of its networks, where nobody has chosen it.
+ *
+ * @param rows networks that may have a prefix of their own for it
+ */
+export function nameInterfaces<T extends { network: string; interface?: string }>(
   requests: readonly T[],
+  rows: readonly NetworkRow[] = [],
 ): (T & { interface: string })[] {
   const taken = new Set(requests.flatMap((request) => request.interface ?? []));
   return requests.map((request) => {
     if (request.interface !== undefined) return { ...request, interface: request.interface };
+    const prefix = rows.find(({ name }) => name === request.network)?.options[INTERFACE_PREFIX] ?? "eth";
     let number = 0;
-    while (taken.has(`eth${number}`)) number++;
-    taken.add(`eth${number}`);
-    return { ...request, interface: `eth${number}` };
+    while (taken.has(`${prefix}${number}`)) number++;
+    taken.add(`${prefix}${number}`);
+    return { ...request, interface: `${prefix}${number}` };
   });
 }
 
@@ -263,10 +276,11 @@ async function describe(engine: Engine, db: Database, row: NetworkRow): Promise<
     Driver: row.driver,
     NetworkInterface: row.interface,
     Created: row.createdAt,
-    Subnets: row.subnets.map(({ subnet, gateway, leaseRange }) => ({
+    Subnets: row.subnets.map(({ subnet, gateway, leaseRange, reserved }) => ({
       Subnet: subnet,
       ...(gateway !== undefined && { Gateway: gateway }),
       ...(leaseRange && { LeaseRange: { StartIP: leaseRange.start, EndIP: leaseRange.end } }),
+      ...(reserved && { AuxiliaryAddresses: reserved }),
     })),
     Routes: row.routes.map(({ destination, gateway, metric }) => ({
       Destination: destination,

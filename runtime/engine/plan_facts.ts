@@ -9,17 +9,17 @@ import { generatedMounts } from "../container/folder.ts";
 import { leadsOut, ownsNetwork } from "../container/network_choice.ts";
 import { listDevices, readHardLimit, readLastCapability } from "../container/host_facts.ts";
 import { planCapabilities, type PlanFacts } from "../container/plan.ts";
-import { ConflictError, HostError, UnsupportedError } from "../errors.ts";
+import { HostError } from "../errors.ts";
 import { findTunObstacle } from "../network/tun_device.ts";
-import { mappedIdCount, nestedIdMap } from "../namespaces/id_map.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { eventsPath } from "../state/events.ts";
 import { monitorSocketPath, programSocketPath } from "../state/folders.ts";
 import { createVolume, hasChosenOwner, hasVolume, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
-import { observeRunning } from "./containers.ts";
+import { loadConfig, observeRunning } from "./containers.ts";
 import type { Engine } from "./engine.ts";
+import { nestedMaps } from "./nested_maps.ts";
 
 export async function gatherFacts(
   engine: Engine,
@@ -31,14 +31,21 @@ export async function gatherFacts(
   const lastCapability = readLastCapability();
   const nestedUserns = nestedMaps(engine, config);
   const hasPlugin = config.mounts.some((mount) => mount.kind === "volume" && mount.driver);
-  const atEnd = hasPlugin
+  let atEnd = hasPlugin
     ? await (await import("./volume_plugins/mounts.ts")).mountPluginVolumes(engine, config)
     : undefined;
+  if (config.pod?.stopsPod) {
+    const { endProgram } = await import("./end_program.ts");
+    atEnd = endProgram(folders, "__stop_idle_pod", config.pod.id);
+  }
   for (const mount of config.mounts) {
     if (mount.kind === "volume" && !hasVolume(folders, mount.name)) createVolume(folders, mount.name);
   }
-  await giveVolumesToRoot(engine, config);
-  const joined = config.network.mode === "container" ? config.network.id : undefined;
+  if (nestedUserns) {
+    const { giveToNestedRoot } = await import("./nested_owners.ts");
+    await giveToNestedRoot(engine, config, nestedUserns);
+  }
+  const joined = config.network.mode === "container" ? ownerOfNetwork(engine, config.network.id) : undefined;
   const hasRoots = config.mounts.some((mount) =>
     mount.kind === "image" ||
     (mount.kind !== "tmpfs" && mount.kind !== "devpts" && (mount.overlay || mount.idmap !== undefined)) ||
@@ -82,9 +89,9 @@ export async function gatherFacts(
     },
     callerNofile: callerNofile(),
     startOnAttach,
-    mapsTtyGroup: !namespaces.maps.isSingle,
-    mayMountSysfs: !namespaces.isRootless || ownsNetwork(config.network) ||
-      (config.network.mode === "container" && nestedUserns === undefined),
+    mapsTtyGroup: !namespaces.maps.isSingle && (nestedUserns === undefined || hasId(nestedUserns.gid, TTY)),
+    mayMountSysfs: ownsNetwork(config.network) ||
+      (nestedUserns === undefined && (!namespaces.isRootless || config.network.mode === "container")),
     isNested: nestedUserns !== undefined,
     canMakeDevices: !namespaces.isRootless,
     generated: [
@@ -106,28 +113,19 @@ export async function gatherFacts(
   };
 }
 
+/** The group of terminals. */
+const TTY = 5;
+
+function hasId(map: readonly IdMapping[], id: number): boolean {
+  return map.some(({ containerID, size }) => id >= containerID && id < containerID + size);
+}
+
 async function findDevices(config: ContainerConfig): Promise<PlanFacts["devices"]> {
   if (!config.privileged && !config.devices) return [];
   const own = config.privileged ? listDevices().map((path) => ({ source: path, destination: path })) : [];
   if (!config.devices) return own;
   const { expandDevices } = await import("../container/device_options.ts");
   return [...own, ...expandDevices(config.devices)];
-}
-
-/** The maps of `--userns keep-id` and `nomap`, counted in the ids of the user's shared namespace. */
-export function nestedMaps(engine: Engine, config: ContainerConfig): PlanFacts["nestedUserns"] {
-  if (config.userns === "host") return undefined;
-  if (config.idMaps) return config.idMaps;
-  const { uid, gid, maps } = engine.namespaces;
-  const kind = config.userns === "nomap" ? "nomap" : "keep-id";
-  // init must be able to become root of it
-  if (maps.isSingle) {
-    throw new ConflictError(`use user namespace "${config.userns}": ${maps.reason}`);
-  }
-  return {
-    uid: nestedIdMap(kind, uid, mappedIdCount(maps.uid)),
-    gid: nestedIdMap(kind, gid, mappedIdCount(maps.gid)),
-  };
 }
 
 async function singleIdMounts(
@@ -141,7 +139,7 @@ async function singleIdMounts(
 
 /** The plan of a network that another program serves. Throws where this machine cannot serve it. */
 async function findNetworkProgram(
-  { namespaces, folders }: Engine,
+  { folders }: Engine,
   { id, network, ports }: ContainerConfig,
 ): Promise<PlanFacts["networkProgram"]> {
   const obstacle = leadsOut(network) ? findTunObstacle() : undefined;
@@ -150,9 +148,6 @@ async function findNetworkProgram(
     throw new HostError(`use network "${network.mode}": ${obstacle.reason}`, { hint });
   }
   if (network.mode !== "pasta" && network.mode !== "slirp4netns") return undefined;
-  if (network.mode === "pasta" && !namespaces.isRootless) {
-    throw new UnsupportedError(`use network "pasta": it is only for rootless use`);
-  }
   const [{ planPasta, planSlirp4netns }, { findProgram }] = await Promise.all([
     import("../network/program_plan.ts"),
     import("../namespaces/subordinate_ids.ts"),
@@ -164,8 +159,13 @@ async function findNetworkProgram(
     });
   }
   if (network.mode === "pasta") return planPasta(path, network.words, ports);
-  const published = ports?.length ? { ports, socketPath: programSocketPath(folders, id) } : undefined;
-  return planSlirp4netns(path, network.options, published);
+  return planSlirp4netns(path, programSocketPath(folders, id), network.options, ports);
+}
+
+/** Who has /etc/hosts and /etc/resolv.conf of a network that several have joined, each that of the one before. */
+function ownerOfNetwork(engine: Engine, id: string): string {
+  const { network } = loadConfig(engine, id);
+  return network.mode === "container" ? ownerOfNetwork(engine, network.id) : id;
 }
 
 async function networkPathOf(engine: Engine, network: NetworkChoice): Promise<string | undefined> {
@@ -173,25 +173,6 @@ async function networkPathOf(engine: Engine, network: NetworkChoice): Promise<st
   if (network.mode !== "container") return undefined;
   const { status } = await observeRunning(engine, network.id, "join the network of", { paused: true });
   return `/proc/${status.pid}/ns/net`;
-}
-
-/**
- * Where the user, who made the folders of new volumes, has no number inside (nomap, auto), they become those of the
- * container's root.
- */
-async function giveVolumesToRoot(engine: Engine, config: ContainerConfig): Promise<void> {
-  const maps = nestedMaps(engine, config);
-  if (!maps || maps.uid.some(({ hostID }) => hostID === 0)) return;
-  const rootOf = (map: IdMapping[]) => map.find(({ containerID }) => containerID === 0)!.hostID;
-  const [uid, gid] = [rootOf(maps.uid), rootOf(maps.gid)];
-  const folders = config.mounts.filter((mount) => mount.kind === "volume")
-    .map(({ name }) => volumePath(engine.folders, name))
-    .filter((path) => isOwnFolder(path, engine.namespaces.uid) && isEmpty(path));
-  if (folders.length === 0) return;
-  const { runInNamespace } = await import("../storage/namespace_task.ts");
-  await runInNamespace(engine, "own volume", () => {
-    for (const path of folders) Deno.chownSync(path, uid, gid);
-  });
 }
 
 /** Volumes that are to get the image's content, and have none of their own yet. */
@@ -209,13 +190,7 @@ function findFreshVolumes(engine: Engine, config: ContainerConfig): Set<string> 
   return fresh;
 }
 
-/** Not one that is a link to a folder of the host. */
-function isOwnFolder(path: string, uid: number): boolean {
-  const info = Deno.lstatSync(path);
-  return info.isDirectory && info.uid === uid;
-}
-
-function isEmpty(folder: string): boolean {
+export function isEmpty(folder: string): boolean {
   try {
     for (const _entry of Deno.readDirSync(folder)) return false;
     return true;

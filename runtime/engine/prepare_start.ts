@@ -13,7 +13,7 @@ import { openEngineEarly } from "./engine.ts";
 /** What asks for namespaces or kernel file systems other than the usual; a wrong guess costs a fork. */
 const UNUSUAL = [
   ...["--pid", "--net", "--network", "--ipc", "--uts", "--cgroupns", "--userns", "--uidmap", "--gidmap"],
-  ...["--privileged", "--preserve-fds", "--storage-driver"],
+  ...["--privileged", "--preserve-fds", "--preserve-fd", "--storage-driver", "--pod", "--pod-id-file"],
 ];
 
 /** The beginnings of options that make a monitor do more than wait for the end. */

@@ -5,20 +5,37 @@ import { EBADF, isErrno } from "../../ffi/errno.ts";
 import { fcntl } from "../../ffi/file.ts";
 import { InvalidArgumentError } from "../errors.ts";
 
-/** So many go over a socket in one message. @see unix(7), SCM_MAX_FD */
+/** So many go over a socket in one message, and the number behind the last is one byte. @see unix(7), SCM_MAX_FD */
 const LIMIT = 253 - 3;
 
-/** Whether 3 to `count` + 2 came from the caller; they stay as they are. @throws {InvalidArgumentError} */
-export function checkPreservedFds(count: number): void {
+export interface PreservedFds {
+  /** So many from 3 on. */
+  count?: number;
+  /** Or these. */
+  numbers?: readonly number[];
+}
+
+/** Those that came from the caller; they stay as they are. undefined for none. @throws {InvalidArgumentError} */
+export function preservedFds({ count = 0, numbers = [] }: PreservedFds): number[] | undefined {
+  if (count > 0 && numbers.length > 0) {
+    throw new InvalidArgumentError("cannot specify both --preserve-fds and --preserve-fd");
+  }
   if (count > LIMIT) {
     throw new InvalidArgumentError(`pass ${count} file descriptors: at most ${LIMIT} can be`);
   }
-  for (let fd = 3; fd < 3 + count; fd++) {
+  const option = count > 0 ? "preserve-fds" : "preserve-fd";
+  const asked = count > 0 ? Array.from({ length: count }, (_, at) => 3 + at) : [...new Set(numbers)];
+  for (const fd of asked) {
+    if (fd < 3) throw new InvalidArgumentError(`cannot preserve FD ${fd}: it is one of the standard streams`);
+    if (fd >= LIMIT + 3) {
+      throw new InvalidArgumentError(`pass file descriptor ${fd}: only those below ${LIMIT + 3} can be`);
+    }
     if (isInherited(fd)) continue;
     throw new InvalidArgumentError(
-      `file descriptor ${fd} is not available - the preserve-fds option requires that file descriptors must be passed`,
+      `file descriptor ${fd} is not available - the ${option} option requires that file descriptors must be passed`,
     );
   }
+  return asked.length > 0 ? asked : undefined;
 }
 
 /** What this process has opened itself is close-on-exec, and what it was started with cannot be. */

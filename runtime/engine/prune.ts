@@ -8,7 +8,7 @@ import { removeUnusedImages, removeUnusedVolumes } from "./system_prune.ts";
 import { volumes } from "./volumes.ts";
 
 export interface PruneOptions {
-  /** Those that do not run. */
+  /** Those that do not run, and pods. */
   containers?: boolean;
   /** Those without a name, or with `all` those that no container uses. */
   images?: boolean | "all";
@@ -22,6 +22,7 @@ export interface PruneOptions {
 
 /** Ids of what is gone; of volumes and networks their names. */
 export interface Pruned {
+  pods: string[];
   containers: string[];
   images: string[];
   volumes: string[];
@@ -31,6 +32,9 @@ export interface Pruned {
 
 export async function prune(engine: Engine, options: PruneOptions): Promise<Pruned> {
   // containers first: they hold images and volumes
+  const pods = options.containers
+    ? await Array.fromAsync((await import("./pods/rm.ts")).podPrune(engine))
+    : [];
   const stopped = options.containers
     ? await Array.fromAsync(pruneContainers(engine, await ps(engine, { all: true })))
     : [];
@@ -40,6 +44,7 @@ export async function prune(engine: Engine, options: PruneOptions): Promise<Prun
     Containers.length === 0
   );
   return {
+    pods,
     containers: stopped,
     networks: options.networks ? await (await import("./network_rm.ts")).networkPrune(engine) : [],
     images: unusedImages.length > 0 ? await removeUnusedImages(engine, unusedImages.map(({ Id }) => Id)) : [],

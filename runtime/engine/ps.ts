@@ -65,6 +65,10 @@ export async function ps(engine: Engine, options: PsOptions = {}): Promise<Conta
   const now = Date.now();
   const shown = options.all ? observed : observed.filter(({ status }) => isLive(status.status));
   const entries = shown.map((one) => toEntry(one, now, engine.folders.containers));
+  if (shown.some(({ row }) => row.pod)) {
+    const { addPods } = await import("./pods/of_container.ts");
+    addPods(db, shown.map(({ row }) => row), entries);
+  }
   if (shown.some(({ row }) => row.ports)) {
     const { listPorts } = await import("./port_view.ts");
     shown.forEach(({ row }, index) => row.ports && Object.assign(entries[index]!, listPorts(row.ports)));

@@ -22,6 +22,7 @@ import {
   type PortMapping,
   publishedText,
   publishExposed,
+  spreadMapping,
 } from "../network/ports.ts";
 import { listUnsettledContainers } from "../state/containers.ts";
 import type { Engine } from "./engine.ts";
@@ -30,7 +31,11 @@ import type { CreateOptions } from "./options.ts";
 type Published = Pick<ContainerConfig, "network" | "ports" | "exposed">;
 
 /** Sets what the options publish and expose beside the image's EXPOSE. Gives a warning. @throws {InvalidArgumentError} */
-export function resolvePorts(options: CreateOptions, config: Published): string | undefined {
+export function resolvePorts(
+  options: CreateOptions,
+  config: Published,
+  isRootless = true,
+): string | undefined {
   const given = (options.publish ?? []).map(parsePublish);
   const exposed = (options.expose ?? []).filter((text) => text !== "");
   exposed.forEach(parseExpose);
@@ -39,7 +44,7 @@ export function resolvePorts(options: CreateOptions, config: Published): string 
   const ports = arrangeMappings([...given, ...all]);
   if (ports.length === 0) return undefined;
   if (!canPublish(config)) return DISCARDED;
-  checkMode(config, ports);
+  checkMode(config, ports, isRootless);
   config.ports = ports;
   return undefined;
 }
@@ -58,20 +63,35 @@ export function canPublish({ network }: Pick<ContainerConfig, "network">): boole
 /** Programs that bind published ports themselves. */
 const PROGRAM_MODES: ReadonlySet<string> = new Set(["pasta", "slirp4netns"]);
 
-/** Whether they can be changed while it runs. */
+/** Whether they can be changed while it runs: pasta is told at its start alone. */
 export function publishesLive({ network }: Pick<ContainerConfig, "network">): boolean {
-  return !PROGRAM_MODES.has(network.mode);
+  return network.mode !== "pasta";
+}
+
+/** Whether the program of the network binds the host's ports. */
+export function bindsItself({ network }: Pick<ContainerConfig, "network">): boolean {
+  return PROGRAM_MODES.has(network.mode);
 }
 
 /** @throws {UnsupportedError} for what the container's network cannot publish */
 export function checkMode(
   { network }: Pick<ContainerConfig, "network">,
   ports: readonly PortMapping[],
+  isRootless: boolean,
 ): void {
-  const sctp = ports.find(({ protocol }) => protocol === "sctp");
-  if (sctp) {
+  const sctp = ports.filter(({ protocol }) => protocol === "sctp");
+  if (sctp.length > 0 && (isRootless || network.mode !== "bridge")) {
     throw new UnsupportedError(
-      `publish port ${sctp.containerPort}/sctp: network "${network.mode}" passes on TCP and UDP, not SCTP`,
+      `publish port ${
+        sctp[0]!.containerPort
+      }/sctp: network "${network.mode}" passes on TCP and UDP, not SCTP`,
+      { hint: "root's bridges pass it on, by rules of the kernel" },
+    );
+  }
+  const local = sctp.find(({ hostAddress }) => hostAddress.startsWith("127.") || hostAddress === "::1");
+  if (local) {
+    throw new UnsupportedError(
+      `publish port ${publishedText(local)}: the rules that pass SCTP on are not for the loopback`,
     );
   }
   const ipv6 = ports.find(({ hostAddress }) => hostAddress.includes(":"));
@@ -85,6 +105,7 @@ export function checkMode(
 /** Chooses the host ports that are still open; nothing stays bound. @throws {SkiffError} */
 export async function choosePorts(engine: Engine, config: Published): Promise<void> {
   try {
+    await checkSctp(engine, config);
     config.ports = chooseOpenPorts(config.ports ?? []);
   } catch (error) {
     throw await explained(engine, error);
@@ -99,13 +120,21 @@ export async function choosePorts(engine: Engine, config: Published): Promise<vo
  */
 export async function bindPorts(engine: Engine, config: Published): Promise<BoundPort[]> {
   try {
+    await checkSctp(engine, config);
     const { mappings, bound } = bindMappings(config.ports ?? []);
     config.ports = mappings;
-    if (!PROGRAM_MODES.has(config.network.mode)) return bound;
+    if (!bindsItself(config)) return bound;
     closePorts(bound);
     return [];
   } catch (error) {
     throw await explained(engine, error);
+  }
+}
+
+/** A kernel without SCTP sockets has none that a container's port could be told by. @throws {BindError} */
+async function checkSctp(engine: Engine, { ports = [] }: Published): Promise<void> {
+  for (const port of ports.filter(({ protocol }) => protocol === "sctp").flatMap(spreadMapping)) {
+    if (port.hostPort !== 0 && await liveHolderOf(engine, port)) throw new BindError(port, EADDRINUSE);
   }
 }
 
@@ -150,6 +179,12 @@ function firstFreePort(): number {
 
 /** `container "web"`, `nginx (pid 12)`; empty where it is not known. */
 async function holderOf(engine: Engine, port: PublishedPort): Promise<string> {
+  const name = await liveHolderOf(engine, port);
+  return name !== undefined ? `container "${name}"` : describeHolder(port) ?? "";
+}
+
+/** The container that runs and has it. */
+async function liveHolderOf(engine: Engine, port: PublishedPort): Promise<string | undefined> {
   const db = await engine.database();
   const rows = listUnsettledContainers(db).filter(({ ports }) =>
     ports?.published.some(({ protocol, hostAddress, hostPort, count }) =>
@@ -157,7 +192,6 @@ async function holderOf(engine: Engine, port: PublishedPort): Promise<string> {
       port.hostPort >= hostPort && port.hostPort < hostPort + count
     )
   );
-  const live = (await observeContainers(db, engine.folders.containers, rows))
-    .find(({ status }) => isLive(status.status));
-  return live ? `container "${live.row.name}"` : describeHolder(port) ?? "";
+  return (await observeContainers(db, engine.folders.containers, rows))
+    .find(({ status }) => isLive(status.status))?.row.name;
 }

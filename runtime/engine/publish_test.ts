@@ -5,9 +5,14 @@ import { resolvePorts } from "./publish.ts";
 
 type Published = Pick<ContainerConfig, "network" | "ports" | "exposed">;
 
-function resolve(options: Partial<CreateOptions>, network = { mode: "slirp" }, exposed?: string[]) {
+function resolve(
+  options: Partial<CreateOptions>,
+  network = { mode: "slirp" },
+  exposed?: string[],
+  isRootless?: boolean,
+) {
   const config = { network, exposed } as Published;
-  const warning = resolvePorts({ image: "i", command: [], ...options }, config);
+  const warning = resolvePorts({ image: "i", command: [], ...options }, config, isRootless);
   const ports = config.ports?.map(({ hostAddress, hostPort, containerPort, count, protocol }) =>
     `${hostAddress}:${hostPort}:${containerPort}+${count}/${protocol}`
   );
@@ -47,6 +52,16 @@ Deno.test("networks without ports of their own have none published, which is tol
 Deno.test("what a network cannot publish is refused", () => {
   throws(() => resolve({ publish: ["80/sctp"] }), {
     message: 'publish port 80/sctp: network "slirp" passes on TCP and UDP, not SCTP',
+  });
+  throws(() => resolve({ publish: ["80/sctp"] }, { mode: "bridge" }), {
+    message: 'publish port 80/sctp: network "bridge" passes on TCP and UDP, not SCTP',
+    hint: "root's bridges pass it on, by rules of the kernel",
+  });
+  equal(resolve({ publish: ["8080:80/sctp"] }, { mode: "bridge" }, undefined, false).ports, [
+    ":8080:80+1/sctp",
+  ]);
+  throws(() => resolve({ publish: ["[::1]:8080:80/sctp"] }, { mode: "bridge" }, undefined, false), {
+    message: "publish port [::1]:8080/sctp: the rules that pass SCTP on are not for the loopback",
   });
   throws(() => resolve({ publish: ["[::1]:8080:80"] }, { mode: "slirp4netns" }), {
     message: "publish port [::1]:8080/tcp: slirp4netns forwards from IPv4 addresses only",

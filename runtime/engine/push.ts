@@ -11,17 +11,27 @@ import { formatPlatform } from "../image/platform.ts";
 import { formatReference, parseReference, type Reference, repositoryName } from "../image/reference.ts";
 import { getStoredImage, HOST_IMAGE, imagesLockPath } from "../image/store.ts";
 import { pushImages, type PushProgress } from "../registry/push.ts";
+import type { PushedBlob } from "../registry/push_blob.ts";
+import { retryOf } from "../registry/retry.ts";
 import { type Digest, digestOf } from "../spec/digest.ts";
 import { MEDIA_TYPE } from "../spec/image.ts";
 import { printable } from "../spec/printable.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
-import { findImageByManifest, type ImageRow, listNamesWithLayer, putRepoDigest } from "../state/images.ts";
+import {
+  findImageByManifest,
+  hasRepoDigest,
+  type ImageRow,
+  listNamesWithLayer,
+  putRepoDigest,
+} from "../state/images.ts";
 import { takeLock } from "../state/locks.ts";
 import type { Signer, SigningOptions } from "../signature/signers.ts";
 import { readBlob } from "../storage/blobs.ts";
+import type { Encryption, LayerEncryption } from "./encrypted_push.ts";
 import type { Engine } from "./engine.ts";
 import { type FileDestination, parsePushDestination, type PushDestination } from "./push_destination.ts";
+import { pushDefaults } from "./push_defaults.ts";
 import { PackedOtherwise, PushLayers } from "./push_layers.ts";
 import type { PullProgress } from "./pull.ts";
 import { savedImage } from "./saved_image.ts";
@@ -37,6 +47,10 @@ export interface PushOptions {
   format?: Dialect;
   /** How layers are packed; the default leaves those that are packed as they are, and takes gzip for the others. */
   packing?: Packing;
+  /** Of a list: its images packed in these ways, too, where it has none so for their platform. */
+  addPacking?: readonly Packing["format"][];
+  /** Encrypt layers; what is pushed then has another digest each time. */
+  encryption?: Encryption;
   /** To a `dir:`: pack layers that are not packed. */
   compress?: boolean;
   tlsVerify?: boolean;
@@ -80,13 +94,20 @@ export async function push(
   const db = await engine.database();
   const { image } = getStoredImage(db, source);
   if (image.list !== undefined) {
+    if (options.encryption !== undefined) {
+      throw new InvalidArgumentError(
+        `push ${printable(source)}: a list is not encrypted, but each of its images`,
+      );
+    }
     const { pushList } = await import("./manifest_push.ts");
     return await pushList(engine, db, image, destination, { ...options, all: true });
   }
   const target = parsePushDestination(destination);
   checkOptions(destination, target, options);
-  await using layers = new PushLayers(engine, db, options.packing, options.signal);
-  const context = { engine, db, layers, options };
+  const { packing: usual } = await pushDefaults(options);
+  await using layers = new PushLayers(engine, db, options.packing, { usual, signal: options.signal });
+  await using encryption = await openEncryption(engine, options);
+  const context = { engine, db, layers, options, encryption };
   const digest = target.transport === "docker"
     ? await pushToRegistry(context, image, target.reference)
     : await pushToFiles(context, image, target);
@@ -99,6 +120,15 @@ interface Context {
   db: Database;
   layers: PushLayers;
   options: PushOptions;
+  encryption?: LayerEncryption | null;
+}
+
+async function openEncryption(
+  engine: Engine,
+  { encryption, signal }: PushOptions,
+): Promise<LayerEncryption | null> {
+  if (encryption === undefined) return null;
+  return await (await import("./encrypted_push.ts")).LayerEncryption.open(engine.folders, encryption, signal);
 }
 
 export function nothingToSign(destination: string): InvalidArgumentError {
@@ -112,7 +142,13 @@ export function nothingToSign(destination: string): InvalidArgumentError {
 function checkOptions(destination: string, { transport }: PushDestination, options: PushOptions): void {
   const fail = (why: string, hint?: string) =>
     new InvalidArgumentError(`push to "${printable(destination)}": ${why}`, { hint });
-  const { format, packing, all } = options;
+  const { format, packing, all, encryption } = options;
+  if (encryption !== undefined && (transport === "docker-archive" || format === "docker")) {
+    throw fail(
+      "encrypted layers are only in OCI manifests",
+      "push to a registry or oci-archive:, with --format oci",
+    );
+  }
   if (transport === "docker-archive" && (format === "oci" || packing !== undefined)) {
     throw fail("a docker-archive has neither an OCI manifest nor packed layers", "push to oci-archive:");
   }
@@ -127,13 +163,15 @@ function checkOptions(destination: string, { transport }: PushDestination, optio
 }
 
 async function pushToRegistry(context: Context, row: ImageRow, reference: Reference): Promise<Digest> {
-  return await sendToRegistry(context, row.id, reference, () => choose(context, row, true));
+  // what is encrypted has to be there
+  const isRecalled = !context.encryption;
+  return await sendToRegistry(context, row.id, reference, () => choose(context, row, isRecalled));
 }
 
 /** Where blobs may come from besides the store and its images' repositories. */
 export interface MoreSources {
   mountFrom?: (blob: Digest, reference: Reference) => string[];
-  fileOf?: (blob: Digest) => (() => Promise<string>) | undefined;
+  fileOf?: (blob: Digest) => PushedBlob["path"] | undefined;
 }
 
 /** @param choose what is pushed; asked again where a layer that was packed before comes out otherwise */
@@ -145,19 +183,25 @@ export async function sendToRegistry(
 ): Promise<Digest> {
   const { engine, db, layers, options } = context;
   const name = formatReference(reference);
-  const signers = options.sign === undefined ? [] : await signersOf(options.sign);
+  const signers = await signersOf(options.sign);
   for (let isLast = false;; isLast = true) {
-    const { images, index } = await choose();
-    const digest = await digestOf(index?.bytes ?? images[0]!.manifestBytes);
-    if (reference.digest !== undefined && reference.digest !== digest) {
-      throw new InvalidArgumentError(
-        "Digest of source image's manifest would not match destination reference",
-      );
-    }
-    const configs = new Set(images.map(({ configDigest }) => configDigest));
+    let configs = new Set<Digest>();
+    let isKnown = false;
+    const chooseOnce = async () => {
+      const { images, index } = await choose();
+      const digest = await digestOf(index?.bytes ?? images[0]!.manifestBytes);
+      if (reference.digest !== undefined && reference.digest !== digest) {
+        throw new InvalidArgumentError(
+          "Digest of source image's manifest would not match destination reference",
+        );
+      }
+      configs = new Set(images.map(({ configDigest }) => configDigest));
+      isKnown = hasRepoDigest(db, `${repositoryName(reference)}@${digest}`, id);
+      return { images, index, wasPushed: isKnown };
+    };
+    let digest: Digest;
     try {
-      await pushImages(engine.folders, name, images, {
-        index,
+      ({ digest } = await pushImages(engine.folders, name, chooseOnce, {
         tlsVerify: options.tlsVerify,
         authFile: options.authFile,
         credentials: options.credentials,
@@ -178,27 +222,23 @@ export async function sendToRegistry(
             kind: "status",
             text: `Trying again in ${(delayMs / 1000).toFixed(1)} s: ${why}`,
           }),
-      });
+      }));
     } catch (error) {
       if (!(error instanceof PackedOtherwise) || isLast) throw error;
       continue;
     }
-    await db.transaction(() => putRepoDigest(db, `${repositoryName(reference)}@${digest}`, id));
+    // an encrypted one is not what is here, and nobody finds it here
+    if (!isKnown && !context.encryption) {
+      await db.transaction(() => putRepoDigest(db, `${repositoryName(reference)}@${digest}`, id));
+    }
     return digest;
   }
 }
 
-async function signersOf(choice: SigningChoice): Promise<Signer[]> {
+export async function signersOf(choice: SigningChoice | undefined): Promise<Signer[]> {
+  if (choice === undefined) return [];
   const { openSigners } = await import("../signature/signers.ts");
   return await openSigners({ ...choice, creator: `skiff ${VERSION}` }, configSources());
-}
-
-export function retryOf({ retries, retryDelayMs: ms }: PushOptions) {
-  return {
-    ...(retries === undefined ? {} : { attempts: retries + 1 }),
-    // the same pause each time, as podman makes it
-    ...(ms === undefined ? {} : { baseMs: ms, maxMs: ms, random: () => 1 }),
-  };
 }
 
 async function pushToFiles(context: Context, row: ImageRow, target: FileDestination) {
@@ -224,8 +264,10 @@ function otherRepositories(db: Database, layer: Digest, { domain, path }: Refere
 /** The image, or with `all` those of its index, packed and in the dialect that is wanted. */
 async function choose(context: Context, row: ImageRow, isRecalled: boolean): Promise<Pushed> {
   const { engine, db, layers, options } = context;
-  const prepare = async (one: ImageRow) =>
-    convertedImage(await layers.pack(await savedImage(engine, db, one, []), isRecalled), options.format);
+  const prepare = async (one: ImageRow) => {
+    const packed = await layers.pack(await savedImage(engine, db, one, [], false), isRecalled);
+    return await context.encryption?.encrypt(packed) ?? convertedImage(packed, options.format);
+  };
   if (!options.all || row.indexDigest === null) return { images: [await prepare(row)] };
   const indexBytes = await readBlob(engine.folders, row.indexDigest as Digest);
   const document = parseManifestDocument("index of the image", indexBytes, "");

@@ -48,7 +48,8 @@ export async function writeFiles(
     await saveArchive(engine, dockerArchiveFiles([image]), how);
     return undefined;
   }
-  const isPacked = transport !== "dir" || options.compress || options.packing !== undefined;
+  const isPacked = transport !== "dir" || options.compress || options.packing !== undefined ||
+    options.encryption !== undefined;
   const image = isPacked
     ? await packed()
     : convertedImage(await savedImage(engine, db, row, []), options.format);

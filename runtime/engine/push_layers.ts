@@ -6,8 +6,9 @@
 import { compressionOf, type Packing } from "../archive/packing.ts";
 import { ZSTD_CHUNKED } from "../archive/toc/annotations.ts";
 import { packedMediaType, withLayers } from "../image/archive/image_form.ts";
-import type { PackedLayer } from "../image/archive/pack_layers.ts";
+import type { PackedLayer, PackLayerOptions } from "../image/archive/pack_layers.ts";
 import type { SavedImage } from "../image/archive/saved_files.ts";
+import { GrowingBlob } from "../registry/growing_blob.ts";
 import type { Digest } from "../spec/digest.ts";
 import { LAYER_COMPRESSION } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
@@ -21,6 +22,14 @@ export class PackedOtherwise extends Error {}
 
 const AT_A_TIME = 2;
 
+export interface PushLayersOptions {
+  /** Of what is not packed, where the caller asks for nothing: gzip. */
+  usual?: Packing;
+  /** Gets a layer's blob that is not in the store. */
+  fetched?: (digest: Digest) => (() => Promise<string>) | undefined;
+  signal?: AbortSignal;
+}
+
 export class PushLayers implements AsyncDisposable {
   readonly #key: string;
   /** By diff id. */
@@ -28,19 +37,19 @@ export class PushLayers implements AsyncDisposable {
   /** Where a remembered digest comes from, and the digest of the store that a packed one stands for. */
   readonly #sources = new Map<Digest, Layer>();
 
-  /** @param packing of what the caller asks for; undefined: gzip, and only for what is not packed at all */
+  /** @param packing of what the caller asks for; undefined: only what is not packed at all is packed */
   constructor(
     private readonly engine: Engine,
     private readonly db: Database,
     private readonly packing: Packing | undefined,
-    private readonly signal?: AbortSignal,
+    private readonly options: PushLayersOptions = {},
   ) {
     const { format, level } = this.#how;
     this.#key = level === undefined ? format : `${format}:${level}`;
   }
 
   get #how(): Packing {
-    return this.packing ?? { format: "gzip" };
+    return this.packing ?? this.options.usual ?? { format: "gzip" };
   }
 
   /** The image with packed layers. @param isRecalled those that were made before have no file before `fileOf` is called */
@@ -58,14 +67,33 @@ export class PushLayers implements AsyncDisposable {
     return withLayers(image, layers);
   }
 
-  /** What gives the file of a packed layer. @throws {PackedOtherwise} */
-  fileOf(digest: Digest): (() => Promise<string>) | undefined {
+  /** What gives the file of a packed layer, which may be sent while it is made: it ends with PackedOtherwise. */
+  fileOf(digest: Digest): (() => Promise<string | GrowingBlob>) | undefined {
     const layer = this.#sources.get(digest);
     if (layer === undefined) return undefined;
     return async () => {
-      const made = await this.#make(layer);
-      if (made.digest !== digest) throw new PackedOtherwise();
-      return made.path;
+      const before = await this.#made.get(layer.diffId);
+      if (before !== undefined) {
+        if (before.digest !== digest) throw new PackedOtherwise();
+        return before.path;
+      }
+      const begun = Promise.withResolvers<GrowingBlob>();
+      let growing: GrowingBlob | undefined;
+      const made = this.#make(layer, digest, (path, bytes) => {
+        growing ??= new GrowingBlob(path);
+        growing.grow(bytes);
+        begun.resolve(growing);
+      });
+      made.then(({ digest: found, path, size }) => {
+        growing ??= new GrowingBlob(path);
+        growing.grow(size);
+        growing.end(found === digest ? undefined : new PackedOtherwise());
+        begun.resolve(growing);
+      }, (error) => {
+        growing?.end(error);
+        begun.reject(error);
+      });
+      return await begun.promise;
     };
   }
 
@@ -98,19 +126,25 @@ export class PushLayers implements AsyncDisposable {
     return { ...layer, digest, size, mediaType, annotations, path: made?.path };
   }
 
-  #make(layer: Layer): Promise<PackedLayer> {
+  /** @param expected what came out before */
+  #make(
+    layer: Layer,
+    expected?: Digest,
+    onWritten?: PackLayerOptions["onWritten"],
+  ): Promise<PackedLayer> {
     let made = this.#made.get(layer.diffId);
     if (made === undefined) {
-      made = this.#pack(layer);
+      made = this.#pack(layer, { signal: this.options.signal, expected, onWritten });
       this.#made.set(layer.diffId, made);
     }
     return made;
   }
 
-  async #pack(layer: Layer): Promise<PackedLayer> {
+  async #pack(layer: Layer, options: PackLayerOptions): Promise<PackedLayer> {
     const { packLayer } = await import("../image/archive/pack_layers.ts");
-    const packed = await packLayer(this.engine.folders, layer, this.#how, this.signal);
-    rememberPacked(this.db, layer.diffId, this.#key, packed);
+    const path = await this.options.fetched?.(layer.digest)?.();
+    const packed = await packLayer(this.engine.folders, { ...layer, path }, this.#how, options);
+    if (packed.digest !== options.expected) rememberPacked(this.db, layer.diffId, this.#key, packed);
     return packed;
   }
 }

@@ -51,8 +51,23 @@ export type RemoteVerb =
     | "clone"
     | "prune"
   )
+  | ("podCreate" | "podClone" | "podStart" | "podRestart" | "podRm" | "podPrune")
+  | ("volumeMount" | "volumeUnmount" | "volumeReload")
   | ("volumeSnapshot" | "volumeRestore" | "volumeSnapshotRm" | "volumeExport" | "volumeImport")
-  | ("commit" | "build" | "buildRun" | "push");
+  | ("manifestCreate" | "manifestAdd" | "manifestAddFiles" | "manifestAnnotate" | "manifestRemove")
+  | ("manifestRm" | "manifestPush" | "manifestInspect" | "manifestExists" | "artifactLs" | "artifactInspect")
+  | (
+    | "search"
+    | "searchTags"
+    | "login"
+    | "logout"
+    | "artifactAdd"
+    | "artifactExtract"
+    | "artifactPull"
+    | "artifactPush"
+    | "artifactRm"
+  )
+  | ("commit" | "build" | "buildRun" | "buildCache" | "buildPrune" | "push" | "info" | "systemCheck");
 
 /** A line of its answer. */
 export type RemoteAnswer =

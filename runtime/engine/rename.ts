@@ -1,7 +1,7 @@
 /** `rename`: gives a container another name. */
 
 import { ConflictError, NotFoundError } from "../errors.ts";
-import { findContainerByName, setContainerName } from "../state/containers.ts";
+import { findContainerByName, isPodName, setContainerName } from "../state/containers.ts";
 import { NAME_FILE } from "../monitor/records.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { checkName } from "../state/ids.ts";
@@ -19,6 +19,9 @@ export async function rename(engine: Engine, text: string, name: string): Promis
       throw new ConflictError(
         `rename container "${text}": the container name "${name}" is already in use by ${taken.id}`,
       );
+    }
+    if (isPodName(db, name)) {
+      throw new ConflictError(`rename container "${text}": name "${name}" is in use: pod already exists`);
     }
     if (!setContainerName(db, row.id, name)) throw new NotFoundError("container", text);
   });

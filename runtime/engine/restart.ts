@@ -10,7 +10,7 @@ import type { Engine } from "./engine.ts";
 import { start } from "./start.ts";
 import { stop, type StopOptions } from "./stop.ts";
 
-export type RestartOptions = Pick<StopOptions, "timeoutSeconds" | "signal">;
+export type RestartOptions = Pick<StopOptions, "timeoutSeconds" | "stopSignal" | "signal">;
 
 /** Returns the id, when its program runs again. One of `--rm` is not removed in between. */
 export async function restart(engine: Engine, text: string, options: RestartOptions = {}): Promise<string> {
@@ -28,7 +28,7 @@ export async function restart(engine: Engine, text: string, options: RestartOpti
  * An overlay that was mounted volatile, as that of a container to be removed is, refuses to be mounted again: after a
  * power cut it may be damaged. Here nothing was cut. @see https://docs.kernel.org/filesystems/overlayfs.html, volatile mount
  */
-function allowMount(containerDir: string): void {
+export function allowMount(containerDir: string): void {
   const work = `${containerDir}/work/work`;
   try {
     Deno.chmodSync(work, 0o700);

@@ -6,11 +6,12 @@ import { readMountRecord } from "../container/mounted.ts";
 import { isHeld, isLive, lockPath, observeContainers } from "../container/state.ts";
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { listDependents, setContainerRemoving } from "../state/containers.ts";
+import { isDiskFull } from "../state/db.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { inspectLock } from "../state/locks.ts";
 import { findRow } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { collectContainerGarbage, discardContainer, forgetContainer } from "./garbage.ts";
+import { collectContainerGarbage, discardContainer, emptyTrash, forgetContainer } from "./garbage.ts";
 import { killAndWait } from "./kill.ts";
 
 /** How long `force` insists. */
@@ -29,6 +30,9 @@ export interface RmOptions {
   timeoutSeconds?: number;
 }
 
+/** Others need it; where it runs is another matter, which podman's exit code tells. */
+export class DependentsError extends ConflictError {}
+
 /** Returns the id of what was removed; undefined where there was nothing (`ignore`). */
 export async function rm(engine: Engine, text: string, options: RmOptions = {}): Promise<string | undefined> {
   const db = await engine.database();
@@ -39,10 +43,14 @@ export async function rm(engine: Engine, text: string, options: RmOptions = {}):
     if (options.ignore && error instanceof NotFoundError) return undefined;
     throw error;
   }
+  if (row.pod) {
+    const { rmInfra } = await import("./pods/infra_rm.ts");
+    if (await rmInfra(engine, db, row, options)) return row.id;
+  }
   const dependents = listDependents(db, row.id);
   for (const id of options.depend ? dependents : []) await rm(engine, id, { ...options, ignore: true });
   if (dependents.length > 0 && !options.depend) {
-    throw new ConflictError(
+    throw new DependentsError(
       `remove container "${text}": it has dependent containers which must be removed before it: ${
         dependents.join(", ")
       }`,
@@ -107,7 +115,14 @@ async function removeFolder(
   if (lockFd === null) throw new ConflictError(`remove container "${id}": it was started meanwhile`);
   try {
     const db = await engine.database();
-    await db.transaction(() => setContainerRemoving(db, id, withVolumes));
+    try {
+      await db.transaction(() => setContainerRemoving(db, id, withVolumes));
+    } catch (error) {
+      // a row without a folder is gone as well; what lay in that makes the room to record it
+      if (!isDiskFull(error)) throw error;
+      discardContainer(engine, id);
+      await emptyTrash(engine);
+    }
     discardContainer(engine, id);
   } finally {
     close(lockFd);

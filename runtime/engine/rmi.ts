@@ -17,6 +17,8 @@ export interface RmiOptions {
   ignore?: boolean;
 }
 
+export type { Removal } from "../image/store.ts";
+
 export interface RmiResult extends Removal {
   /** What could not be removed; the others were. */
   errors: Error[];

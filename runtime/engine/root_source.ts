@@ -1,7 +1,8 @@
 /** What a container's root is made of: a stored image (pulled first where it is missing), a folder, this machine. */
 
-import type { RootSource } from "../container/config.ts";
+import type { ContainerConfig, PodMembership, RootSource } from "../container/config.ts";
 import { InvalidArgumentError, NotFoundError } from "../errors.ts";
+import { isFileReference } from "../image/reference.ts";
 import { findStoredImage, HOST_IMAGE } from "../image/store.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
@@ -17,12 +18,24 @@ export interface CreateHooks {
   listens?: boolean;
   /** @internal What it stands on, found already. */
   root?: ResolvedRoot;
+  /** @internal Of a pod's infra container: its pod, and what makes that in the same transaction. */
+  pod?: PodMembership;
+  insert?: (config: ContainerConfig) => void;
 }
 
 export interface ResolvedRoot {
   root: RootSource;
   imageName: string;
   image?: ImageConfig;
+}
+
+/** A folder that was removed under the caller's feet has no path; only relative sources of mounts need one. */
+export function workingFolder(): string {
+  try {
+    return Deno.cwd();
+  } catch {
+    return "/";
+  }
 }
 
 export async function resolveRoot(
@@ -75,16 +88,23 @@ async function findOrPull(
   hooks: CreateHooks,
 ): Promise<{ image: ImageRow; name: string }> {
   const policy = options.pull ?? "missing";
-  if (policy === "missing" && options.platform === undefined) {
+  const retryDelayMs = options.retryDelay
+    ? (await import("../spec/duration.ts")).parseDelay(options.retryDelay)
+    : undefined;
+  if (policy === "missing" && options.platform === undefined && !isFileReference(options.image)) {
     // the usual case, without loading what pulls
     const found = findStoredImage(db, options.image);
     if (found && found.image.list === undefined) {
       return { image: found.image, name: found.name ?? options.image };
     }
   }
+  if ([options.volumes, options.mounts, options.tmpfs, options.volumesFrom].some((list) => list?.length)) {
+    (await import("./early_mounts.ts")).checkMountsEarly(engine, db, options, workingFolder());
+  }
   const { pull } = await import("./pull.ts");
-  const { platform, tlsVerify, authFile, lazy } = options;
-  const pulled = await pull(engine, options.image, { platform, tlsVerify, authFile, lazy, policy, ...hooks });
+  const { platform, tlsVerify, authFile, lazy, retries, decryptionKeys } = options;
+  const how = { platform, tlsVerify, authFile, lazy, retries, retryDelayMs, decryptionKeys };
+  const pulled = await pull(engine, options.image, { ...how, policy, ...hooks });
   const image = findImage(db, pulled.id);
   if (!image) throw new NotFoundError("image", options.image);
   return { image, name: pulled.name };

@@ -3,6 +3,7 @@
 import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
 import { close, faccessat } from "../../ffi/file.ts";
 import { findContainer } from "../state/containers.ts";
+import { isDiskFull } from "../state/db.ts";
 import { deleteContainerWithVolumes } from "../state/volumes.ts";
 import { syncContainerFiles } from "../container/folder.ts";
 import { observeContainers } from "../container/state.ts";
@@ -14,7 +15,7 @@ import { start, type StartedContainer, startHeld } from "./start.ts";
 export interface RunOptions extends CreateHooks {
   /** The caller attaches at once (see `StartOptions`). */
   foreground?: boolean;
-  preserveFds?: number;
+  preserveFds?: number[];
   /** Told before the container starts. */
   warn?: (text: string) => void;
 }
@@ -42,12 +43,16 @@ async function runPrepared(
   how: RunOptions,
 ): Promise<StartedContainer> {
   const { config, lockFd, ports } = prepared;
+  using joining = new DisposableStack();
   const giveUp = () => {
     prepared.discard();
     for (const fd of [lockFd, ...ports.map(({ fd }) => fd)]) close(fd);
   };
   try {
     for (const id of config.lifecycle?.requires ?? []) await start(engine, id, { signal: how.signal });
+    if (config.pod) {
+      joining.use(await (await import("./pods/infra.ts")).startInfra(engine, config.pod, how.signal));
+    }
   } catch (error) {
     giveUp();
     throw error;
@@ -77,7 +82,12 @@ async function runPrepared(
   };
   try {
     const started = await startHeld(engine, config, lockFd, { ...how, meanwhile, ports });
-    if (!how.foreground) await synced;
+    if (!how.foreground) {
+      await synced?.catch((error) => {
+        // somebody has removed it already
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
     return started;
   } catch (error) {
     if (!isRecorded) prepared.discard();
@@ -98,7 +108,10 @@ export async function settle(engine: Engine, id: string): Promise<void> {
   const row = findContainer(db, id);
   if (!row) return;
   if (row.autoRemove && !faccessat(AT_FDCWD, engine.containerDir(id), F_OK)) {
-    await db.transaction(() => deleteContainerWithVolumes(db, id));
+    await db.transaction(() => deleteContainerWithVolumes(db, id)).catch((error) => {
+      // a row without a folder is gone, and removed by the next command that can
+      if (!isDiskFull(error)) throw error;
+    });
     return;
   }
   await observeContainers(db, engine.folders.containers, [row]);

@@ -12,6 +12,7 @@ import {
 import { writeFolder, writeTar } from "../image/archive/write_files.ts";
 import { parseManifestDocument } from "../image/manifest.ts";
 import { findPlatformImage, getPlatformImage } from "../image/list.ts";
+import { parsePlatform } from "../image/platform.ts";
 import { formatReference, parseName, qualify, withDefaultTag } from "../image/reference.ts";
 import { HOST_IMAGE, imagesLockPath } from "../image/store.ts";
 import { type Digest, digestHex } from "../spec/digest.ts";
@@ -34,6 +35,8 @@ export interface SaveOptions {
   format?: SaveFormat;
   /** A path, or an open descriptor, which only archives can be written to. */
   output: string | { fd: number };
+  /** `linux/arm64`: of a list that image; one that is for another is refused. */
+  platform?: string;
   /** Every word is an image; else one that names none of the store is one more name for the first, as for podman. */
   allAreImages?: boolean;
   /** Of a docker-dir: pack layers that are not packed. */
@@ -53,7 +56,7 @@ export interface SaveOptions {
 export async function save(engine: Engine, words: readonly string[], options: SaveOptions): Promise<void> {
   const { format = "docker-archive" } = options;
   using _lock = (await takeLock(imagesLockPath(engine.folders), { shared: true, signal: options.signal }))!;
-  const images = await chooseImages(engine, words, options.allAreImages ?? false);
+  const images = await chooseImages(engine, words, options);
   await saveImages(engine, format, images, options);
   const name = typeof options.output === "string" ? options.output : "stdout";
   for (const { configDigest } of images) {
@@ -94,8 +97,9 @@ async function planArchive(format: SaveFormat, images: SavedImage[]): Promise<Sa
 async function chooseImages(
   engine: Engine,
   words: readonly string[],
-  allAreImages: boolean,
+  { allAreImages = false, platform }: SaveOptions,
 ): Promise<SavedImage[]> {
+  const wanted = platform === undefined ? undefined : parsePlatform(platform);
   const db = await engine.database();
   const chosen: { image: ImageRow; names: string[] }[] = [];
   for (const [at, word] of words.entries()) {
@@ -104,7 +108,9 @@ async function chooseImages(
         `save image "${HOST_IMAGE}": it is built in, made of this machine's own folders`,
       );
     }
-    const found = at === 0 || allAreImages ? getPlatformImage(db, word) : findPlatformImage(db, word);
+    const found = at === 0 || allAreImages
+      ? getPlatformImage(db, word, wanted)
+      : findPlatformImage(db, word, wanted);
     if (found !== undefined) {
       chosen.push({ image: found.image, names: found.name === undefined ? [] : [found.name] });
     } else chosen[0]!.names.push(formatReference(withDefaultTag(qualify(parseName(word), "localhost"))));

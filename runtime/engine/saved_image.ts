@@ -11,12 +11,18 @@ import { layerBytes, layerForm } from "../storage/layers.ts";
 import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 
-/** What is written and pushed of a stored image. @throws {SkiffError} where a blob of it is not in the store */
+/**
+ * What is written and pushed of a stored image.
+ *
+ * @param isUnpacked layers are written unpacked, whose size then is worth finding out
+ * @throws {SkiffError} where a blob of it is not in the store
+ */
 export async function savedImage(
   engine: Engine,
   db: Database,
   image: ImageRow,
   names: string[],
+  isUnpacked = true,
 ): Promise<SavedImage> {
   const { folders, namespaces } = engine;
   const what = names[0] ?? image.id.slice(0, 12);
@@ -25,10 +31,11 @@ export async function savedImage(
     size,
     mediaType,
     diffId: diffId as Digest,
-    archiveSize: layerBytes(folders, diffId as Digest, layerForm(namespaces)),
+    archiveSize: isUnpacked ? layerBytes(folders, diffId as Digest, layerForm(namespaces)) : undefined,
   }));
-  await ensureWhole(engine, layers.map(({ diffId }) => diffId));
-  for (const { digest, size, diffId } of layers) {
+  const missing = layers.filter(({ digest, size }) => !hasBlob(folders, digest, size));
+  if (missing.length > 0) await ensureWhole(engine, layers.map(({ diffId }) => diffId));
+  for (const { digest, size, diffId } of missing) {
     if (hasBlob(folders, digest, size)) continue;
     const { fetchMissingBlob } = await import("../registry/fetch_blobs.ts");
     if (await fetchMissingBlob(folders, layerForm(namespaces), { digest, size, diffId })) continue;
@@ -45,7 +52,7 @@ export async function savedImage(
   return {
     names,
     configDigest,
-    configSize: (await Deno.stat(blobPath(folders, configDigest))).size,
+    configSize: Deno.statSync(blobPath(folders, configDigest)).size,
     manifest: document.manifest,
     manifestBytes,
     manifestType: document.mediaType,

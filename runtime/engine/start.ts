@@ -21,8 +21,8 @@ export interface StartOptions {
    * attached client. Without it `start` returns when the program runs.
    */
   foreground?: boolean;
-  /** So many descriptors of this process, from 3 on, are passed on to the program (see preserved_fds.ts). */
-  preserveFds?: number;
+  /** Descriptors of this process that are passed on to the program, under their numbers (see preserved_fds.ts). */
+  preserveFds?: number[];
   signal?: AbortSignal;
   /** @internal What is done while the monitor sets up; a failure ends the monitor. */
   meanwhile?: () => Promise<void>;
@@ -58,6 +58,8 @@ export async function start(
   if (!observed || observed.status.status === "removing") throw new NotFoundError("container", text);
   const config = loadConfig(engine, row.id);
   for (const id of config.lifecycle?.requires ?? []) await start(engine, id, { signal: options.signal });
+  using _joining = config.pod &&
+    await (await import("./pods/infra.ts")).startInfra(engine, config.pod, options.signal);
   const lockFd = await takeContainerLock(dir, options.signal);
   if (lockFd === null) return { id: row.id, name: row.name, socketPath, wasRunning: true };
   const ports: BoundPort[] = [];
@@ -89,6 +91,9 @@ export async function startHeld(
       makePlan(engine, config, options.foreground ?? false),
       import("../container/start.ts"),
     ]);
+    // before what must not be on a disk
+    if (config.cdiDevices) await (await import("./cdi.ts")).injectDevices(engine, config, plan);
+    if (config.secrets) await (await import("./container_secrets.ts")).addSecrets(engine, config, plan);
     if (options.preserveFds) plan.passedFds = options.preserveFds;
     if (ports.length > 0) plan.ports = ports.map(({ port }) => port);
     options.adjust?.(plan);

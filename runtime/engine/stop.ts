@@ -3,6 +3,7 @@
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { isLive, type Status } from "../container/state.ts";
 import { stopAndWait } from "../monitor/client.ts";
+import { parseSignal } from "../spec/signal.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { observe } from "./containers.ts";
@@ -11,6 +12,8 @@ import type { Engine } from "./engine.ts";
 export interface StopOptions {
   /** Before SIGKILL; by default the container's own `--stop-timeout`. -1 waits for ever. */
   timeoutSeconds?: number;
+  /** Sent first; by default the container's own `--stop-signal`. */
+  stopSignal?: string;
   /** No error where there is no such container. */
   ignore?: boolean;
   /** @internal A container of `--rm` stays: it is to be started again. */
@@ -24,6 +27,7 @@ export async function stop(
   text: string,
   options: StopOptions = {},
 ): Promise<string | undefined> {
+  if (options.stopSignal) parseSignal(options.stopSignal);
   let observed;
   try {
     observed = await observe(engine, text);
@@ -49,10 +53,11 @@ const [ATTEMPTS, PAUSE_MS] = [200, 50];
 
 /** Whether it has ended; else the monitor that was asked did not hear it. */
 async function stopOnce(engine: Engine, id: string, status: Status, options: StopOptions): Promise<boolean> {
-  const { timeoutSeconds, keep } = options;
+  const { timeoutSeconds, keep, stopSignal } = options;
+  const signal = stopSignal ? parseSignal(stopSignal) : undefined;
   const ended = stopAndWait(
     monitorSocketPath(engine.folders, id),
-    { timeoutSeconds, keep },
+    { signal, timeoutSeconds, keep },
     options.signal,
   );
   ended.catch(() => {}); // heard below

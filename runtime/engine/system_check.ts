@@ -12,6 +12,7 @@ import { type Digest, digestHex } from "../spec/digest.ts";
 import { blobPath, hasBlob, readBlob } from "../storage/blobs.ts";
 import { fileDigest } from "../storage/file_digest.ts";
 import { isLazy } from "../storage/lazy/records.ts";
+import { namesIn } from "../state/listing.ts";
 import { hasPartialMark } from "../storage/file_index.ts";
 import {
   DEFAULT_LAYER_LIMIT_BYTES,
@@ -275,14 +276,5 @@ function ageMs(path: string): number {
     return Date.now() - (Deno.lstatSync(path).mtime?.getTime() ?? 0);
   } catch {
     return -1; // gone meanwhile
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
   }
 }

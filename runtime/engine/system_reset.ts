@@ -10,6 +10,7 @@ import { isHeld } from "../container/state.ts";
 import { ConflictError } from "../errors.ts";
 import { isRunning, readState } from "../monitor/records.ts";
 import { readBootId } from "../state/boot.ts";
+import { namesIn } from "../state/listing.ts";
 import { removeInNamespace } from "../storage/removal.ts";
 import type { Engine } from "./engine.ts";
 import { killAndWait } from "./kill.ts";
@@ -76,14 +77,5 @@ async function removeFolder(path: string): Promise<void> {
     await Deno.remove(path);
   } catch {
     // a mount point, or a folder in one that is not ours to change: it is empty
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
   }
 }

@@ -3,9 +3,10 @@
 import { AT_EMPTY_PATH, O_CLOEXEC, O_PATH, RESOLVE_IN_ROOT } from "../../ffi/constants/fcntl.ts";
 import { Fd, open, openat2, statx } from "../../ffi/file.ts";
 import { readLastCapability } from "../container/host_facts.ts";
-import { insideId, parseIdMap, type ProcessFacts, readProcess } from "../container/process_facts.ts";
+import { insideId, type ProcessFacts, readProcess } from "../container/process_facts.ts";
 import { listProcesses } from "../container/process_tree.ts";
 import { InvalidArgumentError } from "../errors.ts";
+import { parseIdMap } from "../namespaces/id_map.ts";
 import { capabilitiesOfMask } from "../security/capabilities.ts";
 import { ACCOUNT_FILE_LIMIT_BYTES } from "../spec/passwd.ts";
 import type { IdMapping } from "../spec/runtime.ts";

@@ -23,7 +23,7 @@ import { monitorSocketPath } from "../state/folders.ts";
 import { takeLock } from "../state/locks.ts";
 import { loadConfig, observe } from "./containers.ts";
 import type { Engine } from "./engine.ts";
-import { bindPorts, canPublish, checkMode, choosePorts, publishesLive } from "./publish.ts";
+import { bindPorts, bindsItself, canPublish, checkMode, choosePorts, publishesLive } from "./publish.ts";
 
 export type { PortMapping } from "../network/ports.ts";
 
@@ -51,7 +51,7 @@ export async function update(
       `update container "${text}": with the network "${config.network.mode}" it has no ports of its own to publish`,
     );
   }
-  checkMode(config, add);
+  checkMode(config, add, engine.namespaces.isRootless);
   const before = (config.ports ?? []).flatMap(spreadMapping);
   const gone = rm.flatMap(({ wanted, mapping }) => published(before, text, wanted, mapping));
   const kept = before.filter((port) => !gone.includes(port));
@@ -159,15 +159,27 @@ async function changeLive(
         `update container "${config.name}": ${bound.length} sockets are more than the ${SOCKETS_A_CHANGE} that can be added at once`,
       );
     }
-    // those that take over come last: the sockets that are sent are in the order of the others
-    const any = anyAddresses();
-    const add = [...bound.map(({ port }) => port), ...moved.flatMap((port) => asBound(port, any))];
-    const request = { add, remove: gone.flatMap((port) => asBound(port, ["0.0.0.0", "::"])) };
+    const request = bindsItself(config)
+      ? { add: [...next.ports.flatMap(spreadMapping), ...moved], remove: gone }
+      : boundChange(bound, moved, gone);
     await changePorts(monitorSocketPath(engine.folders, id), request, bound.map(({ fd }) => fd));
   } finally {
     closePorts(bound);
   }
   return joinPorts([...kept, ...moved, ...next.ports.flatMap(spreadMapping)]);
+}
+
+/** Those that take over come last: the sockets that are sent are in the order of the others. */
+function boundChange(
+  bound: readonly BoundPort[],
+  moved: readonly PublishedPort[],
+  gone: readonly PublishedPort[],
+) {
+  const any = anyAddresses();
+  return {
+    add: [...bound.map(({ port }) => port), ...moved.flatMap((port) => asBound(port, any))],
+    remove: gone.flatMap((port) => asBound(port, ["0.0.0.0", "::"])),
+  };
 }
 
 /** What has no address of its own is at each of `any`. */

@@ -1,17 +1,15 @@
 /** `volume clone`: another volume with the same content, which shares its blocks where the file system can. */
 
-import { ConflictError, NotFoundError } from "../errors.ts";
+import { ConflictError } from "../errors.ts";
 import { recordEvent } from "../state/events.ts";
 import { putVolume } from "../state/volumes.ts";
 import { checkVolumeName, hasChosenOwner, OWNER_MARK, volumePath } from "../storage/volumes.ts";
-import { fillFrom, folderIdentity, placeTree, writeBeside } from "../files/volume_trees.ts";
+import { fillFrom, placeTree, writeBeside } from "../files/volume_trees.ts";
 import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { discard } from "./garbage.ts";
-import { checkSame, contentOf, withStagedTree } from "./volume_content.ts";
+import { checkSame, readableContent, withStagedTree } from "./volume_content.ts";
 import { planVolumeOptions } from "./volume_options.ts";
-import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
-import { findVolumeRow } from "./volume_row.ts";
 
 export interface VolumeCloneOptions {
   /** Besides those of the source. */
@@ -33,16 +31,8 @@ export async function volumeClone(
   checkVolumeName(name);
   const what = `clone volume "${source}"`;
   const db = await engine.database();
-  const { volume, snapshot } = parseSnapshotName(source);
-  const row = findVolumeRow(db, volume);
-  const path = snapshot === undefined
-    ? contentOf(engine, row, what)
-    : snapshotContent(engine, row.name, snapshot);
-  const identity = folderIdentity(path);
-  if (identity === undefined) {
-    if (snapshot !== undefined) throw new NotFoundError("volume", source);
-    throw new ConflictError(`${what}: its folder is not there`);
-  }
+  const { row, path, identity } = readableContent(engine, db, source, what);
+  if (identity === undefined) throw new ConflictError(`${what}: its folder is not there`);
   const plan = planVolumeOptions(row.options, engine.namespaces.isRootless);
   const staging = { signal: options.signal, quota: plan.quota };
   await withStagedTree(engine, what, fillFrom(path), staging, async (staged) => {

@@ -4,7 +4,7 @@
  */
 
 import { isHeld } from "../container/state.ts";
-import { ConflictError, UnsupportedError } from "../errors.ts";
+import { ConflictError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { findContainer } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { listVolumeUses, type VolumeRow } from "../state/volumes.ts";
@@ -21,6 +21,7 @@ import type { Engine } from "./engine.ts";
 import { emptyTrash } from "./garbage.ts";
 import { planVolumeOptions } from "./volume_options.ts";
 import { findVolumeRow } from "./volume_row.ts";
+import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
 
 /**
  * The folder with the content of a volume, for reading.
@@ -43,7 +44,28 @@ export function contentOf(engine: Engine, row: VolumeRow, what: string): string 
   return volumePath(engine.folders, row.name);
 }
 
-/** The same for a volume whose content is to be replaced: it must lie in a folder of its own. */
+/**
+ * What `VOLUME[@SNAPSHOT]` names, for reading; `identity` is undefined where a volume has no folder yet.
+ *
+ * @throws {NotFoundError} where there is no such volume or snapshot
+ */
+export function readableContent(
+  engine: Engine,
+  db: Database,
+  text: string,
+  what: string,
+): { row: VolumeRow; path: string; identity: string | undefined } {
+  const { volume, snapshot } = parseSnapshotName(text);
+  const row = findVolumeRow(db, volume);
+  const path = snapshot === undefined
+    ? contentOf(engine, row, what)
+    : snapshotContent(engine, row.name, snapshot);
+  const identity = folderIdentity(path);
+  if (identity === undefined && snapshot !== undefined) throw new NotFoundError("volume", text);
+  return { row, path, identity };
+}
+
+/** As `contentOf` for a volume whose content is to be replaced: it must lie in a folder of its own. */
 export function ownContentOf(engine: Engine, row: VolumeRow, what: string): string {
   const path = contentOf(engine, row, what);
   const { device } = planVolumeOptions(row.options, engine.namespaces.isRootless);
@@ -77,9 +99,12 @@ export async function withStagedTree<T>(
   use: (staged: StagedTree) => Promise<void>,
 ): Promise<T> {
   try {
-    const limit = quota && (await import("../storage/volume_quota.ts")).limitFolder;
+    const quotas = quota && await import("../storage/volume_quota.ts");
     const fillLimited = (tree: number) => {
-      if (quota) limit!(tree, quota);
+      if (quota) {
+        quotas!.limitFolder(tree, quota);
+        quotas!.obeyQuotas();
+      }
       return fill(tree);
     };
     const { staged, result } = await stageTree(engine, what, fillLimited, options);

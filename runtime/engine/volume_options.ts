@@ -11,32 +11,45 @@ import { parseSize } from "../spec/size.ts";
 import type { VolumeQuota } from "../storage/volume_quota.ts";
 import { createVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
 import type { Engine } from "./engine.ts";
+import { isNfs, serverOf } from "./nfs_server.ts";
 
 export interface VolumePlan {
   /** A folder of the host that is the volume's content. */
   device?: string;
   owner?: { uid: number; gid: number };
+  /** It begins empty, whatever the image has where it is mounted. */
+  isNotFilled?: boolean;
   filesystem?: VolumeFilesystem;
   quota?: VolumeQuota;
 }
 
+/** What `--opt` knows; `copy` and `nocopy` have no value. */
+const KEYS = ["type", "device", "o", "copy", "nocopy"];
+
 /** What `--opt` comes to. @throws {UnsupportedError} for what nobody could mount without root */
 export function planVolumeOptions(options: Record<string, string>, isRootless: boolean): VolumePlan {
-  const known = ["type", "device", "o"];
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) {
     throw new InvalidArgumentError(`invalid mount option ${unknown} for driver 'local': invalid argument`);
   }
+  const isNotFilled = "nocopy" in options;
+  if (isNotFilled && "copy" in options) {
+    throw new InvalidArgumentError("create volume: copy and nocopy exclude each other");
+  }
+  return { ...planContent(options, isRootless), ...(isNotFilled && { isNotFilled }) };
+}
+
+function planContent(options: Record<string, string>, isRootless: boolean): VolumePlan {
   const words = (options.o ?? "").split(",").filter((word) => word !== "");
   const isBind = words.includes("bind") || words.includes("rbind") || options.type === "bind";
   if (!isBind && options.type) return { filesystem: planFilesystem(options, words, isRootless) };
   const quota = isBind ? undefined : readQuota(words, isRootless);
   const rest = words.filter((word) =>
-    !/^(bind|rbind|rw|uid=\d+|gid=\d+)$/.test(word) && !(quota && /^(size|inodes)=/.test(word))
+    !/^(bind|rbind|rw|noquota|uid=\d+|gid=\d+)$/.test(word) && !(quota && /^(size|inodes)=/.test(word))
   );
   if (rest.length > 0) {
     throw new UnsupportedError(
-      `create volume with o=${rest[0]}: only bind, uid, gid, size and inodes are available`,
+      `create volume with o=${rest[0]}: only bind, uid, gid, size, inodes and noquota are available`,
       {
         hint: "give flags of the mount with the container: -v NAME:/path:ro,nodev",
       },
@@ -56,6 +69,9 @@ function readQuota(words: string[], isRootless: boolean): VolumeQuota | undefine
   const valueOf = (key: string) => words.find((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
   const [size, inodes] = [valueOf("size"), valueOf("inodes")];
   if (size === undefined && inodes === undefined) return undefined;
+  if (words.includes("noquota")) {
+    throw new InvalidArgumentError("create volume: noquota does not go with size and inodes");
+  }
   const bytes = size === undefined ? 0 : parseSize(size);
   if (bytes === undefined) throw new InvalidArgumentError(`create volume: invalid size "${size}"`);
   if (inodes !== undefined && !/^\d{1,12}$/.test(inodes)) {
@@ -92,7 +108,9 @@ function planFilesystem(
       { hint: "mount it on the host, and make a volume of that folder: -o o=bind,device=/path" },
     );
   }
-  return { type, device, options: words };
+  const filesystem = { type, device, options: words };
+  if (isNfs(type)) serverOf(filesystem);
+  return filesystem;
 }
 
 function bindSource({ type, device = "" }: Record<string, string>): string {
@@ -115,14 +133,15 @@ function bindSource({ type, device = "" }: Record<string, string>): string {
 
 /** Makes the folder of a volume whose row is there; where that fails, neither is left. */
 export async function makePlannedVolume(engine: Engine, name: string, plan: VolumePlan): Promise<void> {
-  const { device, owner, filesystem, quota } = plan;
+  const { device, owner, isNotFilled, filesystem, quota } = plan;
   createVolume(engine.folders, name, device);
   try {
     if (quota) {
       (await import("../storage/volume_quota.ts")).limitVolume(volumePath(engine.folders, name), quota);
     }
     if (owner !== undefined) await giveVolume(engine, name, owner);
-    if (owner !== undefined || filesystem?.options.some((word) => /^([ug]id|mode)=/.test(word))) {
+    const isChosen = owner !== undefined || filesystem?.options.some((word) => /^([ug]id|mode)=/.test(word));
+    if (isChosen || isNotFilled) {
       Deno.writeTextFileSync(volumePath(engine.folders, name).replace(/_data$/, OWNER_MARK), "");
     }
   } catch (error) {

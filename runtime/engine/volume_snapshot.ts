@@ -1,6 +1,6 @@
 /** `volume snapshot` and `volume restore`: keeps what a volume holds, and goes back to it. */
 
-import { isThere } from "../state/data_folder.ts";
+import { isThere } from "../state/listing.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
 import { recordEvent } from "../state/events.ts";
 import { volumePath } from "../storage/volumes.ts";

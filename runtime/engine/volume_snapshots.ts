@@ -8,6 +8,7 @@
  */
 
 import { InvalidArgumentError } from "../errors.ts";
+import { namesIn } from "../state/listing.ts";
 import { volumePath } from "../storage/volumes.ts";
 import type { Engine } from "./engine.ts";
 
@@ -46,14 +47,7 @@ export function snapshotsOf(engine: Engine, volume: string): string {
 /** Those of one volume, the oldest first. */
 export function snapshotsIn(engine: Engine, volume: string): SnapshotInfo[] {
   const all = snapshotsOf(engine, volume);
-  let entries: string[];
-  try {
-    entries = Array.from(Deno.readDirSync(all), ({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
-  return entries.flatMap((snapshot): SnapshotInfo[] => {
+  return namesIn(all).flatMap((snapshot): SnapshotInfo[] => {
     try {
       const { createdAt } = JSON.parse(Deno.readTextFileSync(`${all}/${snapshot}/snapshot.json`));
       const Mountpoint = `${all}/${snapshot}/_data`;

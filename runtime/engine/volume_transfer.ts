@@ -11,7 +11,6 @@ import {
   O_TRUNC,
   O_WRONLY,
 } from "../../ffi/constants/fcntl.ts";
-import { NotFoundError } from "../errors.ts";
 import type { Skipped } from "../files/copy_entries.ts";
 import { recordEvent } from "../state/events.ts";
 import { createVolume } from "../storage/volumes.ts";
@@ -22,13 +21,12 @@ import { openPath } from "./import.ts";
 import {
   checkSame,
   checkUnused,
-  contentOf,
   ownContentOf,
+  readableContent,
   replaceContent,
   withStagedTree,
 } from "./volume_content.ts";
 import { planVolumeOptions } from "./volume_options.ts";
-import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
 import { findVolumeRow } from "./volume_row.ts";
 
 export interface VolumeExportOptions {
@@ -44,13 +42,7 @@ export async function volumeExport(
   options: VolumeExportOptions = {},
 ): Promise<{ skipped: Skipped }> {
   const what = `export volume "${text}"`;
-  const { volume, snapshot } = parseSnapshotName(text);
-  const row = findVolumeRow(await engine.database(), volume);
-  const path = snapshot === undefined
-    ? contentOf(engine, row, what)
-    : snapshotContent(engine, row.name, snapshot);
-  const identity = folderIdentity(path);
-  if (identity === undefined && snapshot !== undefined) throw new NotFoundError("volume", text);
+  const { row, path, identity } = readableContent(engine, await engine.database(), text, what);
   const [{ TarTree }, { foundAt }, { runFileTask }] = await Promise.all([
     import("../files/tar_out.ts"),
     import("../files/place.ts"),

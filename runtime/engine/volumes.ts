@@ -140,18 +140,23 @@ async function describe(engine: Engine, db: Database, rows: VolumeRow[]): Promis
       Driver: driver,
       Mountpoint: mountpoint,
       CreatedAt: createdAt,
-      Labels: labels,
+      Labels: inOrder(labels),
       Scope: told?.Scope ?? "local",
       ...(told?.Status && { Status: told.Status }),
-      Options: options,
+      Options: inOrder(options),
       Anonymous: anonymous,
       MountCount: ids.filter((id) => running.has(id)).length,
-      NeedsCopyUp: isFresh,
+      NeedsCopyUp: isFresh && !("nocopy" in options),
       NeedsChown: isFresh,
       Containers: ids.map((id) => containers.get(id)?.name ?? id).sort(),
       Snapshots: snapshotsIn(engine, name).map(({ Snapshot }) => Snapshot),
     };
   }));
+}
+
+/** By their keys, as podman shows them. */
+function inOrder(pairs: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(pairs).sort(([one], [other]) => one < other ? -1 : 1));
 }
 
 function isEmpty(folder: string): boolean {

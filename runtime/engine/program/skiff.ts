@@ -3,6 +3,7 @@
 import { attachTo } from "../attach.ts";
 import type { BuildEvent, BuildRequest, BuildResult } from "../build_options.ts";
 import { askForBuild, buildEvents, type BuildWatch } from "../build_remote.ts";
+import type { BuildCacheEntry, BuildPruned, BuildPruneOptions } from "../build_prune.ts";
 import { containerExists } from "../containers.ts";
 import type { CreatedContainer } from "../create.ts";
 import type { Change } from "../diff.ts";
@@ -13,36 +14,52 @@ import type { MountedImage } from "../image_mount.ts";
 import type { ImageTree } from "../image_tree.ts";
 import { type ImageListEntry, images } from "../images.ts";
 import type { ImportOptions } from "../import.ts";
+import type { InfoDocument } from "../info.ts";
 import { containerInspect, type ImageDocument, imageInspect } from "../inspect.ts";
 import type { LoadedImage } from "../load.ts";
+import type { LoginOptions, LoginPair } from "../login.ts";
 import type { MountedContainer } from "../mount.ts";
 import type { CreateOptions } from "../options.ts";
 import type { Pruned, PruneOptions } from "../prune.ts";
 import { type ContainerListEntry, ps, type PsOptions } from "../ps.ts";
 import type { PullOptions } from "../pull.ts";
 import type { PushOptions } from "../push.ts";
-import { fromRemoteError, type RemoteHooks } from "../remote.ts";
-import type { RmiOptions, RmiResult } from "../rmi.ts";
+import { fromRemoteError, type RemoteError, type RemoteHooks } from "../remote.ts";
+import type { Removal, RmiOptions, RmiResult } from "../rmi.ts";
 import { settle } from "../run.ts";
 import type { SaveOptions } from "../save.ts";
+import type { RepositoryTags, SearchOptions, SearchResult } from "../search.ts";
 import type { StartedContainer } from "../start.ts";
+import type { CheckOptions, Damage } from "../system_check.ts";
 import type { DiskUsage } from "../system_df.ts";
 import { tag } from "../tag.ts";
 import { untag } from "../untag.ts";
+import { Artifacts } from "./artifacts.ts";
 import { type Abortable, Caller, type SkiffOptions, unlessAborted } from "./caller.ts";
 import { Container } from "./container.ts";
+import { Manifests } from "./manifests.ts";
 import { Networks } from "./networks.ts";
+import { Pods } from "./pods.ts";
+import { Secrets } from "./secrets.ts";
 import { collect, type RunResult, type Streams } from "./session.ts";
 import { Volumes } from "./volumes.ts";
 
 export class Skiff implements Disposable {
   readonly #caller: Caller;
+  readonly artifacts: Artifacts;
+  readonly manifests: Manifests;
   readonly networks: Networks;
+  readonly pods: Pods;
+  readonly secrets: Secrets;
   readonly volumes: Volumes;
 
   constructor(options: SkiffOptions = {}) {
     this.#caller = new Caller(options);
+    this.artifacts = new Artifacts(this.#caller);
+    this.manifests = new Manifests(this.#caller);
     this.networks = new Networks(this.#caller);
+    this.pods = new Pods(this.#caller);
+    this.secrets = new Secrets(this.#caller);
     this.volumes = new Volumes(this.#caller);
   }
 
@@ -81,6 +98,51 @@ export class Skiff implements Disposable {
 
   #openBuild(request: BuildRequest, hooks: RemoteHooks) {
     return this.#caller.open<BuildResult>("build", [request], hooks);
+  }
+
+  /** What builds have kept, the least recently used first. */
+  buildCache({ signal }: Abortable = {}): Promise<BuildCacheEntry[]> {
+    return this.#caller.call<BuildCacheEntry[]>("buildCache", [], { signal });
+  }
+
+  /** Removes of it what the options choose. */
+  pruneBuildCache({ signal, ...options }: BuildPruneOptions & Abortable = {}): Promise<BuildPruned> {
+    return this.#caller.call<BuildPruned>("buildPrune", [options], { signal });
+  }
+
+  /**
+   * Images whose name or description has a word: `[REGISTRY/]WORD`, without a registry in those of registries.conf;
+   * `failures` are of registries that could not be asked, where another has answered.
+   */
+  async search(
+    term: string,
+    { signal, ...options }: SearchOptions = {},
+  ): Promise<{ results: SearchResult[]; failures: Error[] }> {
+    const { results, errors } = await this.#caller.call<
+      { results: SearchResult[]; errors: RemoteError[] }
+    >("search", [term, options], { signal });
+    return { results, failures: errors.map(fromRemoteError) };
+  }
+
+  /** Tags of a repository at its registry. */
+  async searchTags(
+    repository: string,
+    { signal, ...options }: Omit<SearchOptions, "stars" | "isOfficial" | "isAutomated"> = {},
+  ): Promise<string[]> {
+    return (await this.#caller.call<RepositoryTags>("searchTags", [repository, options], { signal })).Tags;
+  }
+
+  /** Tries a name and password at a registry, keeps them, and gives the file that has them now. */
+  login(registry: string, pair: LoginPair, { signal, ...options }: LoginOptions = {}): Promise<string> {
+    return this.#caller.call<string>("login", [registry, pair, options], { signal });
+  }
+
+  /** Forgets them. Throws NotFoundError where there are none. */
+  async logout(
+    registry: string,
+    { authFile, signal }: { authFile?: string } & Abortable = {},
+  ): Promise<void> {
+    await this.#caller.call("logout", [registry, authFile ?? null], { signal });
   }
 
   images({ signal }: Abortable = {}): Promise<ImageListEntry[]> {
@@ -157,8 +219,8 @@ export class Skiff implements Disposable {
   async removeImages(
     references: string[],
     { signal, ...options }: RmiOptions & Abortable = {},
-  ): Promise<Pick<RmiResult, "untagged" | "deleted">> {
-    type Crossed = Omit<RmiResult, "errors"> & { errors: Parameters<typeof fromRemoteError>[0][] };
+  ): Promise<Removal> {
+    type Crossed = Omit<RmiResult, "errors"> & { errors: RemoteError[] };
     const { untagged, deleted, errors } = await this.#caller.call<Crossed>("rmi", [references, options], {
       signal,
     });
@@ -247,6 +309,16 @@ export class Skiff implements Disposable {
   /** What images, containers and volumes take on disk. */
   diskUsage({ signal }: Abortable = {}): Promise<DiskUsage> {
     return this.#caller.call<DiskUsage>("systemDf", [], { signal });
+  }
+
+  /** Looks for damage in the store, and with `repair` mends it. */
+  checkSystem({ signal, ...options }: CheckOptions & Abortable = {}): Promise<Damage[]> {
+    return this.#caller.call<Damage[]>("systemCheck", [options], { signal });
+  }
+
+  /** The machine, the store and what is in it. */
+  info({ signal }: Abortable = {}): Promise<InfoDocument> {
+    return this.#caller.call<InfoDocument>("info", [], { signal });
   }
 
   /** Closes the database. */

@@ -1,5 +1,6 @@
 /** The named volumes, as a program holds them. */
 
+import { fromRemoteError, type RemoteError } from "../remote.ts";
 import type { VolumeCloneOptions } from "../volume_clone.ts";
 import { type SnapshotInfo, snapshotsIn } from "../volume_snapshots.ts";
 import { volumeRename } from "../volume_rename.ts";
@@ -41,6 +42,23 @@ export class Volumes {
 
   async rename(name: string, newName: string, { signal }: Abortable = {}): Promise<void> {
     await unlessAborted(signal, () => volumeRename(this.#caller.engine, name, newName));
+  }
+
+  /** The folder with the content of a volume; a plugin mounts it until `unmount`. */
+  mount(name: string, { signal }: Abortable = {}): Promise<string> {
+    return this.#caller.call<string>("volumeMount", [name], { signal });
+  }
+
+  async unmount(name: string, { signal }: Abortable = {}): Promise<void> {
+    await this.#caller.call("volumeUnmount", [name], { signal });
+  }
+
+  /** Takes the volumes that plugins have, forgets those that are gone there; `errors` are of plugins that do not answer. */
+  async reload({ signal }: Abortable = {}): Promise<{ added: string[]; removed: string[]; errors: Error[] }> {
+    const { errors, ...changed } = await this.#caller.call<
+      { added: string[]; removed: string[]; errors: RemoteError[] }
+    >("volumeReload", [], { signal });
+    return { ...changed, errors: errors.map(fromRemoteError) };
   }
 
   /** Makes the volume `name` with what `source`, a volume or `VOLUME@SNAPSHOT`, holds. */

@@ -7,6 +7,8 @@
  */
 
 import * as v from "valibot";
+import { loadSystemCerts } from "../../config/certs.ts";
+import { configSources } from "../../config/sources.ts";
 import { HostError, SkiffError } from "../../errors.ts";
 import { type ByteStream, dial } from "../../registry/dial.ts";
 import { HttpConnection } from "../../registry/http1.ts";
@@ -124,8 +126,11 @@ async function exchange(
   try {
     return await Promise.race([talk(), late.promise]);
   } catch (error) {
-    if (error instanceof SkiffError) throw error;
-    throw new HostError(`${what}: ${(error as Error).message}`, { cause: error });
+    if (error instanceof HostError) throw error;
+    const { message, hint } = error as SkiffError;
+    // what the transport says is of registries
+    const trust = hint && "name its authority in its specification: TLSConfig, CAFile";
+    throw new HostError(`${what}: ${message}`, { cause: error, hint: trust });
   } finally {
     clearTimeout(timer);
     if (!isLate) stream?.close();
@@ -153,17 +158,19 @@ async function connect({ url, tls }: PluginAddress): Promise<ByteStream> {
     };
   }
   const { hostname, port, protocol } = new URL(url.replace(/^tcp:/, "http:"));
+  const isTls = tls !== undefined || protocol === "https:";
   const read = (path: string) => Deno.readTextFileSync(path);
   return await dial({
-    isTls: tls !== undefined || protocol === "https:",
+    isTls,
     hostname,
-    port: Number(port || 80),
+    port: Number(port || (isTls ? 443 : 80)),
     proxy: null,
     insecure: tls?.insecure ?? false,
     certs: {
       ca: tls?.ca ? [read(tls.ca)] : [],
       ...(tls?.cert && tls.key && { client: { cert: read(tls.cert), key: read(tls.key) } }),
     },
-    systemCerts: [],
+    // as Docker: a CAFile adds to what the machine trusts
+    systemCerts: isTls ? await loadSystemCerts(configSources()) : [],
   });
 }

@@ -13,6 +13,7 @@ import { parse as parseToml } from "smol-toml";
 import * as v from "valibot";
 import { findContainersConf } from "../../config/containers_conf_files.ts";
 import { HostError, InvalidArgumentError, NotFoundError } from "../../errors.ts";
+import { readableNamesIn } from "../../state/listing.ts";
 
 /** Enough to reach a plugin again, by whoever unmounts later. */
 export interface PluginAddress {
@@ -67,8 +68,8 @@ export function listPlugins(): string[] {
   const kinds = [[sockets, /^(.+)\.sock$/], [specs, /^(.+)\.(?:spec|json)$/]] as const;
   for (const [folders, pattern] of kinds) {
     for (const folder of folders) {
-      for (const entry of namesIn(folder)) {
-        const files = [entry, ...namesIn(`${folder}/${entry}`)];
+      for (const entry of readableNamesIn(folder)) {
+        const files = [entry, ...readableNamesIn(`${folder}/${entry}`)];
         for (const file of files) {
           const name = pattern.exec(file)?.[1];
           if (name !== undefined && (file === entry || name === entry)) names.add(name);
@@ -77,14 +78,6 @@ export function listPlugins(): string[] {
     }
   }
   return [...names];
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-  } catch {
-    return [];
-  }
 }
 
 /** The user's own folders come first; root has only those of the machine. */

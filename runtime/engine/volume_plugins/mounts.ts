@@ -10,16 +10,15 @@
  * the plugin did not answer, the next command does it.
  */
 
-import { isThere } from "../../state/data_folder.ts";
+import { isThere, namesIn } from "../../state/listing.ts";
 import { inspectLock, takeLock } from "../../state/locks.ts";
 import type { Folders } from "../../state/folders.ts";
 import { HostError, SkiffError } from "../../errors.ts";
 import type { ContainerConfig } from "../../container/config.ts";
 import { lockPath } from "../../container/state.ts";
-import { takeLaunch } from "../../config/launch.ts";
 import type { EndProgram } from "../../monitor/plan.ts";
-import { UNSHARE_VARIABLE } from "../../namespaces/context.ts";
 import { volumePath } from "../../storage/volumes.ts";
+import { endProgram } from "../end_program.ts";
 import type { Engine } from "../engine.ts";
 import { activate, askPlugin, PluginRefusal } from "./client.ts";
 import { findPlugin, type PluginAddress } from "./discovery.ts";
@@ -43,7 +42,7 @@ export async function mountPluginVolumes(engine: Engine, config: ContainerConfig
     for (const name of drivers.keys()) await release(engine.folders, config.id, name).catch(() => {});
     throw error;
   }
-  return releaseProgram(engine.folders);
+  return endProgram(engine.folders, "__release_volumes");
 }
 
 /** Asks the plugin to mount a volume for `id`, and gives the folder. */
@@ -124,17 +123,10 @@ export function mountedBy(folders: Folders, name: string): string[] {
 }
 
 function listMounts(folders: Folders): { id: string; name: string; path: string }[] {
-  try {
-    return Array.from(Deno.readDirSync(folderOf(folders)), (entry) => entry.name)
-      .filter((file) => !file.startsWith("."))
-      .map((file) => {
-        const at = file.indexOf(".");
-        return { id: file.slice(0, at), name: file.slice(at + 1), path: `${folderOf(folders)}/${file}` };
-      });
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw error;
-  }
+  return namesIn(folderOf(folders)).filter((file) => !file.startsWith(".")).map((file) => {
+    const at = file.indexOf(".");
+    return { id: file.slice(0, at), name: file.slice(at + 1), path: `${folderOf(folders)}/${file}` };
+  });
 }
 
 /** `volume mount` mounts for itself, until `volume unmount`. */
@@ -199,15 +191,4 @@ function recordPath(folders: Folders, id: string, name: string): string {
 /** The mark of an attempt. */
 function triedPath(folders: Folders, id: string, name: string): string {
   return `${folderOf(folders)}/.tried-${id}.${name}`;
-}
-
-/** Within the user's namespace it sees itself as root, and is told that 0 is the user, as a session of `unshare` is. */
-function releaseProgram({ data, run }: Folders): EndProgram {
-  const { command } = takeLaunch();
-  const env = { ...Deno.env.toObject(), [UNSHARE_VARIABLE]: "1" };
-  return {
-    path: command[0]!,
-    argv: [...command, "__release_volumes", data, run],
-    env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
-  };
 }
