@@ -88,6 +88,16 @@ export const GLOBAL_FLAGS = {
     default: "warn",
     choices: ["trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"],
   },
+  root: {
+    kind: "string",
+    value: "FOLDER",
+    help: "Keep images, containers and volumes there, instead of in the user's data folder",
+  },
+  runroot: {
+    kind: "string",
+    value: "FOLDER",
+    help: "Keep sockets and namespaces there, instead of in the user's runtime folder",
+  },
   "storage-driver": {
     kind: "string",
     value: "DRIVER",

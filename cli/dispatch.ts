@@ -3,7 +3,8 @@
 import { type Call, type Command, type Flags, GLOBAL_FLAGS, type GlobalValues } from "./command.ts";
 import { parseLine, UnknownFlagError } from "./parser.ts";
 import { checkArity, fillDefaults } from "./values.ts";
-import { findVerb, type Verb, type VerbGroup } from "./verbs.ts";
+import { findVerb } from "./find_verb.ts";
+import type { Verb, VerbGroup } from "./verb.ts";
 import { InvalidArgumentError } from "../runtime/errors.ts";
 import { print, printError } from "./output/print.ts";
 

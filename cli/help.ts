@@ -2,7 +2,8 @@
 
 import { type Command, type Flag, type Flags, GLOBAL_FLAGS } from "./command.ts";
 import type { Topic } from "./topics.ts";
-import { GROUPS, membersOf, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
+import { membersOf } from "./find_verb.ts";
+import { GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
 
 export const ROOT_FLAGS: Flags = {
   ...GLOBAL_FLAGS,

@@ -18,7 +18,13 @@ export type Found =
   | { type: "container"; document: object }
   | { type: "image"; document: { Config: object } }
   /** `fields` are what a template sees. */
-  | { type: "volume" | "network"; document: object; fields: Record<string, unknown> };
+  | { type: "volume" | "network" | "pod"; document: object; fields: Record<string, unknown> };
+
+const ROW_TYPES = {
+  volume: "*entities.VolumeInspectReport",
+  network: "types.Network",
+  pod: "*entities.PodInspectReport",
+};
 
 /** Prints what was found and tells of what was not; gives the exit code. */
 export async function printInspection(
@@ -58,7 +64,7 @@ async function printTemplate(found: Found[], format: string): Promise<void> {
       ? containerView(one.document)
       : one.type === "image"
       ? imageView(one.document)
-      : row(one.type === "volume" ? "*entities.VolumeInspectReport" : "types.Network", one.fields);
+      : row(ROW_TYPES[one.type], one.fields);
     print(template.execute(data));
   }
 }

@@ -22,6 +22,19 @@ const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
     ]);
     await releaseEnded(openFolders({ data, run }));
   },
+  /** Of a monitor whose container was in a pod that ends with its last one. @see runtime/engine/pods/change.ts */
+  __stop_idle_pod: async ([data, run, pod]) => {
+    const [{ stopIdlePod }, { openEngine }, { releaseEnded }] = await Promise.all([
+      import("../runtime/engine/pods/change.ts"),
+      import("../runtime/engine/engine.ts"),
+      import("../runtime/engine/volume_plugins/mounts.ts"),
+    ]);
+    const engine = openEngine({ dataFolder: data, runtimeFolder: run });
+    await releaseEnded(engine.folders);
+    await stopIdlePod(engine, pod!);
+  },
+  /** Tells whether a command starts from a frozen process. @see runtime/frozen/freeze.ts */
+  __thawed: () => Promise.resolve(print(`${Deno.execPath()} ${Deno.pid}\n`)),
   /** What a shell's completion asks. @see completion/complete.ts */
   __complete: async (args) => {
     const [{ complete }, { openEngine }] = await Promise.all([

@@ -45,6 +45,8 @@ async function leave(code: number): Promise<void> {
 
 /** Forks a monitor before anything else is loaded, where the command will need one. */
 async function plantMonitor(words: readonly string[]): Promise<void> {
+  // it would look into the usual folders
+  if (words.some((word) => /^--(?:run)?root\b/.test(word))) return;
   const verb = words[words[0] === "container" ? 1 : 0] ?? "";
   if (STARTING_VERBS.includes(verb)) {
     await (await import("../runtime/engine/prepare_start.ts")).prepareStart(words);

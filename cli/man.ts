@@ -3,7 +3,8 @@
 import { type Command, type Flag, type Flags } from "./command.ts";
 import { byName, ROOT_EXAMPLES, ROOT_FLAGS, visibleFlags } from "./help.ts";
 import { type Topic, TOPICS } from "./topics.ts";
-import { ALL_GROUPS, GROUPS, membersOf, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
+import { membersOf } from "./find_verb.ts";
+import { ALL_GROUPS, GROUPS, type Verb, type VerbGroup, VERBS } from "./verbs.ts";
 
 export interface ManPage {
   /** `skiff-run.1`. */

@@ -1,7 +1,7 @@
 /** Which containers a command is about: names, --all, --latest, --filter, --cidfile. */
 
 import type { Engine } from "../runtime/engine/engine.ts";
-import { InvalidArgumentError } from "../runtime/errors.ts";
+import { hostReason, InvalidArgumentError } from "../runtime/errors.ts";
 
 export interface Selection {
   args: readonly string[];
@@ -51,7 +51,8 @@ async function listed(
   let containers = await ps(engine, { all: !(all && onlyRunning) });
   if (filter.length > 0) {
     const { filterContainers } = await import("./filters/containers.ts");
-    containers = filterContainers(containers, filter);
+    const { mountSources } = await import("../runtime/engine/mount_sources.ts");
+    containers = filterContainers(containers, filter, containers, (id) => mountSources(engine, id));
   }
   if (latest) containers = containers.slice(0, 1);
   if (latest && containers.length === 0) throw new InvalidArgumentError("no such container");
@@ -64,9 +65,6 @@ function readCidfile(path: string, ignore: boolean): string[] {
     return [id.trim()];
   } catch (cause) {
     if (ignore && cause instanceof Deno.errors.NotFound) return [];
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`reading CIDFile: open ${path}: ${reason}`, { cause });
+    throw new InvalidArgumentError(`reading CIDFile: open ${path}: ${hostReason(cause)}`, { cause });
   }
 }

@@ -19,6 +19,10 @@ export const TOPICS: readonly Topic[] = [
           "skiff/ in it holds images and containers (default ~/.local/share; root: /var/lib/skiff)",
         ],
         ["XDG_CACHE_HOME", "skiff/ in it holds the unpacked program (default ~/.cache; root: /var/cache)"],
+        [
+          "SKIFF_COLD_START",
+          "Not empty: the runtime boots for this command, where else it goes on from a process that is kept in a file",
+        ],
         ["XDG_CONFIG_HOME", "containers/ in it holds the files below (default ~/.config)"],
         ["REGISTRY_AUTH_FILE", "File with logins, instead of those below"],
         ["DOCKER_CONFIG", "Folder with Docker's config.json (default ~/.docker)"],
@@ -91,8 +95,15 @@ export const TOPICS: readonly Topic[] = [
           "skiff build --secret id=token,src=token.txt .",
           "For RUN --mount=type=secret,id=token; env=NAME for a variable",
         ],
-        ["skiff build --ssh default .", "The agent of $SSH_AUTH_SOCK, for RUN --mount=type=ssh"],
+        [
+          "skiff build --ssh default .",
+          "The agent of $SSH_AUTH_SOCK, for RUN --mount=type=ssh; default=FILE for a key without passphrase",
+        ],
         ["skiff build --allow network.host .", "For RUN --network=host"],
+        [
+          "skiff build --secret id=GIT_AUTH_TOKEN,src=token https://host/app.git",
+          "For a server of repositories; HTTP_AUTH_TOKEN_<host> for one that ADD downloads from",
+        ],
       ],
       "What becomes of the result:",
       [
@@ -100,7 +111,7 @@ export const TOPICS: readonly Topic[] = [
         ["--push", "And pushed to the registry of that name"],
         ["-o FOLDER", "Its files, as yours"],
         ["-o type=tar,dest=FILE", "Its files with their owners; - is stdout"],
-        ["-o type=oci,dest=FILE, type=docker", "An archive of the image"],
+        ["-o type=oci,dest=FILE, type=docker", "An archive of the image; tar=false for a folder"],
         ["-o type=cacheonly", "Nothing but the cache"],
       ],
       "With SOURCE_DATE_EPOCH in the environment, or --timestamp, two builds of the same files give the same digest. " +
@@ -183,6 +194,14 @@ export const TOPICS: readonly Topic[] = [
           "Networks are apart without it. As root, also no ports that containers of other such networks (strict: of any) " +
           "have published on this machine",
         ],
+        [
+          "com.docker.network.bridge.enable_icc=false",
+          "Containers of the network do not reach each other; as root, where br_netfilter is on, not by published ports either",
+        ],
+        [
+          "com.docker.network.bridge.enable_ip_masquerade=false",
+          "As root: what leaves keeps the container's address, to which others need a route",
+        ],
         ["host_binding_ipv4=ADDRESS", "Where ports are published that name no address of this machine"],
         ["metric=NUMBER, no_default_route=true", "Of the default route, or without one"],
         ["vlan=ID", "The bridge keeps its containers in this VLAN"],
@@ -244,7 +263,7 @@ export const TOPICS: readonly Topic[] = [
         ],
         ["--force", "rm: a running container is killed, and none is no error"],
         ["--replace", "run, create: a container of that name is removed first"],
-        ["container, image, network, volume exists", "0 or 1, and no output"],
+        ["container, image, network, secret, volume exists", "0 or 1, and no output"],
         ["--cidfile FILE", "Where run and create leave the id, and stop, kill and rm find it"],
       ],
       "Ctrl-C and SIGTERM go on to the program in run, exec, start --attach and attach (--sig-proxy=false: not). They " +
@@ -257,11 +276,12 @@ export const TOPICS: readonly Topic[] = [
     body: [
       "Everything lies in one folder, ~/.local/share/skiff (root: /var/lib/skiff):",
       [
-        ["skiff.db", "What there is: images, containers, volumes"],
+        ["skiff.db", "What there is: images, containers, volumes, secrets but for what they hold"],
         ["blobs/", "Content as downloaded, by digest"],
         ["layers/", "Unpacked layers, each once, whatever number of images and containers uses it"],
         ["containers/ID/", "Configuration, state, log and changed files of a container"],
         ["volumes/NAME/", "Named volumes"],
+        ["secrets/ID", "What secrets hold, readable for nobody else; not encrypted"],
       ],
       "The driver is the first of these that works here; --storage-driver names one:",
       [
@@ -285,7 +305,7 @@ export const TOPICS: readonly Topic[] = [
           "copy, nocopy",
           "A new volume gets the image's content of that folder (as it does by itself), or none",
         ],
-        ["z, Z", "Labels of SELinux: accepted, none are set"],
+        ["z, Z, relabel=shared|private", "Labels of SELinux: accepted, none are set"],
       ],
       "With idmap your own files belong to the container's user (-u, or the image's USER), and what he or the " +
       "container's root makes there belongs to you. Other ids stay as they are. idmap=uids=RANGES;gids=RANGES says " +
@@ -294,9 +314,14 @@ export const TOPICS: readonly Topic[] = [
       "owner of everything.",
       "As root the kernel does this, where the folder's file system can; the owner of the folder takes the place of " +
       "you. Rootless it refuses, and a process of the container's monitor shows the folder through /dev/fuse: " +
-      "changes made by others are seen after a second at most, extended attributes are those of users (user.…), " +
+      "changes made by others are told by inotify(7) and seen at once, new names within a second. What nobody tells is " +
+      "seen within 30 s: changes through a shared mapping, or by a second name (ln) that a file was given since it was " +
+      "looked at. Files that have several names by then, and all on network file systems or once the user's inotify " +
+      "watches are used up, are looked at again each second. A file of 16 MB or more is kept " +
+      "in the container's cache from its second reading on. Extended attributes are those of users (user.…), " +
       "there are no device files and no access lists. Locks are seen by other containers and by the host. Where " +
-      "that process is killed, the folder answers ENOTCONN until the container is started again.",
+      "that process is killed, what it was asked fails with ECONNABORTED, and all that follows with ENOTCONN until the " +
+      "container is started again.",
     ],
   },
 ];

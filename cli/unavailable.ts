@@ -7,10 +7,11 @@ import { SkiffError, UnsupportedError } from "../runtime/errors.ts";
 import { suggest } from "./suggest.ts";
 import { UnknownFlagError } from "./parser.ts";
 import type { Flags } from "./command.ts";
-import { GROUPS, type Lookup, membersOf, type Verb, VERBS } from "./verbs.ts";
+import { type Lookup, membersOf } from "./find_verb.ts";
+import { GROUPS, type Verb, VERBS } from "./verbs.ts";
 
 /** Reason to the flags it keeps from working, for `run` and `create`. */
-const CONTAINER_FLAGS: Record<string, string> = {
+const CONTAINER_FLAGS = {
   "resource limits are not set yet":
     "--memory -m --memory-swap --memory-reservation --memory-swappiness --kernel-memory " +
     "--cpus --cpu-shares -c --cpu-period --cpu-quota --cpu-count --cpu-percent --cpu-rt-period --cpu-rt-runtime " +
@@ -20,82 +21,94 @@ const CONTAINER_FLAGS: Record<string, string> = {
   "containers on a network find each other by name: --network NAME, and --network-alias for another one":
     "--link",
   "an address of a network is chosen by --ip and --ip6": "--link-local-ip",
-  "there are no pods yet": "--pod --pod-id-file --init-ctr --infra-command",
-  "devices are passed in by --device only": "--gpus",
-  "there are no secrets yet": "--secret",
   "containers are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag",
   "the size of a container's files is not limited": "--storage-opt",
-  "programs run in the execution domain of this machine": "--personality",
-  "generated files such as /etc/hosts are for the container's root alone": "--chrootdirs",
-  "the size is that of --tmpfs /run:size=SIZE and its like": "--shm-size-systemd",
-  "encrypted images cannot be read": "--decryption-key",
-  "pulls are tried again by themselves": "--retry --retry-delay",
+};
+
+/** The same for `update`. */
+const UPDATE_FLAGS: Record<string, string> = {
+  ...CONTAINER_FLAGS,
+  "resource limits are not set yet": `${CONTAINER_FLAGS["resource limits are not set yet"]} --pids-limit`,
+  "of a container that exists only the published ports can be changed":
+    "--restart --no-healthcheck --env -e --unsetenv --latest -l --ulimit " +
+    "--health-cmd --health-interval --health-log-destination --health-max-log-count --health-max-log-size " +
+    "--health-on-failure --health-retries --health-start-period --health-startup-cmd --health-startup-interval " +
+    "--health-startup-retries --health-startup-success --health-startup-timeout --health-timeout",
+};
+
+/** The same for `pod create` and `pod clone`. */
+const POD_FLAGS: Record<string, string> = {
+  "resource limits are not set yet":
+    "--memory -m --memory-swap --cpus --cpu-shares -c --cpuset-cpus --cpuset-mems --blkio-weight " +
+    "--blkio-weight-device --device-read-bps --device-write-bps --cgroup-parent",
+  "a pod's ids are mapped by --userns": "--uidmap --gidmap --subuidname --subgidname",
+};
+
+/** The same for `prune` of images. */
+const PRUNE_FLAGS: Record<string, string> = {
+  "what builds have kept is removed by builder prune": "--build-cache",
+};
+
+/** The same for `login` and `logout`. */
+const LOGIN_FLAGS: Record<string, string> = {
+  "--authfile FILE is read by docker as well, but for docker.io": "--compat-auth-file",
 };
 
 /** The same for `build`. */
 const BUILD_FLAGS: Record<string, string> = {
   "resource limits are not set yet":
     "--memory -m --memory-swap --cpu-shares -c --cpu-period --cpu-quota --cpuset-cpus --cpuset-mems --cgroup-parent",
-  "namespaces of steps are their own": "--cgroupns --ipc --pid --uts",
   "steps run in the user's own user namespace":
     "--userns --userns-gid-map --userns-gid-map-group --userns-uid-map --userns-uid-map-user",
   "steps are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag --hooks-dir",
   "images are signed when they are pushed: skiff push --sign-by": "--sign-by",
-  "encrypted images cannot be read": "--decryption-key",
   "platforms are named by --platform": "--all-platforms",
   "the Dockerfile is read as it is, without a preprocessor": "--cpp-flag",
-  "pulls are tried again by themselves": "--retry --retry-delay",
-  "records of the cache are valid as long as they are there": "--cache-ttl",
   "there is one log for all platforms": "--logsplit",
   "programs of steps have no input": "--stdin",
   "images are for Linux": "--os-feature --os-version",
-  "groups of steps are those of their user": "--group-add",
-};
-
-/** The same for `pull`. */
-const PULL_FLAGS: Record<string, string> = {
-  "pulls are tried again by themselves": "--retry --retry-delay",
-  "encrypted images cannot be read": "--decryption-key",
 };
 
 /** The same for `push`. */
 const PUSH_FLAGS: Record<string, string> = {
   "skiff signs by gpg, not by Sequoia": "--sign-by-sq-fingerprint",
-  "images are not encrypted": "--encryption-key --encrypt-layer",
   "a platform is pushed by its image's id": "--platform",
-  "tags are pushed one by one": "--all-tags",
+  "images of a list are packed as they are": "--add-compression",
 };
 
 /** Known to docker or podman for some command, with no more to say. */
 const OTHER_FLAGS = new Set(
-  ("--domainname --preserve-fd --runtime --runtime-flag --tls-details " +
-    "--use-api-socket --checkpoint --checkpoint-dir --tree --debug --root " +
-    "--runroot --remote --url --connection --identity --context --config --host --tls --tlscacert " +
+  ("--runtime --runtime-flag --tls-details " +
+    "--use-api-socket --checkpoint --checkpoint-dir --tree --debug " +
+    "--remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
     "--network-cmd-path --network-config-dir --noout --syslog --tmpdir --volumepath " +
-    "--transient-store --imagestore --aux-address --config-from --config-only --ingress --ipam-opt --link")
+    "--transient-store --imagestore --config-from --config-only --ingress --ipam-opt --link")
     .split(" "),
 );
 
 /** Commands of docker and podman. */
 const OTHER_VERBS = new Set(
   ("auto-update bake compose context farm generate init kube machine " +
-    "plugin pod quadlet secret service stack stats swarm cleanup " +
+    "plugin quadlet service stack stats swarm cleanup " +
     "runlabel scp migrate renumber").split(" "),
 );
+
+/** By the command's path. */
+const REASONS: readonly [RegExp, Record<string, string>][] = [
+  [/ pod (create|clone)$/, POD_FLAGS],
+  [/ (run|create)$/, CONTAINER_FLAGS],
+  [/ update$/, UPDATE_FLAGS],
+  [/ build$/, BUILD_FLAGS],
+  [/ push$/, PUSH_FLAGS],
+  [/ image prune$/, PRUNE_FLAGS],
+  [/ (login|logout)$/, LOGIN_FLAGS],
+];
 
 /** A better error for an option that the table does not have: a known gap, or a near miss. */
 export function explainUnknownFlag(error: UnknownFlagError, path: string, flags: Flags): SkiffError {
   const { flag } = error;
-  const reasons = / (run|create|update)$/.test(path)
-    ? CONTAINER_FLAGS
-    : / build$/.test(path)
-    ? BUILD_FLAGS
-    : / push$/.test(path)
-    ? PUSH_FLAGS
-    : / pull$/.test(path)
-    ? PULL_FLAGS
-    : undefined;
+  const reasons = REASONS.find(([pattern]) => pattern.test(path))?.[1];
   if (reasons !== undefined) {
     for (const [reason, names] of Object.entries(reasons)) {
       if (names.split(" ").includes(flag)) {

@@ -1,14 +1,16 @@
 import { deepStrictEqual as assertEquals } from "node:assert";
+import type { Flags } from "./command.ts";
 import { CREATE_FLAGS } from "./flags/create.ts";
 import { parseLine, UnknownFlagError } from "./parser.ts";
 import { explainUnknownFlag, explainUnknownVerb } from "./unavailable.ts";
-import { ALL_GROUPS, findVerb, VERBS } from "./verbs.ts";
+import { findVerb } from "./find_verb.ts";
+import { ALL_GROUPS, VERBS } from "./verbs.ts";
 
-function explain(word: string, path = "skiff run"): [string, string] {
+function explain(word: string, path = "skiff run", flags: Flags = CREATE_FLAGS): [string, string] {
   try {
-    parseLine([word], CREATE_FLAGS, path);
+    parseLine([word], flags, path);
   } catch (error) {
-    const { name, message } = explainUnknownFlag(error as UnknownFlagError, path, CREATE_FLAGS);
+    const { name, message } = explainUnknownFlag(error as UnknownFlagError, path, flags);
     return [name, message];
   }
   throw new Error(`${word} is known`);
@@ -23,7 +25,15 @@ Deno.test("an option that podman or docker has is said to be not available yet, 
     "UnsupportedError",
     "-c is not available yet: resource limits are not set yet",
   ]);
-  assertEquals(explain("--domainname"), ["UnsupportedError", "--domainname is not available yet"]);
+  assertEquals(explain("--restart=always", "skiff container update", {}), [
+    "UnsupportedError",
+    "--restart is not available yet: of a container that exists only the published ports can be changed",
+  ]);
+  assertEquals(explain("--build-cache", "skiff image prune", {}), [
+    "UnsupportedError",
+    "--build-cache is not available yet: what builds have kept is removed by builder prune",
+  ]);
+  assertEquals(explain("--use-api-socket"), ["UnsupportedError", "--use-api-socket is not available yet"]);
 });
 
 Deno.test("a slip of the finger is pointed out", () => {
@@ -49,8 +59,8 @@ Deno.test("a command of docker or podman is said to be not available yet", () =>
     const { message, hint } = explainUnknownVerb(found);
     return [message, hint];
   };
-  assertEquals(unknown("pod a"), [
-    "`skiff pod` is not available yet",
+  assertEquals(unknown("farm a"), [
+    "`skiff farm` is not available yet",
     "Try 'skiff --help' for what is",
   ]);
   assertEquals(unknown("image scp"), [
@@ -74,6 +84,7 @@ Deno.test("a command is pointed to where it is", () => {
     "skiff container prune",
     "skiff image prune",
     "skiff network prune",
+    "skiff pod prune",
     "skiff system prune",
     "skiff volume prune",
     "skiff builder prune",

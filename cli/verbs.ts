@@ -1,19 +1,18 @@
 /** Every spelling of every command, and the one file that each is loaded from. */
 
-import type { Command } from "./command.ts";
+import {
+  artifact,
+  healthcheck,
+  manifest,
+  NESTED_GROUPS,
+  network,
+  pod,
+  secret,
+  volume,
+} from "./noun_verbs.ts";
+import { type Verb, verb, type VerbGroup } from "./verb.ts";
 
-export interface Verb {
-  /** The canonical name; `container ls` is the `list` of its group. */
-  name: string;
-  aliases?: readonly string[];
-  /** One line of `skiff --help`. */
-  summary: string;
-  load(): Promise<{ command: Command }>;
-}
-
-function verb(name: string, summary: string, load: Verb["load"]): Verb {
-  return { name, summary, load };
-}
+export type { Verb, VerbGroup } from "./verb.ts";
 
 const build = verb("build", "Build an image from a Dockerfile", () => import("./commands/build.ts"));
 const run = verb("run", "Run a command in a new container", () => import("./commands/run.ts"));
@@ -144,12 +143,6 @@ const unshare = verb(
   () => import("./commands/unshare.ts"),
 );
 
-export interface VerbGroup {
-  name: string;
-  summary: string;
-  verbs: readonly Verb[];
-}
-
 const container: VerbGroup = {
   name: "container",
   summary: "Manage containers",
@@ -245,117 +238,8 @@ const system: VerbGroup = {
   ],
 };
 
-const volume: VerbGroup = {
-  name: "volume",
-  summary: "Manage volumes",
-  verbs: [
-    verb("clone", "Make a volume with the content of another", () => import("./commands/volume_clone.ts")),
-    verb("create", "Create a volume", () => import("./commands/volume_create.ts")),
-    verb("exists", "Check if a volume exists", () => import("./commands/volume_exists.ts")),
-    verb(
-      "export",
-      "Export the content of a volume as a tar archive",
-      () => import("./commands/volume_export.ts"),
-    ),
-    verb("import", "Import a tar archive into a volume", () => import("./commands/volume_import.ts")),
-    verb("inspect", "Display the details of volumes", () => import("./commands/volume_inspect.ts")),
-    {
-      name: "list",
-      aliases: ["ls"],
-      summary: "List volumes and who uses them",
-      load: () => import("./commands/volume_ls.ts"),
-    },
-    verb("mount", "Show the folders of volumes", () => import("./commands/volume_mount.ts")),
-    verb("prune", "Remove all volumes that no container uses", () => import("./commands/volume_prune.ts")),
-    verb("reload", "Take in the volumes of plugins", () => import("./commands/volume_reload.ts")),
-    verb("rename", "Give a volume another name", () => import("./commands/volume_rename.ts")),
-    verb("restore", "Go back to a snapshot of a volume", () => import("./commands/volume_restore.ts")),
-    {
-      name: "rm",
-      aliases: ["remove"],
-      summary: "Remove one or more volumes",
-      load: () => import("./commands/volume_rm.ts"),
-    },
-    verb("snapshot", "Keep what a volume holds now", () => import("./commands/volume_snapshot.ts")),
-    {
-      name: "unmount",
-      aliases: ["umount"],
-      summary: "Let go of the volumes of plugins",
-      load: () => import("./commands/volume_unmount.ts"),
-    },
-  ],
-};
-
-const network: VerbGroup = {
-  name: "network",
-  summary: "Manage networks",
-  verbs: [
-    verb("connect", "Put a container on a network", () => import("./commands/network_connect.ts")),
-    verb("create", "Create a network", () => import("./commands/network_create.ts")),
-    verb("disconnect", "Take a container from a network", () => import("./commands/network_disconnect.ts")),
-    verb("exists", "Check if a network exists", () => import("./commands/network_exists.ts")),
-    verb("inspect", "Display the details of networks", () => import("./commands/network_inspect.ts")),
-    { ...verb("list", "List networks", () => import("./commands/network_ls.ts")), aliases: ["ls"] },
-    verb("prune", "Remove all networks that no container is on", () => import("./commands/network_prune.ts")),
-    verb("reload", "Make the networks of containers again", () => import("./commands/network_reload.ts")),
-    {
-      ...verb("rm", "Remove one or more networks", () => import("./commands/network_rm.ts")),
-      aliases: ["remove"],
-    },
-    verb("update", "Change a network's name servers", () => import("./commands/network_update.ts")),
-  ],
-};
-
-const artifact: VerbGroup = {
-  name: "artifact",
-  summary: "Manage artifacts: files that are kept at registries",
-  verbs: [
-    verb("add", "Make an artifact of files", () => import("./commands/artifact_add.ts")),
-    verb("extract", "Write the files of an artifact", () => import("./commands/artifact_extract.ts")),
-    verb("inspect", "Display the manifest of an artifact", () => import("./commands/artifact_inspect.ts")),
-    {
-      ...verb("ls", "List artifacts in local storage", () => import("./commands/artifact_ls.ts")),
-      aliases: ["list"],
-    },
-    verb("pull", "Pull an artifact from a registry", () => import("./commands/artifact_pull.ts")),
-    verb("push", "Push an artifact to a registry", () => import("./commands/artifact_push.ts")),
-    {
-      ...verb("rm", "Remove one or more artifacts", () => import("./commands/artifact_rm.ts")),
-      aliases: ["remove"],
-    },
-  ],
-};
-
-const manifest: VerbGroup = {
-  name: "manifest",
-  summary: "Manage lists of images for several platforms",
-  verbs: [
-    verb("add", "Add images to a list", () => import("./commands/manifest_add.ts")),
-    verb(
-      "annotate",
-      "Change what a list says of an image, or of itself",
-      () => import("./commands/manifest_annotate.ts"),
-    ),
-    verb("create", "Create a list of images", () => import("./commands/manifest_create.ts")),
-    verb("exists", "Check if a list exists in local storage", () => import("./commands/manifest_exists.ts")),
-    verb("inspect", "Display a list", () => import("./commands/manifest_inspect.ts")),
-    verb("push", "Push a list and its images", () => import("./commands/manifest_push.ts")),
-    verb("remove", "Remove an image from a list", () => import("./commands/manifest_remove.ts")),
-    verb("rm", "Remove one or more lists from local storage", () => import("./commands/manifest_rm.ts")),
-  ],
-};
-
-const healthcheck: VerbGroup = {
-  name: "healthcheck",
-  summary: "Check the health of containers",
-  verbs: [{
-    name: "run",
-    summary: "Run the health check of a container",
-    load: () => import("./commands/healthcheck_run.ts"),
-  }],
-};
-
-const buildPrune = verb(
+/** `builder prune`, and `build prune`. */
+export const buildPrune = verb(
   "prune",
   "Remove what builds have kept",
   () => import("./commands/builder_prune.ts"),
@@ -435,70 +319,12 @@ export const GROUPS: readonly VerbGroup[] = [
   healthcheck,
   manifest,
   network,
+  pod,
+  secret,
   system,
   volume,
   builder,
   buildx,
 ];
 
-const imageTrust: VerbGroup = {
-  name: "image trust",
-  summary: "Manage whose images are trusted",
-  verbs: [
-    verb("set", "Set whose images are trusted", () => import("./commands/image_trust_set.ts")),
-    verb("show", "Show whose images are trusted", () => import("./commands/image_trust_show.ts")),
-  ],
-};
-
-/** Groups in a group, by both words. */
-const NESTED_GROUPS: readonly VerbGroup[] = [imageTrust];
-
 export const ALL_GROUPS: readonly VerbGroup[] = [...GROUPS, ...NESTED_GROUPS];
-
-/** What a group's help lists: its commands, and the groups in it. */
-export function membersOf({ name, verbs }: VerbGroup): Pick<Verb, "name" | "aliases" | "summary">[] {
-  const nested = NESTED_GROUPS.filter((group) => group.name.startsWith(`${name} `));
-  return [...verbs, ...nested.map((group) => ({ ...group, name: group.name.slice(name.length + 1) }))];
-}
-
-export interface FoundVerb {
-  kind: "verb";
-  verb: Verb;
-  /** `skiff container list`. */
-  path: string;
-  /** What follows the name. */
-  rest: string[];
-}
-
-export type Lookup =
-  | FoundVerb
-  | { kind: "group"; group: VerbGroup }
-  | { kind: "unknown"; path: string; group?: VerbGroup; typed: string };
-
-/** Finds the command that `words` begin with. */
-export function findVerb(words: readonly string[]): Lookup {
-  const [first = "", second, third] = words;
-  // a context folder of that name is `./prune`
-  if (first === "build" && second === "prune") {
-    return { kind: "verb", verb: buildPrune, path: "skiff build prune", rest: words.slice(2) };
-  }
-  const verb = named(VERBS, first);
-  if (verb) return { kind: "verb", verb, path: `skiff ${verb.name}`, rest: words.slice(1) };
-  const group = GROUPS.find((candidate) => candidate.name === first);
-  if (!group) return { kind: "unknown", path: `skiff ${first}`, typed: first };
-  const nested = NESTED_GROUPS.find(({ name }) => name === `${first} ${second}`);
-  return nested === undefined
-    ? findMember(group, second, words.slice(2))
-    : findMember(nested, third, words.slice(3));
-}
-
-function findMember(group: VerbGroup, typed: string | undefined, rest: string[]): Lookup {
-  if (typed === undefined || typed.startsWith("-")) return { kind: "group", group };
-  const verb = named(group.verbs, typed);
-  if (!verb) return { kind: "unknown", path: `skiff ${group.name} ${typed}`, group, typed };
-  return { kind: "verb", verb, path: `skiff ${group.name} ${verb.name}`, rest };
-}
-
-function named(verbs: readonly Verb[], name: string): Verb | undefined {
-  return verbs.find((verb) => verb.name === name || verb.aliases?.includes(name));
-}

@@ -1,5 +1,6 @@
 import { deepStrictEqual as assertEquals } from "node:assert";
-import { ALL_GROUPS, findVerb, VERBS } from "./verbs.ts";
+import { findVerb } from "./find_verb.ts";
+import { ALL_GROUPS, VERBS } from "./verbs.ts";
 
 /** Both spellings of what docker and podman have; the file is what is loaded. */
 const SPELLINGS: [words: string, path: string][] = [

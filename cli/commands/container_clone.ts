@@ -6,13 +6,12 @@ import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { print, printWarnings } from "../output/print.ts";
 
-/** What podman could change of the clone: limits, which need cgroups, and pods. */
-const REFUSED: Record<string, string> = Object.fromEntries([
-  ...("blkio-weight blkio-weight-device cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus " +
+/** What podman could change of the clone: limits, which need cgroups. */
+const REFUSED: Record<string, string> = Object.fromEntries(
+  ("blkio-weight blkio-weight-device cpu-period cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus " +
     "cpuset-cpus cpuset-mems device-read-bps device-write-bps memory memory-reservation memory-swap " +
     "memory-swappiness").split(" ").map((name) => [name, "resource limits are not set yet"]),
-  ["pod", "there are no pods yet"],
-]);
+);
 
 const SHORT: Record<string, string> = { "cpu-shares": "c", memory: "m" };
 
@@ -29,6 +28,7 @@ export const command = defineCommand({
     destroy: { kind: "bool", help: "Remove the original" },
     force: { kind: "bool", short: "f", help: "With --destroy: also where it runs" },
     name: { kind: "string", value: "NAME", help: "Name of the clone (default CONTAINER-clone)" },
+    pod: { kind: "string", value: "POD", help: "Put the clone into a pod" },
     run: { kind: "bool", help: "Start the clone" },
     ...Object.fromEntries(
       Object.keys(REFUSED).map((name) => [name, {
@@ -54,6 +54,7 @@ export const command = defineCommand({
       destroy: destroy as boolean,
       force: force as boolean,
       run: run as boolean,
+      pod: options.pod as string | undefined,
     });
     printWarnings(made.warnings);
     print(`${made.id}\n`);

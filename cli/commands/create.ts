@@ -12,11 +12,19 @@ export const command = defineCommand({
   usage: "[options] IMAGE [COMMAND [ARG...]]",
   description: "Prints the id of the new container. `skiff start` starts it.",
   examples: ["skiff create --name web -v www:/www docker.io/library/nginx", "skiff create -it debian bash"],
-  flags: CREATE_FLAGS,
+  flags: {
+    ...CREATE_FLAGS,
+    "init-ctr": {
+      kind: "string",
+      value: "WHEN",
+      help: "Run it to its end when its pod starts, before the others: always, or once (then it is removed)",
+    },
+  },
   optionsFirst: true,
   arity: { min: 1 },
   async run({ options, given, args, global }) {
     const asked = toCreateOptions(options, given, args, callerFacts());
+    asked.initContainer = options["init-ctr"];
     const watch = new PullWatch(options.quiet);
     const { id, warnings } = await watch.during(() => create(engineFor(global), asked, watch));
     printWarnings(warnings);

@@ -1,8 +1,8 @@
 /** What stands between this machine and containers, and what to do about it. */
 
 import { doctor, doctorExitCode, type Finding } from "../../runtime/engine/doctor.ts";
-import type { StorageDriverName } from "../../runtime/engine/options.ts";
 import { defineCommand } from "../command.ts";
+import { engineOptions } from "../engine.ts";
 import { escapeLines, jsonText } from "../output/escape.ts";
 import { print } from "../output/print.ts";
 
@@ -18,9 +18,7 @@ export const command = defineCommand({
   },
   arity: { max: 0 },
   async run({ options, global }) {
-    const findings = await doctor({
-      storageDriver: global["storage-driver"] as StorageDriverName | undefined,
-    });
+    const findings = await doctor(engineOptions(global));
     print(options.json ? jsonText(findings.map(document), 2) + "\n" : findings.map(line).join(""));
     return doctorExitCode(findings);
   },

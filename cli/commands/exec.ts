@@ -14,6 +14,7 @@ import {
   ENV_FILE,
   INTERACTIVE,
   PRESERVE_FDS,
+  preservedFrom,
   PRIVILEGED,
   TTY,
   USER,
@@ -50,11 +51,7 @@ export const command = defineCommand({
     if (args.length === 0 && !options.latest) {
       throw new InvalidArgumentError("exec requires the name or ID of a container or the --latest flag");
     }
-    const preserveFds = options["preserve-fds"];
-    if (preserveFds) {
-      const { checkPreservedFds } = await import("../../runtime/engine/preserved_fds.ts");
-      checkPreservedFds(preserveFds);
-    }
+    const preserveFds = await preservedFrom(options);
     const engine = engineFor(global);
     let [name = "", ...command] = args;
     if (options.latest) {

@@ -5,7 +5,7 @@ import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { printWarnings } from "../output/print.ts";
-import { streaming } from "../output/stream.ts";
+import { refuseTerminal, streaming } from "../output/stream.ts";
 
 export const command = defineCommand({
   usage: "[options] CONTAINER",
@@ -16,9 +16,7 @@ export const command = defineCommand({
   async run({ options, args: [name], global }) {
     // an empty name, perhaps of an unset variable, is stdout, as for podman
     const output = options.output || undefined;
-    if (output === undefined && Deno.stdout.isTerminal()) {
-      throw new InvalidArgumentError("refusing to export to terminal. Use -o flag or redirect");
-    }
+    refuseTerminal(output, "export");
     if (output?.includes(":")) {
       throw new InvalidArgumentError(`invalid filename (should not contain ':') "${output}"`);
     }

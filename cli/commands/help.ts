@@ -3,7 +3,7 @@ import { commandHelp, groupHelp, rootHelp, topicHelp } from "../help.ts";
 import { print } from "../output/print.ts";
 import { TOPICS } from "../topics.ts";
 import { explainUnknownVerb } from "../unavailable.ts";
-import { findVerb } from "../verbs.ts";
+import { findVerb } from "../find_verb.ts";
 
 export const command = defineCommand({
   usage: "[TOPIC]",

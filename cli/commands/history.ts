@@ -3,6 +3,7 @@
 import { history, type HistoryStep } from "../../runtime/engine/history.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
+import { PLATFORM_FLAGS } from "../flags/platform.ts";
 import { goTime, humanAge, humanSizeSpaced } from "../output/humanize.ts";
 import { type ListView, renderList } from "../output/list.ts";
 import { print } from "../output/print.ts";
@@ -56,11 +57,12 @@ export const command = defineCommand({
     format: { kind: "string", value: "FORMAT", help: "json, table, or a Go template for each step" },
     human: { kind: "bool", short: "H", default: true, help: "Show sizes and times for people" },
     "no-trunc": { kind: "bool", aliases: ["notruncate"], help: "Show ids and commands in full" },
+    platform: PLATFORM_FLAGS.platform,
     quiet: { kind: "bool", short: "q", help: "Print ids only" },
   },
   arity: { min: 1, max: 1 },
   async run({ options, args, global }) {
-    const steps = await history(engineFor(global), args[0]!);
+    const steps = await history(engineFor(global), args[0]!, { platform: options.platform });
     const rows = view(options.human, options["no-trunc"]);
     if (options.quiet) {
       return print(steps.map((step) => `${rows.fields.ID!.value(step)}\n`).join(""));

@@ -5,7 +5,6 @@ import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
-import { print } from "../output/print.ts";
 
 export const command = defineCommand({
   usage: "[options] IMAGE [IMAGE...]",
@@ -20,6 +19,6 @@ export const command = defineCommand({
     if (all && args.length > 0) throw new InvalidArgumentError("images may not be specified with --all");
     const engine = engineFor(global);
     const targets = all ? (await listMountedImages(engine)).map(({ id }) => id) : args;
-    return await forEach(targets, async (name) => print(`${await unmountImage(engine, name, force)}\n`));
+    return await forEach(targets, async (name) => await unmountImage(engine, name, force));
   },
 });

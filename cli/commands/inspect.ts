@@ -9,11 +9,11 @@ import { LATEST } from "../flags/selection.ts";
 import { type Found, INSPECT_FLAGS, printInspection, SIZE } from "../inspection.ts";
 import { selectContainers } from "../selection.ts";
 
-const TYPES = ["all", "container", "image", "volume", "network"];
+const TYPES = ["all", "container", "image", "volume", "network", "pod"];
 
 export const command = defineCommand({
   usage: "[options] NAME [NAME...]",
-  description: "A name is looked for among containers, then among images, volumes and networks.",
+  description: "A name is looked for among containers, then among images, volumes, networks and pods.",
   examples: [
     "skiff inspect web",
     "skiff inspect --format '{{.State.Pid}}' web",
@@ -27,7 +27,7 @@ export const command = defineCommand({
       kind: "string",
       short: "t",
       value: "TYPE",
-      help: "container, image, volume, network or all",
+      help: "container, image, volume, network, pod or all",
       default: "all",
     },
   },
@@ -35,7 +35,7 @@ export const command = defineCommand({
     const type = options.type ?? "all";
     if (!TYPES.includes(type)) {
       throw new InvalidArgumentError(
-        `invalid type "${type}": must be "image", "container", "network", "volume", or "all"`,
+        `invalid type "${type}": must be "image", "container", "pod", "network", "volume", or "all"`,
       );
     }
     const engine = engineFor(global);
@@ -53,10 +53,12 @@ export const command = defineCommand({
       }
       if (type === "volume") return await volume(engine, name);
       if (type === "network") return await network(engine, name);
+      if (type === "pod") return await pod(engine, name);
       return await firstOf([
         () => inspect(engine, name, options),
         () => volume(engine, name),
         () => network(engine, name),
+        () => pod(engine, name),
       ]);
     }, options.format);
   },
@@ -86,4 +88,9 @@ async function network(engine: Engine, name: string): Promise<Found> {
   ]);
   const found = await networkInspect(engine, name);
   return { type: "network", document: inspectedNetwork(found), fields: networkFields(found) };
+}
+
+async function pod(engine: Engine, name: string): Promise<Found> {
+  const document = await (await import("../../runtime/engine/pods/inspect.ts")).podInspect(engine, name);
+  return { type: "pod", document, fields: { ...document } };
 }

@@ -5,8 +5,7 @@ import { parseSignal } from "../../runtime/spec/signal.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
-import { CIDFILE, LATEST } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
+import { CIDFILE, LATEST, SIGNAL } from "../flags/selection.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -16,12 +15,7 @@ export const command = defineCommand({
     all: { kind: "bool", short: "a", help: "Signal all running containers" },
     ...CIDFILE,
     ...LATEST,
-    signal: {
-      kind: "string",
-      short: "s",
-      value: "SIGNAL",
-      help: "Signal to send, by name or number (default KILL)",
-    },
+    ...SIGNAL,
   },
   async run({ options, args, global }) {
     const signal = options.signal ?? "KILL";
@@ -30,7 +24,7 @@ export const command = defineCommand({
     const targets = await selectContainers(engine, { ...options, args, onlyRunning: true });
     return await forEach(targets, async (name) => {
       await kill(engine, name, signal);
-      print(`${name}\n`);
+      return name;
     });
   },
 });

@@ -4,6 +4,7 @@ import { load } from "../../runtime/engine/load.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
+import { PLATFORM_FLAGS } from "../flags/platform.ts";
 import { print } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 
@@ -18,6 +19,7 @@ export const command = defineCommand({
   examples: ["skiff load -i debian.tar", "skiff save debian | ssh host skiff load"],
   flags: {
     input: { kind: "string", short: "i", value: "FILE", help: "Read from FILE or folder instead of stdin" },
+    platform: PLATFORM_FLAGS.platform,
     quiet: { kind: "bool", short: "q", help: "Show no progress" },
   },
   arity: { max: 0 },
@@ -32,6 +34,7 @@ export const command = defineCommand({
     const watch = new PullWatch(options.quiet);
     const loaded = await watch.during(() =>
       load(engineFor(global), input === undefined ? { fd: STDIN } : input, {
+        platform: options.platform,
         signal: watch.signal,
         progress: watch.progress,
       })

@@ -2,7 +2,7 @@
 
 import { loggedInUser, login, registryName, validLogin } from "../../runtime/engine/login.ts";
 import { InvalidArgumentError, NotFoundError } from "../../runtime/errors.ts";
-import { defineCommand, type Flags, type Values } from "../command.ts";
+import { defineCommand, type Flags, type GlobalValues, type Values } from "../command.ts";
 import { print, printError } from "../output/print.ts";
 import { ask, askHidden } from "../terminal/ask.ts";
 
@@ -16,6 +16,11 @@ const FLAGS = {
     value: "PASSWORD",
     help: "Password; other users may see it in the list of processes",
   },
+  secret: {
+    kind: "string",
+    value: "SECRET",
+    help: "The password is that secret (default username: its name)",
+  },
   "password-stdin": { kind: "bool", help: "Read the password from stdin" },
   "tls-verify": {
     kind: "bool",
@@ -27,7 +32,23 @@ const FLAGS = {
 } as const satisfies Flags;
 
 /** From the options, stdin, or the terminal. */
-async function askLogin(registry: string, options: Values<typeof FLAGS>, known: string | undefined) {
+async function askLogin(
+  registry: string,
+  options: Values<typeof FLAGS>,
+  known: string | undefined,
+  global: GlobalValues,
+) {
+  if (options.secret) {
+    if (options.password !== undefined || options["password-stdin"]) {
+      throw new InvalidArgumentError("--secret can not be used with --password options");
+    }
+    const { secretInspect } = await import("../../runtime/engine/secrets.ts");
+    const { engineFor } = await import("../engine.ts");
+    const { Spec, SecretData = "" } = await secretInspect(engineFor(global), options.secret, {
+      showSecret: true,
+    });
+    return { username: options.username ?? Spec.Name, password: SecretData };
+  }
   if (options["password-stdin"]) {
     if (options.password !== undefined) {
       throw new InvalidArgumentError("Can't specify both --password-stdin and --password");
@@ -56,7 +77,7 @@ export const command = defineCommand({
   ],
   flags: FLAGS,
   arity: { max: 1 },
-  async run({ options, given, args }) {
+  async run({ options, given, args, global }) {
     const { authfile: authFile, username, password } = options;
     const registry = await registryName(args[0]);
     if (options["get-login"]) {
@@ -69,7 +90,8 @@ export const command = defineCommand({
       certDir: options["cert-dir"],
       tlsVerify: given.has("tls-verify") ? options["tls-verify"] : undefined,
     };
-    const asksNothing = username === undefined && password === undefined && !options["password-stdin"];
+    const asksNothing = username === undefined && password === undefined && !options["password-stdin"] &&
+      !options.secret;
     const known = asksNothing ? await loggedInUser(registry, authFile) : undefined;
     if (known !== undefined) {
       print(`Authenticating with existing credentials for ${registry}\n`);
@@ -78,7 +100,7 @@ export const command = defineCommand({
       }
       printError("Existing credentials are invalid, please enter valid username and password\n");
     }
-    const where = await login(registry, await askLogin(registry, options, known), how);
+    const where = await login(registry, await askLogin(registry, options, known, global), how);
     if (options.verbose) print(`Used:  ${where}\n`);
     print("Login Succeeded!\n");
   },

@@ -3,8 +3,9 @@
 import type { Engine } from "../../runtime/engine/engine.ts";
 import { observe } from "../../runtime/engine/containers.ts";
 import { type LogRecord, logs, type LogsOptions } from "../../runtime/engine/logs.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, type Values } from "../command.ts";
 import { engineFor } from "../engine.ts";
+import { LOG_FLAGS } from "../flags/logs.ts";
 import { LATEST } from "../flags/selection.ts";
 import { parseTime } from "../output/time_argument.ts";
 import { print, printError } from "../output/print.ts";
@@ -15,50 +16,51 @@ export const command = defineCommand({
   description: "What went to stderr goes to stderr again. Several containers' lines begin with their ids.",
   examples: ["skiff logs -f web", "skiff logs --tail 20 --timestamps web", "skiff logs --since 10m web db"],
   flags: {
-    follow: { kind: "bool", short: "f", help: "Go on until the container ends" },
-    color: { kind: "bool", help: "Show each container's lines in a colour of its own" },
+    ...LOG_FLAGS,
     details: { kind: "bool", help: "Show what --log-opt has put beside the lines of a json-file" },
     ...LATEST,
-    names: {
-      kind: "bool",
-      short: "n",
-      help: "Begin lines with names instead of ids, where there are several",
-    },
-    since: {
-      kind: "string",
-      value: "TIME",
-      help: "From TIME on: 10m, 2026-11-20T10:00:00Z, seconds since 1970",
-    },
-    tail: { kind: "int", value: "N", words: { all: -1 }, help: "Only the last N lines (default all)" },
-    timestamps: { kind: "bool", short: "t", help: "Begin lines with their time" },
-    until: { kind: "string", value: "TIME", help: "Up to TIME" },
   },
   async run({ options, args, global }) {
-    const now = Date.now();
-    const nanoseconds = (text: string | undefined, name: string) =>
-      text === undefined ? undefined : BigInt(Math.round(parseTime(text, name, now) * 1000)) * 1000n;
-    const query: LogsOptions = {
-      follow: options.follow,
-      tail: options.tail !== undefined && options.tail >= 0 ? options.tail : undefined,
-      since: nanoseconds(options.since, "since"),
-      until: nanoseconds(options.until, "until"),
-    };
     const engine = engineFor(global);
     const none = "specify at least one container name or ID to log";
     const targets = await selectContainers(engine, { args, latest: options.latest }, none);
-    const shown = targets.map(async (name, index) => {
-      const prefix = targets.length > 1 ? await prefixOf(engine, name, options.names) : "";
-      const color = options.color && !Deno.noColor ? COLORS[index % COLORS.length]! : undefined;
-      return async () => {
-        const writer = new LineWriter({ ...options, prefix, color });
-        for await (const records of logs(engine, name, query)) writer.write(records);
-      };
-    });
-    const copies = await Promise.all(shown);
-    if (options.follow) await Promise.all(copies.map((copy) => copy()));
-    else for (const copy of copies) await copy();
+    await showLogs(engine, targets, { ...options, hasPrefix: targets.length > 1 });
   },
 });
+
+interface LogsShown extends Values<typeof LOG_FLAGS> {
+  details: boolean;
+  /** Lines tell whose they are. */
+  hasPrefix: boolean;
+}
+
+/** Prints the logs one after another, with --follow side by side. */
+export async function showLogs(
+  engine: Engine,
+  targets: readonly string[],
+  options: LogsShown,
+): Promise<void> {
+  const now = Date.now();
+  const nanoseconds = (text: string | undefined, name: string) =>
+    text === undefined ? undefined : BigInt(Math.round(parseTime(text, name, now) * 1000)) * 1000n;
+  const query: LogsOptions = {
+    follow: options.follow,
+    tail: options.tail !== undefined && options.tail >= 0 ? options.tail : undefined,
+    since: nanoseconds(options.since, "since"),
+    until: nanoseconds(options.until, "until"),
+  };
+  const shown = targets.map(async (name, index) => {
+    const prefix = options.hasPrefix ? await prefixOf(engine, name, options.names) : "";
+    const color = options.color && !Deno.env.get("NO_COLOR") ? COLORS[index % COLORS.length]! : undefined;
+    return async () => {
+      const writer = new LineWriter({ ...options, prefix, color });
+      for await (const records of logs(engine, name, query)) writer.write(records);
+    };
+  });
+  const copies = await Promise.all(shown);
+  if (options.follow) await Promise.all(copies.map((copy) => copy()));
+  else for (const copy of copies) await copy();
+}
 
 /** `web `, or the twelve digits of the id. */
 async function prefixOf(engine: Engine, name: string, asName: boolean): Promise<string> {

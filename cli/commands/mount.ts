@@ -38,6 +38,6 @@ export const command = defineCommand({
     const targets = all
       ? (await ps(engine, { all: true })).map(({ Id }) => Id)
       : await selectContainers(engine, { args, latest });
-    return await forEach(targets, async (name) => print(`${await mountContainer(engine, name)}\n`));
+    return await forEach(targets, async (name) => await mountContainer(engine, name));
   },
 });

@@ -18,6 +18,11 @@ export const command = defineCommand({
   ],
   flags: {
     attachable: { kind: "bool", hidden: true, help: "docker's, of swarms: every network is" },
+    "aux-address": {
+      kind: "array",
+      value: "NAME=ADDRESS",
+      help: "Address of another, which no container gets",
+    },
     "disable-dns": { kind: "bool", help: "Do not resolve names of containers" },
     dns: { kind: "list", value: "ADDRESS", help: "Name server for other names than those of containers" },
     driver: {
@@ -69,6 +74,7 @@ export const command = defineCommand({
       subnets: options.subnet,
       gateways: options.gateway,
       ipRanges: options["ip-range"],
+      auxAddresses: options["aux-address"],
       ipv6: options.ipv6,
       internal: options.internal,
       options: pairs(options.opt),

@@ -25,6 +25,8 @@ const view = (noTrunc: boolean): ListView<NetworkInfo> => ({
       heading: "LABELS",
       value: ({ Labels }) => Object.entries(Labels).map(([key, value]) => `${key}=${value}`).join(","),
     },
+    // docker's
+    Label: { heading: "LABEL", value: ({ Labels }) => (key: string) => Labels[key] ?? "" },
     Options: { heading: "OPTIONS", value: ({ Options }) => Options },
     Internal: { heading: "INTERNAL", value: ({ Internal }) => Internal },
     DNSEnabled: { heading: "DNS ENABLED", value: ({ DNSEnabled }) => DNSEnabled },

@@ -5,7 +5,6 @@ import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -19,6 +18,6 @@ export const command = defineCommand({
   async run({ options: { all, latest }, args, global }) {
     const engine = engineFor(global);
     const targets = await selectContainers(engine, { args, all, latest, onlyRunning: true });
-    return await forEach(targets, async (name) => print(`${await networkReload(engine, name)}\n`));
+    return await forEach(targets, async (name) => await networkReload(engine, name));
   },
 });

@@ -6,7 +6,6 @@ import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { TIME } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 
 /** podman's: 1 where there is no such network, 2 where a container is on one. */
 function exitCodeFor(error: unknown, standard: number): number {
@@ -39,10 +38,10 @@ export const command = defineCommand({
       try {
         await networkRm(engine, name, { force, timeoutSeconds: time });
       } catch (error) {
-        if (force && error instanceof NotFoundError) return;
+        if (force && error instanceof NotFoundError) return undefined;
         throw error;
       }
-      print(`${name}\n`);
+      return name;
     };
     let code = 0;
     // one after another: a container may be on several of them

@@ -5,7 +5,7 @@ import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { CIDFILE, FILTER, LATEST } from "../flags/selection.ts";
-import { print, printWarnings } from "../output/print.ts";
+import { printWarnings } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -26,7 +26,7 @@ export const command = defineCommand({
     return await forEach(targets, async (name) => {
       const { warning } = await pause(engine, name);
       if (warning) printWarnings([warning]);
-      print(`${name}\n`);
+      return name;
     });
   },
 });

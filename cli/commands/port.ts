@@ -41,7 +41,10 @@ export const command = defineCommand({
       // as podman has it, one that does not run has none
       if (status.pid === 0) continue;
       const lead = options.all ? `${shortId(row.id)}\t` : "";
-      for (const line of portLines(row.ports?.published ?? [], port)) print(`${lead}${line}\n`);
+      const ports = row.pod
+        ? (await import("../../runtime/engine/pods/of_container.ts")).portsOfPod(await engine.database(), row)
+        : row.ports;
+      for (const line of portLines(ports?.published ?? [], port)) print(`${lead}${line}\n`);
     }
   },
 });

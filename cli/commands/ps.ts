@@ -1,5 +1,6 @@
 /** @see podman-ps(1) */
 
+import type { Engine } from "../../runtime/engine/engine.ts";
 import { type ContainerListEntry, ps } from "../../runtime/engine/ps.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand, type Flags, type GlobalValues, type Values } from "../command.ts";
@@ -24,7 +25,7 @@ const FLAGS = {
   "no-trunc": { kind: "bool", aliases: ["notruncate"], help: "Show ids and commands in full" },
   noheading: { kind: "bool", help: "Print no headings" },
   namespace: { kind: "bool", aliases: ["ns"], help: "Show the namespaces" },
-  pod: { kind: "bool", short: "p", help: "Show pods, of which there are none" },
+  pod: { kind: "bool", short: "p", help: "Show the pods" },
   quiet: { kind: "bool", short: "q", help: "Print ids only" },
   size: { kind: "bool", short: "s", help: "Show what each has written, and with its image" },
   sort: { kind: "string", value: "KEY", choices: SORT_KEYS, help: `Sort by ${SORT_KEYS.join(", ")}` },
@@ -64,7 +65,7 @@ function fieldsOf(noTrunc: boolean, now: number): Record<string, Field<Container
     StartedAt: { heading: "STARTED AT", value: ({ StartedAt }) => StartedAt },
     AutoRemove: { heading: "AUTO REMOVE", value: ({ AutoRemove }) => AutoRemove },
     IsInfra: { heading: "IS INFRA", value: ({ IsInfra }) => IsInfra },
-    Pod: { heading: "POD ID", value: ({ Pod }) => Pod },
+    Pod: { heading: "POD ID", value: ({ Pod }) => noTrunc ? Pod : shortId(Pod) },
     Size: { heading: "SIZE", value: ({ Size }) => Size ? sizeText(Size) : "" },
     PodName: { heading: "PODNAME", value: ({ PodName }) => PodName },
   };
@@ -109,7 +110,11 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-async function choose(options: Values<typeof FLAGS>, list: (all: boolean) => Promise<ContainerListEntry[]>) {
+async function choose(
+  engine: Engine,
+  options: Values<typeof FLAGS>,
+  list: (all: boolean) => Promise<ContainerListEntry[]>,
+) {
   const last = options.latest ? 1 : options.last ?? -1;
   let anyState = options.all || last >= 0;
   let chosen: ContainerListEntry[];
@@ -120,7 +125,8 @@ async function choose(options: Values<typeof FLAGS>, list: (all: boolean) => Pro
     const candidates = anyState
       ? everything
       : everything.filter(({ State }) => /^(running|stopping|paused|restarting)$/.test(State));
-    chosen = filterContainers(candidates, options.filter, everything);
+    const { mountSources } = await import("../../runtime/engine/mount_sources.ts");
+    chosen = filterContainers(candidates, options.filter, everything, (id) => mountSources(engine, id));
   } else chosen = await list(anyState);
   if (last > 0) chosen = chosen.slice(0, last);
   return options.sort ? chosen.toSorted(ORDERS[options.sort]) : chosen;
@@ -150,7 +156,7 @@ async function show(options: Values<typeof FLAGS>, global: GlobalValues): Promis
   }
   const engine = engineFor(global);
   const size = options.size || options.sort === "size";
-  const entries = await choose(options, (all) => ps(engine, { all, size }));
+  const entries = await choose(engine, options, (all) => ps(engine, { all, size }));
   if (entries.some(({ Ports, ExposedPorts }) => Ports ?? ExposedPorts)) {
     ({ portsColumn } = await import("../../runtime/engine/port_view.ts"));
   }

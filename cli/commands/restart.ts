@@ -4,8 +4,7 @@ import { restart } from "../../runtime/engine/restart.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
-import { CIDFILE, FILTER, LATEST, TIME } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
+import { CIDFILE, FILTER, LATEST, STOP_SIGNAL, TIME } from "../flags/selection.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -17,6 +16,7 @@ export const command = defineCommand({
     ...CIDFILE,
     ...FILTER,
     ...LATEST,
+    ...STOP_SIGNAL,
     running: { kind: "bool", help: "Restart all containers that run" },
     ...TIME,
   },
@@ -30,8 +30,8 @@ export const command = defineCommand({
       code = Math.max(
         code,
         await forEach([name], async () => {
-          await restart(engine, name, { timeoutSeconds: options.time });
-          print(`${name}\n`);
+          await restart(engine, name, { timeoutSeconds: options.time, stopSignal: options.signal });
+          return name;
         }),
       );
     }

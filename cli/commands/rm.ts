@@ -1,23 +1,23 @@
 /** @see podman-rm(1) */
 
-import { rm } from "../../runtime/engine/rm.ts";
+import { DependentsError, rm } from "../../runtime/engine/rm.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { CIDFILE, IGNORE, LATEST, TIME } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 /** podman's: 1 where there is no such container, 2 where one runs. */
 function exitCodeFor(error: unknown, standard: number): number {
   if (error instanceof NotFoundError) return 1;
-  return error instanceof ConflictError ? 2 : standard;
+  return error instanceof ConflictError && !(error instanceof DependentsError) ? 2 : standard;
 }
 
 export const command = defineCommand({
   usage: "[options] CONTAINER [CONTAINER...]",
-  description: "Exits with 1 if a container does not exist, with 2 if one is running.",
+  description:
+    "Exits with 1 if a container does not exist, with 2 if one is running, with 125 if others require it.",
   examples: [
     "skiff rm web db",
     "skiff rm --force --all",
@@ -52,7 +52,7 @@ export const command = defineCommand({
         ignore: ignore || options.all,
         timeoutSeconds: time,
       });
-      if (removed !== undefined || options.all) print(`${name}\n`);
+      return removed !== undefined || options.all ? name : undefined;
     }, exitCodeFor);
   },
 });

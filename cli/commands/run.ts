@@ -9,7 +9,7 @@ import { callerFacts } from "../caller.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { CREATE_FLAGS, toCreateOptions } from "../flags/create.ts";
-import { PRESERVE_FDS, SIG_PROXY } from "../flags/process.ts";
+import { PRESERVE_FDS, preservedFrom, SIG_PROXY } from "../flags/process.ts";
 import { print, printWarnings, ReaderGoneError } from "../output/print.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 import { windowSize } from "../terminal/raw_mode.ts";
@@ -44,11 +44,7 @@ export const command = defineCommand({
     if (options.detach && options.rmi) {
       throw new InvalidArgumentError("conflicting options: cannot specify both --rmi and --detach");
     }
-    const preserveFds = options["preserve-fds"];
-    if (preserveFds) {
-      const { checkPreservedFds } = await import("../../runtime/engine/preserved_fds.ts");
-      checkPreservedFds(preserveFds);
-    }
+    const preserveFds = await preservedFrom(options);
     const streams = attachedStreams(options.attach);
     const engine = engineFor(global);
     const asked = toCreateOptions(options, given, args, callerFacts());

@@ -4,7 +4,8 @@ import { save, type SaveFormat } from "../../runtime/engine/save.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
-import { streaming } from "../output/stream.ts";
+import { PLATFORM_FLAGS } from "../flags/platform.ts";
+import { refuseTerminal, streaming } from "../output/stream.ts";
 import { PullWatch } from "../terminal/pull_watch.ts";
 
 const STDOUT = 1;
@@ -35,6 +36,7 @@ export const command = defineCommand({
       value: "FILE",
       help: "Write to FILE, or for a -dir format a folder",
     },
+    platform: PLATFORM_FLAGS.platform,
     quiet: { kind: "bool", short: "q", help: "Show no progress" },
     uncompressed: { kind: "bool", help: "Of podman: layers that are not packed stay so, here always" },
   },
@@ -52,9 +54,7 @@ export const command = defineCommand({
     if (output === undefined && format.endsWith("-dir")) {
       throw new InvalidArgumentError(`--output is needed with --format ${format}, which is a folder`);
     }
-    if (output === undefined && Deno.stdout.isTerminal()) {
-      throw new InvalidArgumentError("refusing to save to terminal. Use -o flag or redirect");
-    }
+    refuseTerminal(output, "save");
     const watch = new PullWatch(options.quiet || output === undefined && !Deno.stderr.isTerminal());
     await streaming(() =>
       watch.during(() =>
@@ -63,6 +63,7 @@ export const command = defineCommand({
           output: output ?? { fd: STDOUT },
           allAreImages: options["multi-image-archive"],
           packLayers: options.compress,
+          platform: options.platform,
           signal: watch.signal,
           progress: watch.progress,
         })

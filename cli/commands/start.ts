@@ -4,11 +4,10 @@ import { start } from "../../runtime/engine/start.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import type { Engine } from "../../runtime/engine/engine.ts";
 import { defineCommand } from "../command.ts";
-import { forEach } from "../each.ts";
+import { forEachInTurn } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { DETACH_KEYS, SIG_PROXY } from "../flags/process.ts";
 import { FILTER, LATEST } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 interface Attach {
@@ -74,17 +73,9 @@ export const command = defineCommand({
         sigProxy: options["sig-proxy"],
       });
     }
-    let code = 0;
-    // One after another: each start forks, and a fork wants this process at rest.
-    for (const name of targets) {
-      code = Math.max(
-        code,
-        await forEach([name], async () => {
-          await start(engine, name);
-          print(`${name}\n`);
-        }),
-      );
-    }
-    return code;
+    return await forEachInTurn(targets, async (name) => {
+      await start(engine, name);
+      return name;
+    });
   },
 });

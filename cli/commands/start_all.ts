@@ -3,7 +3,7 @@
 import { BOOT_UNIT, installBootUnit } from "../../runtime/engine/boot_unit.ts";
 import { startAll } from "../../runtime/engine/start_all.ts";
 import { defineCommand } from "../command.ts";
-import { engineFor } from "../engine.ts";
+import { engineFor, engineOptions } from "../engine.ts";
 import { print, printError } from "../output/print.ts";
 import { renderError } from "../render_error.ts";
 
@@ -18,7 +18,7 @@ export const command = defineCommand({
   },
   arity: { max: 0 },
   async run({ options, global }) {
-    if (options["install-unit"]) return showUnit(installBootUnit());
+    if (options["install-unit"]) return showUnit(installBootUnit(engineOptions(global)));
     let code = 0;
     for await (const { name, error } of startAll(engineFor(global))) {
       if (error === undefined) {

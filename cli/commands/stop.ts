@@ -4,8 +4,7 @@ import { stop } from "../../runtime/engine/stop.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
-import { CIDFILE, FILTER, IGNORE, LATEST, TIME } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
+import { CIDFILE, FILTER, IGNORE, LATEST, STOP_SIGNAL, TIME } from "../flags/selection.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -18,14 +17,16 @@ export const command = defineCommand({
     ...FILTER,
     ...IGNORE,
     ...LATEST,
+    ...STOP_SIGNAL,
     ...TIME,
   },
   async run({ options, args, global }) {
     const engine = engineFor(global);
     const targets = await selectContainers(engine, { ...options, args, onlyRunning: true });
     return await forEach(targets, async (name) => {
-      const stopped = await stop(engine, name, { timeoutSeconds: options.time, ignore: options.ignore });
-      if (stopped !== undefined) print(`${name}\n`);
+      const { time: timeoutSeconds, ignore, signal: stopSignal } = options;
+      const stopped = await stop(engine, name, { timeoutSeconds, ignore, stopSignal });
+      return stopped !== undefined ? name : undefined;
     });
   },
 });

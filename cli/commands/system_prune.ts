@@ -5,6 +5,8 @@ import { pruneContainers } from "../../runtime/engine/container_prune.ts";
 import { images } from "../../runtime/engine/images.ts";
 import { removeUnusedNetworks, unusedNetworks } from "../../runtime/engine/network_rm.ts";
 import { networks } from "../../runtime/engine/networks.ts";
+import { pods } from "../../runtime/engine/pods/list.ts";
+import { podPrune } from "../../runtime/engine/pods/rm.ts";
 import { ps } from "../../runtime/engine/ps.ts";
 import { totalUsage } from "../../runtime/engine/system_df.ts";
 import { removeUnusedImages, removeUnusedVolumes } from "../../runtime/engine/system_prune.ts";
@@ -15,6 +17,7 @@ import { engineFor } from "../engine.ts";
 import { filterContainers, hasLabel } from "../filters/containers.ts";
 import { filterImages } from "../filters/images.ts";
 import { filterNetworks, PRUNE_KEYS } from "../filters/networks.ts";
+import { filterPods } from "../filters/pods.ts";
 import { humanSize } from "../output/humanize.ts";
 import { parseFilters } from "../output/list.ts";
 import { parseTime } from "../output/time_argument.ts";
@@ -26,7 +29,7 @@ const KEYS = ["until", "label", "label!"];
 export const command = defineCommand({
   usage: "[options]",
   description:
-    "Removes the containers that do not run, the networks that none is on, and the images without a name\n" +
+    "Removes the containers and pods that do not run, the networks that none is on, and the images without a name\n" +
     "that no container uses, and the build cache that no image shares; with --all every image that no\n" +
     "container uses and all build cache, with --volumes the volumes that no container uses.",
   examples: [
@@ -39,6 +42,9 @@ export const command = defineCommand({
     filter: { kind: "array", value: "KEY=VALUE", help: "Only what matches: until, label, label!" },
     force: { kind: "bool", short: "f", help: "Do not ask" },
     volumes: { kind: "bool", help: "Also volumes" },
+    // every command removes what others have left behind, builds as well
+    build: { kind: "bool", help: "Of podman: containers of builds that were killed", hidden: true },
+    external: { kind: "bool", help: "Of podman: what has no row", hidden: true },
   },
   arity: { max: 0 },
   async run({ options: { all, filter, force, volumes }, global }) {
@@ -46,10 +52,12 @@ export const command = defineCommand({
     if (!force && !confirmed(warning(all, volumes))) return;
     const engine = engineFor(global);
     const before = await totalUsage(engine);
+    const idle = filterPods(await pods(engine), filter).map(({ Id }) => Id);
+    printDeleted("Pods", await Array.fromAsync(podPrune(engine, idle)));
     const containers = filterContainers(await ps(engine, { all: true }), filter);
     printDeleted("Containers", await Array.fromAsync(pruneContainers(engine, containers)));
-    const idle = unusedNetworks(filterNetworks(await networks(engine), filter, PRUNE_KEYS));
-    printDeleted("Networks", await removeUnusedNetworks(engine, idle.map(({ Name }) => Name)));
+    const left = unusedNetworks(filterNetworks(await networks(engine), filter, PRUNE_KEYS));
+    printDeleted("Networks", await removeUnusedNetworks(engine, left.map(({ Name }) => Name)));
     if (volumes) {
       const unused = await unusedVolumes(engine, filter);
       const removed = await removeUnusedVolumes(engine, unused, (error) => {

@@ -5,7 +5,6 @@ import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -24,7 +23,7 @@ export const command = defineCommand({
       : await selectContainers(engine, { args, latest, all });
     return await forEach(targets, async (name) => {
       await unmountContainer(engine, name, force);
-      print(`${name}\n`);
+      return name;
     });
   },
 });

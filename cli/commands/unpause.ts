@@ -5,7 +5,6 @@ import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { CIDFILE, FILTER, LATEST } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -23,7 +22,7 @@ export const command = defineCommand({
     const targets = await selectContainers(engine, { ...options, args, filter });
     return await forEach(targets, async (name) => {
       await unpause(engine, name);
-      print(`${name}\n`);
+      return name;
     });
   },
 });

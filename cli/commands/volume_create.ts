@@ -11,7 +11,8 @@ export const command = defineCommand({
   usage: "[options] [NAME]",
   description:
     "Makes a volume and prints its name. With -o o=bind -o device=/path a folder of the host is its content. With\n" +
-    "-o type=tmpfs it is kept in memory, for as long as a container that uses it runs.",
+    "-o type=tmpfs it is kept in memory, for as long as a container that uses it runs. With -o nocopy it begins empty,\n" +
+    "whatever the image has where it is mounted.",
   examples: [
     "skiff volume create data",
     "skiff volume create -l team=web -o o=bind -o device=/srv/web site",
@@ -28,7 +29,12 @@ export const command = defineCommand({
     ignore: { kind: "bool", help: "A volume of that name is no error" },
     label: { kind: "array", short: "l", value: "KEY=VALUE", help: "Set metadata" },
     name: { kind: "string", hidden: true, help: "docker's: the name" },
-    opt: { kind: "array", short: "o", value: "KEY=VALUE", help: "type, device and o: what the content is" },
+    opt: {
+      kind: "array",
+      short: "o",
+      value: "KEY=VALUE",
+      help: "type, device, o: what the content is; nocopy",
+    },
   },
   arity: { max: 1 },
   async run({ options, args, global }) {

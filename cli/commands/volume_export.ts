@@ -1,11 +1,10 @@
 /** @see podman-volume-export(1) */
 
 import { volumeExport } from "../../runtime/engine/volume_transfer.ts";
-import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { defineCommand } from "../command.ts";
 import { engineFor } from "../engine.ts";
 import { printWarnings } from "../output/print.ts";
-import { streaming } from "../output/stream.ts";
+import { refuseTerminal, streaming } from "../output/stream.ts";
 
 export const command = defineCommand({
   usage: "[options] VOLUME[@SNAPSHOT]",
@@ -16,9 +15,7 @@ export const command = defineCommand({
   arity: { min: 1, max: 1 },
   async run({ options, args: [name], global }) {
     const output = options.output || undefined;
-    if (output === undefined && Deno.stdout.isTerminal()) {
-      throw new InvalidArgumentError("refusing to export to terminal. Use -o flag or redirect");
-    }
+    refuseTerminal(output, "export");
     const { skipped } = await streaming(() => volumeExport(engineFor(global), name!, { output }));
     if (skipped.count > 0) printWarnings([`left out ${skipped.count}: ${skipped.examples.join(", ")}`]);
   },

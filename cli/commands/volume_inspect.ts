@@ -7,6 +7,7 @@ import { engineFor } from "../engine.ts";
 import { INSPECT_FLAGS } from "../inspection.ts";
 import { escapeLines, jsonText } from "../output/escape.ts";
 import { print, printError } from "../output/print.ts";
+import { templateFields } from "../volume_fields.ts";
 
 export const command = defineCommand({
   usage: "[options] VOLUME [VOLUME...]",
@@ -32,7 +33,9 @@ export const command = defineCommand({
     else {
       const { compileFormat, row } = await import("../output/format.ts");
       const template = compileFormat("inspect", format);
-      for (const one of found) print(template.execute(row("*entities.VolumeInspectReport", { ...one })));
+      for (const one of found) {
+        print(template.execute(row("*entities.VolumeInspectReport", { ...templateFields(one), ...one })));
+      }
     }
     for (const name of missing) printError(`Error: inspecting object: no such volume ${escapeLines(name)}\n`);
     return missing.length > 0 ? 125 : 0;

@@ -9,6 +9,7 @@ import { engineFor } from "../engine.ts";
 import { filterVolumes } from "../filters/volumes.ts";
 import { type ListView, renderList } from "../output/list.ts";
 import { print } from "../output/print.ts";
+import { templateFields } from "../volume_fields.ts";
 
 const VIEW: ListView<VolumeInfo> = {
   name: "list volume",
@@ -26,6 +27,12 @@ const VIEW: ListView<VolumeInfo> = {
     MountCount: { heading: "MOUNT COUNT", value: ({ MountCount }) => MountCount },
     NeedsCopyUp: { heading: "NEEDS COPY UP", value: ({ NeedsCopyUp }) => NeedsCopyUp },
     NeedsChown: { heading: "NEEDS CHOWN", value: ({ NeedsChown }) => NeedsChown },
+    Status: { heading: "STATUS", value: (volume) => templateFields(volume).Status },
+    UID: { heading: "UID", value: (volume) => templateFields(volume).UID },
+    GID: { heading: "GID", value: (volume) => templateFields(volume).GID },
+    LockNumber: { heading: "LOCK NUMBER", value: (volume) => templateFields(volume).LockNumber },
+    StorageID: { heading: "STORAGE ID", value: (volume) => templateFields(volume).StorageID },
+    Timeout: { heading: "TIMEOUT", value: (volume) => templateFields(volume).Timeout },
   },
   document: (volume) => volume,
 };

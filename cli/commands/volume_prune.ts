@@ -24,7 +24,7 @@ export const command = defineCommand({
       hidden: true,
       help: "docker's: volumes with a name as well, which is the rule here",
     },
-    filter: { kind: "list", value: "KEY=VALUE", help: "Only those that match: label, label!, until" },
+    filter: { kind: "list", value: "KEY=VALUE", help: "Only those that match, as of volume ls" },
     force: { kind: "bool", short: "f", help: "Do not ask" },
   },
   arity: { max: 0 },

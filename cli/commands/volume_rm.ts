@@ -7,7 +7,6 @@ import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
 import { TIME } from "../flags/selection.ts";
-import { print } from "../output/print.ts";
 
 /** podman's: 1 where there is no such volume, 2 where a container uses one. */
 function exitCodeFor(error: unknown, standard: number): number {
@@ -44,14 +43,14 @@ export const command = defineCommand({
       try {
         if (name.includes("@")) {
           const { volumeSnapshotRm } = await import("../../runtime/engine/volume_snapshot.ts");
-          return print(`${await volumeSnapshotRm(engine, name)}\n`);
+          return await volumeSnapshotRm(engine, name);
         }
         await volumeRm(engine, name, { force, timeoutSeconds: time });
       } catch (error) {
         if (force && error instanceof NotFoundError) return;
         throw error;
       }
-      print(`${name}\n`);
+      return name;
     }, exitCodeFor);
   },
 });

@@ -4,7 +4,6 @@ import { volumeSnapshot } from "../../runtime/engine/volume_snapshot.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
-import { print } from "../output/print.ts";
 
 export const command = defineCommand({
   usage: "VOLUME[@NAME] [VOLUME[@NAME]...]",
@@ -22,6 +21,6 @@ export const command = defineCommand({
   arity: { min: 1 },
   async run({ args, global }) {
     const engine = engineFor(global);
-    return await forEach(args, async (name) => print(`${await volumeSnapshot(engine, name)}\n`));
+    return await forEach(args, async (name) => await volumeSnapshot(engine, name));
   },
 });

@@ -4,7 +4,6 @@ import { volumeUnmount } from "../../runtime/engine/volume_mount.ts";
 import { defineCommand } from "../command.ts";
 import { forEach } from "../each.ts";
 import { engineFor } from "../engine.ts";
-import { print } from "../output/print.ts";
 
 export const command = defineCommand({
   usage: "VOLUME [VOLUME...]",
@@ -14,6 +13,6 @@ export const command = defineCommand({
   arity: { min: 1 },
   async run({ args, global }) {
     const engine = engineFor(global);
-    return await forEach(args, async (name) => print(`${await volumeUnmount(engine, name)}\n`));
+    return await forEach(args, async (name) => await volumeUnmount(engine, name));
   },
 });

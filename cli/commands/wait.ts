@@ -7,7 +7,6 @@ import { engineFor } from "../engine.ts";
 import { LATEST } from "../flags/selection.ts";
 import { forEach } from "../each.ts";
 import { parseDuration } from "../output/time_argument.ts";
-import { print } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 const CONDITIONS = ["created", "exited", "paused", "removing", "running", "stopped", "stopping"];
@@ -47,7 +46,7 @@ export const command = defineCommand({
     });
     let exitCode = 0;
     for (const code of codes) {
-      exitCode = Math.max(exitCode, await forEach([code], async (told) => print(`${await told}\n`)));
+      exitCode = Math.max(exitCode, await forEach([code], async (told) => String(await told)));
     }
     return exitCode;
   },

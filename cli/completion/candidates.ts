@@ -42,9 +42,11 @@ const FLAG_KINDS: Record<string, Kind> = {
   uts: { list: modes("private host") },
   "image-volume": { list: words("anonymous tmpfs ignore") },
   mount: { list: words("type=bind,source= type=volume,source= type=tmpfs,destination="), noSpace: true },
+  "exit-policy": { list: words("continue stop") },
+  share: { list: words("ipc net pid uts none") },
   condition: { list: words("created exited paused removing running stopped stopping") },
   "security-opt": { list: words("seccomp=unconfined no-new-privileges mask= unmask=") },
-  type: { list: words("container image volume all") },
+  type: { list: words("container image volume network pod all") },
   volume: { list: appended(volumes, ":"), paths: "folders", noSpace: true },
   format: { list: words("json") },
   signal: { list: signals },
@@ -63,6 +65,8 @@ const WORD_KINDS: [RegExp, Kind][] = [
   [/^ARTIFACT/, { list: artifacts }],
   [/^VOLUME/, { list: volumes }],
   [/^NETWORK/, { list: networks }],
+  [/^POD\b/, { list: pods }],
+  [/^SECRET/, { list: secrets }],
   [/^PORT/, { list: ports }],
   [/^(TOPIC|PAGE)$/, { list: topics }],
   [/^(FILE|PATH|COMMAND|ARG|SRC|DEST|TARBALL|ARCHIVE)/, { paths: "files" }],
@@ -167,8 +171,12 @@ async function filterKeys(path: string): Promise<Kind["list"]> {
     ? await import("../filters/images.ts")
     : /volume/.test(path)
     ? await import("../filters/volumes.ts")
+    : / secret /.test(path)
+    ? await import("../filters/secrets.ts")
     : / network /.test(path)
     ? await import("../filters/networks.ts")
+    : / pod /.test(path)
+    ? await import("../filters/pods.ts")
     : /events/.test(path)
     ? await import("../filters/events.ts")
     : await import("../filters/containers.ts");
@@ -185,12 +193,15 @@ const FILTER_VALUES: Record<string, Kind["list"]> = {
   readonly: words("true false"),
   anonymous: words("true false"),
   driver: words("local bridge macvlan ipvlan"),
-  type: words("container image volume system"),
+  type: words("container image network pod secret volume system"),
   ancestor: images,
   before: containers,
   container: containers,
   image: images,
-  name: containers,
+  name: (engine, path) => / pod /.test(path) ? pods(engine) : containers(engine, path),
+  "ctr-names": containers,
+  "ctr-status": words("created exited paused running stopped"),
+  pod: pods,
   volume: volumes,
   network: networks,
 };
@@ -223,6 +234,13 @@ async function containers(engine: Engine, path: string): Promise<Candidate[]> {
     const description = `${Image}, ${Status}`;
     return [...Names, Id.slice(0, 12)].map((text) => ({ text, description }));
   });
+}
+
+async function pods(engine: Engine): Promise<Candidate[]> {
+  const list = await (await import("../../runtime/engine/pods/list.ts")).pods(engine);
+  return list.flatMap(({ Id, Name, Status }) =>
+    [Name, Id.slice(0, 12)].map((text) => ({ text, description: Status }))
+  );
 }
 
 /** Names, and their endings: `docker.io/library/debian:12`, `library/debian:12`, `debian:12`. */
@@ -271,6 +289,11 @@ async function volumes(engine: Engine, path = ""): Promise<Candidate[]> {
   if (!/^volume (clone|export|remove|restore|rm)$/.test(path)) return list;
   const { snapshotsIn } = await import("../../runtime/engine/volume_snapshots.ts");
   return [...list, ...names.flatMap((name) => snapshotsIn(engine, name)).map(({ Name }) => ({ text: Name }))];
+}
+
+async function secrets(engine: Engine): Promise<Candidate[]> {
+  const { listSecrets } = await import("../../runtime/state/secrets.ts");
+  return listSecrets(await engine.database()).map(({ name }) => ({ text: name }));
 }
 
 async function volumeDrivers(): Promise<Candidate[]> {

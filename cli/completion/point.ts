@@ -1,7 +1,8 @@
 /** Where the cursor stands in a command line, and what belongs there; pure but for loading the one command. */
 
 import { type Command, type Flag, type Flags, GLOBAL_FLAGS } from "../command.ts";
-import { findVerb, GROUPS, membersOf, type Verb, VERBS } from "../verbs.ts";
+import { findVerb, membersOf } from "../find_verb.ts";
+import { GROUPS, type Verb, VERBS } from "../verbs.ts";
 
 /** What may be typed at the cursor. `typed` is the word so far, or of `--flag=word` the part behind `=`. */
 export type Point =

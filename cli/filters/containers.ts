@@ -1,11 +1,13 @@
 /** `--filter` of the commands that choose among containers. @see podman-ps(1), --filter */
 
+import type { MountSource } from "../../runtime/engine/mount_sources.ts";
 import type { ContainerListEntry } from "../../runtime/engine/ps.ts";
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { parseFilters } from "../output/list.ts";
 import { parseTime } from "../output/time_argument.ts";
 
 type Test = (container: ContainerListEntry) => boolean;
+type MountsOf = (id: string) => MountSource[];
 
 const STATES = [
   "created",
@@ -22,7 +24,7 @@ const STATES = [
 
 const HEALTH = ["healthy", "unhealthy", "starting", "none"];
 
-const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test> = {
+const FILTERS: Record<string, (value: string, all: ContainerListEntry[], mountsOf: MountsOf) => Test> = {
   id: (value) => ({ Id }) => Id.startsWith(value),
   name: (value) => {
     const pattern = regex(value);
@@ -56,7 +58,15 @@ const FILTERS: Record<string, (value: string, all: ContainerListEntry[]) => Test
     const time = parseTime(value, "filter until", Date.now());
     return ({ CreatedAt }) => Date.parse(CreatedAt) < time;
   },
-  volume: (value) => ({ Mounts }) => Mounts.some((mount) => mount === value),
+  // docker: a volume or a mount point; podman: a volume or a folder of the host, with or without :MOUNT-POINT
+  volume: (value, _, mountsOf) => {
+    const [wanted, place] = value.split(":");
+    return ({ Id, Mounts }) =>
+      Mounts.includes(value) ||
+      mountsOf(Id).some(({ source, destination }) =>
+        source === wanted && (place === undefined || destination === place)
+      );
+  },
   // podman's name of the default network
   network: (value) => ({ Networks }) => Networks.includes(value === "podman" ? "bridge" : value),
   pod: (value) => ({ Pod, PodName }) => Pod === value || PodName === value,
@@ -104,17 +114,21 @@ export function filtersByState(filters: readonly string[]): boolean {
   return filters.some((filter) => /^(status|exited)=/.test(filter));
 }
 
-/** Keeps the containers that pass: filters with the same key are alternatives, but for labels. */
+/**
+ * Keeps the containers that pass: filters with the same key are alternatives, but for labels. `mountsOf` is for
+ * `volume`.
+ */
 export function filterContainers(
   containers: ContainerListEntry[],
   filters: readonly string[],
   all = containers,
+  mountsOf: MountsOf = () => [],
 ): ContainerListEntry[] {
   const known = [...Object.keys(FILTERS), ...NEGATABLE.map((key) => `${key}!`)];
   const groups = new Map<string, Test[]>();
   const must: Test[] = [];
   for (const { key, negated, value } of parseFilters(filters, known)) {
-    const test = FILTERS[key]!(value, all);
+    const test = FILTERS[key]!(value, all, mountsOf);
     if (negated) must.push((container) => !test(container));
     else if (key === "label") must.push(test);
     else groups.set(key, [...groups.get(key) ?? [], test]);

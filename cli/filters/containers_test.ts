@@ -56,6 +56,11 @@ const FLEET = [
   }),
 ];
 
+const mountsOf = (id: string) =>
+  FLEET.find(({ Id }) => Id === id)!.Names[0] === "a"
+    ? [{ source: "sails", destination: "/data" }]
+    : [{ source: "/srv/cargo", destination: "/cargo" }];
+
 const CASES: [filters: string[], names: string][] = [
   [["id=aaa"], "a"],
   [["name=^[ab]$"], "a b"],
@@ -85,12 +90,19 @@ const CASES: [filters: string[], names: string][] = [
   [["until=2026-11-20T09:00:00Z"], ""],
   [["until=2026-11-20T10:00:00Z"], "b"],
   [["volume=/data"], "a"],
+  [["volume=sails"], "a"],
+  [["volume=sails:/data"], "a"],
+  [["volume=sails:/other"], ""],
+  [["volume=/srv/cargo"], "b c"],
   [["command=sh"], "c"],
   [["name=a", "status=exited"], ""],
 ];
 for (const [filters, names] of CASES) {
   Deno.test(`--filter ${filters.join(" --filter ")} keeps ${names || "nothing"}`, () => {
-    assertEquals(filterContainers(FLEET, filters).map(({ Names }) => Names[0]).join(" "), names);
+    assertEquals(
+      filterContainers(FLEET, filters, FLEET, mountsOf).map(({ Names }) => Names[0]).join(" "),
+      names,
+    );
   });
 }
 

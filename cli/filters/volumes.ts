@@ -37,7 +37,7 @@ FILTERS.after = FILTERS.since!;
 
 /** For completion, and what `volume prune` takes of them. */
 export const FILTER_KEYS: readonly string[] = Object.keys(FILTERS);
-export const PRUNE_KEYS: readonly string[] = ["label", "label!", "until", "all"];
+export const PRUNE_KEYS: readonly string[] = [...FILTER_KEYS, "label!", "all"];
 
 /** Keeps the volumes that pass: of one key any value will do, but every label must be there. */
 export function filterVolumes(

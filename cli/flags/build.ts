@@ -2,6 +2,8 @@
 
 import type { Flags } from "../command.ts";
 import { PROGRESS_MODES } from "../output/build_progress.ts";
+import { DECRYPTION_FLAGS } from "./encryption.ts";
+import { RETRY_FLAGS } from "./retry.ts";
 
 export const BUILD_FLAGS = {
   file: {
@@ -35,8 +37,8 @@ export const BUILD_FLAGS = {
   },
   ssh: {
     kind: "array",
-    value: "default|ID[=SOCKET]",
-    help: "An agent for RUN --mount=type=ssh (default $SSH_AUTH_SOCK)",
+    value: "default|ID[=SOCKET|KEY[,KEY]]",
+    help: "An agent or keys for RUN --mount=type=ssh, default for git, too (default $SSH_AUTH_SOCK)",
   },
   label: { kind: "array", value: "KEY=VALUE", help: "A label of the image" },
   annotation: { kind: "array", value: "KEY=VALUE", help: "An annotation of the image's manifest" },
@@ -64,6 +66,7 @@ export const BUILD_FLAGS = {
     help: "When to pull base images: always, missing, never or newer (default missing)",
   },
   "no-cache": { kind: "bool", help: "Perform every step, whatever the cache has" },
+  "cache-ttl": { kind: "string", value: "DURATION", help: "Take no step from the cache that is older" },
   "no-cache-filter": { kind: "list", value: "STAGE", help: "Perform every step of these stages" },
   "cache-from": {
     kind: "array",
@@ -120,12 +123,17 @@ export const BUILD_FLAGS = {
   "cap-add": { kind: "list", value: "CAPABILITY", help: "Add a capability to RUN" },
   "cap-drop": { kind: "list", value: "CAPABILITY", help: "Take a capability from RUN" },
   "security-opt": { kind: "array", value: "OPTION", help: "seccomp=FILE, mask=PATH … of RUN" },
-  device: { kind: "array", value: "PATH[:TARGET][:rwm]", help: "Add a device to RUN" },
+  device: { kind: "array", value: "PATH[:TARGET][:rwm]", help: "Add a device to RUN, also by its CDI name" },
+  "group-add": { kind: "list", value: "GROUP", help: "One more group of RUN's user" },
+  pid: { kind: "string", value: "MODE", help: "PID namespace of RUN: private, host or a path" },
+  ipc: { kind: "string", value: "MODE", help: "IPC namespace of RUN: private, host or a path" },
+  uts: { kind: "string", value: "MODE", help: "UTS namespace of RUN: private, host or a path" },
+  cgroupns: { kind: "string", value: "MODE", help: "Cgroup namespace of RUN: private or host" },
   volume: { kind: "array", short: "v", value: "SOURCE:TARGET[:OPTS]", help: "Mount a host folder for RUN" },
   allow: {
     kind: "list",
     value: "RIGHT",
-    help: "Rights that steps may ask for: network.host, security.insecure",
+    help: "Rights that steps may ask for: network.host, security.insecure, device=NAME",
   },
   timestamp: {
     kind: "int",
@@ -156,8 +164,10 @@ export const BUILD_FLAGS = {
     value: "FILE",
     help: "Read what to ignore from FILE instead of .dockerignore",
   },
+  ...RETRY_FLAGS,
   authfile: { kind: "string", value: "FILE", help: "Read logins from FILE" },
   "cert-dir": { kind: "string", value: "DIR", help: "Certificates of the registry are in DIR" },
+  ...DECRYPTION_FLAGS,
   creds: { kind: "string", value: "NAME:PASSWORD", help: "Log in as NAME" },
   "tls-verify": {
     kind: "bool",

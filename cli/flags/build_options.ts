@@ -8,21 +8,17 @@ import {
 } from "../../runtime/engine/build_options.ts";
 import type { PullPolicy } from "../../runtime/engine/options.ts";
 import { hostReason, InvalidArgumentError, UnsupportedError } from "../../runtime/errors.ts";
+import { parseGoDuration } from "../../runtime/spec/duration.ts";
 import { parseSize } from "../../runtime/spec/size.ts";
 import type { Values } from "../command.ts";
 import { type BUILD_FLAGS, FIXED } from "./build.ts";
-import {
-  buildOutput,
-  cacheTarget,
-  contextSource,
-  namedContext,
-  secretSource,
-  sshSource,
-} from "./build_sources.ts";
+import { buildOutput, outputAnnotations, outputFormat } from "./build_outputs.ts";
+import { cacheTarget, contextSource, namedContext, secretSource, sshSource } from "./build_sources.ts";
 import { type CallerFacts, parseLabels } from "./create.ts";
 import { resolveEnv } from "./env.ts";
 import { pairs } from "./pairs.ts";
 import { platformFrom } from "./platform.ts";
+import { retriesFrom } from "./retry.ts";
 
 export type BuildValues = Values<typeof BUILD_FLAGS>;
 
@@ -68,10 +64,11 @@ export function toBuildOptions(
     secrets: options.secret.map((text) => secretSource(text, facts.env)),
     ssh: options.ssh.map(sshSource),
     labels: parseLabels(options.label, [], facts.readFile),
-    annotations: pairs(options.annotation),
+    annotations: { ...Object.fromEntries(outputAnnotations(options.output)), ...pairs(options.annotation) },
     platforms: platformsOf(options),
     pull: pullPolicy(options.pull),
     noCache: options["no-cache"] || !options.layers,
+    cacheTtlMs: cacheTtl(options["cache-ttl"]),
     noCacheFilter: options["no-cache-filter"],
     cacheFrom: options["cache-from"].map((text) => cacheTarget("cache-from", text)),
     cacheTo: options["cache-to"].map((text) => cacheTarget("cache-to", text)),
@@ -90,6 +87,8 @@ export function toBuildOptions(
     capDrop: options["cap-drop"],
     securityOpt: options["security-opt"],
     devices: options.device,
+    groupAdd: options["group-add"],
+    ...namespacesOf(options),
     volumes: options.volume,
     allow: rightsOf(options.allow),
     timestamp: options.timestamp,
@@ -99,10 +98,12 @@ export function toBuildOptions(
     unsetEnv: options.unsetenv,
     unsetLabel: options.unsetlabel,
     omitHistory: options["omit-history"],
-    format: (options.format ?? "oci") as "oci" | "docker",
+    format: (options.format ?? outputFormat(options.output) ?? "oci") as "oci" | "docker",
     tlsVerify: given.has("tls-verify") ? options["tls-verify"] : undefined,
     authFile: options.authfile,
     certDir: options["cert-dir"],
+    decryptionKeys: options["decryption-key"],
+    ...retriesFrom(options),
     checkOnly: options.check || callOf(options.call).isCheck,
     cacheLimitBytes: cacheLimit(facts.env.SKIFF_BUILD_CACHE),
     jobs: options.jobs || undefined,
@@ -220,6 +221,9 @@ function outputsOf(options: BuildValues, tags: readonly string[]): BuildOutput[]
     for (const output of outputs) if (output.type === "image") output.push = true;
   }
   for (const output of outputs) {
+    if (output.type === "image" && output.byDigest && !output.push) {
+      throw new InvalidArgumentError("push-by-digest needs push=true");
+    }
     if (output.type === "image" && output.push && output.names.length === 0) {
       throw new InvalidArgumentError("push image: it has no name", { hint: "name it with --tag" });
     }
@@ -245,15 +249,35 @@ function pullPolicy(text: string | undefined): PullPolicy {
   return (text === "ifnewer" ? "newer" : text) as PullPolicy;
 }
 
-const RIGHTS: readonly string[] = ["network.host", "security.insecure"];
+const RIGHTS: readonly string[] = ["network.host", "security.insecure", "device"];
 
 function rightsOf(words: readonly string[]): string[] {
   for (const word of words) {
-    if (!RIGHTS.includes(word)) {
-      throw new InvalidArgumentError(`allow "${word}": only ${RIGHTS.join(" and ")} can be allowed`);
-    }
+    if (RIGHTS.includes(word) || /^device($|=)/.test(word)) continue;
+    throw new InvalidArgumentError(`allow "${word}": only ${RIGHTS.join(", ")} can be allowed`);
   }
   return [...words];
+}
+
+/** `container` is what others call `private`; a path is one of a namespace. */
+function namespacesOf(options: BuildValues): Pick<BuildOptions, "pid" | "ipc" | "uts" | "cgroupns"> {
+  const mode = (text: string | undefined) =>
+    text === undefined || ["", "private", "container"].includes(text)
+      ? undefined
+      : text.startsWith("/")
+      ? `ns:${text}`
+      : text;
+  const { pid, ipc, uts, cgroupns } = options;
+  return { pid: mode(pid), ipc: mode(ipc), uts: mode(uts), cgroupns: mode(cgroupns) };
+}
+
+function cacheTtl(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const ms = parseGoDuration(text);
+  if (ms === undefined || ms < 0) {
+    throw new InvalidArgumentError(`invalid argument "${text}" for --cache-ttl`);
+  }
+  return ms;
 }
 
 function shmSize(text: string | undefined): number | undefined {

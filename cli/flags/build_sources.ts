@@ -1,11 +1,9 @@
-/** Words of `build` that name things: contexts, secrets, agents, outputs, caches. @see docker buildx build reference */
+/** Words of `build` that name things: contexts, secrets, agents, caches. @see docker buildx build reference */
 
 import {
-  type BuildOutput,
   type CacheTarget,
   type ContextSource,
-  fullTag,
-  type LayerCompression,
+  isGitAddress,
   type SecretSource,
   type SshSource,
 } from "../../runtime/engine/build_options.ts";
@@ -17,15 +15,10 @@ const STDIN = 0;
 /** `.`, `-`, a URL, a git repository; what a folder is called that looks like one of these begins with `./`. */
 export function contextSource(text: string): ContextSource {
   if (text === "-") return { kind: "stdin", fd: STDIN };
-  if (isGitUrl(text)) return { kind: "git", url: text };
+  // docker builds `github.com/…` as git, too
+  if (isGitAddress(text) || /^github\.com\//.test(text)) return { kind: "git", url: text };
   if (/^https?:\/\//.test(text)) return { kind: "url", url: text };
   return { kind: "folder", path: text };
-}
-
-/** @see BuildKit util/gitutil: IsGitTransport; docker builds `github.com/…` as git, too */
-function isGitUrl(text: string): boolean {
-  if (/^https?:\/\//.test(text)) return /\.git(?:[#?].*)?$/.test(text);
-  return /^(?:git|ssh):\/\//.test(text) || /^git@[\w.-]+:/.test(text) || /^github\.com\//.test(text);
 }
 
 /** `--build-context NAME=SOURCE` */
@@ -38,10 +31,13 @@ export function namedContext(text: string): [name: string, source: ContextSource
     return [name, { kind: "image", name: value.slice("container-image://".length) }];
   }
   if (value.startsWith("oci-layout://")) {
-    const match = /^(.*?)(?:@(sha\d+:[0-9a-f]+)|:([\w][\w.-]*))?$/.exec(
+    const [, path, digest, tag] = /^([^@:]*)(?:@(sha\d+:[0-9a-f]+)|:(.+))?$/.exec(
       value.slice("oci-layout://".length),
-    )!;
-    return [name, { kind: "oci-layout", path: match[1]!, reference: match[2] ?? match[3] }];
+    ) ?? [];
+    if (!path) {
+      throw new InvalidArgumentError(`build-context "${text}": it is not oci-layout://PATH[:TAG|@DIGEST]`);
+    }
+    return [name, { kind: "oci-layout", path, reference: digest ?? tag }];
   }
   return [name, contextSource(value)];
 }
@@ -64,106 +60,28 @@ export function secretSource(text: string, env: Readonly<Record<string, string>>
   return { id, from: { kind: "file", path: path ?? id } };
 }
 
-/** `default`, `ID=SOCKET` */
+/** `default`, `ID=SOCKET`, `ID=KEY,KEY` */
 export function sshSource(text: string): SshSource {
   const at = text.indexOf("=");
-  if (at < 0) return { id: text, paths: [] };
-  return { id: text.slice(0, at), paths: text.slice(at + 1).split(",").filter((path) => path !== "") };
+  if (at < 0) return { id: text || "default", paths: [] };
+  return {
+    id: text.slice(0, at) || "default",
+    paths: text.slice(at + 1).split(",").filter((path) => path !== ""),
+  };
 }
 
-/** What buildx has besides, and what it means here. */
-const OUTPUT_KEYS: Record<string, readonly string[]> = {
-  image: ["name", "push", "store", "unpack", "oci-mediatypes", "compression", "force-compression"],
-  registry: ["name", "oci-mediatypes", "compression", "force-compression"],
-  local: ["dest"],
-  tar: ["dest"],
-  oci: ["dest", "name", "tar", "compression", "oci-mediatypes"],
-  docker: ["dest", "name", "tar", "compression"],
-  cacheonly: [],
+const CACHE_FROM_KEYS: Record<string, readonly string[]> = {
+  inline: [],
+  local: ["src", "mode"],
+  registry: ["ref", "mode"],
 };
-
-/** `type=local,dest=out`, `out`, `-`. `tags`: what an image is called that the output gives no name. */
-export function buildOutput(text: string, tags: readonly string[]): BuildOutput {
-  if (text === "") throw new InvalidArgumentError('output "": it is neither a path nor type=…');
-  if (text === "-") return { type: "tar", dest: "-" };
-  if (!text.includes("=") && !text.includes(",")) return { type: "local", dest: text };
-  const fields = csvFields("output", text);
-  const { type } = fields;
-  if (type === undefined || !Object.hasOwn(OUTPUT_KEYS, type)) {
-    const types = Object.keys(OUTPUT_KEYS).join(", ");
-    throw new InvalidArgumentError(
-      `output "${text}": ${type === undefined ? "it needs type=" : `type "${type}" is none of ${types}`}`,
-    );
-  }
-  unknownKeys("output", text, fields, [
-    "type",
-    "rewrite-timestamp",
-    ...OUTPUT_KEYS[type]!.includes("compression") ? ["compression-level"] : [],
-    ...OUTPUT_KEYS[type]!,
-  ]);
-  const names = fields.name === undefined
-    ? undefined
-    : fields.name.split(",").filter((name) => name !== "").map(fullTag);
-  switch (type) {
-    case "cacheonly":
-      return { type };
-    case "image":
-    case "registry":
-      if (fields.compression === "uncompressed") {
-        throw new UnsupportedError(`output "${text}": layers are pushed packed`);
-      }
-      return {
-        type: "image",
-        names: names ?? [...tags],
-        push: type === "registry" || isTrue(fields.push),
-        ...compressionOf(text, fields),
-      };
-    case "local":
-    case "tar":
-      if (!fields.dest) throw new InvalidArgumentError(`output "${text}": it needs dest=`);
-      return { type, dest: fields.dest };
-    default:
-      if (fields.tar !== undefined && !isTrue(fields.tar)) {
-        throw new UnsupportedError(`output "${text}": a layout is written as a tar`, {
-          hint: "save the image with --format oci-dir",
-        });
-      }
-      // as for docker: without a place it is the store
-      if (type === "docker" && fields.dest === undefined) {
-        return { type: "image", names: names ?? [...tags], push: false };
-      }
-      return {
-        type: type as "oci" | "docker",
-        dest: fields.dest ?? "-",
-        names,
-        ...compressionOf(text, fields),
-      };
-  }
-}
-
-const LEVELS: Record<LayerCompression, number> = { gzip: 9, zstd: 20, uncompressed: -1 };
-
-function compressionOf(text: string, fields: Record<string, string>): {
-  compression?: LayerCompression;
-  level?: number;
-} {
-  const { compression, "compression-level": level } = fields;
-  if (compression !== undefined && !Object.hasOwn(LEVELS, compression)) {
-    throw new UnsupportedError(`output "${text}": compression is gzip, zstd or uncompressed`);
-  }
-  if (level === undefined) {
-    return compression === undefined ? {} : { compression: compression as LayerCompression };
-  }
-  const chosen = (compression ?? "gzip") as LayerCompression;
-  if (!/^\d{1,2}$/.test(level) || Number(level) < 1 || Number(level) > LEVELS[chosen]) {
-    throw new InvalidArgumentError(
-      chosen === "uncompressed"
-        ? `output "${text}": what is not packed has no level`
-        : `output "${text}": the level of ${chosen} is 1 to ${LEVELS[chosen]}`,
-    );
-  }
-  return { compression: chosen, level: Number(level) };
-}
+const CACHE_TO_KEYS: Record<string, readonly string[]> = {
+  inline: ["mode"],
+  local: ["dest", "mode", "ignore-error", "image-manifest", "oci-mediatypes", "compression"],
+  registry: ["ref", "mode", "ignore-error", "image-manifest", "oci-mediatypes", "compression"],
+};
+/** What a cache is in any case. */
+const CACHE_FIXED = { "image-manifest": "true", "oci-mediatypes": "true", compression: "uncompressed" };
 
 /** `type=registry,ref=NAME,mode=max`, or a name alone. */
 export function cacheTarget(option: "cache-from" | "cache-to", text: string): CacheTarget {
@@ -173,6 +91,13 @@ export function cacheTarget(option: "cache-from" | "cache-to", text: string): Ca
   if (mode !== "min" && mode !== "max") {
     throw new InvalidArgumentError(`${option} "${text}": its mode is min or max`);
   }
+  const keys = option === "cache-from" ? CACHE_FROM_KEYS : CACHE_TO_KEYS;
+  unknownKeys(option, text, fields, ["type", ...keys[type] ?? Object.keys(fields)]);
+  for (const [key, only] of Object.entries(CACHE_FIXED)) {
+    if (fields[key] === undefined || fields[key] === only) continue;
+    throw new UnsupportedError(`${option} "${text}": ${key} is always ${only}`);
+  }
+  const ignoreError = isTrue(fields["ignore-error"]) ? { ignoreError: true } : {};
   switch (type) {
     case "inline":
       return { type };
@@ -183,11 +108,11 @@ export function cacheTarget(option: "cache-from" | "cache-to", text: string): Ca
           `${option} "${text}": it needs ${option === "cache-to" ? "dest=" : "src="}`,
         );
       }
-      return { type, path, mode };
+      return { type, path, mode, ...ignoreError };
     }
     case "registry":
       if (!ref) throw new InvalidArgumentError(`${option} "${text}": it needs ref=`);
-      return { type, reference: ref, mode };
+      return { type, reference: ref, mode, ...ignoreError };
     default:
       throw new UnsupportedError(`${option} "${text}": caches of type ${type} cannot be reached`, {
         hint: "type=registry, type=local and type=inline can",
@@ -195,8 +120,12 @@ export function cacheTarget(option: "cache-from" | "cache-to", text: string): Ca
   }
 }
 
-function isTrue(text: string | undefined): boolean {
+export function isTrue(text: string | undefined): boolean {
   return text !== undefined && /^(1|t|true)$/i.test(text);
+}
+
+export function isFalse(text: string | undefined): boolean {
+  return text !== undefined && !isTrue(text);
 }
 
 function pair(option: string, text: string): [key: string, value: string] {
@@ -206,7 +135,7 @@ function pair(option: string, text: string): [key: string, value: string] {
 }
 
 /** One line of CSV of `key=value`; a word without `=` is a key that is true. */
-function csvFields(option: string, text: string): Record<string, string> {
+export function csvFields(option: string, text: string): Record<string, string> {
   const fields: Record<string, string> = Object.create(null);
   for (const field of splitFields(text).filter((field) => field !== "")) {
     const equals = field.indexOf("=");
@@ -217,7 +146,7 @@ function csvFields(option: string, text: string): Record<string, string> {
   return fields;
 }
 
-function unknownKeys(
+export function unknownKeys(
   option: string,
   text: string,
   fields: Record<string, string>,

@@ -79,6 +79,12 @@ Deno.test("secrets are files or variables", async () => {
   await refused(() => secret("id=a,srk=f"), 'unknown key "srk"');
 });
 
+Deno.test("pulls of base images are tried again as asked", async () => {
+  const { retries, retryDelayMs } = options("--retry", "2", "--retry-delay", "3s");
+  assertEquals([retries, retryDelayMs], [2, 3000]);
+  await refused(() => options("--retry-delay", "soon"), "soon");
+});
+
 Deno.test("outputs: an image, files, archives, a registry", async () => {
   const outputs = (...words: string[]) => options("-t", "web", ...words).outputs;
   const image = { type: "image" as const, names: ["localhost/web:latest"] };
@@ -97,6 +103,23 @@ Deno.test("outputs: an image, files, archives, a registry", async () => {
   assertEquals(outputs("-o", '"type=image","name=a,b"'), [
     { type: "image", names: ["localhost/a:latest", "localhost/b:latest"], push: false },
   ]);
+  assertEquals(outputs("-o", "type=oci,dest=d,tar=false", "-o", "type=local,dest=e,platform-split=false"), [
+    { type: "oci", dest: "d", asFolder: true, names: undefined },
+    { type: "local", dest: "e", merge: true },
+  ]);
+  const told = options(
+    ...["-o", "type=image,annotation.a=1,annotation-index[linux/arm64].b=2,oci-mediatypes=true"],
+    ...["--annotation", "c=3"],
+  );
+  assertEquals([told.annotations, told.format], [
+    { "manifest:a": "1", "index[linux/arm64]:b": "2", c: "3" },
+    "oci",
+  ]);
+  assertEquals(options("-o", "type=image,oci-mediatypes=false").format, "docker");
+  assertEquals(options("-o", "type=local,dest=oci-mediatypes").format, "oci");
+  await refused(() => options("-o", "type=oci,oci-mediatypes=false"), "has OCI's media types");
+  await refused(() => outputs("-o", "type=local,dest=a,annotation.b=c"), 'unknown key "annotation.b"');
+  await refused(() => outputs("-o", "type=oci,tar=false"), "a folder needs dest=");
   await refused(() => outputs("-o", "type=local"), "it needs dest=");
   await refused(() => outputs("-o", ""), "neither a path nor type=");
   await refused(() => outputs("-o", "type=wim,dest=a"), 'type "wim" is none of');
@@ -110,6 +133,26 @@ Deno.test("caches are registries, folders, or the image itself", async () => {
   assertEquals(from("type=registry,ref=a,mode=max"), { type: "registry", reference: "a", mode: "max" });
   assertEquals(from("type=local,src=dir"), { type: "local", path: "dir", mode: "min" });
   assertEquals(options("--cache-to", "type=inline").cacheTo, [{ type: "inline" }]);
+  assertEquals(options("--cache-to", "type=registry,ref=r/x,ignore-error=true,oci-mediatypes=true").cacheTo, [
+    { type: "registry", reference: "r/x", mode: "min", ignoreError: true },
+  ]);
+  for (
+    const [option, text, message] of [
+      ["--cache-to", "type=registry,ref=r/x,compression=zstd", "compression is always uncompressed"],
+      ["--cache-to", "type=local,dest=d,odd=1", 'unknown key "odd"'],
+      ["--cache-from", "type=local,src=d,tag=t", 'unknown key "tag"'],
+      ["-o", "type=image,push=true,push-by-digest=true,name=r/x:1", "can't push tagged ref r/x:1 by digest"],
+      ["-o", "type=image,push-by-digest=true,name=r/x", "push-by-digest needs push=true"],
+      ["-o", "type=registry,push-by-digest=true", "push-by-digest needs name="],
+      ["-o", "type=image,store=false", "an image is always recorded"],
+    ] as const
+  ) await refused(() => options(option, text), message);
+  assertEquals(
+    options("-o", "type=image,push=true,name=r.io/x,push-by-digest=true,registry.insecure=true").outputs,
+    [
+      { type: "image", names: ["r.io/x"], push: true, byDigest: true, insecure: true },
+    ],
+  );
   await refused(() => from("type=gha"), "cannot be reached");
 });
 
@@ -149,5 +192,20 @@ Deno.test("policies, layers, times, platforms", async () => {
   assertEquals(options("--platform", "linux/amd64,linux/arm64").platforms, ["linux/amd64", "linux/arm64"]);
   assertEquals(options("--arch", "arm64").platforms, ["linux/arm64"]);
   assertEquals(options("--shm-size", "1g").shmSize, 1 << 30);
-  await refused(() => options("--allow", "all"), "only network.host and security.insecure");
+  const { pid, ipc, uts, cgroupns } = options(
+    "--pid=host",
+    "--ipc=container",
+    "--uts=/proc/1/ns/uts",
+    "--cgroupns=",
+  );
+  assertEquals({ pid, ipc, uts, cgroupns }, {
+    pid: "host",
+    ipc: undefined,
+    uts: "ns:/proc/1/ns/uts",
+    cgroupns: undefined,
+  });
+  assertEquals(options("--cache-ttl", "1h30m").cacheTtlMs, 5_400_000);
+  await refused(() => options("--cache-ttl", "-1s"), 'invalid argument "-1s" for --cache-ttl');
+  options("--allow", "device", "--allow", "device=vendor1.com/device", ".");
+  await refused(() => options("--allow", "all"), "only network.host, security.insecure, device");
 });

@@ -1,7 +1,8 @@
 /** The options that `run` and `create` share, and what they ask of the engine. @see podman-create(1) */
 
 import type { CreateOptions, PullPolicy } from "../../runtime/engine/options.ts";
-import { InvalidArgumentError } from "../../runtime/errors.ts";
+import { hostReason, InvalidArgumentError } from "../../runtime/errors.ts";
+import { gpuDevices } from "../../runtime/spec/cdi_name.ts";
 import type { Flags, Values } from "../command.ts";
 import { LIFECYCLE_FLAGS, lifecycleOptions } from "./lifecycle.ts";
 import { resolveEnv } from "./env.ts";
@@ -60,6 +61,8 @@ export const CREATE_FLAGS = {
     help: "When to pull the image: always, missing, never or newer (default missing)",
   },
   quiet: { kind: "bool", short: "q", help: "Show no progress of a pull" },
+  pod: { kind: "string", value: "POD", help: "Put it into a pod; new:NAME makes one" },
+  "pod-id-file": { kind: "string", value: "FILE", help: "The same, with the pod's id in FILE" },
   "read-only": { kind: "bool", help: "Make the root filesystem read-only" },
   replace: { kind: "bool", help: "Remove a container that has the same name first" },
   rm: { kind: "bool", help: "Remove the container when it ends" },
@@ -112,7 +115,6 @@ export const CREATE_FLAGS = {
     hidden: true,
   },
   "pids-limit": { kind: "string", only: ["-1", "0"], help: "Without a limit", hidden: true },
-  "seccomp-policy": { kind: "string", only: ["default"], help: "What a profile is chosen by", hidden: true },
   isolation: { kind: "string", only: ["default", ""], help: "Isolation technology", hidden: true },
   "disable-content-trust": { kind: "bool", help: "Of Docker, without effect", hidden: true },
 } as const satisfies Flags;
@@ -144,6 +146,7 @@ export function toCreateOptions(
     command,
     rootfs: options.rootfs,
     name: options.name,
+    pod: podOf(options, caller.readFile),
     replace: options.replace,
     pull: pullPolicy(options.pull),
     platform: platformFrom(options),
@@ -187,9 +190,36 @@ export function toCreateOptions(
     autoRemove: options.rm,
     logDriver: options["log-driver"],
     logOpt: options["log-opt"],
-    createCommand: caller.commandLine,
+    createCommand: given.has("decryption-key")
+      ? caller.commandLine.map(withoutPassphrase)
+      : caller.commandLine,
     ...moreOptions(options, given),
+    ...(options.gpus.length > 0 && { devices: [...options.device, ...gpuDevices(options.gpus)] }),
   };
+}
+
+/** Of `--decryption-key FILE:PASSPHRASE`, in one word or two: the command line is kept with the container. */
+function withoutPassphrase(word: string, at: number, words: readonly string[]): string {
+  if (words[at - 1] === "--decryption-key") return word.replace(/:.*/s, "");
+  return word.replace(/^(--decryption-key=[^:]*):.*/s, "$1");
+}
+
+function podOf(
+  { pod, "pod-id-file": file }: CreateValues,
+  readFile: CallerFacts["readFile"],
+): string | undefined {
+  if (file === undefined) return pod || undefined;
+  if (pod) throw new InvalidArgumentError("cannot specify both --pod and --pod-id-file");
+  return readPodIdFile(file, readFile);
+}
+
+/** The id that `pod create --pod-id-file` has written. */
+export function readPodIdFile(path: string, readFile: CallerFacts["readFile"]): string {
+  try {
+    return readFile(path).split("\n")[0]!.trim();
+  } catch (cause) {
+    throw new InvalidArgumentError(`reading pod ID file: open ${path}: ${hostReason(cause)}`, { cause });
+  }
 }
 
 function pullPolicy(text: string | undefined): PullPolicy | undefined {
@@ -234,10 +264,7 @@ function readLabelFile(path: string, readFile: (path: string) => string): string
   try {
     text = readFile(path);
   } catch (cause) {
-    const reason = cause instanceof Deno.errors.NotFound
-      ? "no such file or directory"
-      : (cause as Error).message;
-    throw new InvalidArgumentError(`read label file "${path}": ${reason}`, { cause });
+    throw new InvalidArgumentError(`read label file "${path}": ${hostReason(cause)}`, { cause });
   }
   return text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
 }

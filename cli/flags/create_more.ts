@@ -26,12 +26,24 @@ export const MORE_CREATE_FLAGS = {
     option: "lazy",
     help: "Of an image that is pulled, fetch eStargz and zstd:chunked layers as they are read",
   },
+  chrootdirs: {
+    kind: "list",
+    option: "chrootDirs",
+    value: "FOLDER",
+    help: "Folder inside that programs chroot to: it gets /etc/hosts and /etc/resolv.conf, too",
+  },
   cgroupns: { kind: "string", option: "cgroupns", value: "MODE", help: "Cgroup namespace: private or host" },
+  "decryption-key": {
+    kind: "array",
+    option: "decryptionKeys",
+    value: "FILE[:PASSPHRASE]",
+    help: "Of an image that is pulled, decrypt layers by the key in FILE (PASSPHRASE may be file=FILE)",
+  },
   device: {
     kind: "list",
     option: "devices",
     value: "PATH[:TARGET][:rwm]",
-    help: "Add a device of this machine, or all of a folder",
+    help: "Add a device of this machine, all of a folder, or by its CDI name: vendor.com/class=all",
   },
   dns: {
     kind: "list",
@@ -47,6 +59,12 @@ export const MORE_CREATE_FLAGS = {
     help: "Option of the resolver: ndots:2",
   },
   "dns-search": { kind: "list", option: "dnsSearch", value: "DOMAIN", help: "Search domain; . for none" },
+  domainname: {
+    kind: "string",
+    option: "domainName",
+    value: "NAME",
+    help: "NIS domain name of the container",
+  },
   "env-host": { kind: "bool", option: "envHost", help: "Pass the caller's whole environment" },
   "env-merge": {
     kind: "array",
@@ -63,8 +81,13 @@ export const MORE_CREATE_FLAGS = {
   gidmap: {
     kind: "array",
     option: "gidMap",
-    value: "CONTAINER:OWN:COUNT",
+    value: "[ug+]CONTAINER:[@]OWN:COUNT",
     help: "Map groups in a user namespace of its own, as --uidmap does users",
+  },
+  gpus: {
+    kind: "list",
+    value: "GPU",
+    help: "Add NVIDIA's devices, as --device nvidia.com/gpu=GPU: all, 0, …",
   },
   "group-entry": { kind: "string", option: "groupEntry", value: "LINE", help: "What is added to /etc/group" },
   "hosts-file": {
@@ -127,6 +150,12 @@ export const MORE_CREATE_FLAGS = {
     value: "LINE",
     help: "The line, with $USERNAME, $UID, $GID, $NAME, $HOME",
   },
+  personality: {
+    kind: "string",
+    option: "personality",
+    value: "DOMAIN",
+    help: "Execution domain of the programs: LINUX, or LINUX32 for a 32-bit machine",
+  },
   pid: {
     kind: "string",
     option: "pid",
@@ -152,19 +181,48 @@ export const MORE_CREATE_FLAGS = {
     default: true,
     help: "With --read-only: /run, /tmp and /var/tmp stay writable",
   },
+  retry: {
+    kind: "uint",
+    option: "retries",
+    value: "COUNT",
+    help: "Of a pull: attempts after one that failed (default 4)",
+  },
+  "retry-delay": {
+    kind: "string",
+    option: "retryDelay",
+    value: "DURATION",
+    help: "Of a pull: wait between attempts (default: longer each time)",
+  },
+  "seccomp-policy": {
+    kind: "string",
+    option: "seccompPolicy",
+    value: "POLICY",
+    help: "What a seccomp profile is chosen by: default, or image for the one in the image's label",
+  },
+  secret: {
+    kind: "array",
+    option: "secrets",
+    value: "SECRET[,OPTION=VALUE…]",
+    help:
+      "Give it a secret, at /run/secrets: target=, uid=, gid=, mode=, or as a variable: type=env,target=NAME",
+  },
+  "shm-size-systemd": {
+    kind: "string",
+    option: "shmSizeSystemd",
+    value: "SIZE",
+    help: "Size of what systemd gets at /run, /run/lock, /tmp and /var/log/journal",
+  },
   subgidname: {
     kind: "string",
     option: "subgidName",
     value: "NAME",
-    help: "Name in /etc/subgid",
-    hidden: true,
+    help: "As root, map groups to the ranges of NAME in /etc/subgid",
   },
   subuidname: {
     kind: "string",
     option: "subuidName",
     value: "NAME",
-    help: "Name in /etc/subuid",
-    hidden: true,
+    help: "As root, map users to the ranges of NAME in /etc/subuid",
   },
   sysctl: {
     kind: "array",
@@ -183,8 +241,8 @@ export const MORE_CREATE_FLAGS = {
   uidmap: {
     kind: "array",
     option: "uidMap",
-    value: "CONTAINER:OWN:COUNT",
-    help: "Map users in an own user namespace; OWN 0 is the caller, 1… the subordinate ids",
+    value: "[ug+]CONTAINER:[@]OWN:COUNT",
+    help: "Map users in an own user namespace; OWN 0 is the caller, 1… the subordinate ids (root: host ids)",
   },
   umask: { kind: "string", option: "umask", value: "MODE", help: "File mode mask (default 0022)" },
   unsetenv: { kind: "array", option: "unsetEnv", value: "NAME", help: "Remove a variable of the image's" },

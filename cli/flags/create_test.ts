@@ -57,6 +57,11 @@ Deno.test("the platform may be given in parts, but not twice", () => {
   });
 });
 
+Deno.test("an empty --pod is none", () => {
+  assertEquals(options("--pod", "web", "x").pod, "web");
+  assertEquals(options("--pod=", "x").pod, undefined);
+});
+
 Deno.test("--pull takes a policy, a bool, or nothing", () => {
   assertEquals(options("x").pull, undefined);
   assertEquals(options("--pull", "x").pull, "always");

@@ -1,6 +1,7 @@
 /** Options about the process in a container, alike for `run`, `create` and `exec`. */
 
-import type { Flags } from "../command.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
+import type { Flags, Values } from "../command.ts";
 
 export const DETACH_KEYS = {
   "detach-keys": {
@@ -45,12 +46,34 @@ export const WORKDIR = {
 } as const satisfies Flags;
 
 export const PRESERVE_FDS = {
+  "preserve-fd": {
+    kind: "list",
+    value: "FD[,FD…]",
+    help: "Pass these further file descriptors of the caller, under their numbers",
+  },
   "preserve-fds": {
     kind: "uint",
     value: "N",
     help: "Pass N further file descriptors of the caller, from 3 on",
   },
 } as const satisfies Flags;
+
+/** Those that were asked for. @throws {InvalidArgumentError} where the caller has not passed one */
+export async function preservedFrom(options: Values<typeof PRESERVE_FDS>): Promise<number[] | undefined> {
+  const { "preserve-fds": count, "preserve-fd": words } = options;
+  if (!count && words.length === 0) return undefined;
+  const { preservedFds } = await import("../../runtime/engine/preserved_fds.ts");
+  return preservedFds({ count, numbers: words.map(parseFd) });
+}
+
+function parseFd(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError(
+    `invalid argument ${JSON.stringify(text)} for "--preserve-fd" flag: strconv.ParseUint: parsing ${
+      JSON.stringify(text)
+    }: invalid syntax`,
+  );
+}
 
 export const SIG_PROXY = {
   "sig-proxy": {

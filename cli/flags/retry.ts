@@ -1,7 +1,7 @@
 /** How often what may pass is tried again. */
 
+import { parseDelay } from "../../runtime/spec/duration.ts";
 import type { Flags, Values } from "../command.ts";
-import { parseDuration } from "../output/time_argument.ts";
 
 export const RETRY_FLAGS = {
   retry: { kind: "uint", value: "COUNT", help: "Attempts after one that failed (default 4)" },
@@ -15,5 +15,5 @@ export const RETRY_FLAGS = {
 export function retriesFrom(
   { retry, "retry-delay": delay }: Values<typeof RETRY_FLAGS>,
 ): { retries?: number; retryDelayMs?: number } {
-  return { retries: retry, retryDelayMs: delay === undefined ? undefined : parseDuration(delay) };
+  return { retries: retry, retryDelayMs: delay ? parseDelay(delay) : undefined };
 }

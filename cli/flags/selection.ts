@@ -18,6 +18,24 @@ export const LATEST = {
   latest: { kind: "bool", short: "l", help: "Act on the container created last" },
 } as const satisfies Flags;
 
+export const STOP_SIGNAL = {
+  signal: {
+    kind: "string",
+    short: "s",
+    value: "SIGNAL",
+    help: "Send SIGNAL first, not the container's stop signal",
+  },
+} as const satisfies Flags;
+
+export const SIGNAL = {
+  signal: {
+    kind: "string",
+    short: "s",
+    value: "SIGNAL",
+    help: "Signal to send, by name or number (default KILL)",
+  },
+} as const satisfies Flags;
+
 export const TIME = {
   time: {
     kind: "int",

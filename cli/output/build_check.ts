@@ -17,7 +17,7 @@ export async function checkBuild(engine: Engine, options: BuildOptions, isJson: 
     await build(engine, options, { emit: (event) => void (event.kind === "finding" && found.push(event)) });
   } catch (error) {
     if (error instanceof BuildError && error.source !== undefined) {
-      if (!isJson) print(found.map(findingText).join(""));
+      print(isJson ? findingsJson(found, error) : found.map(findingText).join(""));
       printError(sourceExcerpt(error.source));
     }
     throw error;
@@ -48,23 +48,24 @@ function summary(count: number): string {
 }
 
 /** As BuildKit's lint subrequest answers. */
-function findingsJson(found: readonly Found[]): string {
-  const [first] = found;
+function findingsJson(found: readonly Found[], error?: BuildError): string {
+  const first = found[0] ?? error?.source;
+  const placed = ({ startLine, endLine }: Found["finding"]["location"]) => ({
+    ranges: [{ start: { line: startLine }, end: { line: endLine } }],
+  });
   return jsonText({
     warnings: found.map(({ finding }) => ({
       ruleName: finding.rule,
       description: finding.description,
       url: finding.url,
       detail: finding.detail,
-      location: {
-        ranges: [{
-          start: { line: finding.location.startLine },
-          end: { line: finding.location.endLine },
-        }],
-      },
+      location: placed(finding.location),
     })),
     sources: first === undefined
       ? []
       : [{ filename: first.fileName, data: new TextEncoder().encode(first.lines.join("\n")).toBase64() }],
+    ...(error?.source && {
+      buildError: { message: error.message, location: placed(error.source.location) },
+    }),
   }, 2) + "\n";
 }

@@ -64,10 +64,11 @@ function dockerKeys({ Subnets, IPv6Enabled, IPAMOptions }: NetworkInfo) {
     IPAM: {
       Driver: IPAMOptions.driver === "none" ? "null" : "default",
       Options: {},
-      Config: Subnets.map(({ Subnet, Gateway, LeaseRange }) => ({
+      Config: Subnets.map(({ Subnet, Gateway, LeaseRange, AuxiliaryAddresses }) => ({
         Subnet,
         ...(LeaseRange && { IPRange: `${LeaseRange.StartIP}-${LeaseRange.EndIP}` }),
         Gateway: Gateway ?? "",
+        ...(AuxiliaryAddresses && { AuxiliaryAddress: AuxiliaryAddresses }),
       })),
     },
     Attachable: true,

@@ -2,6 +2,7 @@
 
 import { POLLERR } from "../../ffi/constants/poll.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
+import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { ReaderGoneError } from "./print.ts";
 
 const STDOUT = 1;
@@ -14,4 +15,10 @@ export async function streaming<T>(action: () => Promise<T>): Promise<T> {
     if ((pollBlocking(STDOUT, 0, 0) & POLLERR) !== 0) throw new ReaderGoneError();
     throw error;
   }
+}
+
+/** `output` is the file that was named; without one the archive goes to stdout. */
+export function refuseTerminal(output: string | undefined, verb: "export" | "save"): void {
+  if (output !== undefined || !Deno.stdout.isTerminal()) return;
+  throw new InvalidArgumentError(`refusing to ${verb} to terminal. Use -o flag or redirect`);
 }

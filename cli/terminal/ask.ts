@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from "../../runtime/errors.ts";
 import { print } from "../output/print.ts";
-import { InterruptedError } from "./pull_watch.ts";
+import { InterruptedError } from "./interruption.ts";
 import { RawMode } from "./raw_mode.ts";
 
 /** The answer so far, and whether it is done. */

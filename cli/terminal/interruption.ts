@@ -1,6 +1,12 @@
 /** Ctrl-C or SIGTERM as an abort, so that what was begun is cleared up; a second one ends at once. */
 
-import { InterruptedError } from "./pull_watch.ts";
+/** The user asked to stop; what was downloaded stays for the next try. */
+export class InterruptedError extends Error {
+  override name = "InterruptedError";
+  constructor(signal: "SIGINT" | "SIGTERM", readonly exitCode = signal === "SIGINT" ? 130 : 143) {
+    super(`interrupted by ${signal}`);
+  }
+}
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 

@@ -2,14 +2,7 @@
 
 import type { PullProgress } from "../../runtime/engine/pull.ts";
 import { PullProgressBar } from "../output/progress.ts";
-
-/** The user asked to stop; what was downloaded stays for the next try. */
-export class InterruptedError extends Error {
-  override name = "InterruptedError";
-  constructor(signal: "SIGINT" | "SIGTERM", readonly exitCode = signal === "SIGINT" ? 130 : 143) {
-    super(`interrupted by ${signal}`);
-  }
-}
+import { InterruptedError } from "./interruption.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 

@@ -51,7 +51,7 @@ export interface Token {
   line: number;
 }
 
-const KEYWORDS: ReadonlySet<string> = new Set<Keyword>([
+export const KEYWORDS: ReadonlySet<string> = new Set<Keyword>([
   "block",
   "break",
   "continue",

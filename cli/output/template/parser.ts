@@ -4,7 +4,7 @@
  * @see https://pkg.go.dev/text/template#hdr-Actions
  */
 
-import { type Token, tokenize, type TokenKind } from "./lexer.ts";
+import { KEYWORDS, type Token, tokenize, type TokenKind } from "./lexer.ts";
 import { goQuote as quote } from "../../../runtime/spec/go_quote.ts";
 import { unquote, unquoteChar } from "./fmt.ts";
 import { type Command, describe, type Expression, type Node, type Pipeline, type Tree } from "./nodes.ts";
@@ -354,23 +354,8 @@ const STARTS_OPERAND: ReadonlySet<TokenKind> = new Set<TokenKind>([
   "leftParen",
 ]);
 
-const KEYWORD_KINDS: ReadonlySet<TokenKind> = new Set<TokenKind>([
-  "block",
-  "break",
-  "continue",
-  "define",
-  "else",
-  "end",
-  "if",
-  "range",
-  "template",
-  "with",
-  "nil",
-  "dot",
-]);
-
 function describeToken(token: Token): string {
   if (token.kind === "eof") return "EOF";
-  if (KEYWORD_KINDS.has(token.kind)) return `<${token.value}>`;
+  if (KEYWORDS.has(token.kind) || token.kind === "nil" || token.kind === "dot") return `<${token.value}>`;
   return token.value.length > 10 ? `${quote(token.value.slice(0, 10))}...` : quote(token.value);
 }
