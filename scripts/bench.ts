@@ -2,7 +2,7 @@
  * Measures `dist/skiff` beside podman: rootless, interleaved (one sample of each in turn, for a machine's speed
  * drifts), medians. Prints a table with the ratios; a missed target is marked and makes the exit code 1.
  *
- *     scripts/bench [--runs 20] [--only run,exec,…] [--stopped 1000] [--images 200]
+ *     scripts/bench [--runs 20] [--only run,exec,…] [--stopped 1000] [--images 200] [--as root]
  *     scripts/bench build [--runs 20]    the figures of builds alone
  *     scripts/bench push [--runs 20]     those of push, of `images` with 500 images, of `run --lazy`
  *
@@ -300,7 +300,7 @@ let lazy = "";
 let registries: string[] = [];
 
 async function main(options: Options): Promise<number> {
-  const host = await Host.make();
+  const host = await Host.make({ asRoot: options.asRoot });
   const busybox = await host.image("busybox");
   const wants = (name: string) => options.only === null || options.only.includes(name);
   const wantsAny = (figures: { name: string }[]) => figures.some(({ name }) => wants(name));
@@ -320,8 +320,13 @@ async function main(options: Options): Promise<number> {
     `runroot = "${host.home}/.podman"\ngraphroot = "${host.home}/.local/share/containers/storage"\n`;
   await Deno.writeTextFile(storage, `[storage]\ndriver = "overlay"\n${places}`);
   const configuration = `${host.home}/.config/containers/containers.conf`;
-  await Deno.writeTextFile(configuration, '[engine]\nevents_logger = "file"\n');
+  // root's podman would ask a systemd that may not be there
+  const manager = options.asRoot ? 'cgroup_manager = "cgroupfs"\n' : "";
+  await Deno.writeTextFile(configuration, `[engine]\nevents_logger = "file"\n${manager}`);
   await host.own(storage, configuration);
+  // root's is not looked for below HOME
+  const named = { CONTAINERS_STORAGE_CONF: storage, CONTAINERS_CONF: configuration };
+  if (options.asRoot) Object.assign(asUser, { env: { ...host.env, ...named } });
   const engines: Engine[] = [
     { name: "skiff", ...asUser, command: host.binary, busybox },
     { name: await podmanName([...asUser.prefix, "podman --version"]), ...asUser, command: "podman", busybox },

@@ -2,18 +2,23 @@
  * Measures the default network beside slirp4netns (at its largest MTU), pasta, and the bare loopback: rootless,
  * interleaved, medians. Prints a table with the ratios; a missed target is marked and makes the exit code 1.
  *
- *     scripts/bench network [--runs 5] [--seconds 2] [--only stream,cpu,…]
+ *     scripts/bench network [--runs 5] [--seconds 2] [--only stream,cpu,…] [--as root]
+ *
+ * `--as root` is for a machine whose users can start nothing: the same programs and the same stack, run by root in a
+ * network namespace that scripts/bench makes.
  *
  * Every path leads from a network namespace to a server on this machine's loopback and, by a published port, back in.
  * The programs at both ends are the same for all: iperf3, and bench_network_probe.py.
  */
 import { Host } from "../tests/harness.ts";
+import { bridgeBesideVeth } from "./bench_network_bridge.ts";
 import { median, printTable, type Row } from "./bench_table.ts";
 
 interface Options {
   runs: number;
   seconds: number;
   only: string[] | null;
+  asRoot: boolean;
 }
 
 /** A network namespace and what leads out of it. */
@@ -120,19 +125,20 @@ const FIGURES: Figure[] = [
 ];
 
 function parseOptions(args: string[]): Options {
-  const options: Options = { runs: 5, seconds: 2, only: null };
+  const options: Options = { runs: 5, seconds: 2, only: null, asRoot: false };
   for (let i = 0; i < args.length; i += 2) {
     const value = args[i + 1] ?? "";
     if (args[i] === "--runs") options.runs = Number(value);
     else if (args[i] === "--seconds") options.seconds = Number(value);
     else if (args[i] === "--only") options.only = value.split(",");
+    else if (args[i] === "--as" && value === "root") options.asRoot = true;
     else throw new Error(`unknown option ${args[i]}`);
   }
   return options;
 }
 
 /** Runs a program to its end; gives its stdout. */
-async function output(words: string[]): Promise<string> {
+export async function output(words: string[]): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command("/usr/bin/timeout", {
     args: ["120", ...words],
     stdin: "null",
@@ -144,7 +150,7 @@ async function output(words: string[]): Promise<string> {
 }
 
 /** Starts a program that serves; resolves when it has printed something. */
-async function serve(words: string[]): Promise<() => Promise<void>> {
+export async function serve(words: string[]): Promise<() => Promise<void>> {
   const child = new Deno.Command(words[0]!, {
     args: words.slice(1),
     stdin: "piped",
@@ -167,13 +173,17 @@ async function serve(words: string[]): Promise<() => Promise<void>> {
   };
 }
 
-/** The words before a program so that it runs in the path's network namespace. */
-function inside(path: Path): string[] {
-  return path.pid === 0 ? [] : ["/usr/bin/nsenter", `--net=/proc/${path.pid}/ns/net`, "--"];
+/** The words before a program so that it runs in a process's network namespace; 0 is the machine's own. */
+export function inside(pid: number): string[] {
+  if (pid === 0) return [];
+  const net = `--net=/proc/${pid}/ns/net`;
+  // a user gets there by way of the user namespace, which is the user's own
+  const own = ["--preserve-credentials", `--user=/proc/${pid}/ns/user`];
+  return ["/usr/bin/nsenter", ...Deno.uid() === 0 ? [] : own, net, "--"];
 }
 
 async function probe(path: Path, ...words: string[]): Promise<number> {
-  return Number(await output([...inside(path), "/usr/bin/python3", PROBE, ...words]));
+  return Number(await output([...inside(path.pid), "/usr/bin/python3", PROBE, ...words]));
 }
 
 interface Stream {
@@ -192,12 +202,12 @@ async function stream(path: Path, seconds: number, isInbound: boolean): Promise<
     "-t",
     String(seconds),
   ];
-  return await measured(path, [...inside(path), ...words, ...(isInbound ? ["-R"] : [])]);
+  return await measured(path, [...inside(path.pid), ...words, ...(isInbound ? ["-R"] : [])]);
 }
 
 async function publishedStream(path: Path, seconds: number): Promise<Stream> {
   const stop = await serve([
-    ...inside(path),
+    ...inside(path.pid),
     "/usr/bin/iperf3",
     "-s",
     "--forceflush",
@@ -234,7 +244,7 @@ function privateDirtyKilobytes(pid: number): number {
 }
 
 /** A network namespace of the user's own, with nothing in it. */
-async function bareNamespace(host: Host): Promise<{ pid: number; stop: () => Promise<void> }> {
+export async function bareNamespace(host: Host): Promise<{ pid: number; stop: () => Promise<void> }> {
   const running = host.spawnProgram([
     "/usr/bin/unshare",
     "-r",
@@ -283,7 +293,10 @@ async function pasta(host: Host): Promise<Path> {
   const namespace = await bareNamespace(host);
   const program = host.spawnProgram([
     ...["/usr/bin/pasta", "-f", "--config-net", "-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "-4"],
-    ...["-t", `25302:${INSIDE_PORT}`, "-u", "none", "-T", "none", "-U", "none", String(namespace.pid)],
+    ...["-t", `25302:${INSIDE_PORT}`, "-u", "none", "-T", "none", "-U", "none"],
+    // root's would become nobody, who may not enter root's namespaces
+    ...host.ids.uid === 0 ? ["--runas", "0:0"] : [],
+    String(namespace.pid),
   ]);
   await until(async () => (await routes(namespace.pid)).includes("10.0.2.2"));
   return {
@@ -343,7 +356,7 @@ function interfaces(pid: number): Promise<string> {
 
 /** The gateways of the namespace's routes. */
 async function routes(pid: number): Promise<string> {
-  return await output(["/usr/bin/nsenter", `--net=/proc/${pid}/ns/net`, "/usr/sbin/ip", "route"]);
+  return await output([...inside(pid), "/usr/sbin/ip", "route"]);
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -390,7 +403,7 @@ async function measure(figure: Figure, paths: Path[], options: Options): Promise
 /** Private_Dirty that the network adds to a monitor: idle, and with 1,000 connections open. */
 async function memory(host: Host, path: Path): Promise<Row> {
   await host.ok("run", "-d", "--name", "bare", "--network", "none", "host", "sleep", "100000");
-  await host.ok("run", "-d", "--name", "idle", "host", "sleep", "100000");
+  await host.ok("run", "-d", "--name", "idle", "--network", "slirp", "host", "sleep", "100000");
   const monitorOf = async (name: string) =>
     parentOf(Number(await host.ok("inspect", "--format", "{{.State.Pid}}", name)));
   const [bare, idle] = [await monitorOf("bare"), await monitorOf("idle")];
@@ -399,7 +412,7 @@ async function memory(host: Host, path: Path): Promise<Row> {
   const none = privateDirtyKilobytes(bare);
   const idleAdds = privateDirtyKilobytes(idle) - none;
   const words = ["hold", path.gateway, String(ECHO_PORT), "1000"];
-  const stop = await serve([...inside(path), "/usr/bin/python3", PROBE, ...words]);
+  const stop = await serve([...inside(path.pid), "/usr/bin/python3", PROBE, ...words]);
   // and a quarter of a second after the network had much to do
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const heldAdds = privateDirtyKilobytes(path.carriers[0]!) - none;
@@ -434,9 +447,9 @@ async function firstConnection(host: Host, { runs }: Options): Promise<Row> {
 async function startBesideNone(host: Host, { runs }: Options): Promise<Row> {
   const times: [number[], number[]] = [[], []];
   for (let run = 0; run < runs * 4; run++) {
-    for (const [index, network] of [[], ["--network", "none"]].entries()) {
+    for (const [index, network] of ["slirp", "none"].entries()) {
       const start = performance.now();
-      await host.ok("run", "--rm", ...network, "host", "true");
+      await host.ok("run", "--rm", "--network", network, "host", "true");
       times[index]!.push(performance.now() - start);
     }
   }
@@ -450,7 +463,7 @@ async function startBesideNone(host: Host, { runs }: Options): Promise<Row> {
 }
 
 async function main(options: Options): Promise<number> {
-  const host = await Host.make();
+  const host = await Host.make({ asRoot: options.asRoot });
   const wants = (name: string) => options.only === null || options.only.includes(name);
   const closers: (() => Promise<void>)[] = [];
   const rows: Row[] = [];
@@ -471,6 +484,7 @@ async function main(options: Options): Promise<number> {
       rows.push(await measure(figure, paths, options));
     }
     if (wants("memory")) rows.push(await memory(host, paths[0]!));
+    if (wants("bridge")) rows.push(await bridgeBesideVeth(host, options.runs, options.seconds));
     if (wants("start")) rows.push(await startBesideNone(host, options));
     if (wants("first")) rows.push(await firstConnection(host, options));
     printTable(rows, paths.map(({ name }) => name));

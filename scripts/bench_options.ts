@@ -8,6 +8,8 @@ export interface Options {
   only: string[] | null;
   stopped: number;
   images: number;
+  /** All engines run as root: for a machine whose users can start nothing. */
+  asRoot: boolean;
 }
 
 /** What the first argument may select. */
@@ -18,7 +20,7 @@ const SELECTIONS: Record<string, Partial<Options>> = {
 
 export function parseOptions([first, ...rest]: string[]): Options {
   const selection = first === undefined ? undefined : SELECTIONS[first];
-  const options: Options = { runs: 20, only: null, stopped: 1000, images: 200, ...selection };
+  const options: Options = { runs: 20, only: null, stopped: 1000, images: 200, asRoot: false, ...selection };
   const args = selection !== undefined || first === undefined ? rest : [first, ...rest];
   for (let i = 0; i < args.length; i += 2) {
     const value = args[i + 1] ?? "";
@@ -26,6 +28,7 @@ export function parseOptions([first, ...rest]: string[]): Options {
     else if (args[i] === "--only") options.only = value.split(",");
     else if (args[i] === "--stopped") options.stopped = Number(value);
     else if (args[i] === "--images") options.images = Number(value);
+    else if (args[i] === "--as" && value === "root") options.asRoot = true;
     else throw new Error(`unknown option ${args[i]}`);
   }
   return options;

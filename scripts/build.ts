@@ -27,13 +27,15 @@ const root = new URL("..", import.meta.url).pathname;
  * How the runtime is started. `--single-threaded` is what makes fork possible (see ffi/fork.ts); with
  * `--expose-gc` a monitor gives memory back that it inherited; by `--no-lazy` everything is compiled at the first
  * start and comes from Deno's code cache from then on, in forked children as well; the larger young generation
- * spares a collection before the fork.
+ * spares a collection before the fork. Marking step by step would never end in a monitor, which runs no tasks of V8's,
+ * and makes what it writes dearer meanwhile: some 7 % of the time of a network's stack.
  */
-const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=16," +
+const V8_FLAGS =
+  "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=16,--no-incremental-marking," +
   // A start calls few functions often: code that is compiled for it after 30 calls, on this one thread, never pays.
-  // What carries packets and output is called thousands of times a second, and still is.
-  "--no-sparkplug,--invocation-count-for-early-optimization=2000,--invocation-count-for-maglev=2000," +
-  "--invocation-count-for-maglev-osr=1000";
+  // What carries packets and output is called thousands of times a second, and is to be compiled within the first.
+  "--no-sparkplug,--invocation-count-for-early-optimization=400,--invocation-count-for-maglev=400," +
+  "--invocation-count-for-maglev-osr=400";
 // Without -q a start that takes long draws Deno's progress bar over the caller's line on a terminal.
 const RUN_FLAGS = `-A -q --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
 
@@ -125,7 +127,11 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
       {
         name: "seed.js",
         sources: ["cli/main.ts", "runtime/engine/prepare_start.ts"],
-        before: ["runtime/network/stack/stack.ts", "runtime/network/program_network.ts"],
+        before: [
+          "runtime/network/stack/stack.ts",
+          "runtime/network/stack/datagrams.ts",
+          "runtime/network/program_network.ts",
+        ],
       },
       {
         name: "run.js",
@@ -157,7 +163,11 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
 async function bundle(folder: string, options: Options, groups: readonly Group[]): Promise<string[]> {
   const packages = await linkPackages();
   const result = await esbuild.build({
-    entryPoints: { main: options.entry },
+    // `freeze` is loaded by main.js of the packed form (see classic_scripts.ts)
+    entryPoints: {
+      main: options.entry,
+      ...(isSkiff(options) ? { freeze: `${root}runtime/frozen/freeze.ts` } : {}),
+    },
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -245,6 +255,9 @@ async function compressedRuntime(runtime: Uint8Array<ArrayBuffer>, hash: string,
   return compressed;
 }
 
+/** Whose processes can be kept in a file (runtime/frozen/freeze.ts), by e_machine of elf(5). */
+const isX86 = (elf: Uint8Array) => elf[18] === 62;
+
 async function pack(folder: string, names: string[], options: Options): Promise<void> {
   const level = options.dev ? 1 : 9;
   const runtime = prelink(await Deno.readFile(options.runtime ?? Deno.execPath()));
@@ -270,7 +283,8 @@ async function pack(folder: string, names: string[], options: Options): Promise<
   const { version } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
   const values: Record<string, string> = {
     VERSION: version,
-    ID: sumsHash.slice(0, 16),
+    // the flags, too: V8 compiles by them, and what it compiled is kept below this name
+    ID: (await sha256(new TextEncoder().encode(sumsHash + RUN_FLAGS))).slice(0, 16),
     FILES: ["skiff", ...files.map(({ name }) => name)].join(" "),
     // user, mode in hexadecimal, size, as `stat -c %u:%f:%s` prints them
     FACTS: [`$uid:8140:${runtime.length}`, ...files.map(({ bytes }) => `$uid:8100:${bytes.length}`)].join(
@@ -280,6 +294,7 @@ async function pack(folder: string, names: string[], options: Options): Promise<
     PAYLOAD: await sha256(payload),
     NEED: String(Math.ceil(total / 1e6)),
     FLAGS: RUN_FLAGS,
+    FREEZES: isSkiff(options) && isX86(runtime) ? "yes" : "",
   };
   const template = (await Deno.readTextFile(`${root}scripts/packed_header.sh`))
     .replace(/@([A-Z]+)@/g, (whole, name) => values[name] ?? whole);

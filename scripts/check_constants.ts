@@ -42,6 +42,7 @@ const HEADER_GROUPS = [
       "linux/fib_rules.h",
       "linux/filter.h",
       "linux/fs.h",
+      "linux/fuse.h",
     ],
     ...[
       "linux/if.h",
@@ -57,6 +58,7 @@ const HEADER_GROUPS = [
       "linux/netlink.h",
       "linux/nsfs.h",
       "linux/openat2.h",
+      "linux/personality.h",
       "linux/prctl.h",
       "linux/securebits.h",
     ],

@@ -11,6 +11,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ffi: [],
   leaves: [],
   plan: [],
+  // what keeps a booted process as a file: the packed program's main.js loads it
+  frozen: [],
   namespaces: ["plan"],
   security: ["plan"],
   cgroups: ["plan"],
@@ -25,14 +27,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   files: ["plan", "namespaces", "rootfs", "init", "storage"],
   image: ["storage", "namespaces"],
   signature: ["image"],
-  registry: ["signature", "image", "storage", "namespaces"],
+  // of layers; private keys of gpg's are used as those that sign
+  encryption: ["signature"],
+  registry: ["signature", "encryption", "image", "storage", "namespaces"],
   container: ["plan", "image", "storage", "monitor", "namespaces", "security", "network", "cgroups"],
   // the children of COPY and ADD resolve paths and users in a root as init does
   build: [
     ..."plan registry image storage files container monitor namespaces rootfs init".split(" "),
   ],
   engine: [
-    ..."plan build registry signature image storage files container monitor namespaces security network cgroups fuse"
+    ..."plan build registry signature encryption image storage files container monitor namespaces security network cgroups fuse"
       .split(
         " ",
       ),

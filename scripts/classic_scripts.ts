@@ -20,6 +20,9 @@
  * the code cache, whose database is the parent's. Otherwise the file is open while an import() takes what it needs, and
  * no longer: a child that is forked finds none open.
  *
+ * A process that is kept for later starts (runtime/frozen/freeze.ts) loads all of the first variant ahead, whatever the
+ * commands will be: what is there and not used costs nothing, and what is loaded later is compiled without the code cache.
+ *
  * load() is Deno's `core.evalContext`, which node:vm stands on as well: a private API of the pinned runtime.
  */
 
@@ -108,7 +111,7 @@ export async function writeClassicScripts(folder: string, variants: readonly Var
   await Deno.writeTextFile(`${folder}/program`, line + cold.join(""));
   const verbs = Object.fromEntries(variants.flatMap(({ name, verbs }) => verbs.map((verb) => [verb, name])));
   const main = MAIN.replace("HOT", JSON.stringify(files)).replaceAll("LINE_BYTES", String(line.length))
-    .replace("VERBS", JSON.stringify(verbs)).replace("FIRST", JSON.stringify(variants[0]!.name));
+    .replace("VERBS", JSON.stringify(verbs)).replaceAll("FIRST", JSON.stringify(variants[0]!.name));
   await Deno.writeTextFile(`${folder}/main.js`, main);
   return ["main.js", "program", ...Object.values(files)];
 }
@@ -131,9 +134,8 @@ function toScript(module: string, name: string): string {
 
 const MAIN =
   `const{core}=Deno[Deno.internal],at=import.meta.url.slice(0,-7),folder=decodeURIComponent(at.slice(7)),
-[first,second]=Deno.args,variant=VERBS[first==="container"?second:first]??FIRST,
 hot=HOT,loaded=new Map;
-let index,kept,lent=null,evaluate=(text,name)=>{
+let index,kept,main,lent=null,evaluate=(text,name)=>{
 const[script,error]=core.evalContext(text,at+name+".js");
 if(error)throw error.thrown;
 return script
@@ -156,12 +158,15 @@ if(at<0)throw new Error("load "+name+": it is not in "+folder+"program");
 const[offset,length]=index.slice(at+key.length,index.indexOf("]",at)).split(",").map(Number);
 return slice(LINE_BYTES+offset,length)
 },
-load=chunk=>{
-let exports=loaded.get(chunk);
-if(exports===void 0){
-const name=variant+"/"+chunk,file=hot[name],text=file?Deno.readTextFileSync(folder+file):cold(name);
-loaded.set(chunk,exports=evaluate(text,name)(load))
-}
+script=name=>{
+const file=hot[name];
+return name===FIRST+"/main"&&main||evaluate(file?Deno.readTextFileSync(folder+file):cold(name),name)
+},
+open=variant=>{
+const load=chunk=>{
+const name=variant+"/"+chunk;
+let exports=loaded.get(name);
+if(exports===void 0)loaded.set(name,exports=script(name)(load));
 return exports
 },
 begin=chunk=>{
@@ -173,10 +178,28 @@ lent=null
 }
 };
 load.later=chunk=>Object.assign(Promise.resolve(chunk).then(begin),{atOnce(){
+const known=loaded.get(variant+"/"+chunk);
+if(known)return()=>known;
 kept??=Deno.openSync(folder+"program");
 return()=>{
 evaluate=globalThis.eval;
 return begin(chunk)
 }}});
+return begin
+};
+let words=Deno.args,begin;
+if(words[0]?.startsWith("__freeze")){
+begin=open(FIRST);
+words=begin("freeze").freeze(words,()=>{
+for(const name of[...Object.keys(hot),...Object.keys(JSON.parse(slice(0,LINE_BYTES)))]){
+if(!name.startsWith(FIRST+"/"))continue;
+const chunk=name.slice(FIRST.length+1);
+if(chunk==="main")main=script(name);
+else begin(chunk)
+}
+});
+Object.defineProperty(Deno,"args",{value:words})
+}
+begin??=open(VERBS[words[0]==="container"?words[1]:words[0]]??FIRST);
 begin("main");
 `;

@@ -3,7 +3,7 @@
 # start unpacks both into a private folder named after their content; every start runs them from there.
 { # read as a whole, so that a file cut off in here does nothing
 caller_path=$PATH
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
+PATH=/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 id=@ID@
 
@@ -153,9 +153,37 @@ start() {
   DENO_DIR=$dir/cache DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 DENO_TLS_CA_STORE=system,mozilla
   MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 # a monitor, which inherits the heap, is 0.3 MB smaller
   export MALLOC_ARENA_MAX MALLOC_TOP_PAD_
+  export SKIFF_FORM SKIFF_FILE SKIFF_NOFILE DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PROMPT DENO_TLS_CA_STORE
+  boot= freezes=@FREEZES@
+  [ -z "$freezes" ] || read -r boot </proc/sys/kernel/random/boot_id 2>/dev/null
+  frozen=$dir/$boot
+  # what the dynamic linker is asked is done at the runtime's own start alone
+  [ -z "$boot" ] || [ -n "${SKIFF_COLD_START-}${LD_PRELOAD-}${LD_LIBRARY_PATH-}${GLIBC_TUNABLES-}" ] || begin_frozen "$@"
   PATH=$caller_path
-  export SKIFF_FORM SKIFF_FILE SKIFF_NOFILE DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PROMPT DENO_TLS_CA_STORE PATH
   exec "$dir/skiff" run @FLAGS@ "$dir/main.js" "$@"
+}
+
+# A process that has booted and loaded the program is kept in a file, for this boot of the machine, and the command goes on
+# where it stopped. The second start of a boot makes the file, in the background; what keeps it from that is in `why`.
+begin_frozen() {
+  if [ -s "$frozen/skiff" ] && [ -x "$frozen/skiff" ]; then
+    PATH=$caller_path
+    exec "$frozen/skiff" "$dir/skiff" run @FLAGS@ "$dir/main.js" "$@"
+  fi
+  [ -w "$dir" ] || return 0
+  if [ -e "$frozen/why" ]; then
+    # empty for long: who made it was killed; else another caller, with other limits, may have more luck
+    [ -z "$(find "$frozen/why" \( -empty -mmin +5 -o -mmin +60 \) 2>/dev/null)" ] || rm -f "$frozen/why"
+    return 0
+  fi
+  if [ ! -d "$frozen" ]; then
+    mkdir -m 700 "$frozen" 2>/dev/null
+  elif (umask 077 && set -C && : >"$frozen/why") 2>/dev/null; then # once
+    (umask 077 && trap '' HUP TERM && cd / && exec env -i DENO_DIR=/dev/null/none DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 \
+      DENO_TLS_CA_STORE=system,mozilla MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 \
+      "$dir/skiff" run @FLAGS@,--no-flush-bytecode,--no-memory-protection-keys "$dir/main.js" __freeze "$frozen" \
+      </dev/null >/dev/null 2>"$frozen/why" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &)
+  fi
 }
 
 outside=0
