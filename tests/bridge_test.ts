@@ -303,6 +303,29 @@ hostTest("who is on an internal network sends nothing out under another's addres
   }
 });
 
+hostTest("members of a network with enable_icc=false do not reach each other", NEEDS, async (host) => {
+  await host.ok("network", "create", "--ipv6", "-o", "com.docker.network.bridge.enable_icc=false", "apart");
+  await host.ok("network", "create", "shared");
+  await serve(host, "one", "--network", "apart", "--network", "shared");
+  await serve(host, "two", "--network", "apart", "--network", "shared", "--cap-add", "NET_ADMIN");
+  const [address, ipv6, shared] = await Promise.all([
+    addressOf(host, "one", "apart"),
+    addressOf(host, "one", "apart", "GlobalIPv6Address"),
+    addressOf(host, "one", "shared"),
+  ]);
+  const gateway = await addressOf(host, "two", "apart", "Gateway");
+  // the same two, by a network whose members are not kept apart
+  await untilServed(host, "two", shared, "I am one");
+  const fails = async (...words: string[]) => (await host.skiff(["exec", "two", ...words])).code !== 0;
+  const ping = (to: string) => fails("busybox", "ping", "-c", "1", "-W", "1", to);
+  assertEquals([await ping(address), await ping(ipv6)], [true, true]);
+  assertEquals((await lookUp(host, "two", "one")).includes(address), true);
+  assertEquals(await fails("busybox", "ping", "-c", "1", "-W", "30", gateway), false);
+  // nor by the way of the gateway
+  await host.ok("exec", "two", "ip", "route", "add", address, "via", gateway);
+  assertEquals(await ping(address), true);
+});
+
 hostTest("an interface of the bridges is nobody else's", NEEDS, async (host) => {
   await host.ok("network", "create", "--interface-name", "wire", "front");
   await serve(host, "one", "--network", "front:host_interface_name=plug");

@@ -304,3 +304,50 @@ hostTest("root without CAP_SYS_ADMIN, as in most containers, has a user namespac
   assertMatch(findings.join("\n"), /^ok +container +runs, in \d+ ms$/m);
   assertMatch(stderr, /^Warning: only one user id can be mapped, /m);
 });
+
+hostTest("a disk that fills up ends no container, and how each ends is told and remembered", {
+  needs: ["root", "registry", "busybox"],
+}, async (host) => {
+  const { uid, gid } = host.ids;
+  const steps = `skiff="$0"
+    $skiff run -qd --name up --health-cmd true --health-interval disable "$@" sleep 600 >/dev/null
+    $skiff create -qi --name ends "$@" sh -c 'head -c 3000000 /dev/zero >/part; mv /part /big; read go; exit 5' >/dev/null
+    $skiff volume create v >/dev/null
+    mkfifo $HOME/go; $skiff start -ai ends <$HOME/go & exec 9>$HOME/go
+    until $skiff exec ends test -s /big 2>/dev/null; do :; done
+    dd if=/dev/zero of=$XDG_DATA_HOME/filler bs=1k 2>/dev/null
+    $skiff create "$@" true 2>/dev/null; echo create $?
+    echo go >&9; wait $!; echo start $?
+    $skiff healthcheck run up; echo healthcheck $?
+    $skiff ps -a --format '{{.Names}} {{.State}} {{.ExitCode}}'
+    $skiff stop -t0 up; echo stop $?
+    $skiff rm ends; echo rm $?
+    dd if=/dev/zero of=$XDG_DATA_HOME/more bs=1k 2>/dev/null
+    $skiff volume rm v; echo volume rm $?
+    $skiff rmi -f "$@" >/dev/null; echo rmi $?
+    rm $XDG_DATA_HOME/filler $XDG_DATA_HOME/more
+    $skiff ps -a --format '{{.Names}} {{.State}} {{.ExitCode}}'; $skiff images -q
+    $skiff rm -fat0 >/dev/null`;
+  const { stdout, stderr } = await onBroken(host, {
+    script: `mkdir $HOME/full; mount -t tmpfs -o size=24m,mode=700,uid=${uid},gid=${gid} none $HOME/full`,
+    env: { ...host.env, XDG_DATA_HOME: `${host.home}/full` },
+    wrapper: ["/bin/sh", "-c", steps],
+  }, await host.image());
+  // before Linux 6.6 a tmpfs has no attributes of users, which overlay needs
+  const told = stderr.replace(/^Warning: the kernel's overlay cannot be used .*\n/gm, "");
+  assertEquals([stdout.split("\n"), told], [[
+    "create 125",
+    "start 5",
+    "healthcheck 0",
+    "ends exited 5",
+    "up running 0",
+    "up",
+    "stop 0",
+    "ends",
+    "rm 0",
+    "v",
+    "volume rm 0",
+    "rmi 0",
+    "",
+  ], ""]);
+});

@@ -72,6 +72,10 @@ hostTest("no link of a context leads out of it", {}, async (host) => {
   }
   const { code, stderr } = await host.skiff(["build", "-q", context]);
   assert(code !== 0 && !stderr.includes(CANARY), stderr);
+  assert(
+    stderr.endsWith(`it is a link that leads out of the context; -f ${context}/Dockerfile follows it\n`),
+    stderr,
+  );
 });
 
 hostTest(

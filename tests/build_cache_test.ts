@@ -1,6 +1,6 @@
 /** The build cache: what is a hit and what is not, that stages go on side by side, and that nothing breaks it. */
 
-import { assert, assertEquals, type Host, hostTest } from "./harness.ts";
+import { assert, assertEquals, type Host, hostTest, waitFor } from "./harness.ts";
 import { mountsOf } from "./leaks.ts";
 
 const POINTS = Number(Deno.env.get("SKIFF_TEST_CRASH_POINTS") ?? 30);
@@ -352,20 +352,33 @@ COPY --from=b /b /b
     });
   await write(0);
   const begun = performance.now();
-  await project.build();
+  const first = await host.skiff(["build", "--progress", "plain", "--network", "none", project.path]);
+  assertEquals(first.code, 0, first.stderr);
+  const usualLines = first.stderr.split("\n").length;
   const usualMs = performance.now() - begun;
   for (let point = 1; point <= POINTS; point++) {
     await write(point);
     const running = host.spawn(["build", "--progress", "plain", "--network", "none", project.path]);
     const signal = point % 3 === 0 ? "SIGINT" : "SIGKILL";
-    const timer = setTimeout(() => {
+    const kill = () => {
       try {
         running.child.kill(signal);
       } catch {
         // it was faster
       }
-    }, Math.random() * usualMs);
-    const { code } = await running.result;
+    };
+    // by the clock, or by what it has told: so there are points in every step, however fast the machine is
+    const byClock = point % 2 === 0;
+    const timer = byClock ? setTimeout(kill, Math.random() * usualMs) : undefined;
+    const lines = 1 + Math.floor(Math.random() * usualLines);
+    const told = () => running.output.stderr.split("\n").length > lines;
+    let hasEnded = false;
+    const ended = running.result.finally(() => hasEnded = true);
+    if (!byClock) {
+      await waitFor("the build to get there", () => told() || hasEnded, 300_000);
+      kill();
+    }
+    const { code } = await ended;
     clearTimeout(timer);
     if (signal === "SIGINT") assert(code === 0 || code === 130 || code === 1, `exit code ${code}`);
     if (point % 10 !== 0) continue;

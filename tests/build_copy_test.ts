@@ -245,6 +245,13 @@ hostTest("a context comes as an archive or Dockerfile on stdin, from an address,
     await files(["-f", "Other", `${repository}#main:inner`]).then((text) => text.includes('"/inner"')),
     true,
   );
+  const head = "FROM scratch\nCOPY .git/HEAD /\nCOPY --from=named .git/HEAD /named\n";
+  const withGit = ["--build-arg", "BUILDKIT_CONTEXT_KEEP_GIT_DIR=1"];
+  const named = ["--build-context", `named=${repository}#side`, "-f", "-", repository];
+  const ids = (await files([...withGit, ...named], head)).split("\n").map((line) => line.split(" ")[2]);
+  const wanted = await host.sh(`git -C ${folder} rev-parse main side`);
+  assertEquals(ids, wanted.stdout.trim().split("\n"));
+  assertIncludes(await files(named, head), '"/.git/HEAD": not found');
   assertIncludes(await files([`${repository}#nowhere`]), "nowhere");
   assertIncludes(
     await files([`${repository}#:missing`]),

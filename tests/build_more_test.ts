@@ -19,7 +19,7 @@ hostTest("several Dockerfiles are one, and one may come from an address", {}, as
     (request) =>
       new URL(request.url).pathname === "/x/Dockerfile"
         ? new Response(served)
-        : new Response("no", { status: 404 }),
+        : new Response("no", { status: request.url.includes("/v2/") ? 403 : 404 }),
   );
   const address = `http://127.0.0.1:${(server.addr as Deno.NetAddr).port}/x/Dockerfile`;
   const labels = async (name: string) =>
@@ -44,6 +44,14 @@ hostTest("several Dockerfiles are one, and one may come from an address", {}, as
   const missing = await host.skiff(["build", "-f", `${address}-not`, folder]);
   assertEquals(missing.code === 0, false);
   assertIncludes(missing.stderr, "there is no such file");
+  const isFolder = await host.skiff(["build", "-f", folder, folder]);
+  assertEquals(isFolder.code, 1);
+  assertIncludes(isFolder.stderr, `Error: failed to read dockerfile: read ${folder}: is a directory\n`);
+  // the error names the image, wherever it was asked for
+  const image = `127.0.0.1:${(server.addr as Deno.NetAddr).port}/none:1`;
+  const refused = await host.skiff(["build", "--tls-verify=false", "--from", image, folder]);
+  assertEquals(refused.code, 1);
+  assertIncludes(refused.stderr, `Error: failed to resolve source metadata for ${image}: `);
 });
 
 hostTest("what a build writes out is packed as it is asked to be", {
@@ -129,6 +137,109 @@ hostTest(
     assertEquals((await host.skiff(["system", "check"])).code, 0);
   },
 );
+
+hostTest(
+  "an image is pushed by its digest alone, and a cache that cannot be written is no failure where that is said",
+  {
+    needs: ["registry"],
+  },
+  async (host) => {
+    const { address } = await host.registry();
+    const folder = await makeContext(host, { Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
+    const name = `${address}/by-digest/${crypto.randomUUID()}`;
+    const metadata = `${host.home}/metadata.json`;
+    const digests: string[] = [];
+    for (const platforms of ["linux/amd64", "linux/amd64,linux/arm64"]) {
+      const words = ["--platform", platforms, "--metadata-file", metadata];
+      await build(
+        host,
+        ...words,
+        "-o",
+        `type=image,name=${name},push-by-digest=true,name-canonical=true,push=true`,
+        folder,
+      );
+      digests.push(JSON.parse(await Deno.readTextFile(metadata))["containerimage.digest"]);
+    }
+    const manifests = await Promise.all(digests.map(async (digest) => {
+      const response = await fetch(`http://${name.replace("/", "/v2/")}/manifests/${digest}`, {
+        headers: {
+          accept: "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json",
+        },
+      });
+      return (await response.json()).manifests?.length;
+    }));
+    assertEquals(manifests, [undefined, 2]);
+    const tags = await fetch(`http://${name.replace("/", "/v2/")}/tags/list`);
+    assertEquals((await tags.json()).tags ?? null, null);
+    const shown = await host.ok("images", "--format", "{{.Tag}}", "--filter", `reference=${name}`);
+    assertEquals(shown.trim(), "<none>");
+    assertEquals((await host.ok("pull", "-q", `${name}@${digests[0]}`)).trim().length, 64);
+
+    const cache = (more: string) => ["--cache-to", `type=local,dest=${folder}/Dockerfile/x${more}`, folder];
+    assertEquals((await host.skiff(["build", ...cache("")])).code !== 0, true);
+    const ignored = await host.skiff(["build", "--progress", "plain", ...cache(",ignore-error=true")]);
+    assertEquals(ignored.code, 0, ignored.stderr);
+    assertIncludes(ignored.stderr, "the cache was not exported to ");
+  },
+);
+
+hostTest("what no step could be run with is refused, though none is run", {}, async (host) => {
+  const folder = await makeContext(host, { Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
+  const cases: [words: string[], message: string][] = [
+    [["--add-host", "bad"], 'bad format for add-host: "bad"'],
+    [["--ulimit", "nofile=x"], "invalid ulimit argument: nofile=x"],
+    [["--cap-add", "bogus"], '"CAP_BOGUS": unknown capability'],
+    [["--dns", "bad"], "bad is not an ip address"],
+    [["--device", "/dev/nope"], "stat /dev/nope: no such file or directory"],
+    [["-v", "/nonexist:/x"], "statfs /nonexist: no such file or directory"],
+    [["--security-opt", "seccomp=/nonexist"], 'read seccomp profile "/nonexist": no such file or directory'],
+    [["--secret", "id=x,src=/nonexist"], "read secret x: stat /nonexist: no such file or directory"],
+    [["--ssh", "default"], "ssh agent default: make sure SSH_AUTH_SOCK is set"],
+    [["--ssh", "a=/nonexist"], "ssh agent a: stat /nonexist: no such file or directory"],
+  ];
+  for (const [words, message] of cases) {
+    const { code, stderr } = await host.skiff(["build", ...words, folder], { env: { SSH_AUTH_SOCK: "" } });
+    assertEquals([code !== 0, stderr.split("\n")[0]], [true, `Error: ${message}`]);
+  }
+  await build(host, "--add-host", "good:10.0.0.1", "--ulimit", "nofile=9", "--cap-drop", "all", folder);
+});
+
+hostTest("arguments of the builder's own", { needs: ["registry", "busybox"] }, async (host) => {
+  const image = await host.image();
+  const folder = await makeContext(host, {
+    Dockerfile:
+      `FROM ${image} AS made\nRUN --mount=type=cache,target=/c echo $(hostname) $(ls /c) >/name && touch /c/kept\n` +
+      "FROM scratch\nCOPY --from=made /name /\n",
+  });
+  const build = async (out: string, ...args: string[]) => {
+    const words = args.flatMap((arg) => ["--build-arg", arg]);
+    const { code, stderr } = await host.skiff(["build", "--progress", "plain", ...words, "-o", out, folder]);
+    return { code, stderr };
+  };
+  const read = (path: string) => Deno.readTextFile(`${host.home}/${path}`);
+  assertEquals((await build(`${host.home}/plain`)).code, 0);
+  assertEquals(await read("plain/name"), "buildkitsandbox\n");
+  // another name is another step, and another namespace another cache
+  assertEquals((await build(`${host.home}/named`, "BUILDKIT_SANDBOX_HOSTNAME=box")).code, 0);
+  assertEquals(await read("named/name"), "box kept\n");
+  const own = ["BUILDKIT_SANDBOX_HOSTNAME=box", "BUILDKIT_CACHE_MOUNT_NS=mine"];
+  assertEquals((await build(`${host.home}/own`, ...own)).code, 0);
+  assertEquals(await read("own/name"), "box\n");
+
+  // one platform as if it were several
+  const platform = (await host.ok("inspect", "--format", "{{.Os}}_{{.Architecture}}", image)).trim();
+  const { stderr } = await build(`${host.home}/many`, "BUILDKIT_MULTI_PLATFORM=1");
+  assertEquals(await read(`many/${platform}/name`), "buildkitsandbox\n");
+  assertIncludes(stderr, `[${platform.replace("_", "/")} made 2/2] RUN`);
+  await build("type=image,name=many:1", "BUILDKIT_MULTI_PLATFORM=1");
+  assertEquals(JSON.parse(await host.ok("manifest", "inspect", "many:1")).manifests.length, 1);
+  const wrong = await build(`${host.home}/wrong`, "BUILDKIT_MULTI_PLATFORM=maybe");
+  assertEquals(wrong.code, 125);
+  assertIncludes(
+    wrong.stderr,
+    'Error: build argument BUILDKIT_MULTI_PLATFORM: "maybe" is not true or false\n',
+  );
+});
 
 hostTest("a Dockerfile tells its targets, and what one of them is given", {}, async (host) => {
   const folder = await makeContext(host, {

@@ -168,6 +168,41 @@ hostTest("while a step has a secret, no other process and no file has it", {
   await waitFor("the step to end", () => host.containers().length === 0);
 });
 
+hostTest("a secret is in nothing that a build leaves behind or writes out", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image("busybox");
+  const secret = "s3cr3t-of-the-build", proxy = "http://me:s3cr3t-of-the-proxy@proxy.example:1";
+  const everywhere = `grep -rlaE 's3cr3t-of-the-(build|proxy)' "$HOME" "${host.data}" 2>/dev/null; true`;
+  const args = (name: string) => [
+    ...["build", "--progress", "plain", "--network", "none", "--secret", "id=s,env=THE_SECRET"],
+    ...["--build-arg", `HTTPS_PROXY=${proxy}`, "-t", name, "--metadata-file", `${host.home}/${name}.json`],
+    ...["-o", "type=image", "-o", `type=oci,compression=uncompressed,dest=${host.home}/${name}.tar`],
+    ...["--cache-to", `type=local,dest=${host.home}/${name}-cache,mode=max`, "-"],
+  ];
+  const step = "RUN --mount=type=secret,id=s,required --mount=type=secret,id=s,env=INSIDE " +
+    `test "$(cat /run/secrets/s)" = "$INSIDE" && test "$https_proxy" = ${
+      proxy.replace("me:s3cr3t", "me:s3c'r3t'")
+    }`;
+  const made = async (name: string, more: string) => {
+    const { code, stderr } = await host.skiff(args(name), {
+      env: { THE_SECRET: secret },
+      stdin: `FROM ${image}\n${step} && echo it was there >/seen ${more}\n`,
+    });
+    assertEquals(code, 0, stderr);
+    await waitFor("the step to end", () => host.containers().length === 0);
+    return (await host.sh(everywhere)).stdout.split("\n").filter((line) => line !== "");
+  };
+  assertEquals(await made("clean", ""), []);
+  const told = [["history", "--no-trunc", "clean"], ["inspect", "clean"], ["buildx", "du", "--verbose"]];
+  for (const words of told) assert(!/s3cr3t-of/.test(await host.ok(...words)), words.join(" "));
+  // the control: one that a step itself keeps is found in the store, the archive and the cache
+  const found = await made("leaky", "; cat /run/secrets/s >/kept");
+  for (const place of [`${host.home}/leaky.tar`, `${host.home}/leaky-cache/`, `${host.data}/`]) {
+    assert(found.some((path) => path.startsWith(place)), `${place}: ${found}`);
+  }
+});
+
 hostTest("a step has no descriptor of ours, and no working folder outside", {
   needs: ["registry", "busybox"],
 }, async (host) => {

@@ -51,6 +51,7 @@ RUN --mount=type=secret,id=tok --mount=type=secret,id=tok,target=/root/tok,mode=
     cat /run/secrets/tok /root/tok; stat -c '%a %u' /root/tok; test -n "$TOK" && ls /run/secrets
 RUN --network=none grep -c : /proc/net/dev
 RUN --network=host readlink /proc/self/ns/net
+RUN --network=none grep -v localhost /etc/hosts
 USER 5:6
 RUN id -u; id -g; pwd; echo $A; hostname
 USER root
@@ -88,6 +89,7 @@ driverTest("RUN has its mounts, network, user and scripts, and leaves no trace o
   assertEquals(lines.filter((line) => line !== ".dockerignore" && line !== "Dockerfile"), [
     ...["from-other", "read-only", "changed", "from-other", "of the context", "file", "read-only"],
     ...["750 5:6", "1", "2", "from-other", "1", SECRET, SECRET, "444 3", "tok", "1", netns],
+    "127.0.0.1\tbuildkitsandbox",
     ...["5", "6", "/work/dir", "b", "buildkitsandbox", "line one", "line two", "script", "2"],
   ]);
   // the image is the base's layers and the folder of WORKDIR
@@ -205,7 +207,7 @@ hostTest("a locked cache mount is one build's at a time, a shared one both build
   await untilNothingIsLeft(host);
 });
 
-hostTest("hosts, limits, capabilities and volumes of the build reach its steps", {
+hostTest("hosts, limits, capabilities, volumes, groups and namespaces of the build reach its steps", {
   needs: ["registry", "busybox"],
 }, async (host) => {
   const image = await host.image("busybox");
@@ -232,6 +234,29 @@ RUN grep -E 'CapEff|CapInh' /proc/self/status | tr '\\t' ' '
     "CapInh: 0000000000000000",
     "CapEff: 0000000000000001",
   ]);
+  const spaces = await contextOf(
+    host,
+    `FROM ${image}\nRUN id -G; hostname; for n in pid ipc uts cgroup; do ` +
+      "readlink /proc/self/ns/$n; done\n",
+  );
+  const build = async (...words: string[]) => {
+    const { code, stderr } = await host.skiff([
+      "build",
+      "--no-cache",
+      "--progress",
+      "plain",
+      ...words,
+      spaces,
+    ]);
+    assertEquals(code, 0, stderr);
+    return printed(stderr);
+  };
+  const here = ["pid", "ipc", "uts", "cgroup"].map((name) => Deno.readLinkSync(`/proc/self/ns/${name}`));
+  const own = await build("--pid=private", "--group-add=77,78");
+  assertEquals(own.slice(0, 2), ["0 77 78", "buildkitsandbox"]);
+  assertEquals(own.slice(2).filter((name) => here.includes(name)), []);
+  const shared = await build("--pid=host", "--ipc=host", "--uts=host", "--cgroupns=host");
+  assertEquals(shared, ["0", Deno.hostname(), ...here]);
   await untilNothingIsLeft(host);
 });
 

@@ -253,6 +253,20 @@ hostTest("what is wrong is told with its place, and nothing of it is left", {
   const json = await host.skiff(["build", "--call", "check,format=json", ...file("lower"), folder]);
   const { warnings } = JSON.parse(json.stdout);
   assert(warnings.some(({ ruleName }: { ruleName: string }) => ruleName === "FromAsCasing"), json.stdout);
+  const strict = ["--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true"];
+  const refused = await host.skiff([
+    "build",
+    "--call",
+    "check,format=json",
+    ...strict,
+    ...file("lower"),
+    folder,
+  ]);
+  assertEquals([refused.code, JSON.parse(refused.stdout).warnings], [1, warnings]);
+  assertMatch(
+    JSON.parse(refused.stdout).buildError.message,
+    /^lint violation found for rules: .*FromAsCasing/,
+  );
   const clean = await host.skiff(["build", "--check", ...file("missing"), folder]);
   assertEquals([clean.code, clean.stdout], [0, "Check complete, no warnings found.\n"]);
 });

@@ -8,25 +8,8 @@ import { fsetxattr } from "../ffi/xattr.ts";
 import { Fd, open } from "../ffi/file.ts";
 import { O_RDONLY } from "../ffi/constants/fcntl.ts";
 import { assert, assertEquals, assertIncludes, messageOf } from "./assertions.ts";
-import { type LayerRig, makeLayerRig } from "./layer_rig.ts";
-import { whatIsMissing } from "./needs.ts";
+import { type LayerRig, layerTest, makeLayerRig } from "./layer_rig.ts";
 import { describeTree, type TreeOptions } from "./tree.ts";
-
-const missing = whatIsMissing(["root"]);
-const mustRun = Deno.env.get("SKIFF_TEST_MUST_RUN") === "1";
-
-function captureTest(name: string, fn: (rig: LayerRig) => Promise<void>): void {
-  Deno.test({
-    name: missing === null ? name : `${name} [needs ${missing}]`,
-    ignore: missing !== null && !mustRun,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using rig = await makeLayerRig();
-      await fn(rig);
-    },
-  });
-}
 
 const folder = (name: string, more: Partial<Member> = {}): Member => ({
   name,
@@ -104,7 +87,7 @@ async function upperOf(rig: LayerRig, tar: Uint8Array<ArrayBuffer>, baseTar = BA
 const describeMeaning = (top: string, options?: TreeOptions) =>
   describeTree(top, options).map((line) => line.replace(/( char 0 0:0 1 0) \S+ 0:0/, "$1 - 0:0"));
 
-captureTest("a layer of every kind of entry unpacks to the tree that it was made of", async (rig) => {
+layerTest("a layer of every kind of entry unpacks to the tree that it was made of", async (rig) => {
   const { upper, root } = await upperOf(rig, archiveOf(...CHANGES));
   const wanted = describeMeaning(upper, { root: false });
   const layer = await captureUpper(rig.context, root, { omit: [], keepBlob: false });
@@ -125,7 +108,7 @@ captureTest("a layer of every kind of entry unpacks to the tree that it was made
   assertIncludes(await messageOf(() => ensureBlob(rig.context, layer)), "its files are not what they were");
 });
 
-captureTest("a kept tree and a renamed one give the same layer", async (rig) => {
+layerTest("a kept tree and a renamed one give the same layer", async (rig) => {
   const { upper, root } = await upperOf(rig, archiveOf(...CHANGES.slice(0, -1), { ...PLAIN, size: 1 }));
   const before = describeMeaning(upper);
   const kept = await captureUpper(rig.context, root, { omit: [], keepBlob: true, keepTree: true });
@@ -141,7 +124,7 @@ captureTest("a kept tree and a renamed one give the same layer", async (rig) => 
   assertEquals(partial.filter((name) => name.startsWith("layer-")), []);
 });
 
-captureTest("mount points, unchanged folders and the overlay's own marks are left out", async (rig) => {
+layerTest("mount points, unchanged folders and the overlay's own marks are left out", async (rig) => {
   const { upper, root } = await upperOf(
     rig,
     archiveOf(
@@ -168,7 +151,7 @@ captureTest("mount points, unchanged folders and the overlay's own marks are lef
   assert(!lines[0]!.includes("impure"), lines[0]!);
 });
 
-captureTest("what was mounted behind links of the image is left out as well", async (rig) => {
+layerTest("what was mounted behind links of the image is left out as well", async (rig) => {
   const base = archiveOf(
     folder("run/"),
     folder("var/"),
@@ -187,7 +170,7 @@ captureTest("what was mounted behind links of the image is left out as well", as
   assertEquals(await captureUpper(rig.context, root, { omit, keepBlob: true }), null);
 });
 
-captureTest("a whole copy shows changes that have left size and time alone", async (rig) => {
+layerTest("a whole copy shows changes that have left size and time alone", async (rig) => {
   const entries = (bytes: string, target: string, value: number) => [
     folder("d/"),
     file("d/bytes", bytes),
@@ -220,7 +203,7 @@ captureTest("a whole copy shows changes that have left size and time alone", asy
   assertEquals([...Deno.readDirSync(shown)].map(({ name }) => name), ["new"]);
 });
 
-captureTest("a tree without changes gives no layer, and times are set as asked", async (rig) => {
+layerTest("a tree without changes gives no layer, and times are set as asked", async (rig) => {
   const nothing = await upperOf(rig, archiveOf(folder("etc/", { mtime: 9999 }), file("etc/hosts", "")));
   assertEquals(await captureUpper(rig.context, nothing.root, { omit: ["/etc/hosts"], keepBlob: true }), null);
   await Deno.remove(nothing.upper, { recursive: true });
@@ -239,7 +222,7 @@ captureTest("a tree without changes gives no layer, and times are set as asked",
   assertEquals(describeMeaning(await other.unpack(blob)), describeMeaning(path));
 });
 
-captureTest("a file whose name is that of a whiteout is refused", async (rig) => {
+layerTest("a file whose name is that of a whiteout is refused", async (rig) => {
   const { upper, root } = await upperOf(rig, archiveOf(folder("new/")));
   await Deno.writeTextFile(`${upper}/new/.wh.x`, "");
   const message = await messageOf(() => captureUpper(rig.context, root, { omit: [], keepBlob: false }));

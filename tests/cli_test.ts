@@ -62,7 +62,7 @@ const REFUSED: [words: string, code: number, stderr: string][] = [
   [
     "inspect --type foo x",
     125,
-    'Error: invalid type "foo": must be "image", "container", "network", "volume", or "all"\n',
+    'Error: invalid type "foo": must be "image", "container", "pod", "network", "volume", or "all"\n',
   ],
   ["tag a", 125, "Error: requires at least 2 arg(s), only received 1\n"],
   ["tag a b", 125, "Error: a: image not known\n"],

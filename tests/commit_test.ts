@@ -142,16 +142,36 @@ hostTest("what the user captures without a namespace is what its root captures",
   };
   const own = await withoutNamespace();
   assertEquals(own.stderr, "");
+  // what was made in this process is whole: no mark of what waits for the disk, no work folder
+  const names = (path: string) =>
+    [...Deno.readDirSync(`${host.data}/${path}`)].map(({ name }) => name).sort();
+  const again = await withoutNamespace();
+  const [first, second] = await Promise.all(
+    [own, again].map(async ({ stdout }) =>
+      await host.ok("image", "inspect", "-f", "{{range .RootFS.Layers}}{{.}} {{end}}", stdout.trim())
+    ),
+  );
+  assertEquals(second, first);
+  const made = first!.trim().split(" ").at(-1)!.replace("sha256:", "");
+  assertEquals(names(`layers/${made}`), ["full", "full.bytes"]);
+  assert(names("blobs/sha256").includes(made), "the archive is not kept");
+  assertEquals([...names("tmp"), ...names("blobs/partial")], []);
+  await host.ok("rmi", again.stdout.trim());
   const layer = await layerOf(own.stdout.trim());
-  // sockets are in no archive: one of another id, and more of them than are looked at
+  // sockets are in no archive: more of them than are copied here, one of another id, and more than are looked at
   using _socket = Deno.listen({ transport: "unix", path: `${host.folder}/socket` });
   await Deno.rename(`${host.folder}/socket`, `${upper}/socket`);
+  await Deno.chown(`${upper}/socket`, host.ids.uid, host.ids.gid);
+  for (let count = 0; count < 200; count++) Deno.linkSync(`${upper}/socket`, `${upper}/socket-${count}`);
+  const more = await withoutNamespace();
+  assertEquals(more.stderr, "");
+  assertEquals(await layerOf(more.stdout.trim()), layer);
   await Deno.chown(`${upper}/socket`, host.ids.subuid, host.ids.subuid);
   const control = await withoutNamespace();
   assertEquals(control.code, 125);
   assertIncludes(control.stderr, "create user namespace");
   assertEquals(await layerOf(await host.ok("commit", "box")), layer);
-  for (let count = 0; count < 1001; count++) Deno.linkSync(`${upper}/socket`, `${upper}/socket-${count}`);
+  for (let count = 200; count < 1001; count++) Deno.linkSync(`${upper}/socket`, `${upper}/socket-${count}`);
   assertEquals(await layerOf(await host.ok("commit", "box")), layer);
 
   // where a layer below is closed to the user, root of the namespace sees what is hidden there

@@ -27,6 +27,8 @@ async function stage(host: Host): Promise<string> {
     "1000",
   );
   await host.ok("network", "create", "inner-net");
+  await host.ok("pod", "create", "--infra=false", "duo-pod");
+  await host.ok("secret", "create", "--env", "pass-1", "HOME");
   await Deno.writeTextFile(`${host.home}/some-file`, "");
   await host.ok("create", "-q", "--network=none", "-v", "web-data:/data", "--name", "web-off", image, "true");
   // a name that a shell would take apart is offered to nobody
@@ -59,6 +61,12 @@ const COMPLETED: [typed: string, shown: string][] = [
   ["skiff run --rm --network inn", "skiff run --rm --network inner-net "],
   ["skiff network rm inn", "skiff network rm inner-net "],
   ["skiff network connect inner-net web-of", "skiff network connect inner-net web-off "],
+  ["skiff secret rm pas", "skiff secret rm pass-1 "],
+  ["skiff run --secret pas", "skiff run --secret pass-1 "],
+  ["skiff run --pod duo", "skiff run --pod duo-pod "],
+  ["skiff pod start duo", "skiff pod start duo-pod "],
+  ["skiff pod ps --filter ctr-num", "skiff pod ps --filter ctr-number="],
+  ["skiff secret ls -f na", "skiff secret ls -f name="],
   ["skiff network ls --filter dang", "skiff network ls --filter dangling="],
   ["skiff run --rm --network container:web", "skiff run --rm --network container:web-on "],
   ["skiff run --rm ho", "skiff run --rm host "],

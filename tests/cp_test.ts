@@ -126,6 +126,7 @@ hostTest("cp names its target and refuses by the rules of podman", {
     ["a.txt", "b.txt", 'copy "a.txt" to "b.txt": neither is CONTAINER:PATH'],
     ["c:", "x", 'invalid arguments "c:", "x": you must specify paths'],
     ["nope:/etc", "x", 'no container with name or ID "nope" found: no such container'],
+    ["c:/bin/busybox", "/dev/null", 'invalid destination: "/dev/null" must be a directory or a regular file'],
   ];
   for (const [from, to, error] of refused) {
     const { code, stdout, stderr } = await host.skiff(["cp", from, to]);

@@ -147,6 +147,9 @@ hostTest("groups, umask, sysctls, time zone and devices", NEEDS, async (host) =>
     await refusal(host, ["--device", "/etc/passwd"]),
     "/etc/passwd is not a valid device: not a device node",
   );
+  const domain = ["--domainname", "nis.example"];
+  assertEquals(await inside(host, domain, "cat /proc/sys/kernel/domainname"), "nis.example");
+  assertIncludes(await refusal(host, ["--uts", "host", ...domain]), "cannot set the domain name");
   const zone = "/usr/share/zoneinfo/Asia/Tokyo";
   if (await Deno.stat(zone).then(() => true, () => false)) {
     assertEquals(await inside(host, ["--tz", "Asia/Tokyo"], "date +%Z"), "JST");
@@ -259,6 +262,26 @@ hostTest("a container without a pid namespace of its own leaves no process behin
     assertEquals((await running.result).code, 0);
     assertEquals(sleepers(), 0);
   }
+  // where the monitor is killed, the next command does its work, and touches nobody else's
+  const pair = ["-d", "--network", "none", "--pid", "host"];
+  const other = (await host.run(...pair, await host.image(), "sleep", `${seconds}`)).stdout.trim();
+  await host.run(
+    "-q",
+    ...pair,
+    "--name",
+    "left",
+    await host.image(),
+    "sh",
+    "-c",
+    `sleep ${seconds} & exec sleep ${seconds}`,
+  );
+  await waitFor("the sleepers", () => sleepers() === 3);
+  host.kill9(Number(await host.ok("inspect", "-f", "{{.State.ConmonPid}}", "left")));
+  await waitFor("init has died with its monitor", () => sleepers() === 2);
+  assertEquals(await host.ok("ps", "-a", "-f", "name=left", "--format", "{{.State}}"), "exited");
+  await waitFor("the sleeper that was left", () => sleepers() === 1);
+  assertEquals(await host.ok("ps", "-q", "--no-trunc", "-f", `id=${other}`), other);
+  await host.ok("rm", "-f", "-t", "0", other);
 });
 
 hostTest("ids of a user namespace of its own", NEEDS, async (host) => {
@@ -275,6 +298,8 @@ hostTest("ids of a user namespace of its own", NEEDS, async (host) => {
     ),
     "0 0 1\n1 1 60000\n0",
   );
+  // a line that lies in several of the map around it
+  assertEquals(await inside(host, ["--uidmap", "0:0:1000"], map), "0 0 1\n1 1 999");
   const auto = ["run", "-q", "-d", "--network", "none", "--userns", "auto:size=1500", "-v", "data:/data"];
   const image = await host.image();
   await Promise.all([0, 1].map((n) => host.ok(...auto, "--name", `auto${n}`, image, "sleep", "1000")));
@@ -365,6 +390,43 @@ hostTest("what hinders the program, not skiff, has podman's exit codes", NEEDS, 
   assertEquals(await exec("-d", "-w", "/missing", "other", "true"), 127);
 });
 
+hostTest("--seccomp-policy image takes the profile that is in the image's label", NEEDS, async (host) => {
+  const forbids = '{"defaultAction":"SCMP_ACT_ALLOW",' +
+    '"syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}';
+  const build = async (profile: string) => {
+    const text = `FROM ${await host.image()}\nLABEL io.containers.seccomp.profile=${
+      JSON.stringify(profile)
+    }\n`;
+    const { code, stdout, stderr } = await host.skiff(["build", "-q", "-"], { stdin: text });
+    assertEquals(code, 0, stderr);
+    return stdout.trim();
+  };
+  const [image, wrong] = [await build(forbids), await build("no profile")];
+  const run = async (name: string, ...options: string[]) => {
+    const words = ["-q", "--rm", "--network", "none", ...options, name, "mkdir", "/made"];
+    const { code, stderr } = await host.run(...words);
+    return `${code} ${stderr.split("\n")[0]}`.trim();
+  };
+  const refused = "1 mkdir: can't create directory '/made': Operation not permitted";
+  assertEquals(await run(image), "0");
+  assertEquals(await run(image, "--seccomp-policy", "default"), "0");
+  assertEquals(await run(image, "--seccomp-policy", "image"), refused);
+  assertEquals(await run(image, "--seccomp-policy", "image", "--privileged"), "0");
+  assertEquals(await run(image, "--seccomp-policy", "image", "--security-opt", "seccomp=unconfined"), "0");
+  assertEquals(
+    await run(await host.image(), "--seccomp-policy", "image"),
+    "125 Error: no seccomp policy defined by image",
+  );
+  assertIncludes(
+    await run(wrong, "--seccomp-policy", "image"),
+    "125 Error: loading seccomp profile failed: ",
+  );
+  assertEquals(
+    await run(image, "--seccomp-policy", "foo"),
+    '125 Error: invalid seccomp policy "foo": valid policies are ["default" "image"]',
+  );
+});
+
 hostTest("as root, devices are bound and namespaces shared as without", {
   needs: ["root", "registry", "busybox"],
   asRoot: true,
@@ -391,5 +453,5 @@ hostTest("as root, devices are bound and namespaces shared as without", {
   );
   assertEquals(await inside(host, ["-v", `${host.home}/shared:/s:O`], "rm /s/x; ls /s"), "");
   assertEquals([...Deno.readDirSync(`${host.home}/shared`)].map(({ name }) => name), ["x"]);
-  assertIncludes(await refusal(host, ["--userns", "auto"]), "only for rootless use");
+  assertIncludes(await refusal(host, ["--userns", "nomap"]), "only supported in rootless mode");
 });

@@ -27,7 +27,7 @@ hostTest("doctor finds a whole machine whole, in lines and in JSON", { needs: ["
   assert(!/^(degraded|fails)/m.test(stdout), stdout);
   const json = JSON.parse(await host.ok("doctor", "--json")) as Line[];
   assertEquals(json.map((line) => line.Check), [
-    ...["program", "user", "data folder", "runtime folder", "subordinate ids", "user namespace"],
+    ...["program", "start", "user", "data folder", "runtime folder", "subordinate ids", "user namespace"],
     ...["storage driver", "/proc", "network", "seccomp", "cgroups", "container"],
   ]);
   assertEquals(Object.keys(json[0]!), ["Check", "Status", "Detail", "Remedy"]);

@@ -91,7 +91,7 @@ hostTest("neither the words nor the environment of the command are seen in the c
   }
 });
 
-hostTest("a working directory is never a descriptor of the host (CVE-2024-21626)", {
+driverTest("a working directory is never a descriptor of the host (CVE-2024-21626)", {
   needs: ["registry", "busybox"],
   timeoutMs: 180_000,
 }, async (host) => {
@@ -102,8 +102,10 @@ hostTest("a working directory is never a descriptor of the host (CVE-2024-21626)
   const image = await host.makeImage({ layers: [{ entries: [...busyboxEntries(), ...links] }] });
   const program = ["sh", "-c", "pwd; ls ../../../etc/passwd"];
   const id = await host.ok("run", "-d", "--network", "none", image, "sleep", "600");
+  // what a number leads to has nothing to do with the driver: all are tried with one
+  const numbers = host.driver === "overlay" ? NUMBERS : NUMBERS.slice(0, 10);
   const places = [
-    ...NUMBERS.map((number) => `/proc/self/fd/${number}`),
+    ...numbers.map((number) => `/proc/self/fd/${number}`),
     ...links.map(({ path }) => `/${path}`),
     "/proc/1/cwd",
     "/proc/self/root",

@@ -98,3 +98,23 @@ hostTest("a program ends with its container", REGISTRY, async (host) => {
   assertEquals(late.code, 125);
   assertIncludes(late.stderr, "it is not running");
 });
+
+hostTest("a session without a record lives as long as its monitor", REGISTRY, async (host) => {
+  await startContainer(host);
+  const id = await host.ok("exec", "-d", "c", "sleep", "1000");
+  const folder = `${host.data}/containers/${host.containers()[0]}/exec/${id}`;
+  const { monitorPid } = await waitFor("it has a record", () => {
+    try {
+      return JSON.parse(Deno.readTextFileSync(`${folder}/state.json`));
+    } catch {
+      return undefined;
+    }
+  });
+  // as on a disk that is full
+  Deno.removeSync(`${folder}/state.json`);
+  Deno.utimeSync(folder, 1000, 1000);
+  const sessions = () => host.ok("inspect", "--format", "{{len .ExecIDs}}", "c");
+  assertEquals(await sessions(), "1");
+  Deno.kill(monitorPid, "SIGKILL");
+  await waitFor("it has ended", async () => await sessions() === "0");
+});

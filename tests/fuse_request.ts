@@ -6,7 +6,7 @@ export function build(
   opcode: number,
   body: Uint8Array,
   { unique = 7n, nodeid = 1n, extra = 0 } = {},
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(IN_HEADER_BYTES + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length, true);

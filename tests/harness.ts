@@ -19,7 +19,7 @@ export { Host, type Result, type Running, type RunOptions } from "./host.ts";
 export { type ImageSpec, makeImage } from "./images.ts";
 export { LocalRegistry } from "./local_registry.ts";
 export { PtySession } from "./pty.ts";
-export { type Need, testIds, whatIsMissing } from "./needs.ts";
+export { hasFilesystem, type Need, testIds, whatIsMissing } from "./needs.ts";
 export * from "./assertions.ts";
 
 export type DriverName = "overlay" | "fuse-overlayfs" | "vfs";
@@ -28,6 +28,8 @@ export const DRIVERS: readonly DriverName[] = ["overlay", "fuse-overlayfs", "vfs
 export interface TestOptions extends HostOptions {
   /** What the machine must have; else the test is skipped, and the reason is in its name. */
   needs?: Need[];
+  /** What no package could bring to this kind of machine: the test is named so, and does not run even in CI. */
+  notHere?: string | null;
   /** Default 400 s: a bound for what hangs, not for what a loaded machine makes slow. */
   timeoutMs?: number;
 }
@@ -38,6 +40,7 @@ type HostTest = (host: Host) => Promise<void> | void;
 export function hostTest(name: string, options: TestOptions, fn: HostTest): void {
   const missing = whatIsMissing(["user", ...(options.needs ?? [])]);
   const mustRun = Deno.env.get("SKIFF_TEST_MUST_RUN") === "1";
+  if (options.notHere) return Deno.test.ignore(`${name} [this machine has ${options.notHere}]`, () => {});
   Deno.test({
     name: missing === null ? name : `${name} [needs ${missing}]`,
     ignore: missing !== null && !mustRun,

@@ -296,7 +296,7 @@ export class Host {
     const complaints: string[] = [];
     const left = this.containers();
     if (left.length > 0) {
-      const removed = await this.skiff(["rm", "--force", ...left]);
+      const removed = await this.skiff(["rm", "--force", "--depend", ...left]);
       if (removed.code !== 0) {
         complaints.push(`skiff rm --force exited with ${removed.code}: ${removed.stderr}`);
       }

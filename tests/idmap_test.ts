@@ -10,6 +10,7 @@ import {
   type Need,
   waitFor,
 } from "./harness.ts";
+import { runAsRootOfOwn } from "./own_network.ts";
 import { compileProbe } from "./probes.ts";
 
 const NEEDS = { needs: ["registry", "busybox", "uidmap", "fuse"] as Need[] };
@@ -175,7 +176,7 @@ hostTest(
   NEEDS,
   async (host) => {
     const tree = await makeTree(host);
-    const servers = () => host.processes().filter(({ command }) => command.startsWith("skiff: idmap"));
+    const servers = () => host.processes().filter(({ command }) => command.startsWith("skiff: idmap /"));
     const image = await host.image();
     const start = (name: string) =>
       host.ok(
@@ -545,4 +546,267 @@ hostTest("idmap: what others make is theirs, and its server still ends with the 
   host.kill9(Number(await host.ok("inspect", "made", "--format", "{{.State.ConmonPid}}")));
   await waitFor("all is gone with the monitor", () => host.processes().length === 0);
   await host.ok("rm", "-f", "made");
+});
+
+/** Reads /data/large four times, in pieces and mapped, and says whether all is the same and what it begins with. */
+const LARGE_READS = `import hashlib, mmap
+def once(step):
+    with open('/data/large', 'rb') as file:
+        mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
+        read = hashlib.sha256()
+        while data := file.read(step): read.update(data)
+        return read.hexdigest() == hashlib.sha256(mapped).hexdigest() and read.hexdigest()
+sums = [once(step) for step in (1 << 20, 300000, 4096, 1 << 24)]
+with open('/data/large', 'rb') as file: print(len(set(sums)), file.read(5).decode(), sums[0])`;
+
+hostTest(
+  "idmap: a large file is the same in each reading, and what the host makes of it is seen in the next",
+  {
+    needs: ["uidmap", "fuse", "python3"],
+  },
+  async (host) => {
+    const tree = await makeTree(host);
+    await host.ok(
+      ...["run", "-q", "-d", "--name", "reads", "--network", "none", "-v", `${tree}:/data:idmap`],
+      ...["host", "sleep", "9999"],
+    );
+    const data = new Uint8Array((17 << 20) + 5).map((_, index) => index * 7 + (index >> 9));
+    for (const [step, word] of ["first", "other"].entries()) {
+      data.set(new TextEncoder().encode(word));
+      await Deno.writeFile(`${tree}/large`, data);
+      await host.own(`${tree}/large`);
+      // the same size; what is remembered of its time ends by itself
+      await Deno.utime(`${tree}/large`, 1000 + step, 1000 + step);
+      const seen = () => host.ok("exec", "reads", "stat", "-c", "%Y", "/data/large");
+      await waitFor("the host's change is seen", async () => (await seen()).trim() === String(1000 + step));
+      const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", data)).toHex();
+      assertEquals(
+        (await host.ok("exec", "reads", "python3", "-c", LARGE_READS)).trim(),
+        `1 ${word} ${sum}`,
+      );
+    }
+  },
+);
+
+const READ_TWICE = `
+import hashlib
+for time in range(2):
+    sum = hashlib.sha256()
+    with open('/data/large', 'rb', 0) as file:
+        while data := file.read(1 << 20): sum.update(data)
+print(sum.hexdigest())`;
+
+hostTest("idmap: what is read twice comes into the kernel's cache, and is no older there than on the host", {
+  needs: ["uidmap", "fuse", "python3"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  await host.ok(
+    ...["run", "-q", "-d", "--name", "keeps", "--network", "none", "-v", `${tree}:/data:idmap`],
+    ...["host", "sleep", "9999"],
+  );
+  const data = new Uint8Array((17 << 20) + 5).map((_, index) => index * 5 + (index >> 9));
+  const inside = async (...words: string[]) => (await host.ok("exec", "keeps", ...words)).trim();
+  const readTwice = async () => {
+    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", data)).toHex();
+    await waitFor("all is as the host has it", async () => await inside("python3", "-c", READ_TWICE) === sum);
+  };
+  const changes = [
+    () => Deno.writeFile(`${tree}/large`, data),
+    async () => {
+      await Deno.writeFile(`${tree}/new`, data);
+      await Deno.rename(`${tree}/new`, `${tree}/large`);
+    },
+    () => inside("sh", "-c", "printf inside | dd of=/data/large conv=notrunc bs=1 seek=9000000 2>/dev/null"),
+  ];
+  for (const [step, change] of changes.entries()) {
+    const isInside = step === changes.length - 1;
+    data.set(
+      new TextEncoder().encode(isInside ? "inside" : `host ${step}`),
+      isInside ? 9_000_000 : 9_000_010,
+    );
+    await change();
+    if (!isInside) await host.own(`${tree}/large`);
+    await readTwice();
+    // the machine may need some of the memory for other things, or all that there was: the next reading brings it back
+    let looks = 0;
+    await waitFor("the kernel has the file", async () => {
+      if (++looks % 20 === 0) await inside("python3", "-c", READ_TWICE);
+      return Number(await inside("fincore", "-b", "-n", "-o", "RES", "/data/large")) > data.length / 2;
+    });
+    await readTwice();
+  }
+});
+
+hostTest(
+  "idmap: what the kernel believes for long is forgotten when the host changes it",
+  NEEDS,
+  async (host) => {
+    const tree = await makeTree(host);
+    const sh = async (script: string) => {
+      const { code, stderr } = await host.sh(`cd ${tree} && ${script}`);
+      assertEquals(code, 0, stderr);
+    };
+    await sh(
+      "for name in kept grown same mode gone replaced moved; do echo $name > $name; done; mkdir a a/b; echo x > a/b/c",
+    );
+    await host.ok(
+      ...["run", "-q", "-d", "--name", "sees", "--network", "none", "-w", "/data"],
+      ...["-v", `${tree}:/data:idmap`, await host.image(), "sleep", "9999"],
+    );
+    const inside = async (script: string) => (await host.ok("exec", "sees", "sh", "-c", script)).trim();
+    const all = `for f in *; do stat -c '%n %s %a' $f; [ -d $f ] || cat $f; done; find a | sort; cat a/?/c`;
+    const onHost = async () => (await host.sh(`cd ${tree} && { ${all}; }`)).stdout.trim();
+    // what was changed just now is not believed for long
+    const isSettled = () => Date.now() - Deno.statSync(`${tree}/a/b/c`).ctime!.getTime() > 3000;
+    await waitFor("the files are settled", isSettled);
+    const before = await inside(all);
+    const begin = performance.now();
+    assertEquals(await inside(all), before);
+    const oneLookMs = performance.now() - begin;
+    await host.ok("exec", "-d", "sees", "sh", "-c", "tail -n +1 -f grown > /tmp/followed");
+    await sh(
+      `echo more >> grown; printf 'SAME\\n' > same; chmod 600 mode; rm gone; echo other > r2; mv r2 replaced
+mv moved elsewhere; mv a/b a/z; mkdir a/b; echo y > a/b/c; echo new > new`,
+    );
+    const expected = await onHost();
+    assertEquals(expected === before, false);
+    // by what is told of it: nothing that was believed has ended by itself so soon, but where all is slow
+    const soonMs = 20_000 + 10 * oneLookMs;
+    const names = (await host.sh(`cd ${tree} && ls -d *`)).stdout.trim();
+    await waitFor("all is seen", async () => (await inside(all)) === expected, soonMs);
+    const followed = async () => (await inside("cat /tmp/followed")) === "grown\nmore";
+    await waitFor("a follower sees it", followed, soonMs);
+    // what the container does itself is seen at once
+    const own =
+      "echo 1 > own; stat -c %s own; echo 12 >> own; stat -c %s own; mv own o2; [ ! -e own ]; stat -c %s o2";
+    assertEquals(
+      await inside(`set -e; ${own}; rm o2; mkdir o2; rmdir o2; [ ! -e o2 ]; ls -d *`),
+      `2\n5\n5\n${names}`,
+    );
+    // names that are believed for what they were before: beside a link, and by a rename inside
+    await inside("cat same; ls a/z");
+    await sh("ln same linked");
+    await inside("stat linked; mv a/z a/w");
+    await sh("echo 2 > other; mv other same; mv a/w a/v; mkdir a/w; echo > a/w/its");
+    const replaced = async () =>
+      (await inside("cat same linked; ls a/w a/v; true")) === "2\nSAME\na/v:\nc\n\na/w:\nits";
+    await waitFor("what took the names is seen", replaced, soonMs);
+  },
+);
+
+hostTest("idmap: who waits for a server that is killed goes on, even where its notices wait for him", {
+  needs: ["fuse"],
+}, async () => {
+  // ECONNABORTED, and from then on ENOTCONN
+  assertEquals(await runAsRootOfOwn("--mount", "./fuse_end_run.ts"), { asked: 103, later: 107 });
+});
+
+for (const asRoot of [false, true]) {
+  hostTest(`idmap: an image's files are the user's${asRoot ? ", as root" : ""}`, {
+    needs: [...NEEDS.needs, ...(asRoot ? ["root" as const] : [])],
+    asRoot,
+  }, async (host) => {
+    const image = await host.image();
+    await host.ok("pull", "-q", image);
+    const seen = async (idmap: string, script: string) => {
+      const mount = ["--mount", `type=image,src=${image},dst=/m${idmap}`];
+      return (await host.run("-q", "--rm", "-u", "7:8", ...mount, image, "sh", "-c", script)).stdout;
+    };
+    const owner = "stat -c %u:%g /m /m/bin/busybox";
+    assertEquals(await seen("", owner), "0:0\n0:0\n");
+    assertEquals(await seen(",idmap", owner), "7:8\n7:8\n");
+    assertEquals(await seen(",subpath=bin,idmap", "stat -c %u:%g /m/busybox"), "7:8\n");
+    assertEquals(await seen(",rw,idmap", "echo mine >/m/new; cat /m/new; stat -c %u /m/new"), "mine\n7\n");
+  });
+}
+
+/** Holds a copy of another process's descriptor until its input ends. @see pidfd_getfd(2) */
+const HOLD_DESCRIPTOR = `import ctypes, os, sys
+pid, fd = map(int, sys.argv[1:])
+own = ctypes.CDLL(None, use_errno=True).syscall(438, os.pidfd_open(pid), fd, 0)
+if own == -1: sys.exit(os.strerror(ctypes.get_errno()))
+os.write(1, b'held\\n')
+sys.stdin.read()`;
+
+hostTest("idmap: who asks a server that was killed goes on, though another has a descriptor of the mount", {
+  needs: [...NEEDS.needs, "python3", "root"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const image = await host.image();
+  await host.ok(
+    ...["run", "-q", "-d", "--name", "asks", "--network", "none", "-v", `${tree}:/data:idmap`],
+    ...[image, "sleep", "9999"],
+  );
+  const server = host.processes().find(({ command }) => command.startsWith("skiff: idmap /"))!.pid;
+  const fuse = [...Deno.readDirSync(`/proc/${server}/fd`)].map(({ name }) => name)
+    .find((fd) => Deno.readLinkSync(`/proc/${server}/fd/${fd}`) === "/dev/fuse")!;
+  const holder = new Deno.Command("python3", {
+    args: ["-c", HOLD_DESCRIPTOR, `${server}`, fuse],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  try {
+    const reader = holder.stdout.getReader();
+    assertEquals(new TextDecoder().decode((await reader.read()).value), "held\n");
+    await reader.cancel();
+    // asked while nobody answers, and after that
+    Deno.kill(server, "SIGSTOP");
+    const asker = host.spawn(["exec", "asks", "ls", "/data/other"]);
+    host.kill9(server);
+    for (const asked of [await asker.result, await host.skiff(["exec", "asks", "ls", "/data/other"])]) {
+      assertEquals(asked.code, 1);
+      assertMatch(asked.stderr, /Transport endpoint is not connected|Software caused connection abort/);
+    }
+    // the container goes on, and its next run has another server
+    await host.ok("restart", "-t", "0", "asks");
+    assertEquals(await host.ok("exec", "asks", "cat", "/data/file"), "from the host");
+  } finally {
+    await holder.stdin.close();
+    await holder.status;
+  }
+});
+
+/** A user's files in a sticky folder are replaced by another's in another mount, and the user tries to take those away. */
+const STICKY = `import os
+os.mkdir('/data/s'); os.chmod('/data/s', 0o1777)
+def as_user(uid, act):
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
+        try:
+            act()
+        except PermissionError:
+            os._exit(13)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def replaced(name):
+    as_user(6, lambda: open('/data/s/' + name, 'x').close())
+    os.stat('/data/s/' + name)
+    open('/plain/s/new', 'x').close(); os.chown('/plain/s/new', 5, 5)
+    os.rename('/plain/s/new', '/plain/s/' + name)
+seen = set()
+for index in range(20):
+    for act in (os.unlink, lambda path: os.rename(path, path + '.mine'), lambda path: os.replace(own, path)):
+        name = 'x%d' % len(os.listdir('/plain/s'))
+        own = '/data/s/own'
+        as_user(6, lambda: open(own, 'w').close())
+        replaced(name)
+        seen.add((as_user(6, lambda: act('/data/s/' + name)), os.stat('/plain/s/' + name).st_uid))
+print(seen)
+print(as_user(5, lambda: os.unlink('/data/s/x0')), as_user(6, lambda: os.unlink(own)))
+os.chown('/data/s', 7, 7)`;
+
+hostTest("idmap: in a sticky folder nobody takes away what has become another's", {
+  needs: ["uidmap", "fuse", "python3"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const mounts = ["-v", `${tree}:/data:idmap`, "-v", `${tree}:/plain`];
+  const run = (...words: string[]) => host.run("-q", "--rm", "--network", "none", ...mounts, ...words);
+  const { stdout } = await run("host", "python3", "-c", STICKY);
+  assertEquals(stdout.trim().split("\n"), ["{(13, 5)}", "0 0"]);
+  // root is above the owners by a capability
+  const words = ["host", "rm", "/data/s/x2"];
+  const { code, stderr } = await run("--cap-drop", "FOWNER", ...words);
+  assertEquals([code, stderr.includes("Operation not permitted")], [1, true]);
+  assertEquals((await run(...words)).code, 0);
 });

@@ -6,7 +6,7 @@
  * groups for `run.oci.keep_original_groups`.
  */
 
-import { assert, assertEquals, type Host, hostTest, type Need } from "./harness.ts";
+import { assert, assertEquals, driverTest, type Host, hostTest, type Need } from "./harness.ts";
 import { type BuiltImage, busyboxImage, sha256 } from "./images.ts";
 
 const NEEDS: Need[] = ["registry", "busybox", "uidmap"];
@@ -95,7 +95,7 @@ async function look(host: Host, image: string, ...options: string[]): Promise<st
   return stdout;
 }
 
-hostTest("labels, annotations and stray fields of an image change nothing of the sandbox", {
+driverTest("labels, annotations and stray fields of an image change nothing of the sandbox", {
   needs: NEEDS,
 }, async (host) => {
   const plain = await host.image();

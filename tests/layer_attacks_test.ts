@@ -8,26 +8,9 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import { lgetxattr } from "../ffi/xattr.ts";
 import { assert, assertEquals, assertIncludes } from "./assertions.ts";
 import { sha256 } from "./images.ts";
-import { type LayerRig, makeLayerRig } from "./layer_rig.ts";
-import { whatIsMissing } from "./needs.ts";
+import { type LayerRig, layerTest } from "./layer_rig.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-const missing = whatIsMissing(["root"]);
-const mustRun = Deno.env.get("SKIFF_TEST_MUST_RUN") === "1";
-
-function layerTest(name: string, fn: (rig: LayerRig) => Promise<void>): void {
-  Deno.test({
-    name: missing === null ? name : `${name} [needs ${missing}]`,
-    ignore: missing !== null && !mustRun,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using rig = await makeLayerRig();
-      await fn(rig);
-    },
-  });
-}
 
 const file = (name: string, data = "overwritten", more: Partial<Member> = {}): Member => ({
   name,

@@ -11,6 +11,7 @@ import {
 } from "../runtime/storage/layers.ts";
 import { gzipSync } from "node:zlib";
 import { sha256 } from "./images.ts";
+import { whatIsMissing } from "./needs.ts";
 import { describeTree } from "./tree.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -128,4 +129,21 @@ export async function makeLayerRig(): Promise<LayerRig> {
     },
   };
   return rig;
+}
+
+const missing = whatIsMissing(["root"]);
+const mustRun = Deno.env.get("SKIFF_TEST_MUST_RUN") === "1";
+
+/** A test with a rig of its own. */
+export function layerTest(name: string, fn: (rig: LayerRig) => Promise<void>): void {
+  Deno.test({
+    name: missing === null ? name : `${name} [needs ${missing}]`,
+    ignore: missing !== null && !mustRun,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      await using rig = await makeLayerRig();
+      await fn(rig);
+    },
+  });
 }

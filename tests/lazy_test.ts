@@ -4,6 +4,10 @@ import { assert, assertEquals, assertIncludes, type Host, hostTest } from "./har
 import { LocalRegistry } from "./local_registry.ts";
 import { MEDIA_TYPE } from "../runtime/spec/image.ts";
 import { addTocImage, tocConfig, type TocFormat, tocLayer } from "./toc_image.ts";
+import { O_CLOEXEC, O_NONBLOCK, O_WRONLY } from "../ffi/constants/fcntl.ts";
+import { ENXIO, isErrno } from "../ffi/errno.ts";
+import { close, open, writeAll } from "../ffi/file.ts";
+import { isThere } from "../runtime/state/listing.ts";
 import { digest, estargzLayer, type LayerMember, type TocLayer } from "./toc_layers.ts";
 
 const noise = (bytes: number) => {
@@ -82,6 +86,17 @@ async function until(what: string, done: () => boolean | Promise<boolean>): Prom
   }
 }
 
+/** Processes that serve layers. */
+function servers(host: Host) {
+  return host.processes().filter(({ pid }) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/comm`) === "skiff: lazy\n";
+    } catch {
+      return false;
+    }
+  });
+}
+
 const BIG = noise(6 << 20), OTHER = noise(2 << 20);
 const MEMBERS: LayerMember[] = [
   { name: "data/", type: "directory", mode: 0o755 },
@@ -124,6 +139,69 @@ hostTest(
       await host.ok("rmi", image);
       assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].map(({ name }) => name), []);
     });
+  },
+);
+
+hostTest(
+  "a start goes on while another container's end has brought its layers whole",
+  { needs: ["busybox", "fuse"] },
+  async (host) => {
+    await using registry = FakeRegistry.start();
+    await host.declareInsecure(registry.host);
+    const files = ["first", "second"].map((name): LayerMember => {
+      return { name, type: "file", mode: 0o644, data: noise(300_000) };
+    });
+    const layers = [tocLayer("estargz", files.slice(0, 1)), estargzLayer(files.slice(1))] as const;
+    await addTocImage(registry, "test/two:1", layers);
+    const image = `${registry.host}/test/two:1`;
+    // nothing comes whole before the next server is on its way
+    const mayComplete = Promise.withResolvers<void>();
+    registry.hook = ({ path, headers }) => {
+      const layer = layers.find(({ descriptor }) => path.includes(descriptor.digest));
+      if (layer === undefined || headers.range !== undefined) return undefined;
+      return { status: 200, body: layer.blob, after: mayComplete.promise };
+    };
+    await host.ok("pull", "-q", "--lazy", image);
+    const before = await host.ok("run", "-d", image, "sleep", "1000");
+    // the next server reads its first layer's table from a pipe, and so waits where the test has it wait
+    const folderOf = ({ descriptor }: TocLayer) =>
+      [...Deno.readDirSync(`${host.data}/lazy`)].map(({ name }) => `${host.data}/lazy/${name}`)
+        .find((path) => path.includes(descriptor.digest.slice(7)));
+    const folder = folderOf(layers[0])!;
+    const { name } = [...Deno.readDirSync(folder)].find(({ name }) => name.startsWith("part-"))!;
+    const table = Deno.readFileSync(`${folder}/${name}`);
+    Deno.removeSync(`${folder}/${name}`);
+    const made = await host.sh(`mkfifo ${folder}/${name}`);
+    assertEquals(made.code, 0, made.stderr);
+    const next = host.run("--rm", image, "sha256sum", "/first", "/second");
+    let pipe = -1;
+    await until("the next server reads the table", () => {
+      try {
+        pipe = open(`${folder}/${name}`, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        return true;
+      } catch (error) {
+        if (isErrno(error, ENXIO)) return false;
+        throw error;
+      }
+    });
+    try {
+      mayComplete.resolve();
+      const isWhole = ({ diffId }: TocLayer) => isThere(`${host.data}/layers/${diffId.slice(7)}/full`);
+      await until("both layers are here", () => layers.every(isWhole));
+      await host.ok("rm", "-f", "-t", "0", before);
+      await until("its server has ended", () => servers(host).length === 1);
+      assert(layers.every((layer) => folderOf(layer) !== undefined));
+      writeAll(pipe, table);
+    } finally {
+      close(pipe);
+    }
+    const { code, stdout, stderr } = await next;
+    assertEquals(code, 0, stderr);
+    const sums = await Promise.all(files.map(({ data }) => sha(data!)));
+    assertEquals(stdout, `${sums[0]}  /first\n${sums[1]}  /second\n`);
+    // the last of them leaves nothing
+    await until("nothing is served any more", () => servers(host).length === 0);
+    assertEquals([...Deno.readDirSync(`${host.data}/lazy`)].map(({ name }) => name), []);
   },
 );
 
@@ -226,16 +304,8 @@ hostTest(
       const started = await host.sh(`exec 9>${held}; cd /; $SKIFF run -d ${image} sh -c "sleep 1000 & wait"`);
       assertEquals(started.code, 0, started.stderr);
       const id = started.stdout.trim();
-      const servers = () =>
-        host.processes().filter(({ pid }) => {
-          try {
-            return Deno.readTextFileSync(`/proc/${pid}/comm`) === "skiff: lazy\n";
-          } catch {
-            return false;
-          }
-        });
-      assertEquals(servers().length, 1);
-      const fds = `/proc/${servers()[0]!.pid}/fd`;
+      assertEquals(servers(host).length, 1);
+      const fds = `/proc/${servers(host)[0]!.pid}/fd`;
       await until("it has let go of what it was given", () =>
         [...Deno.readDirSync(fds)].every(({ name }) => {
           try {
@@ -244,15 +314,15 @@ hostTest(
             return true;
           }
         }));
-      host.kill9(servers()[0]!.pid);
-      await until("it has died", () => servers().length === 0);
+      host.kill9(servers(host)[0]!.pid);
+      await until("it has died", () => servers(host).length === 0);
       const { code } = await host.skiff(["exec", id, "sha256sum", "/data/other"]);
       assert(code !== 0, `${code}`);
       await host.ok("stop", "-t", "0", id);
       await host.ok("start", id);
       assertEquals(await host.ok("exec", id, "sha256sum", "/data/other"), `${await sha(OTHER)}  /data/other`);
       await host.ok("rm", "-f", "-t", "0", id);
-      await until("nothing serves any more", () => servers().length === 0);
+      await until("nothing serves any more", () => servers(host).length === 0);
     });
   },
 );

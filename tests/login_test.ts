@@ -65,6 +65,15 @@ hostTest(
       ["pull", "-a", `${address}/team/box:1`],
       `pull all tags of "${address}/team/box:1": the name must be without a tag or digest`,
     );
+    for (const tag of ["1", "2"]) {
+      await host.ok("tag", `${address}/team/box:${tag}`, `${address}/team/copy:${tag}`);
+    }
+    await host.ok("push", "-q", "-a", `${address}/team/copy`);
+    assertEquals(
+      (await host.ok("pull", "-q", "-a", `${address}/team/copy`)).split("\n").sort(),
+      ids.toSorted(),
+    );
+    await refused(["push", "-a", `${address}/none`], `push all tags of "${address}/none": there is none`);
 
     // other logins of the file, and what we know nothing of, stay
     await Deno.writeTextFile(

@@ -254,6 +254,77 @@ hostTest("a list goes to registries and files with its images, wherever these ar
   assertEquals((await host.run("--rm", native)).stdout, "native\n");
 });
 
+hostTest("manifest push --add-compression adds each image in another form, once", {
+  needs: ["registry", "busybox", "skopeo"],
+}, async (host) => {
+  const { address } = await host.registry();
+  const [native, foreign] = [await image(host, NATIVE, "native"), await image(host, FOREIGN, "foreign")];
+  await host.ok("pull", "-q", native);
+  // one is here, one at the registry alone
+  await host.ok("manifest", "create", "app", native, `docker://${foreign}`);
+  const local = await inspected(host, "app");
+  const there = `${address}/lists/${crypto.randomUUID()}`;
+  const push = ["manifest", "push", "-q"];
+  const shownOf = async (reference: string) =>
+    await Promise.all(
+      (await raw(host, reference)).manifests!.map(async ({ digest, platform, annotations }) => {
+        const one = JSON.parse(
+          (await host.program([
+            ...[
+              "skopeo",
+              "inspect",
+              "--raw",
+              "--tls-verify=false",
+              "--no-creds",
+              `docker://${there}@${digest}`,
+            ],
+          ])).stdout,
+        ) as { layers: { mediaType: string }[] };
+        const kinds = new Set(one.layers.map(({ mediaType }) => mediaType.split(/[+.]/).at(-1)));
+        return [platform!.architecture, [...kinds].join(), annotations ?? {}];
+      }),
+    );
+  const zstd = { "io.github.containers.compression.zstd": "true" };
+  await host.ok(...push, "--add-compression", "zstd", "--add-compression=gzip", "app", `${there}:1`);
+  const pushed = await raw(host, `docker://${there}:1`);
+  // who knows nothing of zstd finds the images as they were, first
+  assertEquals(pushed.manifests!.slice(0, 2), local.manifests);
+  assertEquals(await shownOf(`docker://${there}:1`), [
+    [NATIVE, "gzip", {}],
+    [FOREIGN, "gzip", {}],
+    [NATIVE, "zstd", zstd],
+    [FOREIGN, "zstd", zstd],
+  ]);
+  // the same again, which needs nothing
+  await host.ok(...push, "--add-compression", "zstd", "app", `${there}:2`);
+  assertEquals(await raw(host, `docker://${there}:2`), pushed);
+  await host.ok(
+    ...[...push, "--compression-format", "zstd", "--add-compression", "gzip", "app", `${there}:3`],
+  );
+  assertEquals(await shownOf(`docker://${there}:3`), [
+    [NATIVE, "gzip", {}],
+    [FOREIGN, "gzip", {}],
+    [NATIVE, "zstd", zstd],
+    [FOREIGN, "zstd", zstd],
+  ]);
+  await host.ok(...push, "--add-compression", "zstd", "app", `oci:${host.home}/layout:mine`);
+  assertEquals((await raw(host, `oci:${host.home}/layout:mine`)).manifests, pushed.manifests);
+  assertEquals((await Array.fromAsync(Deno.readDir(`${host.data}/blobs/partial`))).length, 0);
+  await host.ok("rmi", "-f", native);
+  assertEquals((await host.run("--rm", `${there}:1`)).stdout, "native\n");
+  for (
+    const [words, why] of [
+      [["--add-compression", "lzma"], 'cannot find compressor for "lzma"'],
+      [["--add-compression", "zstd", "--all=false"], "pushed alone"],
+      [["--add-compression", "zstd", "--format", "v2s2"], "a v2s2 manifest has no layers packed with zstd"],
+    ] as const
+  ) {
+    const { code, stderr } = await host.skiff([...push, ...words, "app", `${there}:4`]);
+    assertEquals(code, 125);
+    assertIncludes(stderr, why);
+  }
+});
+
 hostTest("of a registry's list every image is added, and what is not here is pulled when it runs", {
   needs: ["registry", "busybox", "skopeo"],
 }, async (host) => {

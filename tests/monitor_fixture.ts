@@ -1,18 +1,26 @@
 /** A monitor with a plain shell under it instead of a container: for the tests of its loop and protocol. */
 
 import { O_CLOEXEC } from "../ffi/constants/fcntl.ts";
+import { POLLIN } from "../ffi/constants/poll.ts";
 import { SIGKILL } from "../ffi/constants/signal.ts";
 import { SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../ffi/constants/socket.ts";
 import { close, closeAllExcept, flock, open, pipe2, readAsync } from "../ffi/file.ts";
 import { forkChild } from "../ffi/fork.ts";
 import { openFamilies } from "../ffi/libc.ts";
 import { ownStatus } from "../ffi/own_status.ts";
-import { execve, kill, pidfd_open, setsid, waitpidAsync } from "../ffi/process.ts";
+import { pollBlocking } from "../ffi/poll.ts";
+import { execve, getpid, kill, pidfd_open, setsid, waitpidAsync } from "../ffi/process.ts";
 import { resetSignalDispositions, setSignalMask } from "../ffi/signal.ts";
-import { listenUnix } from "../ffi/socket.ts";
+import { listenUnix, send } from "../ffi/socket.ts";
 import { openTerminal, openTerminalPeer } from "../ffi/tty.ts";
-import { MonitorLink, openControl, receiveFromInit } from "../runtime/init/handshake.ts";
-import { answerInit } from "../runtime/init/handshake.ts";
+import {
+  answerInit,
+  isLastWord,
+  MonitorLink,
+  openControl,
+  receiveFromInit,
+} from "../runtime/init/handshake.ts";
+import { openBarrier } from "../runtime/init/spawn.ts";
 import { placeStdio } from "../runtime/init/stdio.ts";
 import { type BeginContainer, type InitStreams, supervise } from "../runtime/monitor/monitor.ts";
 import { type LogPlan, type MonitorPlan, PROTOCOL_VERSION } from "../runtime/monitor/plan.ts";
@@ -29,8 +37,12 @@ export interface FixtureOptions {
   maxSize?: number;
   autoRemove?: boolean;
   stopTimeout?: number;
+  /** As `--timeout`; `loadSupervision` is the caller's to call. */
+  timeoutSeconds?: number;
   /** Fails before there is a program. */
   failSetup?: boolean;
+  /** Init is killed before it executes: when it has said that it is ready, or with the word to go unread. */
+  dies?: "ready" | "told to go";
 }
 
 /** A monitor that lives until its shell has ended, or `dispose`. */
@@ -88,7 +100,6 @@ export class MonitorFixture implements AsyncDisposable {
 }
 
 function fixturePlan(root: string, containerDir: string, options: FixtureOptions): MonitorPlan {
-  const nothing = null as unknown;
   return {
     protocol: PROTOCOL_VERSION,
     id: "f".repeat(64),
@@ -97,7 +108,8 @@ function fixturePlan(root: string, containerDir: string, options: FixtureOptions
     runtimeDir: root,
     socketPath: `${root}/socket`,
     rootfs: { kind: "directory", source: "/", target: `${root}/nowhere` },
-    init: nothing as MonitorPlan["init"],
+    // what the monitor itself looks at
+    init: { annex: {} } as MonitorPlan["init"],
     stdio: {
       tty: options.tty ?? false,
       openStdin: options.openStdin ?? false,
@@ -112,6 +124,7 @@ function fixturePlan(root: string, containerDir: string, options: FixtureOptions
       subject: { type: "container", id: "f".repeat(64), name: "fixture", image: "host", attributes: {} },
     },
     removeWith: [],
+    ...(options.timeoutSeconds && { supervision: { timeoutSeconds: options.timeoutSeconds } }),
   };
 }
 
@@ -120,9 +133,14 @@ function beginShell(options: FixtureOptions): BeginContainer {
   return (_, stdio) => {
     if (options.failSetup) throw new Error("the fixture was told to fail");
     const [control, own] = openControl();
-    const pid = forkChild(() => becomeShell(options.script, own, stdio));
+    const pid = forkChild(() =>
+      options.dies ? dieReady(own, options.dies === "told to go") : becomeShell(options.script, own, stdio)
+    );
     close(own);
-    return shellProcess(pid, control);
+    const shell = shellProcess(pid, control);
+    if (options.dies === "told to go") answerInit(control, "go");
+    if (options.dies) pollBlocking(shell.pidfd, POLLIN, -1);
+    return shell;
   };
 }
 
@@ -134,10 +152,10 @@ function shellProcess(pid: number, control: number): SessionProcess {
     receive: () => {
       const message = receiveFromInit(control, "/bin/sh");
       if (message.kind === "map-ids") throw new Error("unexpected");
-      if (message.kind === "executed" || message.kind === "failure") close(control);
+      if (isLastWord(message)) close(control);
       return message;
     },
-    openBarrier: () => answerInit(control, "go"),
+    openBarrier: () => openBarrier({ control }),
   };
 }
 
@@ -156,6 +174,14 @@ function becomeShell(script: string, control: number, stdio: InitStreams): never
   } else placeStdio(stdio, undefined);
   link.reportReady();
   execve("/bin/sh", ["sh", "-c", script], ["PATH=/usr/bin:/bin", "LC_ALL=C"]);
+}
+
+/** Says that it is ready and is killed; `isTold`: when a word of the monitor's has come, which it does not read. */
+function dieReady(control: number, isTold: boolean): number {
+  send(control, new TextEncoder().encode("R"));
+  if (isTold) pollBlocking(control, POLLIN, -1);
+  kill(getpid(), SIGKILL);
+  return 1;
 }
 
 async function readReady(fd: number): Promise<ReadyMessage> {

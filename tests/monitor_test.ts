@@ -1,9 +1,17 @@
 /** The monitor's loop with real children: output, log, clients, signals, end. */
 
 import { Attachment } from "../runtime/monitor/attachment.ts";
-import { requestMonitor, sendSignal, stopAndWait, waitForExit } from "../runtime/monitor/client.ts";
+import {
+  MonitorConnection,
+  requestMonitor,
+  sendSignal,
+  stopAndWait,
+  waitForExit,
+} from "../runtime/monitor/client.ts";
 import { parseDetachKeys } from "../runtime/monitor/detach_keys.ts";
 import { readLog } from "../runtime/monitor/log_reader.ts";
+import { loadSupervision } from "../runtime/monitor/monitor.ts";
+import { FRAME } from "../runtime/monitor/protocol.ts";
 import { readExit, readState } from "../runtime/monitor/records.ts";
 import { inspectLock } from "../runtime/state/locks.ts";
 import { assert, assertEquals, waitFor } from "./harness.ts";
@@ -46,6 +54,18 @@ Deno.test("a signal's death is 128 and its number", async () => {
   await monitor.ended();
   assertEquals(readExit(monitor.plan.containerDir)?.exitCode, 137);
 });
+
+for (const dies of ["ready", "told to go"] as const) {
+  Deno.test(`an init that is killed when it is ${dies} is told as that`, async () => {
+    await using monitor = MonitorFixture.start({ script: "", dies });
+    const message = await monitor.ready;
+    const told = "the container was killed by signal 9 before its program ran";
+    assertEquals(message.ok || message.failure.message, told);
+    assertEquals(await monitor.ended(), 0);
+    const { exitCode, error, startedAt } = readExit(monitor.plan.containerDir)!;
+    assertEquals({ exitCode, error, startedAt }, { exitCode: 137, error: told, startedAt: "" });
+  });
+}
 
 Deno.test("stdin reaches the program, and its end after the only client's", async () => {
   await using monitor = MonitorFixture.start({
@@ -147,6 +167,36 @@ Deno.test("stop by the program's own leave; state says stopping meanwhile", asyn
   assertEquals([record.exitCode, (await logged(monitor)).stdout], [4, "up\nbye\n"]);
   assertEquals(readState(monitor.plan.containerDir)?.status, "stopping");
 });
+
+Deno.test("a time limit that comes while a client still reads what the program wrote changes nothing", async () => {
+  await loadSupervision();
+  // on a machine so slow that the limit comes before the program's end nothing is shown: once more
+  for (let seconds = 3;; seconds *= 4) {
+    const [last, exit] = await endLeftUnread(seconds);
+    if (exit?.exitCode === 137 && seconds < 100) continue;
+    assertEquals([last, exit?.exitCode, exit?.error], [FRAME.EXIT, 0, ""]);
+    break;
+  }
+});
+
+/** The last frame of a client that reads when the time limit is over, and the exit record. */
+async function endLeftUnread(timeoutSeconds: number) {
+  await using monitor = MonitorFixture.start({ script: "seq 1 50000", startOnAttach: true, timeoutSeconds });
+  const { socketPath, containerDir } = monitor.plan;
+  using slow = await MonitorConnection.open(socketPath, {
+    op: "attach",
+    stdin: false,
+    stdout: true,
+    stderr: true,
+  });
+  await waitFor("the program's end", () => readExit(containerDir) !== undefined);
+  await new Promise((resolve) => setTimeout(resolve, timeoutSeconds * 1000 + 200));
+  let last: number | undefined;
+  for (let frames = await slow.receive(); frames !== undefined; frames = await slow.receive()) {
+    last = frames.at(-1)?.type;
+  }
+  return [last, readExit(containerDir)] as const;
+}
 
 Deno.test("SIGTERM to the monitor stops its container", async () => {
   await using monitor = MonitorFixture.start({ script: "trap 'exit 5' TERM; while :; do sleep 0.05; done" });

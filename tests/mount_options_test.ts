@@ -225,6 +225,8 @@ hostTest("U gives a folder to the program's user, links excepted", NEEDS, async 
     "0:0",
   );
   assertEquals(await inside(host, ["-u", "7", "-v", "own:/o:U"], "stat -c %u /o"), "7");
+  const memory = ["-u", "7", "--mount", "type=tmpfs,dst=/t,ro,U"];
+  assertEquals(await inside(host, memory, "stat -c %u /t; touch /t/x 2>/dev/null || echo ro"), "7\nro");
   assertMatch(await refusal(host, ["-v", "/usr/bin:/s:U"]), /give mount to 0:0: .*not permitted/);
 });
 
@@ -314,4 +316,26 @@ hostTest("--image-volume makes the image's volumes a tmpfs, or ignores them", NE
     await refusal(host, ["--image-volume", "foo"]),
     'invalid image volume mode "foo" required value: bind, anonymous, tmpfs, ignore',
   );
+});
+
+hostTest("mounts that cannot be are told before an image is pulled for them", {}, async (host) => {
+  // nobody listens there: the image cannot be had
+  const told = async (...words: string[]) => {
+    const { code, stderr } = await host.skiff(["create", ...words, "localhost:1/nosuch", "true"]);
+    assertEquals(code, 125);
+    return stderr;
+  };
+  assertIncludes(await told("-v", `${host.home}:/x`), "connect to localhost:1");
+  const missing = `${host.home}/missing`;
+  for (
+    const [words, cause] of [
+      [["-v", "/a:b"], 'invalid container path "b"'],
+      [["-v", `${missing}:/x`], `statfs ${missing}: no such file or directory`],
+      [["-v", `${host.home}:/x`, "--tmpfs", "/x"], 'mount "/x": duplicate mount destination'],
+      [["--mount", "type=frob,dst=/x"], 'invalid filesystem type "frob"'],
+      [["--mount", `type=glob,src=${missing}*,dst=/x`], "no file paths matching glob"],
+      [["--mount", "type=volume,src=v,dst=/x,volume-opt=type=nfs"], 'create volume of type "nfs"'],
+      [["--volumes-from", "nosuch"], 'no container with name or ID "nosuch" found'],
+    ] as const
+  ) assertIncludes(await told(...words), cause);
 });

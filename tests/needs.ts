@@ -53,10 +53,15 @@ function isWritableDevice(path: string): string | null {
   return ((Deno.statSync(path).mode ?? 0) & 0o006) === 6 ? null : `${path} open to everyone`;
 }
 
-/** A loop device with an xfs needs root, the driver and the file system. */
-function whyNoLoop(): string | null {
+/** A loop device with a file system needs root, the driver and that file system. */
+function whyNoLoop(type: string): string | null {
   if (!exists("/dev/loop-control")) return "/dev/loop-control";
-  return Deno.readTextFileSync("/proc/filesystems").includes("\txfs\n") ? null : "xfs in this kernel";
+  return hasFilesystem(type) ? null : `${type} in this kernel`;
+}
+
+/** As /proc/filesystems has them: what no module has brought yet is not there. */
+export function hasFilesystem(type: string): boolean {
+  return Deno.readTextFileSync("/proc/filesystems").includes(`\t${type}\n`);
 }
 
 /** Each probe gives null, or the name of what is missing. */
@@ -66,7 +71,10 @@ const PROBES = {
   uidmap: () => hasProgram("newuidmap") && testIds()?.subuidCount ? null : "newuidmap and subordinate ids",
   registry: program("docker-registry"),
   busybox: () => exists("/bin/busybox") ? null : "busybox-static",
-  "mkfs.xfs": () => !hasProgram("mkfs.xfs") ? "xfsprogs" : whyNoLoop(),
+  "mkfs.xfs": () => !hasProgram("mkfs.xfs") ? "xfsprogs" : whyNoLoop("xfs"),
+  "mkfs.ext4": () => !hasProgram("mkfs.ext4") ? "e2fsprogs" : whyNoLoop("ext4"),
+  "mkfs.btrfs": () => !hasProgram("mkfs.btrfs") ? "btrfs-progs" : whyNoLoop("btrfs"),
+  "nfs-ganesha": program("ganesha.nfsd"),
   debootstrap: () => Deno.uid() === 0 && hasProgram("debootstrap") ? null : "debootstrap as root",
   "fuse-overlayfs": () => hasProgram("fuse-overlayfs") ? isWritableDevice("/dev/fuse") : "fuse-overlayfs",
   fuse: () => isWritableDevice("/dev/fuse"),
@@ -86,6 +94,7 @@ const PROBES = {
   xz: program("xz"),
   bzip2: program("bzip2"),
   git: program("git"),
+  openssh: program("ssh-agent"),
   getfattr: program("getfattr"),
   python3: program("python3"),
   bash: program("bash"),

@@ -276,31 +276,34 @@ stackTest("a reset goes through, both ways", () => {
   rig.finish();
 });
 
-stackTest("the guest's urgent data is urgent for the host", () => {
-  using rig = new StackRig(65520);
-  const { fd, port } = listenOn("127.0.0.1");
-  const told = pipe2(0);
-  rig.onHost("host", () => {
-    const peer = acceptOne(fd);
-    pollBlocking(peer, POLLPRI, 60_000);
-    const memory = new Memory(16);
-    const isUrgent = recvInto(peer, memory.pointer, 16, MSG_OOB) === 1 && memory.bytes[0] === 7;
-    const first = recvInto(peer, memory.pointer, 16, 0);
-    write(told[1], new Uint8Array(1));
-    return isUrgent && first === 2 ? 0 : 1;
+for (const [from, to] of [["guest", "host"], ["host", "guest"]] as const) {
+  stackTest(`the ${from}'s urgent data is urgent for the ${to}`, () => {
+    using rig = new StackRig(65520);
+    const { fd, port } = listenOn("127.0.0.1");
+    const told = pipe2(0);
+    const say = (peer: number) => {
+      const memory = new Memory(3);
+      memory.bytes.set([1, 2, 7]);
+      must(sendFrom(peer, memory.pointer, 3, MSG_OOB));
+      read(told[0], new Uint8Array(1));
+      return 0;
+    };
+    const hear = (peer: number) => {
+      pollBlocking(peer, POLLPRI, 60_000);
+      const memory = new Memory(16);
+      const isUrgent = recvInto(peer, memory.pointer, 16, MSG_OOB) === 1 && memory.bytes[0] === 7;
+      const first = recvInto(peer, memory.pointer, 16, 0);
+      write(told[1], new Uint8Array(1));
+      return isUrgent && first === 2 ? 0 : 1;
+    };
+    const [onHost, inGuest] = from === "host" ? [say, hear] : [hear, say];
+    rig.onHost("host", () => onHost(acceptOne(fd)));
+    rig.inGuest("guest", () => inGuest(connectFrom(GATEWAY.ipv4, port)));
+    close(fd);
+    rig.finish();
+    told.forEach(close);
   });
-  rig.inGuest("guest", () => {
-    const peer = connectFrom(GATEWAY.ipv4, port);
-    const memory = new Memory(3);
-    memory.bytes.set([1, 2, 7]);
-    must(sendFrom(peer, memory.pointer, 3, MSG_OOB));
-    read(told[0], new Uint8Array(1));
-    return 0;
-  });
-  close(fd);
-  rig.finish();
-  told.forEach(close);
-});
+}
 
 stackTest("connections beyond the limit are refused, and served again when others have ended", () => {
   using rig = new StackRig(1500, { connectionsMax: 20 });

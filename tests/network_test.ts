@@ -221,6 +221,14 @@ hostTest(
       async () => (await host.ok("exec", "guest", "ls", "/sys/class/net")) === "lo",
     );
     assertEquals(await host.ok("exec", "guest", "sh", "-c", script), "refused joined");
+    // it is tried once: what cannot join it is one container, not one for each name that could be drawn
+    const late = await host.skiff(["run", "-q", "-d", "--network", "container:owner", image, "true"]);
+    assertEquals(late.code, 125);
+    assertIncludes(late.stderr, "it is not running, its state is exited");
+    assertEquals(
+      await host.ok("ps", "-a", "--format", "{{.State}}", "--filter", "status=created"),
+      "created",
+    );
   },
 );
 
@@ -293,8 +301,14 @@ for (const [program, options] of Object.entries(PROGRAMS)) {
 
     await start("second");
     const [pid] = helpers(host, program);
+    const requests = host.processes().flatMap(({ command }) =>
+      command.match(/--api-socket=(\S+)/)?.slice(1) ?? []
+    );
+    assertEquals(requests.length, program === "slirp4netns" ? 1 : 0);
     host.kill9(Number(await host.ok("inspect", "--format", "{{.State.ConmonPid}}", "second")));
     await waitFor(`${program} has ended with the monitor`, () => !isRunning(pid!));
+    await host.ok("rm", "-f", "second");
+    for (const path of requests) assert(!await Deno.lstat(path).then(() => true, () => false), path);
   });
 
   hostTest(

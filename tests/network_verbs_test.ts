@@ -16,6 +16,8 @@ hostTest("a network is made, shown, listed, updated and removed", {}, async (hos
     "10.201.7.5/24",
     "--ip-range",
     "10.201.7.64/26",
+    "--aux-address",
+    "router=10.201.7.65",
     "--label",
     "team=web",
     "--ipv6",
@@ -60,6 +62,7 @@ hostTest("a network is made, shown, listed, updated and removed", {}, async (hos
     Subnet: "10.201.7.0/24",
     IPRange: "10.201.7.65-10.201.7.127",
     Gateway: "10.201.7.1",
+    AuxiliaryAddress: { router: "10.201.7.65" },
   });
   assertEquals(
     await host.ok("network", "inspect", "-f", "{{.Id}} {{.Scope}} {{.EnableIPv6}} {{.ID}}", "web"),
@@ -68,6 +71,10 @@ hostTest("a network is made, shown, listed, updated and removed", {}, async (hos
   await host.ok("network", "update", "--dns-add", "192.0.2.54", "--dns-drop", "192.0.2.53", "web");
   assertEquals((await inspected(host, "web")).network_dns_servers, ["192.0.2.54"]);
   assertEquals(await host.ok("network", "ls", "-q"), "bridge\nhost\nnone\nskiff1\nweb");
+  assertEquals(
+    await host.ok("network", "ls", "-f", "name=web", "--format", '{{.Name}} {{.IPv6}} {{.Label "team"}}'),
+    "web true web",
+  );
   assertEquals(
     await host.ok("network", "ls", "-q", "--filter", "type=custom", "--filter", "label!=team"),
     "skiff1",

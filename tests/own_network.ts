@@ -9,10 +9,19 @@ const TIMEOUT_MS = 10 * 60_000;
 
 /** Runs a script there and gives what it printed as JSON. */
 export async function runInOwnNetwork<Result>(script: string, ...args: string[]): Promise<Result> {
+  return await runAsRootOfOwn<Result>("--net", script, ...args);
+}
+
+/** The same as root of a user namespace with a namespace of the kind (`--mount`, an option of unshare(1)). */
+export async function runAsRootOfOwn<Result>(
+  kind: string,
+  script: string,
+  ...args: string[]
+): Promise<Result> {
   const path = new URL(script, import.meta.url).pathname;
   const flags = ["--no-check", "--v8-flags=--single-threaded,--expose-gc"];
   const { stdout, stderr, success } = await new Deno.Command("unshare", {
-    args: ["--user", "--map-root-user", "--net", Deno.execPath(), "run", "-A", ...flags, path, ...args],
+    args: ["--user", "--map-root-user", kind, Deno.execPath(), "run", "-A", ...flags, path, ...args],
     signal: AbortSignal.timeout(TIMEOUT_MS),
   }).output();
   if (!success) throw new Error(`${script}: ${new TextDecoder().decode(stderr)}`);

@@ -1,4 +1,4 @@
-/** zstd:chunked layers put together of what is fetched and of files that layers here have. */
+/** Layers with a table of contents put together of what is fetched and of files that layers here have. */
 import { deepStrictEqual as assertEquals, match, ok, rejects } from "node:assert";
 import type { PullOptions } from "../runtime/registry/pull.ts";
 import { fetchMissingBlob } from "../runtime/registry/fetch_blobs.ts";
@@ -273,4 +273,64 @@ Deno.test("files of an eStargz layer serve a zstd:chunked one", async () => {
   for (const tag of [1, 2]) await rig.pull(`${registry.host}/test/app:${tag}`, { tlsVerify: false });
   assertEquals(hasBlob(rig.folders, second.descriptor.digest), false);
   assertEquals(describeTree(layerPath(rig.folders, second.diffId, rig.context.form)), await wholeTree());
+});
+
+/** The first image is here, the second in the registry, both eStargz. */
+async function pullSecondEstargz(members: readonly LayerMember[], options: TocLayerOptions = {}) {
+  await using registry = FakeRegistry.start();
+  await using rig = await makePullRig();
+  await addImage(registry, "test/app:1", estargzLayer(FIRST, { chunkSize: 65_000 }));
+  const second = await addImage(
+    registry,
+    "test/app:2",
+    estargzLayer(members, { chunkSize: 65_000, ...options }),
+  );
+  await rig.pull(`${registry.host}/test/app:1`, { tlsVerify: false });
+  let sent = 0;
+  registry.hook = ({ path, headers: { range } }) => {
+    if (!path.endsWith(`/blobs/${second.descriptor.digest}`)) return undefined;
+    const answer = blobReply(second.blob, range);
+    sent += answer.body!.length;
+    return answer;
+  };
+  await rig.pull(`${registry.host}/test/app:2`, { tlsVerify: false });
+  const said = rig.events.map((event) => event.kind === "status" ? event.text : "").join("\n");
+  const tree = describeTree(layerPath(rig.folders, second.diffId, rig.context.form));
+  return { sent, said, tree, blob: second.blob, hasBlob: hasBlob(rig.folders, second.descriptor.digest) };
+}
+
+/** But for what eStargz adds. */
+function withoutOwnFiles(tree: readonly string[]): string[] {
+  return tree.filter((line) => !/landmark|stargz\.index\.json/.test(line));
+}
+
+Deno.test("of an eStargz layer, too, only what no layer here has is fetched", async () => {
+  for (const options of [{}, { prefetch: ["fresh"] }, { minMemberSize: 20_000 }]) {
+    const { sent, said, tree, hasBlob } = await pullSecondEstargz(SECOND, options);
+    // what shares a member with what is new comes with it
+    const limit = FRESH.length + ("minMemberSize" in options ? 2 * 65_000 : 0) + 10_000;
+    ok(sent < limit, `${sent} bytes were sent: ${said}`);
+    match(said, /were here already/);
+    assertEquals(withoutOwnFiles(tree), withoutOwnFiles(await wholeTree()));
+    assertEquals(hasBlob, false);
+  }
+});
+
+Deno.test("headers that another program wrote are fetched, with what is packed with them", async () => {
+  // the very first header shows that they are others
+  const sooner = [file("exact", encode("x"), { mtimeNs: 5 }), ...SECOND];
+  const pulled = await pullSecondEstargz(sooner);
+  match(pulled.said, /were here already/);
+  // all pieces of the large file but the last
+  const left = Math.floor(SHARED.length / 65_000) + Math.floor(OTHER.length / 65_000);
+  const about = pulled.blob.length - left * 65_000;
+  ok(Math.abs(pulled.sent - about) < 5_000, `${pulled.sent} bytes were sent, ${about} expected`);
+  assertEquals(withoutOwnFiles(pulled.tree).length, withoutOwnFiles(await wholeTree()).length + 1);
+
+  // one far behind, which nobody could know: the digest tells, and the layer is pulled whole
+  const later = [...SECOND, file("exact", encode("x"), { mtimeNs: 5 }), file("end", OTHER)];
+  const whole = await pullSecondEstargz(later);
+  match(whole.said, /is pulled whole: .*its content has diff id/);
+  assertEquals(whole.hasBlob, true);
+  ok(whole.tree.length > 0);
 });

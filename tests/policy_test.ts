@@ -113,4 +113,25 @@ hostTest("policy.json is asked for archives by their path, for layouts of builds
   await host.ok("load", "-q", "-i", "link.tar");
   await host.ok(...build);
   await host.ok("import", "-q", "root.tar");
+
+  // a cache in a folder is no image, and brings layers all the same; one that is kept away fails no build
+  await host.sh("echo text > ctx/file && printf 'FROM scratch\\nCOPY file /\\n' > ctx/Dockerfile");
+  const cached = (...words: string[]) =>
+    host.skiff(["build", "--progress", "plain", "--network", "none", ...words, "ctx"]);
+  assertEquals((await cached("--cache-to", "type=local,dest=cache")).code, 0);
+  const fromCache = async () => {
+    await host.ok("builder", "prune", "--all", "--force");
+    await host.ok("image", "prune", "--all", "--force");
+    const answer = await cached("--cache-from", "type=local,src=cache");
+    assertEquals(answer.code, 0, answer.stderr);
+    return answer.stderr;
+  };
+  await setPolicy({ default: ACCEPT, transports: { oci: { [`${host.home}/cache`]: REJECT } } });
+  const rejected = await fromCache();
+  assertIncludes(rejected, "Source image rejected: Running image oci:");
+  assertEquals(rejected.includes("CACHED"), false, rejected);
+  await setPolicy({ default: [{ type: "sigstoreSigned", keyPath: "/key.pub" }] });
+  assertIncludes(await fromCache(), "A signature was required, but no signature exists");
+  await setPolicy({ default: REJECT, transports: { oci: { [`${host.home}/cache`]: ACCEPT } } });
+  assertIncludes(await fromCache(), "CACHED");
 });

@@ -401,13 +401,49 @@ for (const program of ["slirp4netns", ...(hasRoute ? ["pasta"] : [])]) {
       await refused(host, "run", "-q", "--rm", "--network", program, "-p", `${port}:80`, await host.image()),
       'address already in use by container "web"\n',
     );
-    assertIncludes(
-      await refused(host, "update", "--publish-add", "82", "web"),
-      `Error: update container "web": ${program} cannot change what it publishes while it runs\n`,
-    );
-    await host.ok("stop", "-t", "0", "web");
+    if (program === "pasta") {
+      assertIncludes(
+        await refused(host, "update", "--publish-add", "82", "web"),
+        `Error: update container "web": ${program} cannot change what it publishes while it runs\n`,
+      );
+      await host.ok("stop", "-t", "0", "web");
+    }
     await host.ok("update", "--publish-rm", "80", "--publish-add", `${address}::80`, "web");
-    await host.ok("start", "web");
+    if (program === "pasta") await host.ok("start", "web");
     await answer(await published(host, "web", "80"), address);
   });
 }
+
+hostTest("published ports of slirp4netns change while it runs, and its policy restarts it with them", {
+  needs: [...NEEDS.needs, "slirp4netns"],
+}, async (host) => {
+  const address = loopback();
+  const script = `(${
+    serving(server(80, "old"), server(81, "new"))
+  }) & until rm /tmp/end 2>/dev/null; do sleep 0.1; done`;
+  const options = ["--network", "slirp4netns", "--restart", "always"];
+  await host.ok("run", "-q", "-d", "--name", "web", ...options, await host.image(), "sh", "-c", script);
+  await host.ok("update", "--publish-add", `${address}::80`, "web");
+  const port = await published(host, "web", "80");
+  assertMatch(await answer(port, address), /old$/);
+  using taken = Deno.listen({ hostname: address, port: 0 });
+  const other = `${address}:${taken.addr.port}:81`;
+  assertIncludes(
+    await refused(host, "update", "--publish-rm", "80", "--publish-add", other, "web"),
+    "address already in use",
+  );
+  assertMatch(await answer(port, address), /old$/);
+  // the same port of the host for another one of the container
+  await host.ok("update", "--publish-rm", "80", "--publish-add", `${address}:${port}:81`, "web");
+  assertMatch(await answer(port, address), /new$/);
+  await host.ok("exec", "web", "touch", "/tmp/end");
+  await waitFor(
+    "it is restarted",
+    async () =>
+      (await host.ok("inspect", "--format", "{{.RestartCount}} {{.State.Status}}", "web")) === "1 running",
+  );
+  assertMatch(await answer(port, address), /new$/);
+  await host.ok("update", "--publish-rm", "81", "web");
+  assertEquals(await host.ok("port", "web"), "");
+  assertEquals(await ask(port, address), undefined);
+});

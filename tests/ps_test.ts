@@ -40,3 +40,15 @@ hostTest("ps shows namespaces, and paused containers with those that run", NEEDS
   await host.ok("pause", "c");
   assertEquals(await host.ok("ps", "--filter", "name=c", "--format", "{{.Status}}"), "Paused");
 });
+
+hostTest("ps and rm find containers by the volumes and folders that they mount", NEEDS, async (host) => {
+  const create = ["create", "--network", "none"];
+  await host.ok(...create, "--name", "kept", "-v", "store:/data", await host.image(), "true");
+  await host.ok(...create, "--name", "bound", "-v", `${host.home}:/data`, await host.image(), "true");
+  const find = (filter: string) =>
+    host.ok("ps", "-a", "--sort", "names", "--filter", `volume=${filter}`, "--format", "{{.Names}}");
+  const found = await Promise.all(["store", host.home, "/data", "store:/data", "store:/x", "sto"].map(find));
+  assertEquals(found, ["kept", "bound", "bound\nkept", "kept", "", ""]);
+  await host.ok("rm", "--filter", "volume=store");
+  assertEquals(await host.ok("ps", "-a", "--format", "{{.Names}}"), "bound");
+});

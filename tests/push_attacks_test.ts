@@ -3,6 +3,7 @@ import { deepStrictEqual as assertEquals, match, ok, rejects } from "node:assert
 import { RegistryError } from "../runtime/errors.ts";
 import type { SavedImage } from "../runtime/image/archive/saved_files.ts";
 import { pushImages, type PushOptions } from "../runtime/registry/push.ts";
+import type { Signer } from "../runtime/signature/signers.ts";
 import { digestOf } from "../runtime/spec/digest.ts";
 import { type Manifest, MEDIA_TYPE } from "../runtime/spec/image.ts";
 import { FakeRegistry, type RecordedRequest, type Reply } from "./fake_registry.ts";
@@ -33,7 +34,7 @@ interface Scene extends AsyncDisposable {
   registry: FakeRegistry;
   rig: PullRig;
   pauses: number[];
-  push(options?: PushOptions): Promise<unknown>;
+  push(options?: PushOptions, wasPushed?: boolean): Promise<unknown>;
 }
 
 async function makeScene(said?: (request: RecordedRequest) => Reply | undefined): Promise<Scene> {
@@ -46,8 +47,8 @@ async function makeScene(said?: (request: RecordedRequest) => Reply | undefined)
     registry,
     rig,
     pauses,
-    push: (options = {}) =>
-      pushImages(rig.folders, `${registry.host}/test/app:1`, [image], {
+    push: (options = {}, wasPushed = false) =>
+      pushImages(rig.folders, `${registry.host}/test/app:1`, { images: [image], wasPushed }, {
         tlsVerify: false,
         sources: rig.sources,
         credentials: { username: "me", password: "secret" },
@@ -153,6 +154,62 @@ Deno.test("22: a registry that has taken another manifest, or that says it has w
   // control
   taking(scene.registry);
   await scene.push();
+});
+
+Deno.test("what cannot be signed is never there unsigned", async () => {
+  const puts = ({ requests }: FakeRegistry) =>
+    requests.filter(isManifest).map(({ path }) => path.slice(path.lastIndexOf("/") + 1));
+  const fresh: Parameters<typeof taking>[1] = ({ method, path }) =>
+    method === "GET" && path.includes("/manifests/") ? { status: 404 } : undefined;
+  await using scene = await makeScene(fresh);
+  await scene.rig.write(
+    ".config/containers/registries.d/all.yaml",
+    "default-docker:\n  use-sigstore-attachments: true\n",
+  );
+  const signer = (sign: Signer["sign"]): Signer[] => [{ kind: "sigstore", sign }];
+  const signers = signer((claim) => {
+    const payload = new TextEncoder().encode(JSON.stringify(claim));
+    return Promise.resolve({ kind: "sigstore", mediaType: "application/test", payload, annotations: {} });
+  });
+  const gone = signer(() => Promise.reject(new Error("the agent is gone")));
+  await rejects(scene.push({ signers: gone }), { message: "the agent is gone" });
+  assertEquals(puts(scene.registry), []);
+  // the registry does not take the signature
+  taking(
+    scene.registry,
+    (request) => isManifest(request) && request.path.endsWith(".sig") ? { status: 403 } : fresh(request),
+  );
+  await rejects(scene.push({ signers }), RegistryError);
+  assertEquals(puts(scene.registry).filter((place) => !place.endsWith(".sig")), []);
+  // control: the image comes behind its signature
+  taking(scene.registry, fresh);
+  scene.registry.requests.length = 0;
+  const { digest } = await scene.push({ signers }) as { digest: string };
+  assertEquals(puts(scene.registry), [`${digest.replace(":", "-")}.sig`, "1"]);
+});
+
+Deno.test("a manifest that the name leads to already is not put again, whatever else a registry says of it", async () => {
+  for (
+    const [said, puts] of [
+      [(own: string) => ({ status: 200, headers: { "Docker-Content-Digest": own } }), 0],
+      [() => ({ status: 200, headers: { "Docker-Content-Digest": `sha256:${"0".repeat(64)}` } }), 1],
+      [() => ({ status: 200 }), 1],
+      [() => ({ status: 404 }), 1],
+      [() => ({ status: 503 }), 1],
+    ] as [(own: string) => Reply, number][]
+  ) {
+    let own = "";
+    await using scene = await makeScene(({ method, path }) => {
+      if (method !== "HEAD") return undefined;
+      return path.includes("/manifests/") ? said(own) : { status: 200 };
+    });
+    const count = () => scene.registry.requests.filter(isManifest).length;
+    // the control: for what was not pushed there before, nobody asks
+    own = (await scene.push() as { digest: string }).digest;
+    assertEquals(count(), 1);
+    await scene.push({}, true);
+    assertEquals([count(), scene.pauses], [1 + puts, []], said(own).headers?.["Docker-Content-Digest"]);
+  }
 });
 
 Deno.test("a registry that limits, fails, breaks off or says nothing is asked so often, and then told of", async () => {

@@ -1,4 +1,5 @@
 /** `push`: what it sends is what podman and skopeo read, with the digest that it was pulled by. */
+import { DatabaseSync } from "node:sqlite";
 import {
   assertEquals,
   assertIncludes,
@@ -105,6 +106,31 @@ hostTest("layers that are not packed are packed, once", {
     (await manifestOf(host, `docker://${name}:chunked`)).layers[0].annotations,
     annotations,
   );
+  // containers.conf has its word where nobody else has
+  const withConf = async (engine: string, ...words: string[]) => {
+    const conf = `${host.home}/push.conf`;
+    await Deno.writeTextFile(conf, `[engine]\n${engine}\n`);
+    return await host.skiff(["push", "-q", ...words, "made:1", `${name}:conf`], {
+      env: { CONTAINERS_CONF: conf },
+    });
+  };
+  const usual = 'compression_format = "zstd"';
+  for (const [kind, ...words] of [["zstd"], ["gzip", "-f", "v2s2"], ["gzip", "--compression-format=gzip"]]) {
+    const { code, stderr } = await withConf(usual, ...words);
+    assertEquals(code, 0, stderr);
+    const { layers: [layer] } = await manifestOf(host, `docker://${name}:conf`);
+    assertEquals(layer.mediaType.split(/[+.]/).at(-1), kind);
+  }
+  for (
+    const [engine, why] of [
+      ['compression_format = "lz4"', 'containers.conf: compression_format: cannot find compressor for "lz4"'],
+      ["compression_level = 10", "containers.conf: compression_level of gzip is 1 to 9"],
+    ] as const
+  ) {
+    const { code, stderr } = await withConf(engine);
+    assertEquals(code, 125);
+    assertIncludes(stderr, why);
+  }
   const level = ["--compression-format=gzip", "--compression-level=1"];
   assertEquals(await told(...level, "made:1", `${name}:fast`), "done");
   assertEquals(await told("-f", "v2s2", "made:1", `${name}:docker`), "skipped: already exists");
@@ -114,6 +140,15 @@ hostTest("layers that are not packed are packed, once", {
   await using empty = await LocalRegistry.start({ storage: await Deno.makeTempDir({ dir: host.folder }) });
   await host.declareInsecure(empty.address);
   assertEquals(await told("made:1", `${empty.address}/a:1`), "done");
+
+  // what is remembered may have been packed by another zlib: then the image is another one there
+  const other = `${empty.address}/b:1`;
+  const remembered = new DatabaseSync(`${host.data}/skiff.db`);
+  remembered.exec(`UPDATE packed_layers SET digest = 'sha256:${"0".repeat(64)}'`);
+  remembered.close();
+  await host.ok("push", "-q", "made:1", other);
+  const pushed = (await manifestOf(host, `docker://${other}`)).layers[0].digest;
+  assertEquals(pushed, (await manifestOf(host, `docker://${name}:gzip`)).layers[0].digest);
 
   const types: [string, string, string][] = [
     ["gzip", "oci.image.manifest.v1+json", "oci.image.layer.v1.tar+gzip"],
@@ -157,6 +192,19 @@ hostTest("layers that are not packed are packed, once", {
     assertEquals(ran.stdout, "it runs\n", ran.stderr);
     await host.ok("rmi", "-fa");
   }
+
+  // a layer whose content is not what it was is found out, whatever is remembered of it
+  await importedImage(host);
+  await using another = await LocalRegistry.start({ storage: await Deno.makeTempDir({ dir: host.folder }) });
+  await host.declareInsecure(another.address);
+  const [layer] = JSON.parse(await host.ok("image", "inspect", "-f", "{{json .RootFS.Layers}}", "made:1"));
+  const blob = `${host.data}/blobs/sha256/${layer.slice("sha256:".length)}`;
+  const bytes = await Deno.readFile(blob);
+  bytes[600]! ^= 1;
+  await Deno.writeFile(blob, bytes);
+  const changed = await host.skiff(["push", "-q", "made:1", `${another.address}/c:1`]);
+  assertMatch(changed.stderr, /^Error: pack layer sha256:.*: its content was changed: its digest is sha256:/);
+  assertEquals([changed.code, changed.stdout], [125, ""]);
   assertEquals([...Deno.readDirSync(`${host.data}/blobs/partial`)], []);
 });
 
@@ -244,6 +292,14 @@ hostTest("what a push cannot do is said before anything is sent", {
   await host.ok("push", "-q", "made:1", `here.test/${name}:1`);
   await host.ok("pull", "-q", `${address}/${name}:1`);
   assertMatch((await host.skiff(["push", "made:1", "blocked.test/x"])).stderr, /blocks this registry/);
+  // the same of what a pull cannot read
+  const stores = {
+    "docker-daemon:x:1": "skiff does not talk to Docker's daemon",
+    "containers-storage:x": "that is the store of podman and buildah, which skiff does not read",
+  };
+  for (const [reference, why] of Object.entries(stores)) {
+    refused(await host.skiff(["pull", reference]), `pull "${reference}": ${why}`);
+  }
 });
 
 hostTest("all platforms of an index", { needs: ["registry", "busybox", "skopeo"] }, async (host) => {

@@ -2,6 +2,7 @@
 import { deepStrictEqual as assertEquals, ok, rejects } from "node:assert";
 import { UnauthorizedError } from "../runtime/errors.ts";
 import type { SavedImage } from "../runtime/image/archive/saved_files.ts";
+import { GrowingBlob } from "../runtime/registry/growing_blob.ts";
 import { pushImages, type PushOptions, type PushProgress } from "../runtime/registry/push.ts";
 import { type Digest, digestOf } from "../runtime/spec/digest.ts";
 import { type Manifest, MEDIA_TYPE } from "../runtime/spec/image.ts";
@@ -71,7 +72,7 @@ function push(
   options: PushOptions = {},
 ): Promise<{ digest: Digest; events: PushProgress[] }> {
   const events: PushProgress[] = [];
-  return pushImages(rig.folders, name, [image], {
+  return pushImages(rig.folders, name, { images: [image] }, {
     tlsVerify: false,
     sources: rig.sources,
     progress: (event) => void events.push(event),
@@ -130,6 +131,44 @@ registryTest("an upload goes on where its connection broke", async (registry, ri
   assertEquals(await fetchBytes(`${base}/blobs/${image.layers[0]!.digest}`), layer);
 });
 
+registryTest(
+  "a blob is sent while its file grows, also over a connection that breaks",
+  async (registry, rig) => {
+    const step = 1 << 20;
+    const layer = noise(8 * step);
+    const image = await savedImage(rig, layer);
+    const { digest } = image.layers[0]!;
+    const [hostname, port] = registry.address.split(":") as [string, string];
+    await using proxy = cuttingProxy({ hostname, port: Number(port) }, 4 * step);
+    /** What is there is sent before more is; `end` comes when so many bytes are sent. */
+    const pushGrowing = (name: string, endsAt: number, end: (blob: GrowingBlob) => void) => {
+      const blob = new GrowingBlob(`${rig.folders.blobs}/partial/${crypto.randomUUID()}`);
+      let there = 0;
+      const grow = () => {
+        Deno.writeFileSync(blob.path, layer.subarray(there, there + step), { append: true });
+        blob.grow(there += step);
+      };
+      const pauses: number[] = [];
+      const pushed = push(rig, `127.0.0.1:${proxy.port}/${name}/app:1`, image, {
+        fileOf: (asked) => asked === digest ? () => (grow(), Promise.resolve(blob)) : undefined,
+        retry: { pause: (ms) => (pauses.push(ms), Promise.resolve()), attempts: 8 },
+        progress: (event) => {
+          if (event.digest !== digest || event.status !== "uploading" || event.current < there) return;
+          if (there === endsAt) end(blob);
+          else grow();
+        },
+      });
+      return { pushed, pauses };
+    };
+    const failing = pushGrowing("failing", 2 * step, (blob) => blob.end(new Error("the content is gone")));
+    await rejects(failing.pushed, { message: "the content is gone" });
+    assertEquals([failing.pauses, proxy.cuts], [[], 0]);
+    await pushGrowing("grown", layer.length, (blob) => blob.end()).pushed;
+    ok(proxy.cuts > 0, "no connection was cut");
+    assertEquals(await fetchBytes(`http://${registry.address}/v2/grown/app/blobs/${digest}`), layer);
+  },
+);
+
 registryTest("an index names its images, which have no tag of their own", async (registry, rig) => {
   const images = [await savedImage(rig, noise(100), "{}"), await savedImage(rig, noise(100), "{ }")];
   const manifests = await Promise.all(images.map(async ({ manifestBytes }, at) => ({
@@ -141,11 +180,10 @@ registryTest("an index names its images, which have no tag of their own", async 
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPE.ociIndex, manifests };
   const bytes = new TextEncoder().encode(JSON.stringify(index));
   const name = `${registry.address}/many/app:1`;
-  const { digest } = await pushImages(rig.folders, name, images, {
-    tlsVerify: false,
-    sources: rig.sources,
+  const { digest } = await pushImages(rig.folders, name, {
+    images,
     index: { bytes, mediaType: MEDIA_TYPE.ociIndex },
-  });
+  }, { tlsVerify: false, sources: rig.sources });
   assertEquals(digest, await digestOf(bytes));
   assertEquals(
     await fetchBytes(`http://${registry.address}/v2/many/app/manifests/1`, MEDIA_TYPE.ociIndex),

@@ -64,6 +64,45 @@ try:
 except OSError: print("-")
 `;
 
+/**
+ * Few kernels have SCTP sockets: the packets that begin an association, made by hand. `serve` answers INIT with INIT ACK;
+ * `ask ADDRESS PORT` prints from where that came.
+ *
+ * @see RFC 9260, 3.3.2
+ */
+const SCTP = `
+import socket, struct, sys
+def crc32c(data):
+    value = 0xffffffff
+    for byte in data:
+        value ^= byte
+        for _ in range(8): value = (value >> 1) ^ (0x82f63b78 if value & 1 else 0)
+    return value ^ 0xffffffff
+def packet(source, destination, tag, kind):
+    head = struct.pack("!HHI", source, destination, tag)
+    chunk = struct.pack("!BBHIIHHI", kind, 0, 20, 1, 65536, 1, 1, 1)
+    return head + struct.pack("<I", crc32c(head + bytes(4) + chunk)) + chunk
+def receive():
+    data, peer = s.recvfrom(2000)
+    source, destination = struct.unpack_from("!HH", data, (data[0] & 15) * 4)
+    return source, destination, peer[0]
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 132)
+if sys.argv[1] == "serve":
+    print("up", flush=True)
+    while True:
+        source, destination, peer = receive()
+        print(destination, peer, flush=True)
+        s.sendto(packet(destination, source, 1, 2), (peer, 0))
+s.settimeout(3)
+for attempt in range(10):
+    s.sendto(packet(5000, int(sys.argv[3]), 0, 1), (sys.argv[2], 0))
+    try: source, destination, peer = receive()
+    except TimeoutError: continue
+    if destination == 5000:
+        print(peer, source)
+        break
+`;
+
 class Stage {
   constructor(readonly host: Host, readonly machine: string, readonly world: string) {}
 
@@ -90,6 +129,17 @@ class Stage {
     const words = ["--name", name, "--network", network, ...options, IMAGE, "python3", "-c", SERVER, name];
     await this.skiff("run", "-q", "-d", ...words);
     await waitFor(`${name} listens`, async () => (await this.skiff("logs", name)).includes("up"));
+  }
+
+  /** The other side of the machine answers at port 80, until this is disposed of. */
+  async serveWorld(): Promise<Disposable> {
+    const words = ["/usr/bin/nsenter", "--target", this.world, "--net", "/usr/bin/python3", "-c", SERVER];
+    const world = this.host.spawnProgram([...words, "world"]);
+    await waitFor(
+      "the world listens",
+      async () => await this.ask("machine", "192.0.2.2", 80) === "world 192.0.2.1",
+    );
+    return { [Symbol.dispose]: () => world.child.kill("SIGKILL") };
   }
 
   ask(side: "machine" | "world", address: string, port: number, kind = "tcp"): Promise<string> {
@@ -186,7 +236,8 @@ hostTest("as root, ports of a bridge lead to the container, which sees the clien
     await stage.skiff("update", "--publish-add", "8083:80", "old");
     assertEquals(await stage.ask("world", "192.0.2.1", 8083), "old 192.0.2.2");
     await stage.skiff("update", "--publish-rm", "8083:80", "old");
-    assertEquals(await stage.ask("world", "192.0.2.1", 8083), "-");
+    // the process that holds the bridges hears of it from the monitor, which does not wait for it
+    await waitFor("the port's end", async () => await stage.ask("world", "192.0.2.1", 8083) === "-");
     // with the network that has the default route its address goes
     const script = CLIENT.replace("s.connect(to)", 's.bind(("", 5555)); s.connect(to)');
     // from one port again and again: a flow that is known
@@ -199,16 +250,87 @@ hostTest("as root, ports of a bridge lead to the container, which sees the clien
   });
 });
 
+hostTest("as root, a bridge passes on SCTP", OPTIONS, async (host) => {
+  await onStage(host, async (stage) => {
+    await stage.skiff("network", "create", "front");
+    const run = (name: string, ...options: string[]) =>
+      stage.skiff(
+        ...[
+          "run",
+          "-q",
+          "-d",
+          "--name",
+          name,
+          "--network",
+          "front",
+          "--cap-add",
+          "net_raw",
+          ...options,
+          IMAGE,
+        ],
+        ...["python3", "-c", SCTP, "serve"],
+      );
+    await run("web", "-p", "9080:80/sctp");
+    await waitFor("it listens", async () => (await stage.skiff("logs", "web")).includes("up"));
+    const ask = (port: number) =>
+      stage.on("world", "/usr/bin/python3", "-c", SCTP, "ask", "192.0.2.1", String(port));
+    assertEquals(await ask(9080), "192.0.2.1 9080");
+    assertIncludes(await stage.skiff("logs", "web"), "80 192.0.2.2");
+    assertEquals(await stage.skiff("port", "web"), "80/sctp -> 0.0.0.0:9080");
+    const refusal = async (...options: string[]) => await run("other", ...options).then(() => "", String);
+    assertIncludes(
+      await refusal("-p", "9080:80/sctp"),
+      'publish port 0.0.0.0:9080/sctp: address already in use by container "web"\n',
+    );
+    assertIncludes(
+      await refusal("-p", "127.0.0.1:9081:80/sctp"),
+      "publish port 127.0.0.1:9081/sctp: the rules that pass SCTP on are not for the loopback\n",
+    );
+    await stage.skiff("update", "--publish-add", "9082:80/sctp", "--publish-rm", "9080:80/sctp", "web");
+    assertEquals(await ask(9082), "192.0.2.1 9082");
+    await run("other", "-p", "9080:80/sctp");
+  });
+});
+
+hostTest(
+  "as root, members are apart and connections keep their source where docker's options say so",
+  OPTIONS,
+  async (host) => {
+    await onStage(host, async (stage) => {
+      using _world = await stage.serveWorld();
+      const bridge = "com.docker.network.bridge";
+      const options = [`${bridge}.enable_icc=false`, `${bridge}.enable_ip_masquerade=false`];
+      await stage.skiff("network", "create", ...options.flatMap((option) => ["-o", option]), "apart");
+      await stage.skiff("network", "create", "shared");
+      await stage.serve("one", "apart", "-p", "8080:80");
+      await stage.serve("two", "apart", "--cap-add", "NET_ADMIN");
+      for (const name of ["one", "two"]) await stage.skiff("network", "connect", "shared", name);
+      const [address, gateway, own, shared] = await Promise.all([
+        stage.field("apart.IPAddress", "one"),
+        stage.field("apart.Gateway", "one"),
+        stage.field("apart.IPAddress", "two"),
+        stage.field("shared.IPAddress", "one"),
+      ]);
+      // the same two, by a network whose members are not kept apart
+      assertEquals(
+        await stage.askFrom("two", shared, 80),
+        `one ${await stage.field("shared.IPAddress", "two")}`,
+      );
+      assertEquals(await stage.askFrom("two", address, 80), "-");
+      assertEquals(await stage.ask("world", "192.0.2.1", 8080), "one 192.0.2.2");
+      await stage.skiff("exec", "two", "ip", "route", "add", address, "via", gateway);
+      assertEquals(await stage.askFrom("two", address, 80), "-");
+
+      // the world has no way back until it is told one
+      await stage.on("world", "ip", "route", "add", own, "via", "192.0.2.1");
+      assertEquals(await stage.askFrom("two", "192.0.2.2", 80), `world ${own}`);
+    });
+  },
+);
+
 hostTest("as root, bridges are apart, and lead out under this machine's address", OPTIONS, async (host) => {
   await onStage(host, async (stage) => {
-    const world = host.spawnProgram([
-      ...["/usr/bin/nsenter", "--target", stage.world, "--net", "/usr/bin/python3", "-c", SERVER, "world"],
-    ]);
-    using _world = { [Symbol.dispose]: () => world.child.kill("SIGKILL") };
-    await waitFor(
-      "the world listens",
-      async () => await stage.ask("machine", "192.0.2.2", 80) === "world 192.0.2.1",
-    );
+    using _world = await stage.serveWorld();
     await stage.skiff("network", "create", "--ipv6", "front");
     await stage.skiff("network", "create", "--ipv6", "back");
     await stage.skiff("network", "create", "--internal", "inner");

@@ -24,6 +24,17 @@ async function inside(host: Host, image: string, options: string[], script: stri
   return stdout.replace(/\n$/, "");
 }
 
+/** The number of the process with this title, if there is one. */
+function processTitled(title: string): string | undefined {
+  for (const { name } of Deno.readDirSync("/proc")) {
+    try {
+      if (/^\d+$/.test(name) && Deno.readTextFileSync(`/proc/${name}/cmdline`).startsWith(title)) return name;
+    } catch {
+      // it has gone
+    }
+  }
+}
+
 const REGISTRY = { needs: ["registry" as const] };
 
 driverTest("-e, --env-file, --entrypoint, -w, -u, --hostname", REGISTRY, async (host) => {
@@ -176,6 +187,12 @@ driverTest("--stop-signal and --stop-timeout decide how it stops", REGISTRY, asy
   await host.untilLogged("a");
   await host.ok("stop", "a");
   assertEquals(await host.ok("wait", "a"), "11");
+  // or whoever stops it
+  const other = trap.replace("11", "12").replace("USR1", "USR2");
+  await host.ok("run", "--net=none", "-d", "--name", "s", image, "sh", "-c", other);
+  await host.untilLogged("s");
+  await host.ok("stop", "--signal", "USR2", "s");
+  assertEquals(await host.ok("wait", "s"), "12");
   await host.ok("create", "--net=none", "--name", "b", "--stop-timeout", "0", image, "sleep", "1000");
   // a machine that is slow may take as long as that by itself, but not every time
   await waitFor("a stop that is a kill at once, not after ten seconds", async () => {
@@ -320,8 +337,9 @@ driverTest("--pull never and missing, --log-driver none and json-file", REGISTRY
 driverTest("--pidfile and --conmon-pidfile name the processes", REGISTRY, async (host) => {
   const image = await busybox(host);
   const [pidfile, monitorPidfile] = [`${host.home}/pid`, `${host.home}/monitor`];
-  const files = ["--pidfile", pidfile, "--conmon-pidfile", monitorPidfile];
-  await host.ok("run", "--net=none", "-d", "--name", "p", ...files, image, "sleep", "1000");
+  // the command runs in that folder
+  const files = ["--pidfile", pidfile, "--conmon-pidfile", "monitor"];
+  const id = await host.ok("run", "--net=none", "-d", "--name", "p", ...files, image, "sleep", "1000");
   const pid = (await Deno.readTextFile(pidfile)).trim();
   assertEquals(await host.ok("inspect", "-f", "{{.State.Pid}}", "p"), pid);
   assertEquals((await Deno.readTextFile(`/proc/${pid}/cmdline`)).replaceAll("\0", " "), "sleep 1000 ");
@@ -329,6 +347,22 @@ driverTest("--pidfile and --conmon-pidfile name the processes", REGISTRY, async 
     await host.ok("inspect", "-f", "{{.State.ConmonPid}}", "p"),
     (await Deno.readTextFile(monitorPidfile)).trim(),
   );
+  // who runs skiff on a disk can unmount it
+  const session = host.spawn(["exec", "p", "sleep", "1000"]);
+  const sessionMonitor = await waitFor(
+    "the session's monitor",
+    () => processTitled(`skiff: exec ${id.slice(0, 12)}`),
+  );
+  for (const monitor of [await Deno.readTextFile(monitorPidfile), sessionMonitor]) {
+    assertEquals(await Deno.readLink(`/proc/${monitor}/cwd`), "/");
+  }
+  await host.ok("rm", "-f", "-t", "0", "p");
+  await session.result;
+  const refused = await host.run("-d", "--pidfile", "/no/such", image, "true");
+  assertEquals([refused.code, refused.stderr], [
+    125,
+    "Error: write pid file: openat `/no/such`: No such file or directory\n",
+  ]);
 });
 
 driverTest(

@@ -87,6 +87,63 @@ hostTest("what is saved is read by skopeo and loads as the same image", {
   assertEquals(copied.code, 0, copied.stderr);
 });
 
+hostTest(
+  "of an archive or folder the image is pulled that is asked for",
+  { needs: ["registry", "busybox"] },
+  async (host) => {
+    const reference = await host.image(), path = `${host.home}/x`;
+    await host.ok("pull", "-q", reference);
+    await host.ok("tag", reference, "localhost/other:1");
+    const [{ Id: id }] = JSON.parse(await host.ok("images", "--format", "json"));
+    await host.ok("save", "-q", "-m", "-o", path, reference, "localhost/other:1");
+    await host.ok("rmi", "-f", id);
+    assertEquals(await host.ok("pull", "-q", `docker-archive:${path}:localhost/other:1`), id);
+    assertEquals(await host.ok("images", "--format", "{{.Repository}}:{{.Tag}}"), "localhost/other:1");
+    assertEquals(await host.ok("pull", "-q", `docker-archive:${path}:@0`), id);
+    const folders = { "oci-archive": "oci-archive", "oci-dir": "oci", "docker-dir": "dir" };
+    for (const [format, transport] of Object.entries(folders)) {
+      const place = `${host.home}/${format}`;
+      await host.ok("save", "-q", "--format", format, "-o", place, id);
+      await host.ok("rmi", "-f", id);
+      assertEquals(await host.ok("pull", "-q", `${transport}:${place}`), id);
+      const ran = await host.run(
+        "-q",
+        "--rm",
+        "--network",
+        "none",
+        `${transport}:${place}`,
+        "echo",
+        transport,
+      );
+      assertEquals(ran.stdout, `${transport}\n`, ran.stderr);
+    }
+    const refusal = async (name: string) => (await host.skiff(["pull", name])).stderr.split("\n")[0];
+    assertEquals(
+      await refusal(`docker-archive:${path}:@1`),
+      `Error: pull "docker-archive:${path}:@1": no image found in archive for reference "@1"`,
+    );
+    assertEquals(
+      await refusal(`oci-archive:${path}`),
+      `Error: pull "oci-archive:${path}": it is docker-archive, not oci-archive`,
+    );
+    assertEquals(await refusal("dir:"), 'Error: pull "dir:": it names no path');
+
+    const other = Deno.build.arch === "aarch64" ? "linux/amd64" : "linux/arm64";
+    const own = other === "linux/amd64" ? "linux/arm64" : "linux/amd64";
+    await host.ok("save", "-q", "--platform", own, "-o", `${path}.own`, id);
+    await host.ok("load", "-q", "--platform", own, "-i", `${path}.own`);
+    const wrong = async (...words: string[]) => (await host.skiff(words)).stderr.split("\n")[0]!;
+    const refused =
+      `Error: image with reference ${id} was found but does not provide the specified platform (${other})`;
+    assertEquals(await wrong("save", "--platform", other, "-o", `${path}.other`, id), refused);
+    assertEquals(await wrong("history", "--platform", other, id), refused);
+    assertIncludes(
+      await wrong("load", "--platform", other, "-i", `${path}.own`),
+      `is for ${own}, not for ${other}`,
+    );
+  },
+);
+
 hostTest("save writes several images and names to files and pipes", {
   needs: ["busybox"],
 }, async (host) => {

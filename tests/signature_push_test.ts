@@ -99,6 +99,18 @@ hostTest("push signs by a sigstore key as cosign lays it out", {
     await failure(host.skiff(["push", "-q", "--sign-by-sigstore=parameters.yaml", image, target])),
     "Error: --sign-by-sigstore: rekorURL: skiff asks no signing service",
   );
+  // an artifact is signed as an image is
+  const artifact = `${name}-artifact`;
+  await host.ok("artifact", "add", `${rig.registry}/${artifact}:1`, `${host.home}/payload`);
+  await host.ok(
+    ...["artifact", "push", "-q", "--sign-by-sigstore-private-key=keys/a.key", "--digestfile=digest"],
+    ...["--sign-passphrase-file=keys/passphrase", `${rig.registry}/${artifact}:1`],
+  );
+  const signed = (await Deno.readTextFile(`${host.home}/digest`)).replace(":", "-");
+  const ofArtifact = await fetch(`http://${rig.registry}/v2/${artifact}/manifests/${signed}.sig`, {
+    headers: { Accept: "application/vnd.oci.image.manifest.v1+json" },
+  });
+  assertEquals((await ofArtifact.json()).layers?.length, 1);
   // a list is signed, and each image of it
   const list = `${rig.registry}/${name}-list:1`;
   await host.ok("manifest", "create", "list", image);

@@ -1,6 +1,10 @@
 /** A user without subordinate ids: one id is mapped, and owners are pretended. */
 import { makeAptRepository } from "./apt_repository.ts";
+import { FakeRegistry } from "./fake_registry.ts";
 import { assertEquals, assertIncludes, assertMatch, type Host, hostTest, type Need } from "./harness.ts";
+import { namesIn } from "../runtime/state/listing.ts";
+import { addTocImage, tocLayer } from "./toc_image.ts";
+import type { LayerMember } from "./toc_layers.ts";
 
 /** An id that no account has, and so no range in /etc/subuid. */
 const NOBODYS_ID = 54321;
@@ -142,3 +146,60 @@ singleIdTest("with a single id, apt-get install succeeds", ["debootstrap"], asyn
   const refused = await skiff(...run, image, "sh", "-c", script.replace("apt-get update -q", control));
   assertIncludes(refused.stdout + refused.stderr, "Could not switch group");
 });
+
+singleIdTest(
+  "with a single id, a lazy layer's files are shown and committed as a plain pull's",
+  ["busybox", "fuse"],
+  async (skiff, host) => {
+    await using registry = FakeRegistry.start();
+    await host.declareInsecure(registry.host);
+    const from = `${host.home}/.config/containers/registries.conf`;
+    await Deno.copyFile(from, `${host.folder}/nobodys/.config/containers/registries.conf`);
+    const file = (name: string, uid: number, gid: number, data: Uint8Array<ArrayBuffer>): LayerMember => {
+      return { name, type: "file", mode: 0o644, uid, gid, data };
+    };
+    const noise = () => crypto.getRandomValues(new Uint8Array(60_000));
+    const layer = tocLayer("estargz", [
+      { name: "own/", type: "directory", mode: 0o755, uid: 7, gid: 8 },
+      file("own/changed", 1000, 5, new Uint8Array([10])),
+      file("own/seen", 33, 33, new Uint8Array([10])),
+      ...Array.from({ length: 8 }, (_, at) => file(`filler${at}`, 0, 0, noise())),
+    ]);
+    await addTocImage(registry, "test/owned:1", [layer]);
+    const image = `${registry.host}/test/owned:1`;
+    const ok = async (...words: string[]) => {
+      const { code, stdout, stderr } = await skiff(...words);
+      assertEquals(code, 0, stderr);
+      return stdout;
+    };
+    const script = "stat -c '%n %u:%g %a' /own /own/*; echo more >> /own/changed; mkdir /own/new";
+    const seen = async (...pull: string[]) => {
+      await ok("pull", "-q", ...pull, image);
+      const isLazy = namesIn(`${host.folder}/nobodys/.local/share/skiff/lazy`).length === 1;
+      const shown = await ok("run", "--name", "c", "--network", "none", image, "sh", "-c", script);
+      const diff = (await ok("diff", "c")).split("\n").filter((line) => line.includes("/own")).sort();
+      await ok("commit", "-q", "c", "changed:1");
+      const saved = `${host.folder}/nobodys/saved`;
+      await ok("save", "-q", "--format", "oci-dir", "-o", saved, "changed:1");
+      const blob = ({ digest }: { digest: string }) => `${saved}/blobs/sha256/${digest.slice(7)}`;
+      const read = (path: string) => JSON.parse(Deno.readTextFileSync(path));
+      const top = read(blob(read(`${saved}/index.json`).manifests[0])).layers.at(-1);
+      const listed = await host.sh(`tar --numeric-owner -tvf ${blob(top)}`);
+      Deno.removeSync(saved, { recursive: true });
+      await ok("rm", "c");
+      await ok("rmi", "changed:1", image);
+      const owners = listed.stdout.trim().split("\n").map((line) => line.split(/\s+/)).map((words) =>
+        `${words[1]} ${words.at(-1)}`
+      );
+      return { isLazy, shown, diff, owners };
+    };
+    const plain = await seen();
+    assertEquals(plain, {
+      isLazy: false,
+      shown: "/own 0:0 755\n/own/changed 0:0 644\n/own/seen 0:0 644\n",
+      diff: ["A /own/new", "C /own", "C /own/changed"],
+      owners: ["7/8 own/", "1000/5 own/changed", "0/0 own/new/"],
+    });
+    assertEquals(await seen("--lazy"), { ...plain, isLazy: true });
+  },
+);

@@ -1,7 +1,7 @@
 /** Echo requests to the world, which is loopback here; prints what the guest was told. Run by stack_echo_test.ts. */
 
 import { GuestRig, icmpFrame } from "../runtime/network/stack/guest_rig.ts";
-import { MAX_PINGS } from "../runtime/network/stack/icmp_echo.ts";
+import { MAX_PINGS } from "../runtime/network/stack/limits.ts";
 import { allowPing, setUpLoopback } from "./own_network.ts";
 
 export interface EchoReport {

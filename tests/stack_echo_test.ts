@@ -1,6 +1,6 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import { GATEWAY, GATEWAY6 } from "../runtime/network/stack/guest_rig.ts";
-import { MAX_PINGS } from "../runtime/network/stack/icmp_echo.ts";
+import { MAX_PINGS } from "../runtime/network/stack/limits.ts";
 import type { EchoReport, Told } from "./stack_echo_run.ts";
 import { runInOwnNetwork } from "./own_network.ts";
 

@@ -27,6 +27,7 @@ import { EventLoop } from "../runtime/monitor/loop.ts";
 import { openTun } from "../runtime/network/tun.ts";
 import type { StackPlan } from "../runtime/network/plan.ts";
 import { mustParse } from "../runtime/network/stack/addresses.ts";
+import * as datagrams from "../runtime/network/stack/datagrams.ts";
 import { Stack, type StackOptions } from "../runtime/network/stack/stack.ts";
 
 export const GUEST = { ipv4: "10.0.2.100", ipv6: "fd00::100" };
@@ -100,6 +101,7 @@ export class StackRig implements Disposable {
     this.stack = new Stack({
       tun: fds[0]!,
       plan: stackPlan(mtu),
+      loadDatagrams: () => datagrams,
       onFault: (error) => this.faults.push(error),
       ...options,
     });

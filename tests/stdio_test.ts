@@ -1,6 +1,6 @@
 /** The standard streams of a container as its programs see them. */
 
-import { assertEquals, hostTest, waitFor } from "./harness.ts";
+import { assertEquals, assertMatch, hostTest, waitFor } from "./harness.ts";
 
 const REOPEN = "echo out > /dev/stdout; echo err > /dev/stderr";
 
@@ -87,6 +87,41 @@ hostTest("--preserve-fds passes the caller's descriptors on, and no others", {
     assertEquals(stdout.includes("/proc/self/fd/6"), false, `${command}: ${stdout}`);
     const none = await host.sh(`${command} nope ${passed}`);
     assertEquals(none.code, 127, none.stderr);
+  }
+  // under their own numbers
+  const some = "cat <&7; cat <&8; echo /proc/self/fd/*";
+  const own = /^three\nfour\n\/proc\/self\/fd\/0 .*\/fd\/7 \/proc\/self\/fd\/8\n$/;
+  for (
+    const command of [
+      `$SKIFF run -q --network none --preserve-fd 7,8 --rm ${image}`,
+      `$SKIFF run -q --network none --preserve-fd=8 --preserve-fd 7 --rm --init --userns keep-id ${image}`,
+      `$SKIFF exec --preserve-fd 7,8 c`,
+    ]
+  ) {
+    const { code, stdout, stderr } = await host.sh(
+      `${command} sh -c '${some}' 7<${host.home}/three 8<${host.home}/four 9</dev/null`,
+    );
+    assertEquals([code, stderr], [0, ""], command);
+    assertMatch(stdout, own);
+  }
+  for (
+    const [words, message] of [
+      [
+        "--preserve-fd 9",
+        "file descriptor 9 is not available - the preserve-fd option requires that file descriptors must be passed",
+      ],
+      ["--preserve-fd 2", "cannot preserve FD 2: it is one of the standard streams"],
+      ["--preserve-fd 5 --preserve-fds 1", "cannot specify both --preserve-fds and --preserve-fd"],
+      [
+        "--preserve-fd x",
+        'invalid argument "x" for "--preserve-fd" flag: strconv.ParseUint: parsing "x": invalid syntax',
+      ],
+    ]
+  ) {
+    const { code, stderr } = await host.sh(
+      `$SKIFF run --rm --network none ${words} ${image} true 3</dev/null 5</dev/null`,
+    );
+    assertEquals([code, stderr], [125, `Error: ${message}\n`]);
   }
   const missing = await host.sh(`${start} --rm ${image} true 3</dev/null 5</dev/null`);
   assertEquals([missing.code, missing.stderr], [

@@ -13,25 +13,8 @@ import { flattenLayers } from "../runtime/storage/flatten.ts";
 import { ensureShiftedLayers } from "../runtime/storage/shifted_layers.ts";
 import { createVolume, listVolumeFolders, removeVolumes, volumePath } from "../runtime/storage/volumes.ts";
 import { assert, assertEquals, assertIncludes, messageOf } from "./assertions.ts";
-import { type LayerRig, makeLayerRig } from "./layer_rig.ts";
-import { whatIsMissing } from "./needs.ts";
+import { layerTest } from "./layer_rig.ts";
 import { describeTree, differences } from "./tree.ts";
-
-const missing = whatIsMissing(["root"]);
-const mustRun = Deno.env.get("SKIFF_TEST_MUST_RUN") === "1";
-
-function layerTest(name: string, fn: (rig: LayerRig) => Promise<void>): void {
-  Deno.test({
-    name: missing === null ? name : `${name} [needs ${missing}]`,
-    ignore: missing !== null && !mustRun,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using rig = await makeLayerRig();
-      await fn(rig);
-    },
-  });
-}
 
 const random = crypto.getRandomValues(new Uint8Array(60_000));
 const TAR = archiveOf(

@@ -7,6 +7,7 @@ import {
   assertMatch,
   type Host,
   hostTest,
+  testIds,
   waitFor,
 } from "./harness.ts";
 import { AF_UNIX, SOCK_DGRAM, SOCK_NONBLOCK } from "../ffi/constants/socket.ts";
@@ -218,6 +219,21 @@ hostTest(
     );
     assertIncludes(await inspect(host, "slow", "{{json .State.Health.Log}}"), "exceeded timeout (1s)");
 
+    // a monitor that may not fork: its checks fail, and the container runs on
+    const alone = ["--name", "alone", "--health-cmd", "true", "--health-interval", "disable"];
+    await host.run("-q", "-d", ...alone, image, "sleep", "600");
+    const monitor = await inspect(host, "alone", "{{.State.ConmonPid}}");
+    const { uid } = testIds()!;
+    const limited = await new Deno.Command("prlimit", { args: ["--nproc=1:1", "--pid", monitor], uid })
+      .output();
+    assertEquals(limited.success, true);
+    assertEquals((await host.skiff(["healthcheck", "run", "alone"])).code, 1);
+    assertIncludes(
+      await inspect(host, "alone", "{{json .State.Health.Log}}"),
+      "Resource temporarily unavailable",
+    );
+    assertEquals(await inspect(host, "alone", "{{.State.Status}}"), "running");
+
     const Healthcheck = { Test: ["CMD", "true"], Interval: 20_000_000 };
     const declared = await host.makeImage(await busyboxImage({ Healthcheck, Cmd: ["sleep", "600"] }));
     await host.run("-q", "-d", "--name", "declared", declared);
@@ -310,10 +326,9 @@ hostTest("a time limit kills, requirements come first, and mistakes are named", 
   await host.ok("create", "--name", "db", image, "sleep", "600");
   await host.run("-q", "-d", "--name", "web", "--requires", "db", image, "sleep", "600");
   assertEquals(await host.ok("ps", "--format", "{{.Names}}"), "web\ndb");
-  assertIncludes(
-    (await host.skiff(["rm", "-f", "db"])).stderr,
-    "it has dependent containers which must be removed before it",
-  );
+  const needed = await host.skiff(["rm", "-f", "db"]);
+  assertIncludes(needed.stderr, "it has dependent containers which must be removed before it");
+  assertEquals(needed.code, 125);
   await host.ok("rm", "-f", "--depend", "db");
   assertEquals(await host.ok("ps", "-aq"), "");
   await host.ok("create", "--name", "db", image, "true");

@@ -3,7 +3,7 @@
  * characters, and no table, progress or error lets one through. The controls: `logs`, `--format` and `cat` hand
  * out the same text as it is, so the attack is live.
  */
-import { findVerb } from "../cli/verbs.ts";
+import { findVerb } from "../cli/find_verb.ts";
 import {
   assert,
   assertEquals,

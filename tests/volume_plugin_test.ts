@@ -359,6 +359,23 @@ hostTest("plugins are found in spec files with TLS, and not where others can put
   await declare(host, "far.json", spec({}));
   assertEquals((await host.skiff(["volume", "create", "-d", "far", "three"])).code, 125);
   assert(!plugin.calls().some((call) => call.includes("three")), "nothing was said to a stranger");
+  // an address alone: only what the machine trusts counts
+  await declare(host, "plain.spec", `https://127.0.0.1:${plugin.port}`);
+  const plain = ["volume", "create", "-d", "plain", "three"];
+  const untrusted = await host.skiff(plain);
+  assertEquals(untrusted.code, 125);
+  assertIncludes(untrusted.stderr, 'volume plugin "plain": Plugin.Activate: connect to 127.0.0.1:');
+  assertIncludes(untrusted.stderr, "\nname its authority in its specification: TLSConfig, CAFile\n");
+  assert(!plugin.calls().some((call) => call.includes("three")), "nothing was said to a stranger");
+  const signed = await host.sh(
+    "openssl req -x509 -newkey rsa:2048 -nodes -keyout key2 -out leaf -days 2 -subj /CN=plugin -CA cert -CAkey key " +
+      "-addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:127.0.0.1 2>&1",
+  );
+  assertEquals(signed.code, 0, signed.stdout);
+  await using other = await startPlugin(host, ["0", `${host.home}/leaf`, `${host.home}/key2`]);
+  await declare(host, "plain.spec", `https://127.0.0.1:${other.port}`);
+  const trusted = await host.skiff(plain, { env: { SSL_CERT_FILE: `${host.home}/cert` } });
+  assertEquals([trusted.code, trusted.stdout], [0, "three\n"], trusted.stderr);
   for (
     const content of [
       "tcp://user:word@127.0.0.1:1",

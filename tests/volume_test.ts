@@ -75,7 +75,14 @@ hostTest("a volume is created, listed with its users, inspected, renamed and rem
   assertEquals([await host.ok("ps", "-aq"), host.containers()], ["", []]);
 
   await host.ok("volume", "create", "-l", "keep", "kept");
-  await host.ok("volume", "create", "old");
+  await host.ok("volume", "create", "-o", "o=uid=3,gid=4", "old");
+  // fields that the documents have only where they are something
+  const fields = "{{.UID}} {{.GID}} {{.Status}} {{.LockNumber}} {{.StorageID}} {{.Timeout}}";
+  for (const words of [["ls", "--filter", "name=old"], ["inspect", "old"]]) {
+    assertEquals(await host.ok("volume", ...words, "--format", fields), "3 4 map[] 0  0");
+  }
+  assertEquals(await host.ok("volume", "prune", "-f", "--filter", "since=old"), "");
+  assertEquals(await host.ok("volume", "prune", "-f", "--filter", "driver=other"), "");
   const asked = await host.sh('echo n | "$SKIFF" volume prune');
   assertEquals([asked.code, asked.stdout.includes("old\n"), asked.stdout.includes("[y/N]")], [0, true, true]);
   const pruned = (await host.ok("volume", "prune", "-f", "--filter", "label!=keep")).split("\n");
@@ -193,7 +200,7 @@ hostTest("as root, a volume may be of any type that the kernel mounts", {
   const bad = ["volume", "create", "-o", "type=ext4", "-o", "device=/dev/zero", "disk"];
   await host.ok(...bad);
   const { code, stderr } = await host.run("--rm", "-v", "disk:/d", image, "true");
-  assert(code === 125 && stderr.startsWith("Error: "), stderr);
+  assert(code === 125 && stderr.startsWith('Error: mount volume of type "ext4" (/dev/zero): '), stderr);
 });
 
 hostTest("a folder of the host can be a volume; what needs a mount for all is refused", {
@@ -250,6 +257,22 @@ hostTest("a folder of the host can be a volume; what needs a mount for all is re
   // a removal takes the name away, not what the host has there
   await host.ok("volume", "rm", "site");
   assertEquals([...Deno.readDirSync(site)].map(({ name }) => name).sort(), ["index", "new"]);
+});
+
+hostTest("a volume with nocopy begins empty where the image has files, and shows its options in order", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const image = await host.image("busybox");
+  await host.ok("volume", "create", "-o", "o=noquota", "-o", "nocopy", "-l", "b=2", "-l", "a=1", "bare");
+  await host.ok("volume", "create", "filled");
+  const ran = await host.run("--rm", "-v", "bare:/etc", "-v", "filled:/bin", image, "/bin/ls", "-A", "/etc");
+  // what the engine itself puts into /etc is mounted there
+  assert(!ran.stdout.split("\n").includes("passwd"), ran.stdout + ran.stderr);
+  // control: a volume without it is filled
+  assertEquals(ran.code, 0, ran.stderr);
+  const [told] = JSON.parse(await host.ok("volume", "inspect", "bare"));
+  assertEquals(Object.entries({ ...told.Labels, ...told.Options }).join(" "), "a,1 b,2 nocopy, o,noquota");
+  assertEquals(told.NeedsCopyUp, false);
 });
 
 hostTest("crafted names and contents of volumes lead nowhere", {

@@ -6,6 +6,7 @@ const VARYING: [RegExp, string][] = [
   [/\bpodman\b/g, "skiff"],
   [/\bPodman\b/g, "Skiff"],
   [/\b[0-9a-f]{64}\b/g, "ID"],
+  [/\b[0-9a-f]{25}\b/g, "SECRETID"],
   [/\b[0-9a-f]{12}\b/g, "SHORTID"],
   [
     /\b(?:Less than a second|About an? \w+|\d+ (?:second|minute|hour|day|week|month|year)s?)( ago)?\b/g,

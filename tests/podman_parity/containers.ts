@@ -104,7 +104,8 @@ export const CONTAINER_GROUPS: Group[] = [
         line: "E ps --filter status=paused --format '{{.Names}} {{.State}}'",
         differs: { stdout: "podman pauses with a cgroup freezer only, which there is none of here" },
       },
-      "E pause on",
+      // where podman may ask crun, that says a line of its own first
+      "E pause on 2>told; code=$?; tail -n 1 told >&2; (exit $code)",
       {
         line: "E exec on true",
         differs: {

@@ -68,6 +68,13 @@ export const RUN_GROUPS: Group[] = [
       "E run $N --mount type=tmpfs,destination=/t $I grep -c ' /t tmpfs' /proc/mounts",
       "E run $N --mount type=bind,src=$PWD,dst=/b,ro $I cat /b/labels",
       "E run $N --annotation a=b $I true",
+      "E run $N --personality LINUX32 $I uname -m",
+      {
+        line: "E run $N --personality linux32 $I true",
+        differs: {
+          code: "refused when the container is made, as other options are; podman leaves it to crun",
+        },
+      },
       "E run $N --unsetenv PATH --entrypoint /bin/env $I | grep -c PATH",
       {
         line: "E run $N --timeout 1 $I sleep 100",

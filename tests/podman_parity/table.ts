@@ -6,8 +6,10 @@ import { CONTAINER_GROUPS } from "./containers.ts";
 import { IMAGE_GROUPS } from "./images.ts";
 import { MISTAKES } from "./mistakes.ts";
 import { NETWORK_GROUPS } from "./networks.ts";
+import { PODS } from "./pods.ts";
 import { PORTS } from "./ports.ts";
 import { RUN_GROUPS } from "./run.ts";
+import { SECRETS } from "./secrets.ts";
 import { SYSTEM_GROUPS } from "./system.ts";
 
 /** A shell line, in which `E` is the engine; and the differences that are accepted, each with its reason. */
@@ -27,6 +29,8 @@ export const GROUPS: readonly Group[] = [
   ...IMAGE_GROUPS,
   BUILDS,
   ...NETWORK_GROUPS,
+  SECRETS,
   ...SYSTEM_GROUPS,
   PORTS,
+  PODS,
 ];

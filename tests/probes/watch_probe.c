@@ -81,17 +81,25 @@ static void keep(const char *pid)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || program_count == MANY)
 		return;
+	/* it may have become another program between the two looks: then what was opened is that, and has its own turn */
+	char own[64], opened[4096];
+	snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+	ssize_t opened_length = readlink(own, opened, sizeof opened - 1);
+	if (opened_length <= 0 || (opened[opened_length] = 0, strcmp(opened, link))) {
+		close(fd);
+		return;
+	}
 	programs[program_count].fd = fd;
 	strcpy(programs[program_count++].link, link);
 	printf("open %s\n", link);
 }
 
-static int overwrite(int program)
+static int overwrite(const char *link, int kept)
 {
 	char path[64];
-	snprintf(path, sizeof path, "/proc/self/fd/%d", program);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", kept);
 	/* a program that still runs is busy: wait for its end, which a loaded machine may put off; that of pid 1 does not come */
-	int tries = strncmp(programs[program].link, "/memfd:", 7) ? 60000 : 1000;
+	int tries = strncmp(link, "/memfd:", 7) ? 60000 : 1000;
 	for (int i = 0; i < tries; i++, usleep(1000)) {
 		int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 		if (fd < 0 && errno == ETXTBSY)
@@ -125,5 +133,5 @@ int main(int argc, char **argv)
 		closedir(folder);
 	}
 	for (int i = 0; i < program_count; i++)
-		printf("%s %s\n", overwrite(programs[i].fd) ? "wrote" : "denied", programs[i].link);
+		printf("%s %s\n", overwrite(programs[i].link, programs[i].fd) ? "wrote" : "denied", programs[i].link);
 }

@@ -1,0 +1,191 @@
+/**
+ * Commands that start from a frozen process, each in a cache folder of its own.
+ * @see runtime/frozen/freeze.ts
+ */
+import {
+  assert,
+  assertEquals,
+  assertIncludes,
+  assertMatch,
+  type Host,
+  hostTest,
+  waitFor,
+} from "./harness.ts";
+
+const isX86 = Deno.build.arch === "x86_64";
+
+/** A script that starts skiff from the test's own cache; `frozen` is the file's place. */
+async function script(host: Host, text: string, env: Record<string, string> = {}) {
+  const read =
+    'read -r boot </proc/sys/kernel/random/boot_id; frozen=$(echo "$XDG_CACHE_HOME"/skiff/*/"$boot")\n';
+  return await host.sh(read + text, { env: { XDG_CACHE_HOME: `${host.home}/cache`, ...env } });
+}
+
+function frozenFolder(host: Host): string {
+  const cache = `${host.home}/cache/skiff`;
+  const boot = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
+  return `${cache}/${[...Deno.readDirSync(cache)][0]!.name}/${boot}`;
+}
+
+const exists = (path: string) => Deno.lstat(path).then(() => true, () => false);
+
+/** Two starts, and then the file is there. */
+async function freeze(host: Host, env: Record<string, string> = {}): Promise<string> {
+  for (let start = 0; start < 2; start++) {
+    const { code, stderr } = await script(host, '"$SKIFF" version >/dev/null', env);
+    assertEquals([code, stderr], [0, ""]);
+  }
+  const folder = frozenFolder(host);
+  await waitFor("the frozen process", async () => {
+    const why = await Deno.readTextFile(`${folder}/why`).catch(() => "");
+    if (why !== "") throw new Error(why);
+    return await exists(`${folder}/skiff`);
+  });
+  return `${folder}/skiff`;
+}
+
+/** Which file a command runs from. */
+const thawed = async (host: Host, before = "", env: Record<string, string> = {}) =>
+  (await script(host, `${before} "$SKIFF" __thawed`, env)).stdout.split(" ")[0]!;
+
+if (isX86) {
+  hostTest(
+    "the second start of a boot freezes a process, from which all later ones start",
+    {},
+    async (host) => {
+      assertMatch(await thawed(host), /\/skiff\/[0-9a-f]{16}\/skiff$/);
+      const file = await freeze(host);
+      const { mode, uid } = await Deno.stat(file);
+      assertEquals([mode! & 0o7777, uid], [0o500, host.ids.uid]);
+      assertEquals(
+        await waitFor(
+          "its own folder to be tidy",
+          async () => !(await exists(file.replace(/skiff$/, "why"))),
+        ),
+        true,
+      );
+      assertEquals(await thawed(host), file);
+      assertMatch(await thawed(host, "SKIFF_COLD_START=1"), /\/skiff\/[0-9a-f]{16}\/skiff$/);
+    },
+  );
+
+  hostTest(
+    "what starts from it has its own words, variables, folder, limits and numbers",
+    {},
+    async (host) => {
+      const file = await freeze(host, { FIRST_CALLERS: "secret-of-the-first" });
+      const { stdout, stderr, code } = await script(
+        host,
+        `[ "$("$SKIFF" __thawed | cut -d " " -f 1)" = "$frozen/skiff" ] || exit 9
+       [ "$(sh -c 'echo "$$"; exec "$SKIFF" __thawed' | sed 's/.* //' | uniq | wc -l)" = 1 ] || exit 8
+       cd /usr; umask 027
+       "$SKIFF" run --rm -i -e MINE -e OTHER=1 -v ./bin:/here:ro host sh -c 'cat; echo "$MINE $OTHER"; test -x /here/sh; exit 5' <<X
+in
+X
+       echo "code $?"
+       "$SKIFF" run -d --name a host sleep 100 >/dev/null && "$SKIFF" run -d --name b host sleep 100 >/dev/null
+       "$SKIFF" exec a sh -c 'ulimit -n; echo "$0" "$@"' x 'a b' ''
+       "$SKIFF" ps --format '{{.Names}} {{.Status}}' | sed 's/ Up.*//' | sort
+       "$SKIFF" rm -f -t 0 a >/dev/null; "$SKIFF" rm -f -t 0 b >/dev/null; "$SKIFF" no-such-verb; echo "code $?"`,
+        { MINE: "mine" },
+      );
+      assertEquals(code, 0, stderr);
+      assertEquals(stdout, "in\nmine 1\ncode 5\n1024\nx a b \na\nb\ncode 125\n");
+      assertIncludes(stderr, "no-such-verb");
+      const bytes = new TextDecoder("latin1").decode(await Deno.readFile(file));
+      // the words that it was frozen with are found, so the search would find the variable
+      assertIncludes(bytes, "__freeze_now");
+      assert(
+        !bytes.includes("secret-of-the-first"),
+        "a variable of the command that froze it is in the file",
+      );
+    },
+  );
+
+  hostTest(
+    "what it is told of processors and the clock is the command's, not of the process that was kept",
+    {},
+    async (host) => {
+      await freeze(host);
+      const asked = `taskset -c 0 "$SKIFF" info --format '{{.Host.CPUs}}'
+      "$SKIFF" events --stream=false --since 1h >/dev/null; "$SKIFF" create --name a host true >/dev/null
+      "$SKIFF" inspect a --format '{{json .Created}}'; date +%s; "$SKIFF" rm a >/dev/null`;
+      const [cpus, created, now] = (await script(host, asked)).stdout.split("\n");
+      assertEquals(cpus, "1");
+      assert(Math.abs(Date.parse(JSON.parse(created!)) / 1000 - Number(now)) < 60, `${created} ${now}`);
+    },
+  );
+
+  hostTest("random numbers and ids are each start's own", {}, async (host) => {
+    await freeze(host);
+    const { stdout } = await script(
+      host,
+      'for i in 1 2 3; do "$SKIFF" create host true; done; "$SKIFF" ps -a --format "{{.Names}}"; "$SKIFF" rm -a >/dev/null',
+    );
+    const lines = stdout.trim().split("\n");
+    assertEquals([lines.length, new Set(lines).size], [6, 6]);
+  });
+
+  hostTest("where something is in its way a command starts without it, and works", {}, async (host) => {
+    const file = await freeze(host);
+    const cold = /\/skiff\/[0-9a-f]{16}\/skiff$/;
+    // a descriptor of the caller's where the runtime's own were, none where there was one, fewer than there were
+    assertMatch(
+      (await script(host, "exec bash -c '\"$SKIFF\" __thawed 201</dev/null'")).stdout.split(" ")[0]!,
+      cold,
+    );
+    assertMatch((await script(host, '"$SKIFF" __thawed <&-')).stdout.split(" ")[0]!, cold);
+    assertMatch(await thawed(host, "ulimit -n 150;"), cold);
+    // addresses that are the same at every start are the kernel's stack, too
+    assertEquals(
+      (await script(host, 'setarch -R "$SKIFF" version | head -n 1')).stdout,
+      "Client:       skiff\n",
+    );
+    await Deno.chmod(file, 0o700);
+    await Deno.truncate(file, (await Deno.stat(file)).size - 4096);
+    assertMatch(await thawed(host), cold);
+    await Deno.truncate(file, 0);
+    assertEquals((await script(host, '"$SKIFF" version | head -n 1')).stdout, "Client:       skiff\n");
+  });
+
+  hostTest("a process that cannot be frozen is told why, once, and commands work", {}, async (host) => {
+    const { code } = await script(
+      host,
+      'ulimit -n 150; for i in 1 2 3; do "$SKIFF" version >/dev/null || exit 1; done',
+    );
+    assertEquals(code, 0);
+    const folder = frozenFolder(host);
+    const why = await waitFor("the reason", () => Deno.readTextFile(`${folder}/why`).catch(() => ""));
+    assertIncludes(why, "freeze: too few descriptors");
+    assertMatch(await thawed(host), /\/skiff\/[0-9a-f]{16}\/skiff$/);
+    assert(!(await exists(`${folder}/skiff`)));
+  });
+
+  hostTest("no tool of the caller's PATH makes it, and commands have the caller's PATH", {}, async (host) => {
+    const made = await host.sh(`mkdir bin; for tool in stat mkdir env find rm sh touch; do
+      printf '#!/bin/sh\\n/usr/bin/touch %s/canary\\n' "$HOME" >bin/$tool; done; chmod 755 bin/*`);
+    assertEquals(made.code, 0);
+    const PATH = `${host.home}/bin:/usr/bin:/bin`;
+    await freeze(host, { PATH });
+    assert(!(await exists(`${host.home}/canary`)));
+    assertEquals(
+      (await script(host, '"$SKIFF" run --rm -e PATH host echo x; mkdir', { PATH })).stdout,
+      "x\n",
+    );
+    assert(await exists(`${host.home}/canary`), "the control must leave its canary");
+    const { stdout } = await script(host, '"$SKIFF" run --rm -e PATH host /usr/bin/printenv PATH', { PATH });
+    assertEquals(stdout.trim(), PATH);
+  });
+
+  hostTest("many second starts at once freeze one process", {}, async (host) => {
+    await script(host, '"$SKIFF" version >/dev/null');
+    const { code, stdout } = await script(
+      host,
+      'for i in 1 2 3 4 5 6 7 8; do "$SKIFF" __thawed & done; wait',
+    );
+    assertEquals([code, stdout.trim().split("\n").length], [0, 8]);
+    const file = `${frozenFolder(host)}/skiff`;
+    await waitFor("the frozen process", () => exists(file));
+    assertEquals(await thawed(host), file);
+  });
+}
