@@ -57,8 +57,8 @@ const HOSTILE_FIELDS = {
   devices: [{ source: "/dev/kmsg", destination: "/dev/kmsg", permissions: "rwm" }],
   namespaces: { pid: { mode: "host" }, ipc: { mode: "host" } },
   network: { mode: "host" },
-  Sysctls: { "net.ipv4.ip_forward": "0" },
-  sysctl: { "net.ipv4.ip_forward": "0" },
+  Sysctls: { "net.ipv4.ip_default_ttl": "7" },
+  sysctl: { "net.ipv4.ip_default_ttl": "7" },
   keepGroups: true,
   groupAdd: ["keep-groups"],
   umask: 0,
@@ -82,7 +82,7 @@ async function hostileImage(words = HOSTILE): Promise<BuiltImage> {
 const LOOK = `
 grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/self/status
 cut -d' ' -f4- /proc/self/mountinfo | sed 's/[0-9a-f]\\{32,\\}/ID/g; s#fd/[0-9]*#fd/N#g' | sort
-cat /proc/self/uid_map /proc/self/gid_map /proc/net/dev /proc/sys/net/ipv4/ip_forward
+cat /proc/self/uid_map /proc/self/gid_map /proc/net/dev /proc/sys/net/ipv4/ip_default_ttl
 umask; ulimit -a; stat -c '%A %u:%g %t:%T %N' /* /dev/*; echo /proc/[0-9]*
 cat /proc/1/environ 2>/dev/null | tr '\\0' '\\n' | grep -v HOSTNAME | sort
 for n in pid ipc uts net user mnt cgroup; do test /proc/self/ns/$n -ef /proc/1/ns/$n && echo own $n; done
@@ -118,7 +118,7 @@ driverTest("labels, annotations and stray fields of an image change nothing of t
     ["--security-opt", "seccomp=unconfined"],
     ["--security-opt", "unmask=ALL"],
     ["--device", "/dev/fuse"],
-    ["--sysctl", "net.ipv4.ip_forward=0"],
+    ["--sysctl", "net.ipv4.ip_default_ttl=7"],
     ["--umask", "0"],
     ["--pid", "host"],
     ["-v", "/usr:/host"],
