@@ -213,6 +213,35 @@ hostTest("published ports of a network lead to the container, which sees the cli
   const added = (await host.ok("port", "web")).split("\n").map((line) => line.split(":").at(-1)!)
     .find((one) => one !== port)!;
   assertEquals(await ask("127.0.0.1", added), "I am web\n");
+
+  // who took a port back may use it: the answer comes when the holder, who is slow here, has closed it as well
+  const [holder] = holders(host);
+  const isFree = () => {
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port: Number(added) }).close();
+      return true;
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse) return false;
+      throw error;
+    }
+  };
+  Deno.kill(holder!, "SIGSTOP");
+  let isAnswered = false;
+  const removed = host.ok("update", "--publish-rm", `127.0.0.1:${added}:80`, "web").then(() => {
+    isAnswered = true;
+    return isFree();
+  });
+  try {
+    const shown = await Promise.race([
+      removed,
+      new Promise((resolve) => setTimeout(() => resolve("nothing yet"), 1000)),
+    ]);
+    assertEquals([shown, isAnswered, isFree()], ["nothing yet", false, false]);
+  } finally {
+    Deno.kill(holder!, "SIGCONT");
+  }
+  assertEquals(await removed, true);
+  assertEquals(await ask("127.0.0.1"), "I am web\n", "the other port stays");
 });
 
 hostTest("hundreds of ports of one container are all served", NEEDS, async (host) => {

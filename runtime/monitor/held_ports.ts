@@ -27,6 +27,7 @@ export function isAtHostPort(one: PublishedPort, other: PublishedPort): boolean 
 
 export class HeldPorts {
   #held: HeldPort[];
+  #isChanging = false;
 
   /** `fds` are its own from here on; a port without one is not held. */
   constructor(ports: readonly PublishedPort[] = [], fds: readonly number[] = []) {
@@ -42,12 +43,17 @@ export class HeldPorts {
   }
 
   /**
-   * Makes the whole change or none of it. `fds` are the sockets of `add` in order, and its own from here on; what is to
-   * be removed and is not there is passed over.
+   * Makes the whole change or none of it, told by `done` once the network serves it. `fds` are the sockets of `add` in
+   * order, and its own from here on; what is to be removed and is not there is passed over.
    *
    * @throws {SkiffError}
    */
-  change({ add, remove }: PortChange, fds: readonly number[], network: MonitorNetwork): void {
+  change(
+    { add, remove }: PortChange,
+    fds: readonly number[],
+    network: MonitorNetwork,
+    done: (error?: unknown) => void,
+  ): void {
     const isRemoved = ({ port }: HeldPort) =>
       remove.some((one) => isAtHostPort(one, port) && one.containerPort === port.containerPort);
     const gone = this.#held.filter(isRemoved);
@@ -56,15 +62,32 @@ export class HeldPorts {
       const fd = gone.find((held) => isAtHostPort(held.port, port))?.fd ?? fresh.shift();
       return fd === undefined ? [] : [{ port, fd }];
     });
-    if (added.length !== add.length || fresh.length > 0) {
+    if (this.#isChanging || added.length !== add.length || fresh.length > 0) {
       fds.forEach(close);
-      throw new SkiffError(`change published ports: ${fds.length} sockets came for ${add.length} ports`);
+      throw new SkiffError(
+        this.#isChanging
+          ? "change published ports: they are being changed already"
+          : `change published ports: ${fds.length} sockets came for ${add.length} ports`,
+      );
     }
     replace(network, gone, added, fds);
-    const kept = this.#held.filter((held) => !isRemoved(held));
+    const before = this.#held;
+    const kept = before.filter((held) => !isRemoved(held));
     this.#held = [...kept, ...added];
-    const used = new Set(this.#held.map(({ fd }) => fd));
-    for (const { fd } of gone) if (!used.has(fd)) close(fd);
+    const settled = (error?: unknown) => {
+      this.#isChanging = false;
+      if (error === undefined) {
+        const used = new Set(this.#held.map(({ fd }) => fd));
+        for (const { fd } of gone) if (!used.has(fd)) close(fd);
+        return done();
+      }
+      this.#held = before;
+      undo(network, gone, added, fds);
+      done(new SkiffError(`change published ports: ${(error as Error).message}`, { cause: error }));
+    };
+    if (!network.settle) return settled();
+    this.#isChanging = true;
+    network.settle(settled);
   }
 
   /** The ports of the host are free again. */
@@ -88,9 +111,18 @@ function replace(
       done.push(held);
     }
   } catch (cause) {
-    for (const { port } of done) network.unpublish(port);
-    fds.forEach(close);
-    for (const { port, fd } of gone) network.publish(port, fd);
+    undo(network, gone, done, fds);
     throw new SkiffError(`change published ports: ${(cause as Error).message}`, { cause });
   }
+}
+
+function undo(
+  network: MonitorNetwork,
+  gone: readonly HeldPort[],
+  added: readonly HeldPort[],
+  fds: readonly number[],
+): void {
+  for (const { port } of added) network.unpublish(port);
+  fds.forEach(close);
+  for (const { port, fd } of gone) network.publish(port, fd);
 }

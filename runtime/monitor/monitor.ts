@@ -431,8 +431,7 @@ class ContainerMonitor {
 
   #changePorts(change: PortChange, fds: readonly number[], done: (error?: unknown) => void): void {
     if (this.#network && !this.#network.changePorts) {
-      this.#ports.change(change, fds, this.#network);
-      return done();
+      return this.#ports.change(change, fds, this.#network, done);
     }
     fds.forEach(close);
     if (!this.#network) throw new SkiffError("change published ports: the container has ended");

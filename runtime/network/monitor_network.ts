@@ -32,6 +32,8 @@ export interface MonitorNetwork {
   /** Connections to `listener`, a bound (TCP: listening) socket of the host, reach the container's port. */
   publish(port: PublishedPort, listener: number): void;
   unpublish(port: PublishedPort): void;
+  /** Calls `done` once what was published and not any more is served so, or with why it is not. Absent: it is at once. */
+  settle?(done: (error?: unknown) => void): void;
   /** In place of both, where it binds the host's ports by itself: the whole change or none of it, told by `done`. */
   changePorts?(
     change: { add: readonly PublishedPort[]; remove: readonly PublishedPort[] },

@@ -73,6 +73,8 @@ interface Member {
   portsDue: number;
   /** It has the descriptors of the namespace. */
   keeps: boolean;
+  /** Why a port could not be changed as it was told since it asked last. */
+  portFailure?: string;
 }
 
 class Holder {
@@ -166,17 +168,33 @@ class Holder {
       case "publish": {
         const [listener] = fds;
         if (listener === undefined || !member.container) return fds.forEach(close);
-        member.container.ports.push({ port: message.port, listener });
-        if (!member.isWaiting) this.#bridges?.publish(member.container, [message.port]);
-        else if (--member.portsDue === 0) this.#attach(member);
+        const { container } = member;
+        container.ports.push({ port: message.port, listener });
+        if (!member.isWaiting) {
+          return this.#changePort(member, () => this.#bridges?.publish(container, [message.port]));
+        }
+        if (--member.portsDue === 0) this.#attach(member);
         return;
       }
       case "unpublish": {
         const { container } = member;
         if (!container) return;
         if (member.isWaiting) return this.#takeBack(member, container, message.port);
-        this.#bridges?.unpublish(container, message.port);
+        return this.#changePort(member, () => this.#bridges?.unpublish(container, message.port));
       }
+      case "settle":
+        sendMessage(member.connection, { op: "settled", message: member.portFailure });
+        member.portFailure = undefined;
+    }
+  }
+
+  /** The first failure is told to who asks; each is a fault as well, for who does not. */
+  #changePort(member: Member, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      member.portFailure ??= (error as Error).message.slice(0, 2000);
+      throw error;
     }
   }
 

@@ -22,6 +22,8 @@ import { type HolderMessage, type MemberMessage, receiveMessage, sendMessage } f
 
 /** A holder that ends at once each time is not made again and again for ever. */
 const ATTEMPTS = 5;
+/** How long the holder may take to change ports. */
+const SETTLE_MS = 20_000;
 
 export class BridgeMember implements MonitorNetwork {
   /** Changed in place, so that a later run of the container has it as well. */
@@ -41,6 +43,8 @@ export class BridgeMember implements MonitorNetwork {
   /** undefined: not known yet. */
   #outcome: { error?: SkiffError } | undefined;
   #lostInARow = 0;
+  /** Waits until the holder has the ports as they were told. */
+  #whenSettled: ((error?: unknown) => void) | undefined;
 
   constructor(plan: Extract<NetworkPlan, { kind: "bridge" }>, ground: NetworkGround) {
     this.#plan = plan;
@@ -79,7 +83,24 @@ export class BridgeMember implements MonitorNetwork {
     this.#send({ op: "unpublish", port });
   }
 
+  /** One at a time. */
+  settle(done: (error?: unknown) => void): void {
+    // nothing of it was said yet, or nobody serves any more
+    if (this.#connection === -1 || this.#own.length === 0) return done();
+    const timer = this.#ground.loop.after(
+      SETTLE_MS,
+      () => this.#whenSettled?.(new SkiffError("the process that holds the networks does not answer")),
+    );
+    this.#whenSettled = (error) => {
+      this.#whenSettled = undefined;
+      this.#ground.loop.cancel(timer);
+      done(error);
+    };
+    this.#send({ op: "settle" });
+  }
+
   end(): void {
+    this.#whenSettled?.();
     this.#hangUp();
     for (const fd of [...this.#own, ...this.#kept, ...this.#ports.map(({ fd }) => fd)]) close(fd);
     this.#own = [];
@@ -117,6 +138,7 @@ export class BridgeMember implements MonitorNetwork {
     if (this.#own.length === 0) return;
     this.#send({ op: "attach", plan: this.#plan.bridge, ports: this.#ports.length }, this.#own);
     for (const { port, fd } of this.#ports) this.#send({ op: "publish", port }, [fd]);
+    if (this.#whenSettled) this.#send({ op: "settle" });
   }
 
   /** In order, though hundreds of ports are more than the socket takes at once. */
@@ -181,6 +203,9 @@ export class BridgeMember implements MonitorNetwork {
         this.#attempt(() => {
           throw new SkiffError(message.message);
         });
+        break;
+      case "settled":
+        this.#whenSettled?.(message.message === undefined ? undefined : new SkiffError(message.message));
         break;
       case "fault":
         this.#ground.onFault(new SkiffError(message.message));

@@ -9,6 +9,8 @@
  *             its network namespace, a netlink socket of it
  *    publish  a port, its bound socket ─────────────────────────▶ serves it
  *    unpublish ─────────────────────────────────────────────────▶
+ *    settle ────────────────────────────────────────────────────▶ all of that is done
+ *    ◀───────────────────────────────────────────────────── settled, or what failed
  *    ◀──────────────────────────────────────────────────── keep   the bridges' namespace, for a later holder
  *    ◀──────────────────────────────────────────── attached, failed
  *    ◀──────────────────────────────────────────────────── plan   as it was changed: what to attach to a later one
@@ -27,11 +29,14 @@ export type MemberMessage =
   | { op: "keep" }
   /** `ports`: how many follow, with which it is attached. */
   | { op: "attach"; plan: BridgePlan; ports?: number }
-  | { op: "publish" | "unpublish"; port: PublishedPort };
+  | { op: "publish" | "unpublish"; port: PublishedPort }
+  | { op: "settle" };
 
 export type HolderMessage =
   | { op: "keep" | "attached" }
   | { op: "failed" | "fault"; message: string }
+  /** `message`: of what was published or not any more since it was asked last, something failed. */
+  | { op: "settled"; message?: string }
   | { op: "plan"; plan: BridgePlan };
 
 /** A container on more networks than this takes is refused. */
