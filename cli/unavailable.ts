@@ -36,6 +36,12 @@ const UPDATE_FLAGS: Record<string, string> = {
     "--health-startup-retries --health-startup-success --health-startup-timeout --health-timeout",
 };
 
+/** The same for `network create`. */
+const NETWORK_FLAGS: Record<string, string> = {
+  "addresses are given by skiff itself, which has no options for it": "--ipam-opt",
+  "networks are this machine's, not a swarm's": "--ingress",
+};
+
 /** The same for `pod create` and `pod clone`. */
 const POD_FLAGS: Record<string, string> = {
   "resource limits are not set yet":
@@ -83,7 +89,7 @@ const OTHER_FLAGS = new Set(
     "--remote --url --connection --identity --context --config --host --tls --tlscacert " +
     "--tlscert --tlskey --tlsverify --cgroup-manager --conmon --events-backend --hooks-dir " +
     "--network-cmd-path --network-config-dir --noout --syslog --tmpdir --volumepath " +
-    "--transient-store --imagestore --config-from --config-only --ingress --ipam-opt --link")
+    "--transient-store --imagestore --link")
     .split(" "),
 );
 
@@ -97,6 +103,7 @@ const OTHER_VERBS = new Set(
 /** By the command's path. */
 const REASONS: readonly [RegExp, Record<string, string>][] = [
   [/ pod (create|clone)$/, POD_FLAGS],
+  [/ network create$/, NETWORK_FLAGS],
   [/ (run|create)$/, CONTAINER_FLAGS],
   [/ update$/, UPDATE_FLAGS],
   [/ build$/, BUILD_FLAGS],

@@ -105,6 +105,49 @@ hostTest("a network is made, shown, listed, updated and removed", {}, async (hos
   assertEquals(await host.ok("system", "prune", "-f"), "Deleted Networks\nskiff1\nTotal reclaimed space: 0B");
 });
 
+hostTest("a configuration network is what others are made from, and nobody is on it", {}, async (host) => {
+  await host.ok("network", "create", "--config-only", "--subnet", "10.203.4.0/24", "--label", "a=b", "kept");
+  const { driver, ConfigOnly, IPAM } = await inspected(host, "kept");
+  assertEquals({ driver, ConfigOnly, IPAM: IPAM.Config }, {
+    driver: "null",
+    ConfigOnly: true,
+    IPAM: [{ Subnet: "10.203.4.0/24", Gateway: "10.203.4.1" }],
+  });
+  await host.ok("network", "create", "--config-from", "kept", "--internal", "made");
+  const made = await inspected(host, "made");
+  assertEquals([made.subnets, made.labels, made.internal, made.ConfigFrom], [
+    [{ subnet: "10.203.4.0/24", gateway: "10.203.4.1" }],
+    { a: "b" },
+    true,
+    { Network: "kept" },
+  ]);
+  const refused = async (...words: string[]) => {
+    const { code, stderr } = await host.skiff(words);
+    assertEquals(code, 125, stderr);
+    return stderr;
+  };
+  const nobody = "Error: join network kept: it is a configuration network, which others are made from\n";
+  assertEquals(await refused("create", "--network", "kept", "host", "true"), nobody);
+  await host.ok("create", "--name", "c", "--network", "made", "host", "true");
+  assertEquals(await refused("network", "connect", "kept", "c"), nobody);
+  const { code, stderr } = await host.skiff(["network", "rm", "kept"]);
+  assertEquals([code, stderr], [2, 'Error: configuration network "kept" is in use by network made\n']);
+  assertEquals(
+    await refused("network", "create", "--config-from", "made", "more"),
+    "Error: network made is no configuration network\n",
+  );
+  await host.ok("rm", "c");
+  // what is kept is no network without a use
+  assertEquals(await host.ok("network", "prune", "-f"), "made");
+  assertEquals(await host.ok("network", "rm", "kept"), "kept");
+  // docker's, with what there is instead
+  assertEquals(
+    await refused("network", "create", "--ipam-opt", "a=b", "n"),
+    "Error: --ipam-opt is not available yet: addresses are given by skiff itself, which has no options for it\n" +
+      "See 'skiff network create --help'\n",
+  );
+});
+
 hostTest("networks that are made at once have subnets and interfaces of their own", {}, async (host) => {
   const names = Array.from({ length: 12 }, (_, index) => `n${index}`);
   await Promise.all(names.map((name) => host.ok("network", "create", name)));

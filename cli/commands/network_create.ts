@@ -23,6 +23,8 @@ export const command = defineCommand({
       value: "NAME=ADDRESS",
       help: "Address of another, which no container gets",
     },
+    "config-from": { kind: "string", value: "NETWORK", help: "Take the options of a --config-only network" },
+    "config-only": { kind: "bool", help: "Keep the options for others; no container can be on it" },
     "disable-dns": { kind: "bool", help: "Do not resolve names of containers" },
     dns: { kind: "list", value: "ADDRESS", help: "Name server for other names than those of containers" },
     driver: {
@@ -54,6 +56,7 @@ export const command = defineCommand({
       value: "DRIVER",
       help: "Who gives addresses: host-local (default) or none",
     },
+    ipv4: { kind: "bool", default: true, help: "IPv4 addresses" },
     ipv6: { kind: "bool", help: "IPv6 addresses, too" },
     label: { kind: "array", value: "KEY=VALUE", help: "Set metadata" },
     opt: {
@@ -75,6 +78,7 @@ export const command = defineCommand({
       gateways: options.gateway,
       ipRanges: options["ip-range"],
       auxAddresses: options["aux-address"],
+      ipv4: options.ipv4,
       ipv6: options.ipv6,
       internal: options.internal,
       options: pairs(options.opt),
@@ -85,6 +89,8 @@ export const command = defineCommand({
       routes: options.route,
       ipamDriver: options["ipam-driver"],
       ignore: options.ignore,
+      configOnly: options["config-only"],
+      configFrom: options["config-from"],
     });
     print(`${name}\n`);
   },

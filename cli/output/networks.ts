@@ -57,7 +57,7 @@ export function networkFields(network: NetworkInfo): Record<string, unknown> {
 }
 
 /** @see Docker Engine API, NetworkInspect */
-function dockerKeys({ Subnets, IPv6Enabled, IPAMOptions }: NetworkInfo) {
+function dockerKeys({ Subnets, IPv6Enabled, IPAMOptions, ConfigOnly, ConfigFrom }: NetworkInfo) {
   return {
     Scope: "local",
     EnableIPv6: IPv6Enabled,
@@ -73,5 +73,7 @@ function dockerKeys({ Subnets, IPv6Enabled, IPAMOptions }: NetworkInfo) {
     },
     Attachable: true,
     Ingress: false,
+    ConfigFrom: { Network: ConfigFrom },
+    ConfigOnly,
   };
 }

@@ -23,7 +23,7 @@ import type { Engine } from "./engine.ts";
 import { checkRequest, leaseAddresses, settleHolders } from "./network_leases.ts";
 import { attach, withDefaultRoutes } from "./network_memberships.ts";
 import { writeNetworkFiles } from "./network_files.ts";
-import { findNetworkRow, nameInterfaces, recordNetworkEvent } from "./networks.ts";
+import { findNetworkRow, findNetworkToJoin, nameInterfaces, recordNetworkEvent } from "./networks.ts";
 
 export interface NetworkConnectOptions {
   ip?: string;
@@ -45,7 +45,7 @@ export async function networkConnect(
   const own = ownOptions(options);
   const db = await engine.database();
   const { row, isRunning } = await settled(engine, db, containerText);
-  const network = await findNetworkRow(db, networkText);
+  const network = await findNetworkToJoin(db, networkText);
   checkMode(engine, row, network);
   const others = listMemberships(db, row.id).flatMap(({ networkId }) => findNetwork(db, networkId) ?? []);
   for (const other of others) checkMode(engine, row, other);

@@ -20,6 +20,7 @@ const DOCKER_OPTIONS: Record<string, string> = {
   [ENABLE_ICC]: ENABLE_ICC,
   [ENABLE_MASQUERADE]: ENABLE_MASQUERADE,
   "com.docker.network.internal": "internal",
+  "com.docker.network.enable_ipv4": "ipv4",
   "com.docker.network.enable_ipv6": "ipv6",
   macvlan_mode: "mode",
   ipvlan_mode: "mode",
@@ -96,6 +97,7 @@ const CHECKS: Record<string, { drivers: readonly NetworkDriver[]; check: Check }
     },
   },
   internal: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("internal") },
+  ipv4: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("ipv4") },
   ipv6: { drivers: ["bridge", "macvlan", "ipvlan"], check: boolean("ipv6") },
   [INTERFACE_PREFIX]: {
     drivers: ["bridge", "macvlan", "ipvlan"],

@@ -22,7 +22,7 @@ import type { Engine } from "./engine.ts";
 import { findDefaultInterface } from "./host_subnets.ts";
 import { checkRequest, leaseAddresses, settleHolders } from "./network_leases.ts";
 import { writeNetworkFiles } from "./network_files.ts";
-import { findNetworkRow, macFor, nameInterfaces } from "./networks.ts";
+import { findNetworkToJoin, macFor, nameInterfaces } from "./networks.ts";
 
 /** With the name of its interface. */
 type ResolvedRequest = NetworkRequest & { interface: string };
@@ -37,7 +37,7 @@ export async function resolveMemberships(
   const requests: NetworkRequest[] = [];
   const rows: NetworkRow[] = [];
   for (const request of parseAttachments(words, options)) {
-    const row = await findNetworkRow(db, request.network);
+    const row = await findNetworkToJoin(db, request.network);
     if (requests.some(({ network }) => network === row.name)) {
       throw new InvalidArgumentError(`network ${row.name} is named twice`);
     }

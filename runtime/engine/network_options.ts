@@ -27,6 +27,8 @@ export interface NetworkCreateOptions {
   ipRanges?: string[];
   /** `NAME=ADDRESS`, in any of the subnets: never given to a container. */
   auxAddresses?: string[];
+  /** False: IPv6 addresses alone. */
+  ipv4?: boolean;
   ipv6?: boolean;
   internal?: boolean;
   /** Of the driver: see network_driver_options.ts. */
@@ -41,6 +43,10 @@ export interface NetworkCreateOptions {
   ipamDriver?: string;
   /** A network of that name is no error. */
   ignore?: boolean;
+  /** Makes no network, but keeps the options for others. */
+  configOnly?: boolean;
+  /** The network that keeps the options. */
+  configFrom?: string;
 }
 
 /** What else the network depends on. */
@@ -89,12 +95,19 @@ export function planNetwork(
 ): NetworkRow {
   if (name !== undefined) checkNetworkName(name);
   const driver = checkDriver(given.driver || "bridge", world);
-  const { internal: isInternal, ipv6: isIpv6, ...driverOptions } = canonicalOptions(
+  const { internal: isInternal, ipv4: isIpv4, ipv6: isIpv6, ...driverOptions } = canonicalOptions(
     driver,
     given.options ?? {},
     world.isRoot,
   );
-  const options = { ...given, ipv6: given.ipv6 || isIpv6 === "true" };
+  const options = {
+    ...given,
+    ipv4: given.ipv4 !== false && isIpv4 !== "false",
+    ipv6: given.ipv6 || isIpv6 === "true",
+  };
+  if (!options.ipv4 && !options.ipv6) {
+    throw new InvalidArgumentError("IPv4 or IPv6 must be enabled");
+  }
   const internal = (options.internal ?? false) || isInternal === "true";
   const interfaceName = chooseInterface(driver, options.interfaceName, driverOptions, world);
   const dns = driver === "bridge" && !options.disableDns;
@@ -206,11 +219,18 @@ function resolveIpam(driver: NetworkDriver, options: NetworkCreateOptions): Netw
   return "host-local";
 }
 
-function resolveSubnets(
-  { subnets = [], gateways = [], ipRanges = [], auxAddresses = [], ipv6 }: NetworkCreateOptions,
-  driver: NetworkDriver,
+/** Those that are given, as a bridge would have them. @throws {InvalidArgumentError} */
+export function givenSubnets(options: NetworkCreateOptions): NetworkSubnet[] {
+  const result = readSubnets(options, true, []);
+  for (const text of options.auxAddresses ?? []) reserve(result, text);
+  return result;
+}
+
+/** @param used what they must not be in; they are added to it */
+function readSubnets(
+  { subnets = [], gateways = [], ipRanges = [], ipv4 = true }: NetworkCreateOptions,
   hasGateway: boolean,
-  world: NetworkWorld,
+  used: Subnet[],
 ): NetworkSubnet[] {
   if (subnets.length === 0 && gateways.length + ipRanges.length > 0) {
     throw new InvalidArgumentError("cannot set gateway or range without subnet");
@@ -222,13 +242,13 @@ function resolveSubnets(
       } are more than subnets: each is of the subnet before it`,
     );
   }
-  const used = world.others.flatMap((network) => network.subnets).map(({ subnet }) => parseSubnet(subnet)!);
-  // with macvlan and ipvlan it is that of the machine's interface, as a rule
-  const own = driver === "bridge" ? world.own : [];
-  const result = subnets.map((text, index) => {
+  return subnets.map((text, index) => {
     const subnet = parseSubnet(text);
     if (subnet === undefined) throw new InvalidArgumentError(`invalid CIDR address: ${text}`);
-    if ([...used, ...own].some((other) => overlap(other, subnet))) {
+    if (!ipv4 && subnet.version === 4) {
+      throw new InvalidArgumentError(`subnet ${formatSubnet(subnet)} is one of IPv4, which is disabled`);
+    }
+    if (used.some((other) => overlap(other, subnet))) {
       throw new InvalidArgumentError(
         `subnet ${formatSubnet(subnet)} is already used on the host or by another config`,
       );
@@ -236,9 +256,22 @@ function resolveSubnets(
     used.push(subnet);
     return describeSubnet(subnet, gateways[index], ipRanges[index], hasGateway);
   });
+}
+
+function resolveSubnets(
+  options: NetworkCreateOptions,
+  driver: NetworkDriver,
+  hasGateway: boolean,
+  world: NetworkWorld,
+): NetworkSubnet[] {
+  const { auxAddresses = [], ipv4 = true, ipv6 } = options;
+  const others = world.others.flatMap((network) => network.subnets).map(({ subnet }) => parseSubnet(subnet)!);
+  // with macvlan and ipvlan it is that of the machine's interface, as a rule
+  const used = driver === "bridge" ? [...others, ...world.own] : others;
+  const result = readSubnets(options, hasGateway, used);
   const add = (subnet: Subnet) => result.push(describeSubnet(subnet, undefined, undefined, hasGateway));
   const versions = result.map(({ subnet }) => subnet.includes(":") ? 6 : 4);
-  if (result.length === 0 || (ipv6 && !versions.includes(4))) {
+  if (ipv4 && (result.length === 0 || (ipv6 && !versions.includes(4)))) {
     // what lies beyond a gateway is hidden only where there is nothing else left
     const { own, far, pools } = world;
     const subnet = freeSubnet([...used, ...own, ...far], pools) ?? freeSubnet([...used, ...own], pools);

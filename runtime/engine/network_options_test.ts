@@ -276,3 +276,16 @@ Deno.test("routes of the machine are read as the kernel writes them", () => {
   assertEquals(own, [parseSubnet("192.168.1.0/24"), parseSubnet("fd00::/64")]);
   assertEquals(far, [parseSubnet("10.89.0.0/16")]);
 });
+
+Deno.test("IPv6 alone has no subnet of IPv4", async () => {
+  const versions = (options: NetworkCreateOptions) =>
+    plan(options).subnets.map(({ subnet }) => subnet.includes(":") ? 6 : 4);
+  assertEquals(versions({ ipv4: false, ipv6: true }), [6]);
+  assertEquals(versions({ ipv6: true, options: { "com.docker.network.enable_ipv4": "0" } }), [6]);
+  assertEquals(versions({ ipv4: true, ipv6: true }), [4, 6]);
+  assertEquals(await error({ ipv4: false }), "IPv4 or IPv6 must be enabled");
+  assertEquals(
+    await error({ ipv4: false, ipv6: true, subnets: ["10.7.0.0/24"] }),
+    "subnet 10.7.0.0/24 is one of IPv4, which is disabled",
+  );
+});

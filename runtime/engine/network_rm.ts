@@ -1,7 +1,7 @@
 /** `network rm` and `network prune`. */
 
 import { ConflictError, InvalidArgumentError, NotFoundError } from "../errors.ts";
-import { deleteUnusedNetwork, listMembers } from "../state/networks.ts";
+import { deleteUnusedNetwork, listMembers, listNetworks } from "../state/networks.ts";
 import { removeBridgeRemains } from "./bridge_change.ts";
 import type { Engine } from "./engine.ts";
 import {
@@ -38,6 +38,12 @@ export async function networkRm(
   const row = await findNetworkRow(db, text);
   if (row.name === DEFAULT_NETWORK) {
     throw new InvalidArgumentError(`default network ${text} cannot be removed`);
+  }
+  if (row.template !== undefined) {
+    const made = listNetworks(db).find(({ madeFrom }) => madeFrom === row.name);
+    if (made !== undefined) {
+      throw new ConflictError(`configuration network "${row.name}" is in use by network ${made.name}`);
+    }
   }
   const users = () => [...new Set(listMembers(db, row.id).map(({ containerId }) => containerId))];
   if (options.force && users().length > 0) {
@@ -80,9 +86,11 @@ export async function networkPrune(engine: Engine): Promise<string[]> {
   return await removeUnusedNetworks(engine, unusedNetworks(await networks(engine)).map(({ Name }) => Name));
 }
 
-/** Those that nobody is on, and that somebody has made. */
+/** Those that nobody is on though somebody could be, and that somebody has made. */
 export function unusedNetworks(all: readonly NetworkInfo[]): NetworkInfo[] {
-  return all.filter(({ Name, Users }) => Users.length === 0 && !BUILT_IN.includes(Name));
+  return all.filter(({ Name, Users, ConfigOnly }) =>
+    Users.length === 0 && !ConfigOnly && !BUILT_IN.includes(Name)
+  );
 }
 
 /** A container of `--rm` whose monitor has removed it still has a row. */

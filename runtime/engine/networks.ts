@@ -31,7 +31,7 @@ import { type HostSubnets, readHostSubnets } from "./host_subnets.ts";
 import { settleHolders } from "./network_leases.ts";
 import { networkDefaults } from "./network_defaults.ts";
 import { INTERFACE_PREFIX } from "./network_driver_options.ts";
-import { type NetworkCreateOptions, planNetwork } from "./network_options.ts";
+import { type NetworkCreateOptions, type NetworkWorld, planNetwork } from "./network_options.ts";
 
 export type { NetworkCreateOptions } from "./network_options.ts";
 
@@ -57,6 +57,10 @@ export interface NetworkInfo {
   Labels: Record<string, string>;
   Options: Record<string, string>;
   IPAMOptions: Record<string, string>;
+  /** Nobody can be on it: others are made from it. */
+  ConfigOnly: boolean;
+  /** The network that it was made from; empty where it was not. */
+  ConfigFrom: string;
   /** Those that run, by id. */
   Containers: Record<string, NetworkMember>;
   /** Ids of all containers that are on it, running or not. */
@@ -97,6 +101,8 @@ const FIXED: readonly NetworkInfo[] = ([
   Labels: {},
   Options: {},
   IPAMOptions: { driver: "none" },
+  ConfigOnly: false,
+  ConfigFrom: "",
   Containers: {},
   Users: [],
 }));
@@ -112,6 +118,9 @@ export async function networkCreate(
   const host = readHostSubnets();
   await makeDefault(db, host);
   const { pools } = await networkDefaults();
+  const template = options.configOnly || options.configFrom !== undefined
+    ? await templatePlanner(name, options)
+    : undefined;
   const { row, isNew } = await db.transaction(() => {
     const others = listNetworks(db);
     const former = others.find((network) => network.name === name);
@@ -119,7 +128,7 @@ export async function networkCreate(
       if (options.ignore) return { row: former, isNew: false };
       throw new ConflictError(`network name ${name} already used: network already exists`);
     }
-    const row = planNetwork(name, options, {
+    const world: NetworkWorld = {
       id: randomId(),
       createdAt: timestamp(),
       isRoot,
@@ -128,12 +137,32 @@ export async function networkCreate(
       ...host,
       hasInterface,
       random: (count) => crypto.getRandomValues(new Uint8Array(count)),
-    });
+    };
+    const row = template ? template(others, world) : planNetwork(name, options, world);
     insertNetwork(db, row);
     return { row, isNew: true };
   });
   if (isNew) recordNetworkEvent(engine, row, "create");
   return row.name;
+}
+
+/** Makes a network that others are made from, or one of those. */
+async function templatePlanner(
+  name: string | undefined,
+  options: NetworkCreateOptions,
+): Promise<(others: readonly NetworkRow[], world: NetworkWorld) => NetworkRow> {
+  const { planTemplate, withTemplate } = await import("./network_template.ts");
+  return (others, world) => {
+    if (options.configOnly) return planTemplate(name, options, world);
+    const { configFrom: text } = options;
+    const from = others.find((network) => network.name === text || network.id === text);
+    if (from === undefined) {
+      throw new NotFoundError("network", text!, {
+        message: `unable to find network with name or ID ${text}: network not found`,
+      });
+    }
+    return { ...planNetwork(name, withTemplate(options, from), world), madeFrom: from.name };
+  };
 }
 
 /** By name: those of the user, and host and none. */
@@ -175,6 +204,15 @@ export async function findNetworkRow(db: Database, text: string): Promise<Networ
   throw new NotFoundError("network", text, {
     message: `unable to find network with name or ID ${text}: network not found`,
   });
+}
+
+/** The network that a text means, for a container. @throws {NotFoundError} */
+export async function findNetworkToJoin(db: Database, text: string): Promise<NetworkRow> {
+  const row = await findNetworkRow(db, text);
+  if (row.template === undefined) return row;
+  throw new ConflictError(
+    `join network ${row.name}: it is a configuration network, which others are made from`,
+  );
 }
 
 export function recordNetworkEvent(
@@ -273,10 +311,12 @@ async function describe(engine: Engine, db: Database, row: NetworkRow): Promise<
   return {
     Name: row.name,
     ID: row.id,
-    Driver: row.driver,
+    Driver: row.template === undefined ? row.driver : "null",
     NetworkInterface: row.interface,
     Created: row.createdAt,
-    Subnets: row.subnets.map(({ subnet, gateway, leaseRange, reserved }) => ({
+    Subnets: (row.template?.subnets ?? row.subnets).map((
+      { subnet, gateway, leaseRange, reserved },
+    ) => ({
       Subnet: subnet,
       ...(gateway !== undefined && { Gateway: gateway }),
       ...(leaseRange && { LeaseRange: { StartIP: leaseRange.start, EndIP: leaseRange.end } }),
@@ -294,6 +334,8 @@ async function describe(engine: Engine, db: Database, row: NetworkRow): Promise<
     Labels: row.labels,
     Options: row.options,
     IPAMOptions: { driver: row.ipam },
+    ConfigOnly: row.template !== undefined,
+    ConfigFrom: row.madeFrom ?? "",
     Containers: Object.fromEntries(containers),
     Users: members.map(({ containerId }) => containerId),
   };

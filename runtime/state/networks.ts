@@ -38,6 +38,10 @@ export interface NetworkRow {
   options: Record<string, string>;
   /** Who gives addresses: skiff, or nobody. */
   ipam: "host-local" | "none";
+  /** Of a network that nobody can be on: options of `network create` that others are made with, and their subnets. */
+  template?: { options: Record<string, unknown>; subnets: NetworkSubnet[] };
+  /** The name of the one that it was made from. */
+  madeFrom?: string;
 }
 
 /** What a container asks of a network that it is on. */
