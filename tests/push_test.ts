@@ -298,7 +298,9 @@ hostTest("what a push cannot do is said before anything is sent", {
     "containers-storage:x": "that is the store of podman and buildah, which skiff does not read",
   };
   for (const [reference, why] of Object.entries(stores)) {
-    refused(await host.skiff(["pull", reference]), `pull "${reference}": ${why}`);
+    for (const verb of ["pull", "run", "create"]) {
+      refused(await host.skiff([verb, reference]), `pull "${reference}": ${why}`);
+    }
   }
 });
 

@@ -1,7 +1,7 @@
 /** `pull`: brings an image from a registry into the store. */
 
 import { NotFoundError, RegistryError, UnsupportedError } from "../errors.ts";
-import { isFileReference } from "../image/reference.ts";
+import { isFileReference, isStoreReference } from "../image/reference.ts";
 import { parsePlatform, platformFits } from "../image/platform.ts";
 import { findStoredImage, type FoundImage, HOST_IMAGE, imagesLockPath, recordImage } from "../image/store.ts";
 import type { PullProgress } from "../registry/pull.ts";
@@ -60,9 +60,11 @@ export async function pull(
   if (reference === HOST_IMAGE) {
     throw new UnsupportedError(`pull image "${HOST_IMAGE}": it is made of this machine's own folders`);
   }
-  if (!options.isName && isFileReference(reference)) {
+  const { isName = false } = options;
+  if (!isName && isFileReference(reference)) {
     return (await (await import("./pull_files.ts")).pullFiles(engine, reference, options)).at(-1)!;
   }
+  if (!isName && isStoreReference(reference)) refuseOtherStore(reference);
   const { policy = "always" } = options;
   const db = await engine.database();
   const found = policy === "always" ? undefined : findStoredImage(db, reference);
@@ -72,9 +74,7 @@ export async function pull(
   if (policy === "never") {
     throw new NotFoundError("image", reference, { message: `${reference}: image not known` });
   }
-  const [, store] = /^(docker-daemon|containers-storage):/.exec(reference) ?? [];
-  const other = options.isName || store === undefined ? undefined : OTHER_STORES[store];
-  if (other !== undefined) throw new UnsupportedError(`pull "${printable(reference)}": ${other.why}`, other);
+  if (!isName) refuseOtherStore(reference);
   const { pullImage } = await import("../registry/pull.ts");
   const { retryOf } = await import("../registry/retry.ts");
   // shared: pulls go on side by side, but nobody takes away content that has no row yet
@@ -92,6 +92,15 @@ export async function pull(
     if (stored === undefined || !(error instanceof RegistryError)) throw error;
     return stored;
   }
+}
+
+/** @throws {UnsupportedError} where the reference leads into one */
+function refuseOtherStore(reference: string): void {
+  const colon = reference.indexOf(":");
+  const store = reference.slice(0, Math.max(0, colon));
+  if (!Object.hasOwn(OTHER_STORES, store)) return;
+  const { why, hint } = OTHER_STORES[store]!;
+  throw new UnsupportedError(`pull "${printable(reference)}": ${why}`, { hint });
 }
 
 /** Of a list of the store: its image for the platform, pulled from where the list found it. */

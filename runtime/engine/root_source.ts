@@ -2,7 +2,7 @@
 
 import type { ContainerConfig, PodMembership, RootSource } from "../container/config.ts";
 import { InvalidArgumentError, NotFoundError } from "../errors.ts";
-import { isFileReference } from "../image/reference.ts";
+import { isFileReference, isStoreReference } from "../image/reference.ts";
 import { findStoredImage, HOST_IMAGE } from "../image/store.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
@@ -91,7 +91,8 @@ async function findOrPull(
   const retryDelayMs = options.retryDelay
     ? (await import("../spec/duration.ts")).parseDelay(options.retryDelay)
     : undefined;
-  if (policy === "missing" && options.platform === undefined && !isFileReference(options.image)) {
+  const isElsewhere = isFileReference(options.image) || isStoreReference(options.image);
+  if (policy === "missing" && options.platform === undefined && !isElsewhere) {
     // the usual case, without loading what pulls
     const found = findStoredImage(db, options.image);
     if (found && found.image.list === undefined) {

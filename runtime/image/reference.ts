@@ -93,6 +93,11 @@ export function isFileReference(text: string): boolean {
   return /^(dir|docker-archive|oci|oci-archive):/.test(text);
 }
 
+/** What leads into another program's store and can be no name: `docker-daemon:app:1`. @see containers-transports(5) */
+export function isStoreReference(text: string): boolean {
+  return /^(docker-daemon|containers-storage):.*[:@]/.test(text);
+}
+
 /**
  * The reference as docker normalises it: short names are `docker.io`'s, its one-part names `library/…`.
  * The tag is left as given; `withDefaultTag` adds `latest`.

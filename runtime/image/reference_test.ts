@@ -6,6 +6,7 @@ import {
   familiarName,
   formatReference,
   isShortName,
+  isStoreReference,
   parseName,
   parseReference,
   qualify,
@@ -78,6 +79,17 @@ Deno.test("malformed references are refused with the rule", () => {
 
 Deno.test("control characters of a name are shown escaped", () => {
   throws(() => parseName("a\x1b[2J"), /^InvalidArgumentError: parse image reference "a\\x1b\[2J"/);
+});
+
+Deno.test("what leads into another program's store is no name", () => {
+  for (const text of ["docker-daemon:app:1", `docker-daemon:${D}`, "containers-storage:quay.io/app:1"]) {
+    assertEquals([text, isStoreReference(text)], [text, true]);
+    throws(() => parseName(text), InvalidArgumentError);
+  }
+  for (const text of ["docker-daemon:1", "docker-daemon", "quay.io/docker-daemon:1"]) {
+    assertEquals([text, isStoreReference(text)], [text, false]);
+    parseName(text);
+  }
 });
 
 Deno.test("a short name takes the registry it is given, with its path", () => {
