@@ -275,6 +275,54 @@ hostTest("a volume with nocopy begins empty where the image has files, and shows
   assertEquals(told.NeedsCopyUp, false);
 });
 
+hostTest(
+  "a volume with nocopy gets the owner and mode of the image's folder, or the user, as podman has it",
+  {
+    needs: ["registry", "busybox", "uidmap"],
+  },
+  async (host) => {
+    const image = await host.image("busybox");
+    await host.ok(
+      "create",
+      "--name",
+      "base",
+      "--network",
+      "none",
+      image,
+      "sh",
+      "-c",
+      "mkdir -m 2750 /own; chown 5:6 /own; echo >/own/x",
+    );
+    await host.ok("start", "-a", "base");
+    const owned = await host.ok("commit", "-q", "base");
+    const seen = async (user: string, mount: string, folder: string) => {
+      const show = `stat -c %u:%g:%a ${folder}; ls ${folder}`;
+      const ran = await host.run(
+        "-q",
+        "--rm",
+        "--network",
+        "none",
+        "-u",
+        user,
+        "-v",
+        mount,
+        owned,
+        "sh",
+        "-c",
+        show,
+      );
+      assertEquals(ran.code, 0, ran.stderr);
+      return ran.stdout.trim();
+    };
+    await host.ok("volume", "create", "-o", "nocopy", "bare");
+    assertEquals(await seen("0", "bare:/own", "/own"), "5:6:2750");
+    assertEquals(await seen("0", "mounted:/own:nocopy", "/own"), "5:6:2750");
+    assertEquals(await seen("7:8", "fresh:/new:nocopy", "/new"), "7:8:755");
+    // control
+    assertEquals(await seen("0", "filled:/own", "/own"), "5:6:2750\nx");
+  },
+);
+
 hostTest("crafted names and contents of volumes lead nowhere", {
   needs: ["registry", "busybox"],
 }, async (host) => {

@@ -12,18 +12,19 @@ export const command = defineCommand({
   description:
     "Makes a volume and prints its name. With -o o=bind -o device=/path a folder of the host is its content. With\n" +
     "-o type=tmpfs it is kept in memory, for as long as a container that uses it runs. With -o nocopy it begins empty,\n" +
-    "whatever the image has where it is mounted.",
+    "whatever the image has where it is mounted. With --driver image -o image=NAME it begins with that image's files.",
   examples: [
     "skiff volume create data",
     "skiff volume create -l team=web -o o=bind -o device=/srv/web site",
     "skiff volume create -o type=tmpfs -o o=size=64m,uid=1000 scratch",
+    "skiff volume create --driver image -o image=debian:12 sysroot",
   ],
   flags: {
     driver: {
       kind: "string",
       short: "d",
       value: "DRIVER",
-      help: "local, or a volume plugin: see volume reload",
+      help: "local, image, or a volume plugin: see volume reload",
       default: "local",
     },
     ignore: { kind: "bool", help: "A volume of that name is no error" },
@@ -33,7 +34,7 @@ export const command = defineCommand({
       kind: "array",
       short: "o",
       value: "KEY=VALUE",
-      help: "type, device, o: what the content is; nocopy",
+      help: "type, device, o: what the content is; nocopy; image",
     },
   },
   arity: { max: 1 },

@@ -298,7 +298,7 @@ async function secrets(engine: Engine): Promise<Candidate[]> {
 
 async function volumeDrivers(): Promise<Candidate[]> {
   const { listPlugins } = await import("../../runtime/engine/volume_plugins/discovery.ts");
-  return ["local", ...listPlugins()].map((text) => ({ text }));
+  return ["local", "image", ...listPlugins()].map((text) => ({ text }));
 }
 
 function appended(list: NonNullable<Kind["list"]>, ending: string): NonNullable<Kind["list"]> {

@@ -221,12 +221,12 @@ function planAccounts({ accounts }: ContainerConfig): InitAnnex["accounts"] {
   return isListed ? plan : undefined;
 }
 
-function planCopyUp(config: ContainerConfig, facts: PlanFacts): { source: string; destination: string }[] {
-  return config.mounts.flatMap((mount) =>
-    mount.kind === "volume" && mount.copyUp && !mount.overlay && facts.freshVolumes.has(mount.name)
-      ? [{ source: copyUpSource(mount, facts), destination: mount.destination }]
-      : []
-  );
+function planCopyUp(config: ContainerConfig, facts: PlanFacts): InitAnnex["copyUp"] {
+  return config.mounts.flatMap((mount) => {
+    if (mount.kind !== "volume" || mount.overlay || !facts.freshVolumes.has(mount.name)) return [];
+    const { destination, copyUp } = mount;
+    return [{ source: copyUpSource(mount, facts), destination, ...(!copyUp && { ownerOnly: true }) }];
+  });
 }
 
 /** Through the mount that shows other owners, so that what is copied has them on disk. */

@@ -234,10 +234,13 @@ Deno.test("the caller's file limit is kept unless one is asked for", () => {
   assertEquals(limits({ rlimits: [asked] }), [asked]);
 });
 
-Deno.test("only a fresh volume gets the image's content", () => {
+Deno.test("only a fresh volume gets the image's content, with nocopy its folder's owner alone", () => {
   const mounts = [parseVolume("a:/a", "/"), parseVolume("b:/b", "/"), parseVolume("c:/c:nocopy", "/")];
   const plan = planContainer(config({ mounts }), facts({ freshVolumes: new Set(["a", "c"]) }));
-  assertEquals(plan.init.annex.copyUp, [{ source: "/v/a/_data", destination: "/a" }]);
+  assertEquals(plan.init.annex.copyUp, [
+    { source: "/v/a/_data", destination: "/a" },
+    { source: "/v/c/_data", destination: "/c", ownerOnly: true },
+  ]);
 });
 
 Deno.test("anonymous volumes go with the container", () => {

@@ -5,6 +5,7 @@ import type { RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { homeFromPasswd } from "../state/data_folder.ts";
+import type { NestedMaps } from "../storage/layer_copy.ts";
 import { hasLayer, layerForm } from "../storage/layers.ts";
 import { driverNamed } from "../storage/drivers/choose.ts";
 import type { Engine } from "./engine.ts";
@@ -18,7 +19,7 @@ export async function prepareRoot(
   engine: Engine,
   config: ContainerConfig,
   containerDir: string,
-  nested: { uid: IdMapping[]; gid: IdMapping[] } | undefined,
+  nested: NestedMaps | undefined,
   isStart = false,
 ): Promise<RootfsPlan> {
   const { root } = config;
@@ -44,13 +45,21 @@ export async function prepareRoot(
     }
     case "infra":
       return (await import("./pods/infra.ts")).prepareInfraRoot(containerDir);
-    case "host": {
-      const { planHostRoot } = await import("../storage/host_image.ts");
-      const homes = [Deno.env.get("HOME"), homeFromPasswd(Deno.uid() ?? -1)];
-      const plan = planHostRoot(engine, containerDir, homes.filter((home) => home !== undefined));
-      return { ...plan, owner: foreignRoot(nested) };
-    }
+    case "host":
+      return await prepareHostRoot(engine, containerDir, nested);
   }
+}
+
+/** The built-in image: this machine's own folders. */
+export async function prepareHostRoot(
+  engine: Engine,
+  containerDir: string,
+  nested: NestedMaps | undefined,
+): Promise<RootfsPlan> {
+  const { planHostRoot } = await import("../storage/host_image.ts");
+  const homes = [Deno.env.get("HOME"), homeFromPasswd(Deno.uid() ?? -1)];
+  const plan = planHostRoot(engine, containerDir, homes.filter((home) => home !== undefined));
+  return { ...plan, owner: foreignRoot(nested) };
 }
 
 /** What of an image's layers is served as it is read; what cannot be is pulled whole first. */

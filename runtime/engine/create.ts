@@ -29,7 +29,7 @@ import type { Database } from "../state/db.ts";
 import { recordContainerEvent, recordEvent } from "../state/events.ts";
 import { checkName, randomId, randomName } from "../state/ids.ts";
 import { findImage } from "../state/images.ts";
-import { findVolume, putVolume, putVolumeUse } from "../state/volumes.ts";
+import { findVolume, isPlugin, putVolume, putVolumeUse } from "../state/volumes.ts";
 import { chooseDriver } from "../storage/drivers/choose.ts";
 import { createVolume, markShared } from "../storage/volumes.ts";
 import { checkBindSources } from "./bind_sources.ts";
@@ -353,7 +353,7 @@ async function insertRows(
       const { labels = {}, options } = mount.make ?? {};
       const isNew = putVolume(db, { name, createdAt: config.createdAt, labels, anonymous, options });
       if (isNew) newVolumes.push(name);
-      else if (!mount.driver && findVolume(db, name)?.anonymous) markShared(folders, name);
+      else if (!mount.driver && !anonymous && findVolume(db, name)?.anonymous) markShared(folders, name);
       putVolumeUse(db, config.id, name);
     }
     return newVolumes;
@@ -453,15 +453,19 @@ async function findVolumeFilesystems(
     if (mount.kind !== "volume" || (mount.anonymous && !mount.make && volumeDriver === "local")) continue;
     const row = findVolume(db, mount.name);
     const driver = row?.driver ?? mount.make?.driver ?? volumeDriver;
-    if (driver !== "local") {
+    if (driver === "image" && !row) {
+      await (await import("./volume_image.ts")).makeAskedImageVolume(engine, mount);
+    } else if (isPlugin(driver)) {
       mount.driver = driver;
       if (!row) await (await import("./volume_plugins/asked.ts")).makePluginVolume(engine, mount, driver);
       continue;
     }
     const options = row?.options ?? mount.make?.options;
-    if (!options || Object.keys(options).length === 0) continue;
+    if (driver === "image" || !options || Object.keys(options).length === 0) continue;
     const { planVolumeOptions } = await import("./volume_options.ts");
-    mount.filesystem = planVolumeOptions(options, engine.namespaces.isRootless).filesystem;
+    const { filesystem, isNotFilled } = planVolumeOptions(options, engine.namespaces.isRootless);
+    mount.filesystem = filesystem;
+    if (isNotFilled) mount.copyUp = false;
   }
 }
 

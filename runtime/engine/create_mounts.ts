@@ -4,6 +4,7 @@ import { parseMount } from "../container/mount_flag.ts";
 import { type ContainerMount, parseVolume } from "../container/mount_options.ts";
 import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { findPlatformImage } from "../image/list.ts";
+import { HOST_IMAGE } from "../image/store.ts";
 import type { ImageConfig } from "../spec/image.ts";
 import type { Database } from "../state/db.ts";
 import { findRow, loadConfig } from "./containers.ts";
@@ -42,7 +43,8 @@ export function resolveMount(
 ): ContainerMount[] {
   const mount = parseMount(text, workingFolder);
   if (mount.kind === "glob") return expandGlob(mount);
-  if (mount.kind === "image") mount.diffIds = diffIdsOf(db, mount.image);
+  // the built-in image has no layers
+  if (mount.kind === "image" && mount.image !== HOST_IMAGE) mount.diffIds = diffIdsOf(db, mount.image);
   if (engine.namespaces.isRootless && mount.kind === "tmpfs" && mount.options.includes("noswap")) {
     throw new UnsupportedError(
       `mount "${text}": noswap is not supported: the kernel keeps it from users without root`,

@@ -11,6 +11,7 @@ import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import type { OverlayFolders, VolumeFilesystem } from "../container/mount_options.ts";
 import { InvalidArgumentError } from "../errors.ts";
+import { HOST_IMAGE } from "../image/store.ts";
 import type { IdMappedMount, OwnerRange, RootfsPlan } from "../monitor/plan.ts";
 import type { Digest } from "../spec/digest.ts";
 import type { IdMapping } from "../spec/runtime.ts";
@@ -18,6 +19,7 @@ import type { NestedMaps } from "../storage/layer_copy.ts";
 import { chooseDriver, driverNamed } from "../storage/drivers/choose.ts";
 import { findFuseOverlayfs } from "../storage/drivers/fuse_overlayfs.ts";
 import { volumePath } from "../storage/volumes.ts";
+import { prepareHostRoot } from "./container_root.ts";
 import { ensureWhole } from "./whole_layers.ts";
 import type { Engine } from "./engine.ts";
 
@@ -54,16 +56,9 @@ export async function planMountRoots(
     }
     if (mount.kind === "image") {
       Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-      const driver = config.root.kind === "image" || config.root.kind === "layers"
-        ? driverNamed(config.storageDriver)
-        : await chooseDriver(engine, engine.storageDriver);
-      await ensureWhole(engine, mount.diffIds);
-      plan = await driver.prepare(engine, {
-        containerDir: folder,
-        layers: mount.diffIds.toReversed() as Digest[],
-        nested,
-        volatile: config.autoRemove,
-      });
+      plan = mount.image === HOST_IMAGE
+        ? await prepareHostRoot(engine, folder, nested)
+        : await planImage(engine, config, { folder, diffIds: mount.diffIds, nested });
     } else if ((mount.kind === "bind" || mount.kind === "volume") && mount.overlay) {
       const source = mount.kind === "bind" ? mount.source : volumePath(engine.folders, mount.name);
       plan = await planFolderOverlay(engine, config, { source, folder, overlay: mount.overlay });
@@ -78,12 +73,36 @@ export async function planMountRoots(
       : mount.kind === "image"
       ? plan!.target
       : volumePath(engine.folders, mount.name);
-    const isRecursive = mount.kind !== "image" && !mount.options.includes("bind");
+    // the built-in image is made of several mounts
+    const isRecursive = mount.kind === "image" ? mount.image === HOST_IMAGE : !mount.options.includes("bind");
     const shown = await planIdMapped(engine, { source, isRecursive, folder, idmap: mount.idmap, nested });
     roots.idMapped.push(shown);
     if (mount.kind === "image" || !plan) roots.targets.set(mount.destination, shown.target);
   }
   return roots;
+}
+
+/** An image of the store. */
+async function planImage(
+  engine: Engine,
+  config: ContainerConfig,
+  { folder, diffIds, nested }: {
+    /** Of the container, for what the driver needs. */
+    folder: string;
+    diffIds: readonly string[];
+    nested: NestedMaps | undefined;
+  },
+): Promise<RootfsPlan> {
+  const driver = config.root.kind === "image" || config.root.kind === "layers"
+    ? driverNamed(config.storageDriver)
+    : await chooseDriver(engine, engine.storageDriver);
+  await ensureWhole(engine, diffIds);
+  return await driver.prepare(engine, {
+    containerDir: folder,
+    layers: diffIds.toReversed() as Digest[],
+    nested,
+    volatile: config.autoRemove,
+  });
 }
 
 /** With a single id everybody is the one user, whatever he is told. */

@@ -175,11 +175,11 @@ async function networkPathOf(engine: Engine, network: NetworkChoice): Promise<st
   return `/proc/${status.pid}/ns/net`;
 }
 
-/** Volumes that are to get the image's content, and have none of their own yet. */
+/** Volumes without content of their own, which get the image's, or the owner of its folder. */
 function findFreshVolumes(engine: Engine, config: ContainerConfig): Set<string> {
   const fresh = new Set<string>();
   for (const mount of config.mounts) {
-    if (mount.kind !== "volume" || !mount.copyUp) continue;
+    if (mount.kind !== "volume") continue;
     const path = volumePath(engine.folders, mount.name);
     // a folder that a plugin has made for somebody else cannot be given away
     if (mount.driver && engine.namespaces.isRootless && Deno.statSync(path).uid !== engine.namespaces.uid) {

@@ -3,7 +3,7 @@
 import { ConflictError, NotFoundError } from "../errors.ts";
 import { removeImage } from "../image/store.ts";
 import { recordEvent } from "../state/events.ts";
-import { deleteUnusedVolume, findVolume } from "../state/volumes.ts";
+import { deleteUnusedVolume, findVolume, isPlugin } from "../state/volumes.ts";
 import type { Engine } from "./engine.ts";
 import { collectImageGarbage, discard, emptyTrash } from "./garbage.ts";
 
@@ -21,7 +21,7 @@ export async function removeUnusedVolumes(
   const removed: string[] = [];
   for (const name of names) {
     const row = findVolume(db, name);
-    if (row && row.driver !== "local") {
+    if (row && isPlugin(row.driver)) {
       const { removePluginVolume } = await import("./volume_plugins/volumes.ts");
       try {
         if (!await removePluginVolume(engine, row)) continue;

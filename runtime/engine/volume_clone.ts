@@ -9,7 +9,7 @@ import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { discard } from "./garbage.ts";
 import { checkSame, readableContent, withStagedTree } from "./volume_content.ts";
-import { planVolumeOptions } from "./volume_options.ts";
+import { planOf } from "./volume_options.ts";
 
 export interface VolumeCloneOptions {
   /** Besides those of the source. */
@@ -33,7 +33,7 @@ export async function volumeClone(
   const db = await engine.database();
   const { row, path, identity } = readableContent(engine, db, source, what);
   if (identity === undefined) throw new ConflictError(`${what}: its folder is not there`);
-  const plan = planVolumeOptions(row.options, engine.namespaces.isRootless);
+  const plan = planOf(engine, row);
   const staging = { signal: options.signal, quota: plan.quota };
   await withStagedTree(engine, what, fillFrom(path), staging, async (staged) => {
     if (hasChosenOwner(volumePath(engine.folders, row.name))) writeBeside(staged, OWNER_MARK, "");
@@ -46,6 +46,7 @@ export async function volumeClone(
         anonymous: false,
         // its owner and limits; a folder of the host's is copied, and not shared
         options: plan.device === undefined ? row.options : {},
+        driver: row.driver,
       };
       if (!putVolume(db, clone)) {
         throw new ConflictError(`volume with name ${name} already exists: volume already exists`);

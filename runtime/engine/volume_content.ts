@@ -7,7 +7,7 @@ import { isHeld } from "../container/state.ts";
 import { ConflictError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { findContainer } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
-import { listVolumeUses, type VolumeRow } from "../state/volumes.ts";
+import { isPlugin, listVolumeUses, type VolumeRow } from "../state/volumes.ts";
 import type { VolumeQuota } from "../storage/volume_quota.ts";
 import { volumePath } from "../storage/volumes.ts";
 import {
@@ -19,7 +19,7 @@ import {
 } from "../files/volume_trees.ts";
 import type { Engine } from "./engine.ts";
 import { emptyTrash } from "./garbage.ts";
-import { planVolumeOptions } from "./volume_options.ts";
+import { planOf } from "./volume_options.ts";
 import { findVolumeRow } from "./volume_row.ts";
 import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
 
@@ -29,12 +29,12 @@ import { parseSnapshotName, snapshotContent } from "./volume_snapshots.ts";
  * @throws {UnsupportedError} where it has none that lasts: a file system of those who use it
  */
 export function contentOf(engine: Engine, row: VolumeRow, what: string): string {
-  if (row.driver !== "local") {
+  if (isPlugin(row.driver)) {
     throw new UnsupportedError(`${what}: the plugin "${row.driver}" keeps its content`, {
       hint: `skiff volume mount ${row.name} gives the folder`,
     });
   }
-  const { filesystem } = planVolumeOptions(row.options, engine.namespaces.isRootless);
+  const { filesystem } = planOf(engine, row);
   if (filesystem !== undefined) {
     throw new UnsupportedError(
       `${what}: it is a file system of type "${filesystem.type}", which only its containers have`,
@@ -68,7 +68,7 @@ export function readableContent(
 /** As `contentOf` for a volume whose content is to be replaced: it must lie in a folder of its own. */
 export function ownContentOf(engine: Engine, row: VolumeRow, what: string): string {
   const path = contentOf(engine, row, what);
-  const { device } = planVolumeOptions(row.options, engine.namespaces.isRootless);
+  const { device } = planOf(engine, row);
   if (device !== undefined) {
     throw new UnsupportedError(`${what}: its content is the folder "${device}" of this machine`);
   }

@@ -1,6 +1,6 @@
 /** `volume mount`, `volume unmount` and `volume reload`. */
 
-import { listVolumes } from "../state/volumes.ts";
+import { isPlugin, listVolumes } from "../state/volumes.ts";
 import { createVolume } from "../storage/volumes.ts";
 import type { Engine } from "./engine.ts";
 import { contentOf } from "./volume_content.ts";
@@ -9,7 +9,7 @@ import { findVolumeRow } from "./volume_row.ts";
 /** The folder with a volume's content; a plugin is asked to mount it, until `volumeUnmount`. */
 export async function volumeMount(engine: Engine, text: string): Promise<string> {
   const row = findVolumeRow(await engine.database(), text);
-  if (row.driver !== "local") {
+  if (isPlugin(row.driver)) {
     const { mountForCaller } = await import("./volume_plugins/volumes.ts");
     return await mountForCaller(engine, row);
   }
@@ -21,7 +21,7 @@ export async function volumeMount(engine: Engine, text: string): Promise<string>
 /** Gives the name; one that is not mounted is no error. */
 export async function volumeUnmount(engine: Engine, text: string): Promise<string> {
   const row = findVolumeRow(await engine.database(), text);
-  if (row.driver !== "local") {
+  if (isPlugin(row.driver)) {
     const { unmountForCaller } = await import("./volume_plugins/volumes.ts");
     await unmountForCaller(engine, row);
   } else contentOf(engine, row, `unmount volume "${row.name}"`);
@@ -37,6 +37,6 @@ export async function volumeReload(
     import("./volume_plugins/discovery.ts"),
   ]);
   const used = listVolumes(await engine.database()).map(({ driver }) => driver);
-  const drivers = new Set([...listPlugins(), ...used].filter((driver) => driver !== "local"));
+  const drivers = new Set([...listPlugins(), ...used].filter(isPlugin));
   return await reloadPluginVolumes(engine, [...drivers].sort());
 }

@@ -8,6 +8,7 @@
 import { readTmpfsOptions, type VolumeFilesystem, type VolumeMount } from "../container/mount_options.ts";
 import { InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { parseSize } from "../spec/size.ts";
+import type { VolumeRow } from "../state/volumes.ts";
 import type { VolumeQuota } from "../storage/volume_quota.ts";
 import { createVolume, OWNER_MARK, volumePath } from "../storage/volumes.ts";
 import type { Engine } from "./engine.ts";
@@ -37,6 +38,14 @@ export function planVolumeOptions(options: Record<string, string>, isRootless: b
     throw new InvalidArgumentError("create volume: copy and nocopy exclude each other");
   }
   return { ...planContent(options, isRootless), ...(isNotFilled && { isNotFilled }) };
+}
+
+/** Of a volume that no plugin keeps. */
+export function planOf(
+  { namespaces }: Engine,
+  { driver, options }: Pick<VolumeRow, "driver" | "options">,
+): VolumePlan {
+  return driver === "image" ? {} : planVolumeOptions(options, namespaces.isRootless);
 }
 
 function planContent(options: Record<string, string>, isRootless: boolean): VolumePlan {
@@ -133,7 +142,7 @@ function bindSource({ type, device = "" }: Record<string, string>): string {
 
 /** Makes the folder of a volume whose row is there; where that fails, neither is left. */
 export async function makePlannedVolume(engine: Engine, name: string, plan: VolumePlan): Promise<void> {
-  const { device, owner, isNotFilled, filesystem, quota } = plan;
+  const { device, owner, filesystem, quota } = plan;
   createVolume(engine.folders, name, device);
   try {
     if (quota) {
@@ -141,7 +150,7 @@ export async function makePlannedVolume(engine: Engine, name: string, plan: Volu
     }
     if (owner !== undefined) await giveVolume(engine, name, owner);
     const isChosen = owner !== undefined || filesystem?.options.some((word) => /^([ug]id|mode)=/.test(word));
-    if (isChosen || isNotFilled) {
+    if (isChosen) {
       Deno.writeTextFileSync(volumePath(engine.folders, name).replace(/_data$/, OWNER_MARK), "");
     }
   } catch (error) {

@@ -3,7 +3,7 @@
 import { ConflictError, UnsupportedError } from "../errors.ts";
 import { findContainer } from "../state/containers.ts";
 import { recordEvent } from "../state/events.ts";
-import { findVolume, listVolumeUses, putVolume, replaceVolume } from "../state/volumes.ts";
+import { findVolume, isPlugin, listVolumeUses, putVolume, replaceVolume } from "../state/volumes.ts";
 import { syncFolder } from "../files/volume_trees.ts";
 import { checkVolumeName, hasVolume } from "../storage/volumes.ts";
 import { loadConfig } from "./containers.ts";
@@ -22,7 +22,7 @@ export async function volumeRename(engine: Engine, text: string, name: string): 
   const db = await engine.database();
   const row = findVolumeRow(db, text);
   const { folders } = engine;
-  if (row.driver !== "local") {
+  if (isPlugin(row.driver)) {
     throw new UnsupportedError(
       `rename volume "${row.name}": the plugin "${row.driver}" knows it by its name`,
     );

@@ -16,7 +16,7 @@ import {
   replaceContent,
   withStagedTree,
 } from "./volume_content.ts";
-import { planVolumeOptions } from "./volume_options.ts";
+import { planOf } from "./volume_options.ts";
 import { findVolumeRow } from "./volume_row.ts";
 import { parseSnapshotName, snapshotContent, snapshotsOf } from "./volume_snapshots.ts";
 
@@ -69,7 +69,7 @@ export async function volumeRestore(engine: Engine, text: string, signal?: Abort
   const row = findVolumeRow(db, name);
   ownContentOf(engine, row, what);
   checkUnused(engine, db, name, what);
-  const { quota } = planVolumeOptions(row.options, engine.namespaces.isRootless);
+  const { quota } = planOf(engine, row);
   const options = { signal, quota, replaces: volumePath(engine.folders, name) };
   await withStagedTree(engine, what, fillFrom(path), options, async (staged) => {
     checkSame(path, identity, what);

@@ -26,7 +26,7 @@ import {
   replaceContent,
   withStagedTree,
 } from "./volume_content.ts";
-import { planVolumeOptions } from "./volume_options.ts";
+import { planOf } from "./volume_options.ts";
 import { findVolumeRow } from "./volume_row.ts";
 
 export interface VolumeExportOptions {
@@ -108,7 +108,7 @@ export async function volumeImport(
         noArchive: "it is no tar archive",
       });
     };
-    const { quota } = planVolumeOptions(row.options, isRootless);
+    const { quota } = planOf(engine, row);
     const options = { inherit: [fd], signal, quota, replaces: path };
     const skipped = await withStagedTree(
       engine,

@@ -5,7 +5,7 @@ import { listContainers } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordEvent } from "../state/events.ts";
 import { randomId } from "../state/ids.ts";
-import { listVolumes, listVolumeUses, putVolume, type VolumeRow } from "../state/volumes.ts";
+import { isPlugin, listVolumes, listVolumeUses, putVolume, type VolumeRow } from "../state/volumes.ts";
 import { checkVolumeName, volumePath } from "../storage/volumes.ts";
 import { timestamp } from "./clock.ts";
 import type { Engine } from "./engine.ts";
@@ -45,6 +45,7 @@ export interface VolumeCreateOptions {
   options?: Record<string, string>;
   /** A volume of that name is no error. */
   ignore?: boolean;
+  signal?: AbortSignal;
 }
 
 /** Makes a volume; without a name one of 64 hex digits. Gives the name. */
@@ -65,8 +66,7 @@ export async function volumeCreate(
     driver: driver === "" ? "local" : driver,
   };
   if (row.driver !== "local") {
-    const { createPluginVolume } = await import("./volume_plugins/volumes.ts");
-    if (!await createPluginVolume(engine, row) && !options.ignore) throw taken(chosen);
+    if (!await createElsewhere(engine, row, options.signal) && !options.ignore) throw taken(chosen);
     return chosen;
   }
   const plan = planVolumeOptions(row.options, engine.namespaces.isRootless);
@@ -84,6 +84,14 @@ export async function volumeCreate(
   await makePlannedVolume(engine, chosen, plan);
   recordEvent(engine.folders, { type: "volume", action: "create", id: chosen, name: chosen });
   return chosen;
+}
+
+/** As another driver has it. Whether there was none of its name. */
+async function createElsewhere(engine: Engine, row: VolumeRow, signal?: AbortSignal): Promise<boolean> {
+  if (isPlugin(row.driver)) {
+    return await (await import("./volume_plugins/volumes.ts")).createPluginVolume(engine, row);
+  }
+  return await (await import("./volume_image.ts")).createImageVolume(engine, row, signal);
 }
 
 function taken(name: string): ConflictError {
@@ -126,13 +134,13 @@ async function describe(engine: Engine, db: Database, rows: VolumeRow[]): Promis
   );
   const observed = await observeContainers(db, engine.folders.containers, used);
   const running = new Set(observed.filter(({ status }) => status.pid > 0).map(({ row }) => row.id));
-  const plugins = rows.some(({ driver }) => driver !== "local")
+  const plugins = rows.some(({ driver }) => isPlugin(driver))
     ? (await import("./volume_plugins/volumes.ts")).describePluginVolume
     : undefined;
   return await Promise.all(rows.map(async (row) => {
     const { name, createdAt, labels, options, anonymous, driver } = row;
     const ids = users.get(name) ?? [];
-    const told = driver === "local" ? undefined : await plugins!(row);
+    const told = isPlugin(driver) ? await plugins!(row) : undefined;
     const mountpoint = told?.Mountpoint ?? volumePath(engine.folders, name);
     const isFresh = isEmpty(mountpoint);
     return {

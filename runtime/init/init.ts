@@ -177,9 +177,9 @@ function performInit(
 
   // While the ids are still the user's own: the host's folders may let nobody else through.
   stage("prepare mounts");
-  const volumes = annex.copyUp.map(({ source, destination }) => ({
+  const volumes = annex.copyUp.map(({ source, ...rest }) => ({
     fd: open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-    destination,
+    ...rest,
   }));
   const mounts = takeMounts(spec.mounts, done);
   const gifts = (annex.giveToUser ?? []).map(openSource);
@@ -193,8 +193,7 @@ function performInit(
   }
 
   stage("fill volumes");
-  const emptyVolumes = volumes.filter(({ fd, destination }) => !copyUpVolume(root, fd, destination))
-    .map(({ fd }) => fd);
+  const emptyVolumes = volumes.filter((volume) => !copyUpVolume(root, volume)).map(({ fd }) => fd);
 
   stage("attach mounts");
   attachMounts(root, mounts);

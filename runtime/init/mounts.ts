@@ -17,7 +17,7 @@ import {
 import { MOUNT_ATTR__ATIME, MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts";
 import { S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants/stat.ts";
 import { SkiffError } from "../errors.ts";
-import { copyEntries, copyTree, isEmptyFolder } from "../rootfs/copy_tree.ts";
+import { copyEntries, copyRoot, copyTree, isEmptyFolder } from "../rootfs/copy_tree.ts";
 import { attach, cloneMount, configureBind, newFilesystem } from "../rootfs/detached_mount.ts";
 import {
   ensureFileInRoot,
@@ -261,14 +261,22 @@ function fillTmpfs(folder: number, { fd, isReadOnly }: PreparedMount): void {
   if (isReadOnly) mount_setattr(fd, "", AT_EMPTY_PATH, { set: MOUNT_ATTR_RDONLY, clear: 0 });
 }
 
-/** Copies the image's folder at `destination` to a new volume; false where the image has none. */
-export function copyUpVolume(root: number, volume: number, destination: string): boolean {
+/**
+ * Copies the image's folder at `destination`, or its owner, mode and times alone, to the new volume `fd`; false where the
+ * image has none.
+ */
+export function copyUpVolume(
+  root: number,
+  { fd, destination, ownerOnly }: { fd: number; destination: string; ownerOnly?: boolean },
+): boolean {
   const from = tryOpenInRoot(root, destination, O_PATH | O_DIRECTORY);
   if (from === undefined) return false;
   using folder = new Fd(from);
   try {
     // a file system that another container uses as well may have content that the command did not see
-    if (isEmptyFolder(volume)) copyTree(folder.number, volume);
+    if (!isEmptyFolder(fd)) return true;
+    if (ownerOnly) copyRoot(folder.number, fd);
+    else copyTree(folder.number, fd);
   } catch (error) {
     // it was made with `o=ro`, or its server has it so
     if (!isErrno(error, EROFS)) throw error;

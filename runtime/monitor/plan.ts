@@ -243,8 +243,8 @@ export interface InitAnnex {
   createWorkdir: boolean;
   /** HOME is set from passwd where env has none. */
   setHome: boolean;
-  /** Named volumes that get the image's content on first use: source folder, path in the root. */
-  copyUp: { source: string; destination: string }[];
+  /** Named volumes that get the image's content, or its folder's owner alone, on first use: source folder, path in the root. */
+  copyUp: { source: string; destination: string; ownerOnly?: boolean }[];
   /** Given to the user with all that is in them (`-v …:U`). */
   giveToUser?: { source: string; subpath?: string }[];
   /** The same of what is mounted, by its path in the container. */

@@ -52,6 +52,13 @@ export function copyTree(from: number, to: number, { mayVanish = false } = {}): 
   copyFolder({ root: to, links: new Map(), content: new ContentCopier(), mayVanish }, from, to, []);
 }
 
+/** Gives `to` the owner, mode and times of `from`, and nothing of what is in it. */
+export function copyRoot(from: number, to: number): void {
+  using source = new Fd(openat(from, ".", OPEN_FOLDER));
+  using target = new Fd(openat(to, ".", OPEN_FOLDER));
+  copyAttributes(source.number, target.number, fstat(source.number));
+}
+
 /** Copies the content alone: `to` stays as it is. */
 export function copyEntries(from: number, to: number): void {
   copyFolderEntries({ root: to, links: new Map(), content: new ContentCopier() }, from, to, []);
@@ -70,9 +77,7 @@ interface Copy {
 
 function copyFolder(copy: Copy, from: number, to: number, path: Uint8Array[]): void {
   copyFolderEntries(copy, from, to, path);
-  using source = new Fd(openat(from, ".", OPEN_FOLDER));
-  using target = new Fd(openat(to, ".", OPEN_FOLDER));
-  copyAttributes(source.number, target.number, fstat(source.number));
+  copyRoot(from, to);
 }
 
 function copyFolderEntries(copy: Copy, from: number, to: number, path: Uint8Array[]): void {

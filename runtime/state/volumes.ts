@@ -11,8 +11,13 @@ export interface VolumeRow {
   anonymous: boolean;
   /** Of `volume create --opt`. */
   options: Record<string, string>;
-  /** `local`, or the plugin that keeps it. */
+  /** `local`, `image` (which begins with an image's files), or the plugin that keeps it. */
   driver: string;
+}
+
+/** Whether a plugin keeps volumes of that driver. */
+export function isPlugin(driver: string): boolean {
+  return driver !== "local" && driver !== "image";
 }
 
 /** Adds the volume where missing; whether it was. */
@@ -82,9 +87,9 @@ export function deleteUnusedVolume(db: Database, name: string): boolean {
 export function deleteContainerWithVolumes(db: Database, containerId: string): string[] {
   const all = listVolumesOfContainer(db, containerId).filter((volume) => volume.anonymous);
   deleteContainer(db, containerId);
-  const anonymous = all.filter(({ driver }) => driver === "local");
+  const anonymous = all.filter(({ driver }) => !isPlugin(driver));
   // a plugin has to be asked first, by who removes garbage
-  for (const { name } of all.filter(({ driver }) => driver !== "local")) orphanVolume(db, name);
+  for (const { name } of all.filter(({ driver }) => isPlugin(driver))) orphanVolume(db, name);
   return anonymous.map(({ name }) => name).filter((name) => deleteUnusedVolume(db, name));
 }
 
