@@ -51,6 +51,7 @@ const ERRORS: readonly (readonly [code: string, errno: number, text: string])[] 
   ["EOVERFLOW", 75, "Value too large for defined data type"],
   ["EUSERS", 87, "Too many users"],
   ["ENOTSOCK", 88, "Socket operation on non-socket"],
+  ["EMSGSIZE", 90, "Message too long"],
   ["EPROTONOSUPPORT", 93, "Protocol not supported"],
   ["EOPNOTSUPP", 95, "Operation not supported"],
   ["EAFNOSUPPORT", 97, "Address family not supported by protocol"],
@@ -106,6 +107,7 @@ export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENODATA = 61;
 export const EOVERFLOW = 75;
+export const EMSGSIZE = 90;
 export const EPROTONOSUPPORT = 93;
 export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;

@@ -47,6 +47,8 @@ export class Host {
   readonly env: Record<string, string>;
   readonly ids: TestIds;
   readonly binary: string;
+  /** What stands before all else of each command: another namespace of mounts. */
+  readonly enter: string[] = [];
   readonly #options: HostOptions;
 
   private constructor(folder: string, binary: string, options: HostOptions) {
@@ -122,7 +124,7 @@ export class Host {
 
   /** Starts any program as the test user. */
   spawnProgram(command: string[], options: RunOptions = {}): Running {
-    const words = [...this.prefix, ...command];
+    const words = [...this.enter, ...this.prefix, ...command];
     const child = new Deno.Command(words[0]!, {
       args: words.slice(1),
       clearEnv: true,

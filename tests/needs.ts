@@ -79,6 +79,8 @@ const PROBES = {
   "fuse-overlayfs": () => hasProgram("fuse-overlayfs") ? isWritableDevice("/dev/fuse") : "fuse-overlayfs",
   fuse: () => isWritableDevice("/dev/fuse"),
   ip: program("ip"),
+  journald: () =>
+    Deno.uid() === 0 && exists("/lib/systemd/systemd-journald") ? null : "systemd-journald as root",
   podman: program("podman"),
   crun: program("crun"),
   umoci: program("umoci"),

@@ -8,7 +8,7 @@ import { engineFor } from "../engine.ts";
 import { LOG_FLAGS } from "../flags/logs.ts";
 import { LATEST } from "../flags/selection.ts";
 import { parseTime } from "../output/time_argument.ts";
-import { print, printError } from "../output/print.ts";
+import { print, printError, printWarnings } from "../output/print.ts";
 import { selectContainers } from "../selection.ts";
 
 export const command = defineCommand({
@@ -48,6 +48,7 @@ export async function showLogs(
     tail: options.tail !== undefined && options.tail >= 0 ? options.tail : undefined,
     since: nanoseconds(options.since, "since"),
     until: nanoseconds(options.until, "until"),
+    onWarning: (text) => printWarnings([text]),
   };
   const shown = targets.map(async (name, index) => {
     const prefix = options.hasPrefix ? await prefixOf(engine, name, options.names) : "";

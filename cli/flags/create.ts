@@ -34,8 +34,16 @@ export const CREATE_FLAGS = {
   ...INTERACTIVE,
   label: { kind: "array", short: "l", value: "KEY=VALUE", help: "Set a label" },
   "label-file": { kind: "list", value: "FILE", help: "Read labels from FILE, one a line" },
-  "log-driver": { kind: "string", value: "DRIVER", help: "k8s-file, json-file, none or passthrough" },
-  "log-opt": { kind: "list", value: "KEY=VALUE", help: "Option of the log driver: max-size=10m, path=FILE" },
+  "log-driver": {
+    kind: "string",
+    value: "DRIVER",
+    help: "k8s-file, json-file, journald, none or passthrough",
+  },
+  "log-opt": {
+    kind: "list",
+    value: "KEY=VALUE",
+    help: "Option of the log driver: max-size=10m, path=FILE, tag=TEMPLATE",
+  },
   mount: {
     kind: "array",
     value: "type=TYPE,KEY=VALUE,…",

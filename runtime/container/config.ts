@@ -90,7 +90,7 @@ export interface ContainerConfig extends ConfigExtras {
   userns: UsernsChoice;
   storageDriver: StorageDriverName;
   mounts: ContainerMount[];
-  log: { driver: "k8s-file" | "json-file" | "none" | "passthrough"; path: string; maxSize: number };
+  log: ContainerLog;
   autoRemove: boolean;
   pod?: PodMembership;
   cidfile?: string;
@@ -103,6 +103,16 @@ export interface ContainerConfig extends ConfigExtras {
   ports?: PortMapping[];
   /** EXPOSE of the image and `--expose`: `80/tcp`, `90-92/udp`. */
   exposed?: string[];
+}
+
+export interface ContainerLog {
+  driver: "k8s-file" | "json-file" | "journald" | "none" | "passthrough";
+  /** Of a file. */
+  path: string;
+  /** Bytes; 0 is no limit. */
+  maxSize: number;
+  /** Of the journal's entries, as a template. */
+  tag?: string;
 }
 
 /** What the resolution must know besides the options. */
@@ -206,7 +216,7 @@ export function resolveConfig(options: CreateOptions, facts: ConfigFacts): Conta
       [...(facts.mounts?.inherited ?? []), ...(extras?.mounts ?? [])],
       resolveImageVolumes(options.imageVolume),
     ),
-    log,
+    log: extras?.logTag ? { ...log, tag: extras.logTag } : log,
     autoRemove: options.autoRemove ?? false,
     cidfile: options.cidfile,
     pidFile: pidFilePath(options.pidFile, facts),
@@ -301,22 +311,27 @@ function resolveShmSize(text: string | undefined): number {
   return bytes;
 }
 
-const LOG_DRIVERS = ["k8s-file", "json-file", "none", "passthrough"] as const;
+const LOG_DRIVERS = ["k8s-file", "json-file", "journald", "none", "passthrough"] as const;
 
 function resolveLog(
   options: CreateOptions,
   containerDir: string,
   workingFolder: string,
-): ContainerConfig["log"] {
+): ContainerLog {
   const driver = options.logDriver || "k8s-file";
   if (!(LOG_DRIVERS as readonly string[]).includes(driver)) {
     throw new UnsupportedError(`use log driver "${driver}": only ${LOG_DRIVERS.join(", ")} are supported`);
   }
-  let path = `${containerDir}/ctr.log`;
+  let path = driver === "journald" ? "" : `${containerDir}/ctr.log`;
   let maxSize = 0;
   for (const word of options.logOpt ?? []) {
     const [key, value] = [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)];
     if (!word.includes("=") || key === "") throw new InvalidArgumentError(`invalid log option "${word}"`);
+    if (driver === "journald" && (key === "path" || key === "max-size")) {
+      throw new UnsupportedError(
+        `set log option "${word}": the journal has files and limits of its own, see journald.conf(5)`,
+      );
+    }
     if (key === "path" && value !== "") path = absolutePath(value, workingFolder);
     else if (key === "max-size" && value === "-1") maxSize = 0;
     else if (key === "max-size" && parseSize(value) !== undefined) maxSize = parseSize(value)!;
@@ -327,5 +342,5 @@ function resolveLog(
   if (driver === "passthrough" && options.tty) {
     throw new InvalidArgumentError(`use log driver "passthrough": it cannot be used with a terminal`);
   }
-  return { driver: driver as ContainerConfig["log"]["driver"], path, maxSize };
+  return { driver: driver as ContainerLog["driver"], path, maxSize };
 }

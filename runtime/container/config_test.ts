@@ -95,8 +95,8 @@ Deno.test("what does not work yet is refused, never swallowed", () => {
   const cases: [Partial<CreateOptions>, string][] = [
     [{ userns: "auto" }, `use user namespace "auto": only host, keep-id and nomap are supported`],
     [
-      { logDriver: "journald" },
-      `use log driver "journald": only k8s-file, json-file, none, passthrough are supported`,
+      { logDriver: "gelf" },
+      `use log driver "gelf": only k8s-file, json-file, journald, none, passthrough are supported`,
     ],
     [{ logOpt: ["tag=x"] }, `set log option "tag=x": only path and max-size are supported`],
     [{ logOpt: ["max-size=x"] }, `set log option "max-size=x": invalid value`],

@@ -53,7 +53,7 @@ export interface ConfigExtras {
   procOptions?: string[];
   /** False: nothing is writable under `--read-only` but what is mounted. */
   readOnlyTmpfs?: boolean;
-  /** Names and variables of each line of a json-file log. */
+  /** Names and variables of each line of a json-file log, and of the journal. */
   logAttributes?: Record<string, string>;
 }
 
@@ -111,6 +111,7 @@ export interface ResolvedExtras {
   mounts?: ContainerMount[];
   stopSignal?: string;
   logOpt?: string[];
+  logTag?: string;
   logAttributes?: (subject: LogSubject) => Record<string, string>;
   /** Writes more files into the container's folder. */
   fill?: (containerDir: string) => void;

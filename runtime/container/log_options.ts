@@ -1,4 +1,4 @@
-/** `--log-opt` beyond `path` and `max-size`. @see docker's json-file driver: labels, env, tag */
+/** `--log-opt` beyond `path` and `max-size`. @see Docker's json-file and journald drivers: labels, env; podman-run(1): tag */
 
 import { InvalidArgumentError, UnsupportedError } from "../errors.ts";
 
@@ -15,7 +15,9 @@ export interface LogSubject {
 export interface LogOptions {
   /** What is left for the usual keys. */
   rest: string[];
-  /** Gives what stands beside each line of a json-file log; undefined where nothing is asked for. */
+  /** Of journald: a template that is filled in at each start. */
+  tag?: string;
+  /** Gives what stands beside each line; undefined where nothing is asked for. */
   attributes?: (subject: LogSubject) => Record<string, string>;
 }
 
@@ -27,6 +29,7 @@ type Pick = (subject: LogSubject) => [string, string][];
 export function parseLogOptions(words: readonly string[], driver: string): LogOptions {
   const rest: string[] = [];
   const picks: Pick[] = [];
+  let tag: string | undefined;
   for (const word of words) {
     const key = MORE_LOG_KEYS.exec(word)?.[1];
     const value = word.slice(word.indexOf("=") + 1);
@@ -40,15 +43,20 @@ export function parseLogOptions(words: readonly string[], driver: string): LogOp
         `set log option "${word}": the log and one file before it are kept, which is 2`,
       );
     }
-    if (driver !== "json-file") {
+    // nothing is written that it could stand beside
+    if (key === "tag" && (driver === "none" || driver === "passthrough")) continue;
+    if (driver !== "json-file" && driver !== "journald") {
       throw new UnsupportedError(
-        `set log option "${word}": only the log driver json-file has a place for it`,
+        `set log option "${word}": only the log drivers journald and json-file have a place for it`,
       );
     }
-    picks.push(PICKS[key]!(word, value));
+    // podman's fields are those of inspect, which is not there yet
+    if (key === "tag" && driver === "journald") tag = value;
+    else picks.push(PICKS[key]!(word, value));
   }
-  if (picks.length === 0) return { rest };
-  return { rest, attributes: (subject) => Object.fromEntries(picks.flatMap((pick) => pick(subject))) };
+  const found = { rest, ...(tag && { tag }) };
+  if (picks.length === 0) return found;
+  return { ...found, attributes: (subject) => Object.fromEntries(picks.flatMap((pick) => pick(subject))) };
 }
 
 const PICKS: Record<string, (word: string, value: string) => Pick> = {

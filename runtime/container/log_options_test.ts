@@ -18,9 +18,15 @@ Deno.test("tag, labels and variables stand beside each line of a json-file log",
   assertEquals(parseLogOptions(["path=/x"], "k8s-file"), { rest: ["path=/x"] });
 });
 
+Deno.test("journald's tag stays a template for the start, and those that log nothing need none", () => {
+  assertEquals(parseLogOptions(["tag={{.Name}}"], "journald"), { rest: [], tag: "{{.Name}}" });
+  assertEquals(parseLogOptions(["tag=x"], "none"), { rest: [] });
+  assertEquals(parseLogOptions(["labels=app"], "journald").attributes!(subject), { app: "shop" });
+});
+
 Deno.test("what cannot be kept is refused", () => {
   throws(() => parseLogOptions(["tag=x"], "k8s-file"), {
-    message: 'set log option "tag=x": only the log driver json-file has a place for it',
+    message: 'set log option "tag=x": only the log drivers journald and json-file have a place for it',
   });
   throws(() => parseLogOptions(["tag={{.Nope}}"], "json-file"), /unknown field Nope/);
   throws(() => parseLogOptions(["tag={{upper .Name}}"], "json-file"), /only fields such as/);

@@ -239,7 +239,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
       Type: config.log.driver,
       Config: config.log.maxSize > 0 ? { "max-size": String(config.log.maxSize) } : null,
       Path: config.log.path,
-      Tag: "",
+      Tag: config.log.tag ?? "",
       Size: `${config.log.maxSize}B`,
     },
     NetworkMode: networkModeText(config.network),

@@ -122,7 +122,7 @@ export async function prepareCreate(
     // steps of a build have no defaults but those of the build
     const files = hooks.root === undefined || hooks.pod ? findContainersConf() : [];
     const completed = files.length > 0
-      ? (await import("./create_defaults.ts")).withDefaults(engine, asked, files)
+      ? await (await import("./create_defaults.ts")).withDefaults(engine, asked, files)
       : undefined;
     const options = completed?.options ?? asked;
     const db = await engine.database();
@@ -228,6 +228,7 @@ async function resolve(
   if (options.seccompPolicy) {
     (await import("./seccomp_policy.ts")).applySeccompPolicy(options, config, image);
   }
+  if (config.log.driver === "journald") (await import("./journal.ts")).checkJournal(engine, config);
   checkBindSources(config.mounts);
   nameAnonymousVolumes(config);
   await findVolumeFilesystems(engine, db, config, options.volumeDriver);

@@ -58,13 +58,14 @@ const PULL_POLICIES: Record<string, PullPolicy> = {
 };
 
 const DRIVERS = ["k8s-file", "json-file", "none", "passthrough"];
+const TAGGED = ["journald", "json-file"];
 
 /** The options, completed, and what is to be told. */
-export function withDefaults(
+export async function withDefaults(
   engine: Engine,
   given: CreateOptions,
   files: readonly string[],
-): { options: CreateOptions; warnings: string[] } {
+): Promise<{ options: CreateOptions; warnings: string[] }> {
   const conf = readContainersConf(files);
   const warnings: string[] = [];
   const ignored = [
@@ -77,10 +78,14 @@ export function withDefaults(
     const told = noticeOnce(engine, "containers-conf", ` ${ignored.join(", ")} (${files.join(", ")})`);
     if (told !== undefined) warnings.push(told);
   }
-  return { options: complete(conf, given, warnings), warnings };
+  return { options: await complete(conf, given, warnings), warnings };
 }
 
-function complete({ containers, engine }: Conf, given: CreateOptions, warnings: string[]): CreateOptions {
+async function complete(
+  { containers, engine }: Conf,
+  given: CreateOptions,
+  warnings: string[],
+): Promise<CreateOptions> {
   const options: CreateOptions = { ...given };
   const set = <Key extends keyof CreateOptions>(key: Key, value: unknown) => {
     if (options[key] === undefined && value !== undefined) options[key] = value as CreateOptions[Key];
@@ -98,7 +103,7 @@ function complete({ containers, engine }: Conf, given: CreateOptions, warnings: 
     const list = containers[key] as string[] | undefined;
     if (list?.length) options[option] = [...list, ...(options[option] as string[] ?? [])] as never;
   }
-  chooseLog(containers, options, warnings);
+  await chooseLog(containers, options, warnings);
   if (options.init) set("initPath", containers.init_path || undefined);
   options.defaultEnv = containers.env as string[] | undefined;
   options.defaultVolumes = containers.volumes as string[] | undefined;
@@ -145,16 +150,26 @@ function chooseNamespaces(containers: Conf["containers"], options: CreateOptions
   options.userns = `${userns}${size}`;
 }
 
-function chooseLog(containers: Conf["containers"], options: CreateOptions, warnings: string[]): void {
+async function chooseLog(
+  containers: Conf["containers"],
+  options: CreateOptions,
+  warnings: string[],
+): Promise<void> {
   const { log_driver: driver, log_size_max: size, log_tag: tag } = containers;
   if (driver && options.logDriver === undefined) {
-    if (DRIVERS.includes(driver as string)) options.logDriver = driver as string;
-    else warnings.push(`containers.conf: log driver "${driver}" is not available, k8s-file is used`);
+    const obstacle = driver === "journald"
+      ? (await import("./journal.ts")).findJournalObstacle()
+      : DRIVERS.includes(driver as string)
+      ? undefined
+      : "it is not available";
+    if (obstacle === undefined) options.logDriver = driver as string;
+    else warnings.push(`containers.conf: log driver "${driver}": ${obstacle}; k8s-file is used`);
   }
   const has = (key: string) => options.logOpt?.some((word) => word.startsWith(`${key}=`));
   const added = [
-    ...(Number(size) > 0 && !has("max-size") ? [`max-size=${size}`] : []),
-    ...(tag && !has("tag") ? [`tag=${tag}`] : []),
+    ...(Number(size) > 0 && !has("max-size") && options.logDriver !== "journald" ? [`max-size=${size}`] : []),
+    // of the others none has a place for it
+    ...(tag && !has("tag") && TAGGED.includes(options.logDriver ?? "") ? [`tag=${tag}`] : []),
   ];
   if (added.length > 0) options.logOpt = [...options.logOpt ?? [], ...added];
 }

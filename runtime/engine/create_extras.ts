@@ -87,6 +87,7 @@ export async function resolveExtras(
   config.accounts = resolveAccounts(options, kept);
   const log = parseLogOptions(options.logOpt ?? [], options.logDriver ?? "k8s-file");
   extras.logOpt = log.rest;
+  extras.logTag = log.tag;
   extras.logAttributes = log.attributes;
   extras.securityOpt = options.securityOpt?.filter((word) => !word.startsWith("proc-opts="));
   if (options.initPath && options.init) addInit(options.initPath, extras);

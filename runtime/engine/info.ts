@@ -15,7 +15,7 @@ import { version } from "./version.ts";
 
 export type InfoDocument = Awaited<ReturnType<typeof info>>;
 
-const LOG_DRIVERS = ["k8s-file", "json-file", "none", "passthrough"];
+const LOG_DRIVERS = ["k8s-file", "json-file", "journald", "none", "passthrough"];
 
 export async function info(engine: Engine) {
   const db = await engine.database();

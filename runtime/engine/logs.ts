@@ -7,10 +7,14 @@ import type { Engine } from "./engine.ts";
 import { wait } from "./wait.ts";
 
 export type { LogRecord } from "../monitor/log_record.ts";
-export type LogsOptions = Omit<LogQuery, "ended">;
+
+export interface LogsOptions extends Omit<LogQuery, "ended"> {
+  /** Told where lines are missing that the log driver could not keep. */
+  onWarning?: (text: string) => void;
+}
 
 /**
- * The records in order, many at a time. With `follow` until the container has ended.
+ * The records in order, many at a time. With `follow` until the container has ended, or the time of `until` has come.
  *
  * @throws {UnsupportedError} where the container keeps no log
  */
@@ -19,19 +23,35 @@ export async function* logs(
   text: string,
   options: LogsOptions = {},
 ): AsyncGenerator<LogRecord[]> {
-  const { row, status } = await observe(engine, text);
+  const observed = await observe(engine, text);
+  const { row, status } = observed;
   const { log } = loadConfig(engine, row.id);
+  const read = log.driver === "journald"
+    ? (await import("./journal_logs.ts")).journalReader(engine, observed, options.onWarning)
+    : (query: LogQuery) => readLog(log, query);
   if (!options.follow) {
-    yield* readLog(log, options);
+    yield* read(options);
     return;
   }
-  const ended = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
-  const end = status.status === "exited" ? Promise.resolve() : wait(engine, row.id, { signal });
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const ends: unknown[] = [status.status === "exited" ? undefined : wait(engine, row.id, { signal })];
+  if (options.until !== undefined) ends.push(untilTime(options.until, signal));
   try {
     // a container that vanishes has ended as well
-    yield* readLog(log, { ...options, ended: end.then(() => {}, () => {}) });
+    yield* read({ ...options, ended: Promise.race(ends).then(() => {}, () => {}) });
   } finally {
-    ended.abort();
+    stop.abort();
   }
+}
+
+/** setTimeout(3) takes no more. */
+const LONGEST_TIMER_MS = 0x7fffffff;
+
+function untilTime(nanoseconds: bigint, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const leftMs = Number(nanoseconds / 1_000_000n) - Date.now();
+    const timer = setTimeout(resolve, Math.min(LONGEST_TIMER_MS, Math.max(0, leftMs)));
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  });
 }

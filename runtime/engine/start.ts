@@ -127,6 +127,9 @@ async function makePlan(
 ): Promise<MonitorPlan> {
   const facts = await gatherFacts(engine, config, startOnAttach);
   const plan = planContainer(config, facts);
+  if (config.log.driver === "journald") {
+    plan.log = { ...plan.log, journal: (await import("./journal.ts")).journalPlanOf(engine, config) };
+  }
   if (config.network.mode === "bridge") {
     const { leaseBridges } = await import("./network_memberships.ts");
     const { planBridges } = await import("../container/bridge_plan.ts");

@@ -14,6 +14,7 @@
 import { momentText, now } from "./log_clock.ts";
 import { LogFile } from "./log_file.ts";
 import type { LogWriter, OutputStream } from "./log_writer.ts";
+import { wholeCharacters } from "./whole_characters.ts";
 
 const NEWLINE = 10;
 const PIECE_BYTES = 16 * 1024;
@@ -112,18 +113,4 @@ function quote(text: string): string {
 
 function escape(character: string): string {
   return SHORT_ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-}
-
-/** How many of these bytes end with a whole UTF-8 character. */
-function wholeCharacters(bytes: Uint8Array): number {
-  const { length } = bytes;
-  for (let back = 1; back <= 3; back++) {
-    const byte = bytes[length - back]!;
-    if (byte < 0x80) return length;
-    if (byte >= 0xc0) {
-      const width = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return width > back ? length - back : length;
-    }
-  }
-  return length;
 }

@@ -5,15 +5,18 @@ import { areScripts, openCode } from "../network/lazy_code.ts";
 
 type IdMappedModule = typeof import("./id_mapped.ts");
 type RuntimeHooksModule = typeof import("./runtime_hooks.ts");
+type JournalLogModule = typeof import("./journal_log.ts");
 
 let idMapped: IdMappedModule | undefined;
 let runtimeHooks: RuntimeHooksModule | undefined;
+let journalLog: JournalLogModule | undefined;
 
 /** To be called before the fork of a monitor. */
 export async function prepareMonitorCode(): Promise<void> {
   if (areScripts) return;
   idMapped ??= await import("./id_mapped.ts");
   runtimeHooks ??= await import("./runtime_hooks.ts");
+  journalLog ??= await import("./journal_log.ts");
   await prepareInitCode();
 }
 
@@ -25,4 +28,9 @@ export function openIdMapped(): () => IdMappedModule {
 /** The same for what runs hooks outside of the container. */
 export function openRuntimeHooks(): () => RuntimeHooksModule {
   return openCode(runtimeHooks, () => import("./runtime_hooks.ts"));
+}
+
+/** The same for what writes to the journal. */
+export function openJournalLog(): () => JournalLogModule {
+  return openCode(journalLog, () => import("./journal_log.ts"));
 }

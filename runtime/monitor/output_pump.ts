@@ -20,11 +20,14 @@ const FRAME_OF: Record<OutputStream, typeof FRAME.STDOUT | typeof FRAME.STDERR> 
   stderr: FRAME.STDERR,
 };
 
+/** Who does not keep up with the container. */
+export type OutputHolder = "clients" | "log";
+
 export class OutputPump {
   readonly #buffer = new ReadBuffer();
   readonly #pipes: OutputPipe[] = [];
   #terminalInput: InputPipe | undefined;
-  #isHeld = false;
+  readonly #holders = new Set<OutputHolder>();
   #isDraining = false;
   #drainTimer: Timer | undefined;
   #whenDrained = () => {};
@@ -51,12 +54,16 @@ export class OutputPump {
    * Stops reading, so that the container has to wait, and goes on again. A pipe is not even watched
    * meanwhile: its end would be reported again and again.
    */
-  hold(held: boolean): void {
-    if (held === this.#isHeld) return;
-    this.#isHeld = held;
+  hold(held: boolean, holder: OutputHolder = "clients"): void {
+    // what is left is moved, whoever has no room for it
+    if (held && this.#isDraining) return;
+    const wasHeld = this.#isHeld;
+    if (held) this.#holders.add(holder);
+    else this.#holders.delete(holder);
+    if (this.#isHeld === wasHeld) return;
     for (const pipe of this.#pipes) {
       if (!pipe.isOpen) continue;
-      if (held) this.loop.unwatch(pipe.fd);
+      if (this.#isHeld) this.loop.unwatch(pipe.fd);
       else this.#watch(pipe);
     }
   }
@@ -90,9 +97,13 @@ export class OutputPump {
       }
     }
     if (this.#pipes.some((pipe) => pipe.isOpen && pipe.isTerminal)) {
-      this.hold(false);
+      for (const holder of [...this.#holders]) this.hold(false, holder);
       this.#drainTimer = this.loop.after(TERMINAL_DRAIN_MS, () => this.#finish());
     } else this.#finish();
+  }
+
+  get #isHeld(): boolean {
+    return this.#holders.size > 0;
   }
 
   #finish(): void {

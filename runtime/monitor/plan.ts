@@ -9,6 +9,7 @@
  */
 
 import type { NetworkPlan, PublishedPort, TunPlan } from "../network/plan.ts";
+import type { JournalField } from "../spec/journal.ts";
 import type { IdMapping, RuntimeSpec } from "../spec/runtime.ts";
 
 /** Version of the plan, the record files and the socket protocol; a newer CLI drives older monitors. */
@@ -122,12 +123,25 @@ export interface StdioPlan {
 }
 
 export interface LogPlan {
-  driver: "k8s-file" | "json-file" | "none" | "passthrough";
+  driver: "k8s-file" | "json-file" | "journald" | "none" | "passthrough";
+  /** Of a file. */
   path: string;
   /** Bytes; 0 is no limit. When reached, the file is rotated (truncated after one `.1` is kept). */
   maxSize: number;
   /** Beside each line of a json-file. */
   attributes?: Record<string, string>;
+  /** Of journald. */
+  journal?: JournalPlan;
+}
+
+export interface JournalPlan {
+  /** Of every line's entry. */
+  fields: JournalField[];
+  /** Of the entry after the last line of a run, and of those that tell of lines that are missing. */
+  end: JournalField[];
+  lost: JournalField[];
+  /** Where it is recorded how many are missing. */
+  containerDir: string;
 }
 
 /** A mount that another process serves: layers that are fetched as they are read. */

@@ -150,6 +150,7 @@ export class Session implements Control {
     this.#size = options.stdio.size;
     this.#server = new Server(this.loop, options.listen, this, options.spillFolder);
     this.#pump = new OutputPump(this.loop, options.log, (type, frame) => this.#server.output(type, frame));
+    options.log?.follow?.({ loop: this.loop, hold: (held) => this.#pump.hold(held, "log") });
     // The first client of a foreground start gets the output from its first byte on.
     this.#pump.hold(this.#isClientMissing);
   }
