@@ -287,7 +287,10 @@ async function pack(folder: string, names: string[], options: Options): Promise<
     ID: (await sha256(new TextEncoder().encode(sumsHash + RUN_FLAGS))).slice(0, 16),
     FILES: ["skiff", ...files.map(({ name }) => name)].join(" "),
     // user, mode in hexadecimal, size, as `stat -c %u:%f:%s` prints them
-    FACTS: [`$uid:8140:${runtime.length}`, ...files.map(({ bytes }) => `$uid:8100:${bytes.length}`)].join(
+    FACTS: [
+      `$skiff_uid:8140:${runtime.length}`,
+      ...files.map(({ bytes }) => `$skiff_uid:8100:${bytes.length}`),
+    ].join(
       " ",
     ),
     SUMS: sumsHash,

@@ -127,7 +127,7 @@ X
   });
 
   hostTest("where something is in its way a command starts without it, and works", {}, async (host) => {
-    const file = await freeze(host);
+    await freeze(host);
     const cold = /\/skiff\/[0-9a-f]{16}\/skiff$/;
     // a descriptor of the caller's where the runtime's own were, none where there was one, fewer than there were
     assertMatch(
@@ -141,11 +141,33 @@ X
       (await script(host, 'setarch -R "$SKIFF" version | head -n 1')).stdout,
       "Client:       skiff\n",
     );
-    await Deno.chmod(file, 0o700);
-    await Deno.truncate(file, (await Deno.stat(file)).size - 4096);
-    assertMatch(await thawed(host), cold);
-    await Deno.truncate(file, 0);
-    assertEquals((await script(host, '"$SKIFF" version | head -n 1')).stdout, "Client:       skiff\n");
+  });
+
+  hostTest("a file that is not as it was made is not executed, and made anew", {}, async (host) => {
+    const canary = `${host.home}/canary`;
+    const changes = {
+      "cut off": "chmod 700 $file; truncate -s 4096 $file; chmod 500 $file",
+      "cut off by a page": "chmod 700 $file; truncate -s -4096 $file; chmod 500 $file",
+      "writable for others": "chmod 777 $file",
+      "in a folder of all": "chmod 777 $frozen",
+      "another program": `rm -f $file; printf '#!/bin/sh\\ntouch ${canary}\\n' >$file; chmod 500 $file`,
+      "a link": "mv $file moved; ln -s $PWD/moved $file",
+      "a folder": "rm -f $file; mkdir -m 500 $file",
+    };
+    for (const [change, text] of Object.entries(changes)) {
+      const file = await freeze(host);
+      assertEquals(await thawed(host), file, change);
+      const changed = await script(host, `file=$frozen/skiff; ${text}`);
+      assertEquals([changed.code, changed.stderr], [0, ""], change);
+      if (change === "another program") {
+        // it would do its work, were it executed
+        await host.program([file]);
+        await Deno.remove(canary);
+      }
+      assert(/\/skiff\/[0-9a-f]{16}\/skiff$/.test(await thawed(host)), change);
+      assert(!(await exists(canary)), change);
+    }
+    await freeze(host);
   });
 
   hostTest("a process that cannot be frozen is told why, once, and commands work", {}, async (host) => {

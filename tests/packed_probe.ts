@@ -6,6 +6,7 @@ const launch = takeLaunch();
 const left = Object.fromEntries(
   Object.entries(Deno.env.toObject()).filter(([name]) => /^(SKIFF_(?!TEST)|DENO_|NODE_|PATH$)/.test(name)),
 );
+const ofCaller = Object.entries(Deno.env.toObject()).filter(([, value]) => value === "the caller's");
 console.log(JSON.stringify({
   args: Deno.args,
   form: launch.form,
@@ -14,4 +15,5 @@ console.log(JSON.stringify({
   runtime: Deno.execPath(),
   headerVariables,
   left,
+  ofCaller: ofCaller.map(([name]) => name).sort(),
 }));

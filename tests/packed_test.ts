@@ -26,6 +26,8 @@ interface Report {
   runtime: string;
   headerVariables: string[];
   left: Record<string, string>;
+  /** Names of variables whose value is "the caller's". */
+  ofCaller: string[];
 }
 
 async function build(out: string, entry = "tests/packed_probe.ts"): Promise<void> {
@@ -106,6 +108,20 @@ hostTest(
     assertEquals(seen.left, env);
   },
 );
+
+hostTest("what the caller has exported stays as it is, by whatever name", {}, async (host) => {
+  const header = await Deno.readTextFile(`${root}scripts/packed_header.sh`);
+  const assigned = header.matchAll(/(?:^|[\s;{(|&"])([a-zA-Z]\w*)=/gm);
+  const read = header.matchAll(/\b(?:read -r|for) ((?:\w+ ?)+)/g);
+  const own = [...assigned, ...read].flatMap(([, words]) => words!.trim().split(" "));
+  // what a plain name of them would be
+  const names = new Set(own.map((name) => name.replace(/^skiff_/, "")).filter((name) => /^[a-z]/.test(name)));
+  assert(["dir", "id", "mode", "name", "value"].every((name) => names.has(name)), [...names].join(" "));
+  const env = Object.fromEntries([...names].map((name) => [name, "the caller's"]));
+  for (const which of ["first", "second"]) {
+    assertEquals(report(await start(host, env)).ofCaller, [...names].sort(), `${which} start`);
+  }
+});
 
 hostTest("the first start unpacks into a private folder, and only the first", {}, async (host) => {
   const seen = report(await start(host));

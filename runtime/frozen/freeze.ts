@@ -7,8 +7,9 @@
  *  first         takes all low descriptors, and becomes
  *  second        boots (its own descriptors are numbered high), loads the program, ends the runtime's idle
  *                threads, stops: forks a child that waits, reads the child's memory, writes FOLDER/skiff,
- *                tries it, publishes it
- *  a command     header: exec FOLDER/skiff HOW-TO-START-WITHOUT … WORDS     (ffi/thaw_program.ts)
+ *                tries it, publishes it with its size beside it
+ *  a command     header: looks whether owner, mode and size are as they were, and then:
+ *                exec FOLDER/skiff HOW-TO-START-WITHOUT … WORDS             (ffi/thaw_program.ts)
  *                maps the memory, makes the descriptors, and returns from the call that stopped
  * ```
  *
@@ -31,6 +32,7 @@ import { endIdleThreads } from "./idle_threads.ts";
 import { isKernels, isOwnPage, type Mapping, PAGE, parseMaps, type Run, wantedRuns } from "./memory_map.ts";
 import { addressOf, mapCode, mapPage, memoryAt, symbolAddress, SYS, systemCall } from "./own_memory.ts";
 import { readFrame, takeOver } from "./take_over.ts";
+import { warmUp } from "./warm_up.ts";
 import { addThread, readThreadState, type ThreadState } from "./thread.ts";
 
 /** The runtime's own descriptors of a frozen process begin here. */
@@ -67,6 +69,7 @@ export function freeze([step, folder]: readonly string[], preload: Preload): str
   prepareFork();
   // Nothing of it may draw a random number: the generator's state would be every command's.
   preload();
+  warmUp();
   (globalThis as { gc?: () => void }).gc?.(); // what loading left behind
   const frame = readFrame();
   endIdleThreads();
@@ -277,6 +280,8 @@ function publish(folder: string): void {
   }).outputSync();
   const told = new TextDecoder().decode(stdout).trim();
   if (!told.startsWith(`${fresh} `)) throw new Error(`freeze: what was brought back says "${told}"`);
+  // before the file that it is of has its name, for which it must be right
+  Deno.writeTextFileSync(`${folder}/size`, `${Deno.statSync(fresh).size}\n`);
   Deno.renameSync(fresh, `${folder}/skiff`);
   removeIfThere(`${folder}/why`);
 }
