@@ -149,6 +149,58 @@ for (const driver of ["overlay", "vfs"] as const) {
   );
 }
 
+hostTest(
+  "as root the root of a user namespace takes back no flag of what is mounted",
+  NEEDS,
+  async (host) => {
+    // zero stands for the machine's disk
+    const device: Entry = { path: "node", type: "char", device: [1, 5], mode: 0o666 };
+    const image = await host.makeImage({ layers: [{ entries: [...busyboxEntries(), device] }] });
+    const shared = `${host.home}/shared`;
+    await Deno.mkdir(shared, { mode: 0o777 });
+    await Deno.chmod(shared, 0o777);
+    await Deno.writeTextFile(`${shared}/file`, "mine");
+    const run = async (options: string[], script: string) => {
+      const { stdout } = await host.run(
+        ...["-q", "--rm", "--network", "none", "--privileged", ...options, image, "sh", "-c", script],
+      );
+      return stdout.trim().split("\n");
+    };
+    await run(
+      ["-v", `${shared}:/shared`, "-v", "volume:/volume"],
+      "cp -a /node /shared; cp -a /node /volume",
+    );
+    const mounts = [
+      ...["-v", `${shared}:/shared`, "-v", `${shared}:/over:O`, "-v", "volume:/volume"],
+      ...["--mount", `type=image,src=${image},dst=/image`, "-v", `${shared}:/ro:ro`],
+      ...["-v", `${shared}/file:/one:ro`],
+    ];
+    // as it is, mounted again, and by way of a copy
+    const script = `for path in /shared /over /volume /image; do
+  mount -o remount,bind,dev $path; head -c1 $path/node >/dev/null && echo opened $path; done
+mkdir /copy; mount --bind /shared /copy; mount -o remount,bind,dev /copy; head -c1 /copy/node >/dev/null && echo opened
+mount -o remount,bind,rw /ro; touch /ro/new && echo written; rm -f /ro/new
+mount -o remount,bind,rw /one; echo theirs >/one && echo overwritten; echo end`;
+    for (const map of [["--userns", "keep-id"], ["--uidmap", "0:100000:2000"]]) {
+      assertEquals(await run([...map, ...mounts], script), ["end"], map.join(" "));
+      assertEquals(await Deno.readTextFile(`${shared}/file`), "mine");
+      // what they are for goes on
+      assertEquals(
+        await run(
+          [...map, ...mounts],
+          "cat /shared/file /over/file /one; touch /shared/a && rm /shared/a && echo",
+        ),
+        ["mineminemine"],
+      );
+    }
+    // control: without a user namespace of its own
+    assertEquals(await run(mounts, script), [
+      ...["opened /shared", "opened /over", "opened /volume", "opened /image"],
+      ...["opened", "written", "overwritten", "end"],
+    ]);
+  },
+);
+
 /** Whether the kernel was found to map layers here. */
 function isMapping(host: Host): boolean {
   return JSON.parse(Deno.readTextFileSync(`${host.data}/storage.json`)).reasons["idmapped-layers"] === null;

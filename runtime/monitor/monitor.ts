@@ -33,7 +33,7 @@ import { HeldPorts, type PortChange } from "./held_ports.ts";
 import { killLeftProcesses } from "./left_processes.ts";
 import { SkiffError } from "../errors.ts";
 import { openLogWriter } from "./log_writer.ts";
-import { openIdMapped, openRuntimeHooks } from "./lazy_code.ts";
+import { openIdMapped, openLockedBinds, openRuntimeHooks } from "./lazy_code.ts";
 import { EventLoop, type Timer } from "./loop.ts";
 import { releaseMemory } from "./memory.ts";
 import { type ExitRecord, type MonitorPlan, PROTOCOL_VERSION, type StateRecord } from "./plan.ts";
@@ -139,10 +139,11 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
     if (isMounted) return plan.idMapped && idMapped?.renewIdMapped(plan.idMapped, user);
     inStage("mount the root filesystem", () => {
       for (const root of [plan.rootfs, ...(plan.mountRoots ?? [])]) performRootfs(root);
-      if (isPrivileged && isNested) forbidDevices(plan.rootfs.target);
-      if (plan.idMapped === undefined) return;
-      idMapped = openIdMapped()();
-      idMapped.mountIdMapped(plan.idMapped, user);
+      if (plan.idMapped) {
+        idMapped = openIdMapped()();
+        idMapped.mountIdMapped(plan.idMapped, user);
+      }
+      if (isPrivileged && isNested) lockMounts(plan);
     });
     isMounted = true;
   };
@@ -175,11 +176,18 @@ export function runMonitor(plan: MonitorPlan, ground: MonitorGround, fds: Monito
 
 /**
  * As real root the layers hold the device nodes of the image, which the kernel opens for who is in a user namespace as
- * well. From outside of that namespace, so that nobody in it can allow them again.
+ * well, and so may what is mounted. From outside of that namespace, so that nobody in it can allow them again.
  */
-function forbidDevices(target: string): void {
-  using root = new Fd(open(target, O_PATH | O_DIRECTORY | O_CLOEXEC));
+function lockMounts({ rootfs, mountRoots = [], idMapped = [], containerDir, init }: MonitorPlan): void {
+  using root = new Fd(open(rootfs.target, O_PATH | O_DIRECTORY | O_CLOEXEC));
   forbidOtherDevices(root.number);
+  const own = new Set([...mountRoots, ...idMapped].map(({ target }) => target));
+  openLockedBinds()().lockBinds(init.spec.mounts, lockedPlace(containerDir), own);
+}
+
+/** Where `lockMounts` mounts; nothing is there of a container without a user namespace of its own. */
+function lockedPlace(containerDir: string): string {
+  return `${containerDir}/binds`;
 }
 
 /**
@@ -533,9 +541,10 @@ class ContainerMonitor {
   }
 
   #unmountRootfs(): void {
-    const { rootfs, mountRoots = [], idMapped = [] } = this.#plan;
+    const { rootfs, mountRoots = [], idMapped = [], init, containerDir } = this.#plan;
     const lazy = rootfs.kind === "overlay" && rootfs.lazy !== undefined ? [rootfs.lazy] : [];
-    for (const { target } of [...idMapped, rootfs, ...mountRoots, ...lazy]) {
+    const locked = init.annex.nestedUserns ? [{ target: lockedPlace(containerDir) }] : [];
+    for (const { target } of [...locked, ...idMapped, rootfs, ...mountRoots, ...lazy]) {
       try {
         umount2(target, MNT_DETACH);
       } catch {
