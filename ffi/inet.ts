@@ -44,6 +44,29 @@ export class SocketAddress {
     return this;
   }
 
+  /** The same of four words, where IPv4 is behind `::ffff:`, without making anything. */
+  setWords(a: number, b: number, c: number, d: number, port: number): this {
+    const { view } = this.memory;
+    const isIpv4 = a === 0 && b === 0 && c === 0xffff;
+    view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
+    view.setUint16(2, port);
+    view.setInt32(4, isIpv4 ? d : 0);
+    view.setInt32(8, isIpv4 ? 0 : a);
+    view.setInt32(12, isIpv4 ? 0 : b);
+    view.setInt32(16, c);
+    view.setInt32(20, d);
+    view.setInt32(24, 0);
+    return this;
+  }
+
+  /** The address as four words, IPv4 behind `::ffff:`. */
+  get words(): [number, number, number, number] {
+    const { view } = this.memory;
+    return this.length === 16
+      ? [0, 0, 0xffff, view.getInt32(4)]
+      : [view.getInt32(8), view.getInt32(12), view.getInt32(16), view.getInt32(20)];
+  }
+
   get port(): number {
     return this.memory.view.getUint16(2);
   }

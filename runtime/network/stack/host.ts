@@ -14,6 +14,7 @@ import {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
   EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
   EPOLLET,
   EPOLLIN,
   EPOLLOUT,
@@ -96,16 +97,25 @@ export class Host {
     this.#add(fd, handler, EPOLLIN);
   }
 
+  /** Calls its handler for `events` alone from now on (edge-triggered); at once if it is ready. */
+  change(fd: number, events: number): void {
+    this.#control(EPOLL_CTL_MOD, fd, events | EPOLLET, this.#generations[fd]!);
+  }
+
   #add(fd: number, handler: EventHandler, events: number): void {
-    const { view, pointer } = this.#event;
     this.#generation = (this.#generation + 1) | 0;
-    view.setUint32(0, events >>> 0, true);
-    view.setInt32(EPOLL_EVENT.dataOffset, fd, true);
-    view.setInt32(EPOLL_EVENT.dataOffset + 4, this.#generation, true);
-    const result = controlEvents(this.fd, EPOLL_CTL_ADD, fd, pointer);
-    if (result < 0) throw new SyscallError("epoll_ctl", -result, `fd ${fd}`);
+    this.#control(EPOLL_CTL_ADD, fd, events, this.#generation);
     this.#handlers[fd] = handler;
     this.#generations[fd] = this.#generation;
+  }
+
+  #control(operation: number, fd: number, events: number, generation: number): void {
+    const { view, pointer } = this.#event;
+    view.setUint32(0, events >>> 0, true);
+    view.setInt32(EPOLL_EVENT.dataOffset, fd, true);
+    view.setInt32(EPOLL_EVENT.dataOffset + 4, generation, true);
+    const result = controlEvents(this.fd, operation, fd, pointer);
+    if (result < 0) throw new SyscallError("epoll_ctl", -result, `fd ${fd}`);
   }
 
   /** Ends watching a descriptor that stays open. */
@@ -203,10 +213,15 @@ export class Host {
     };
   }
 
+  /** Compiled code that meets the first read beyond an array's end is thrown away, and the whole turn's with it. */
+  get #nextTimer(): Timer | undefined {
+    return this.#timers.length === 0 ? undefined : this.#timers[0];
+  }
+
   /** How long to wait at most: rounded up, so that a timer is due then. */
   #patienceMs(timeoutMs: number): number {
     if (this.#tasks.size > 0) return 0;
-    const next = this.#timers[0];
+    const next = this.#nextTimer;
     if (next === undefined) return timeoutMs;
     // late by what the work since then took, which spares asking the clock at each turn
     const ownMs = Math.max(0, Math.ceil(next.atMs - this.nowMs));
@@ -241,9 +256,9 @@ export class Host {
 
   #runTimers(): void {
     for (
-      let timer = this.#timers[0];
+      let timer = this.#nextTimer;
       timer !== undefined && timer.atMs <= this.nowMs;
-      timer = this.#timers[0]
+      timer = this.#nextTimer
     ) {
       this.cancel(timer);
       this.attempt(timer.callback);
@@ -273,7 +288,7 @@ export class Host {
   }
 
   #armTimer(): void {
-    const next = this.#timers[0]?.atMs ?? Infinity;
+    const next = this.#nextTimer?.atMs ?? Infinity;
     // an earlier alarm than needed costs one turn, a later one would be late
     if (next >= this.#armedMs) return;
     this.#armedMs = next;

@@ -38,11 +38,11 @@ import {
   SocketAddress,
 } from "../../../ffi/inet.ts";
 import type { PublishedPort } from "../plan.ts";
-import { isGroup, parseAddress, unmapped } from "./addresses.ts";
+import { isGroup, parseAddress } from "./addresses.ts";
 import type { StackContext } from "./context.ts";
-import { GATEWAY, NAMESERVER, NOBODY } from "./destinations.ts";
+import { GATEWAY, isIpv4Words, NAMESERVER, NOBODY } from "./destinations.ts";
 import type { PacketHandler } from "./link.ts";
-import { type IpPacket, toBytes, toWords, type Words } from "./packet.ts";
+import { type IpPacket, IPV4_PREFIX, toWords, type Words } from "./packet.ts";
 import { Queue } from "./queue.ts";
 import { guestOf, guestOfEntry, Shares } from "./shares.ts";
 import { Connection, type TcpGround } from "./tcp_connection.ts";
@@ -70,8 +70,7 @@ const DELAYED_ACK_MS = 10;
 /** Ports tried for a client whose own is taken. */
 const PORTS_TRIED = 64;
 
-const LOOPBACK_IPV4 = [127, 0, 0, 1];
-const LOOPBACK_IPV6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const LOOPBACK_IPV4 = 0x7f000001;
 
 interface Listener {
   port: PublishedPort;
@@ -105,7 +104,8 @@ export class Tcp implements PacketHandler, TcpGround {
   readonly #turns = new Queue<Connection>();
   readonly #delayed = new Queue<Connection>();
   #listeners: Listener[] = [];
-  /** The socket that was opened last had an answer at once. */
+  /** Of the socket that was opened last: it is one of a pair; it had an answer at once. */
+  #isPair = false;
   #isConnected = false;
   /**
    * The last that closed. Compiled code is thrown away when the garbage collector finds nothing of the form that it was
@@ -155,6 +155,14 @@ export class Tcp implements PacketHandler, TcpGround {
     return this.table.find(key);
   }
 
+  #keyOf(guest: Words, peer: Words, guestPort: number, peerPort: number): TableEntry {
+    const key = this.#key;
+    [key.g0, key.g1, key.g2, key.g3] = guest;
+    [key.p0, key.p1, key.p2, key.p3] = peer;
+    key.ports = ports(guestPort, peerPort);
+    return key;
+  }
+
   /** The guest asks for a connection. */
   #open(segment: Segment): void {
     const { packet } = segment;
@@ -167,25 +175,22 @@ export class Tcp implements PacketHandler, TcpGround {
       sourcePort: segment.destinationPort,
       destinationPort: segment.sourcePort,
     };
-    const target = this.#target(packet, segment.destinationPort);
-    const fd = typeof target === "number"
-      ? target
-      : this.#hasRoom(guestOf(s0, s1, s2, s3))
-      ? this.#connect(target)
-      : -EMFILE;
+    this.#isPair = this.#isConnected = false;
+    const fd = this.#reach(packet, segment.destinationPort);
     const connection = new Connection(this, route, fd < 0 ? -1 : fd);
     if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
-    connection.isPair = typeof target === "number";
-    const isConnected = connection.isPair || this.#isConnected;
-    this.#begin(connection, () => connection.beginConnecting(segment, isConnected));
+    connection.isPair = this.#isPair;
+    this.#begin(connection, segment);
   }
 
-  #begin(connection: Connection, task: () => void): void {
+  /** @param syn the guest's; none where a client of a published port was accepted */
+  #begin(connection: Connection, syn: Segment | undefined): void {
     this.table.add(connection);
     this.#halfOpen.add(connection);
     this.#halfOpenShares.add(guestOfEntry(connection), connection);
     try {
-      task();
+      if (syn === undefined) connection.beginOffering();
+      else connection.beginConnecting(syn, this.#isConnected);
     } catch (error) {
       // nobody would ever hear of its socket
       connection.abort();
@@ -193,22 +198,25 @@ export class Tcp implements PacketHandler, TcpGround {
     }
   }
 
-  /** Whom to connect to for a destination of the guest's; a descriptor that is connected; or a negated errno. */
-  #target(packet: IpPacket, port: number): Target | number {
+  /** A socket for a destination of the guest's, as `#isPair` and `#isConnected` tell; or a negated errno. */
+  #reach(packet: IpPacket, port: number): number {
     const { plan, destinations } = this.context;
-    const destination = destinations.of(packet.d0, packet.d1, packet.d2, packet.d3);
+    const { d0, d1, d2, d3 } = packet;
+    const destination = destinations.of(d0, d1, d2, d3);
     if (destination === NOBODY) return -EHOSTUNREACH;
-    if (destination === NAMESERVER) {
-      if (port !== 53 || this.context.resolverStream === undefined) return -ECONNREFUSED;
-      const hasRoom = this.#hasRoom(guestOf(packet.s0, packet.s1, packet.s2, packet.s3));
-      return hasRoom ? this.context.resolverStream(packet.source()) : -EMFILE;
+    if (destination === GATEWAY && !plan.allowHostLoopback) return -ENETUNREACH;
+    const isResolver = destination === NAMESERVER;
+    if (isResolver && (port !== 53 || this.context.resolverStream === undefined)) return -ECONNREFUSED;
+    if (!this.#hasRoom(guestOf(packet.s0, packet.s1, packet.s2, packet.s3))) return -EMFILE;
+    if (isResolver) {
+      this.#isPair = this.#isConnected = true;
+      return this.context.resolverStream!(packet.source());
     }
-    if (destination === GATEWAY) {
-      if (!plan.allowHostLoopback) return -ENETUNREACH;
-      const address = packet.version === 4 ? LOOPBACK_IPV4 : LOOPBACK_IPV6;
-      return { address, port, isLocal: true };
-    }
-    return { address: toBytes(packet.d0, packet.d1, packet.d2, packet.d3), port, isLocal: false };
+    const isIpv4 = packet.version === 4;
+    if (destination !== GATEWAY) this.#address.setWords(d0, d1, d2, d3, port);
+    else if (isIpv4) this.#address.setWords(0, 0, IPV4_PREFIX, LOOPBACK_IPV4, port);
+    else this.#address.setWords(0, 0, 0, 1, port);
+    return this.#connect(isIpv4, destination === GATEWAY);
   }
 
   /** Makes room by what was never answered, where connections have reached their limit, or by what another has too much. */
@@ -232,10 +240,12 @@ export class Tcp implements PacketHandler, TcpGround {
     );
   }
 
-  /** A socket that is connecting, or is connected where `#isConnected` says so; or a negated errno. */
-  #connect({ address, port, isLocal }: Target): number {
-    this.#isConnected = false;
-    const isIpv4 = address.length === 4;
+  /**
+   * A socket that is connecting to `#address`, or is connected where `#isConnected` says so; or a negated errno.
+   *
+   * @param isLocal it is of the host itself: the source that was asked for is not for it
+   */
+  #connect(isIpv4: boolean, isLocal: boolean): number {
     const type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
     const fd = openSocket(isIpv4 ? AF_INET : AF_INET6, type, 0);
     if (fd < 0) return fd;
@@ -244,7 +254,7 @@ export class Tcp implements PacketHandler, TcpGround {
     let error = from === undefined ? 0 : this.#bind(fd, from);
     if (error >= 0) {
       prepareSocket(fd);
-      error = connectTo(fd, this.#address.set(address, port));
+      error = connectTo(fd, this.#address);
       // over the loopback it is decided when connect(2) returns: the guest has its answer before other work is done
       if (isLocal && error === -EINPROGRESS) error = connectTo(fd, this.#address);
       this.#isConnected = error === 0;
@@ -259,7 +269,7 @@ export class Tcp implements PacketHandler, TcpGround {
     const address = parseAddress(from);
     return address === undefined
       ? setTextOption(fd, SOL_SOCKET, SO_BINDTODEVICE, from)
-      : bindTo(fd, this.#address.set(address, 0));
+      : bindTo(fd, new SocketAddress().set(address, 0));
   }
 
   /** Offers the connections of a listening socket to the guest. Adopts `fd`. */
@@ -315,7 +325,7 @@ export class Tcp implements PacketHandler, TcpGround {
         continue;
       }
       const connection = new Connection(this, route, fd);
-      host.attempt(() => this.#begin(connection, () => connection.beginOffering()));
+      host.attempt(() => this.#begin(connection, undefined));
     }
     listener.goesOn = true;
     host.defer(() => this.#accept(listener));
@@ -324,8 +334,8 @@ export class Tcp implements PacketHandler, TcpGround {
   /** How the guest sees the client that was accepted last; undefined where the guest cannot be reached for it. */
   #routeOf({ port, guest }: Listener): TcpRoute | undefined {
     const { destinations } = this.context;
-    const client = toWords(unmapped(this.#address.address));
-    const isIpv4 = unmapped(this.#address.address).length === 4;
+    const client = this.#address.words;
+    const isIpv4 = isIpv4Words(client);
     const same = isIpv4 ? guest.ipv4 : guest.ipv6;
     const destination = same ?? guest.ipv4 ?? guest.ipv6;
     if (destination === undefined) return undefined;
@@ -340,10 +350,7 @@ export class Tcp implements PacketHandler, TcpGround {
       destinationPort: port.containerPort,
     };
     for (let tries = 0; tries < PORTS_TRIED; tries++) {
-      const [g0, g1, g2, g3] = destination;
-      const [p0, p1, p2, p3] = source;
-      const key = { g0, g1, g2, g3, p0, p1, p2, p3, ports: ports(port.containerPort, route.sourcePort) };
-      const taken = this.table.find({ ...key, chain: undefined });
+      const taken = this.table.find(this.#keyOf(destination, source, port.containerPort, route.sourcePort));
       taken?.forget();
       if (taken === undefined || taken.isForgotten) return route;
       route.sourcePort = 1024 + Math.floor(Math.random() * 64512);
@@ -437,13 +444,6 @@ export class Tcp implements PacketHandler, TcpGround {
       connection.forget();
     }
   }
-}
-
-interface Target {
-  address: ArrayLike<number>;
-  port: number;
-  /** Of the host itself: the source that was asked for is not for it. */
-  isLocal: boolean;
 }
 
 function prepareSocket(fd: number): void {

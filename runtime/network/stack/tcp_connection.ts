@@ -45,6 +45,8 @@ export const ESTABLISHED = 3;
 export const TIME_WAIT = 4;
 export const CLOSED = 5;
 
+/** What the host's side tells. That a socket has room is told once for nothing as soon as that is asked for. */
+const HEARS = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
 /** Our windows count in units of 128 bytes. */
 const WINDOW_SCALE = 7;
 /** A SYN is repeated after 1, 2, 4 … seconds. */
@@ -113,6 +115,8 @@ export class Connection implements TableEntry, SegmentOutput {
   /** Data of the guest came since the last that it got. */
   #isAsked = false;
   #isShutDown = false;
+  /** `#onHost` is called when the socket has room again. */
+  #isRoomAwaited = false;
   /** Our FIN went out before the guest's came. */
   #hasClosedFirst = false;
   #retries = 0;
@@ -147,7 +151,7 @@ export class Connection implements TableEntry, SegmentOutput {
   beginConnecting(segment: Segment, isConnected: boolean): void {
     this.#takeSyn(segment);
     if (isConnected) this.#answer();
-    this.#watch();
+    this.#watch(isConnected ? HEARS : HEARS | EPOLLOUT);
   }
 
   #answer(): void {
@@ -160,7 +164,7 @@ export class Connection implements TableEntry, SegmentOutput {
     this.state = SYN_SENT;
     this.sender.mss = this.#ownMss;
     this.#sendSyn();
-    this.#watch();
+    this.#watch(HEARS);
   }
 
   get #ownMss(): number {
@@ -178,7 +182,8 @@ export class Connection implements TableEntry, SegmentOutput {
     this.#isSackPermitted = segment.isSackPermitted;
   }
 
-  #watch(): void {
+  #watch(events: number): void {
+    this.#isRoomAwaited = (events & EPOLLOUT) !== 0;
     this.#ground.context.host.watch(this.fd, (events) => {
       try {
         this.#onHost(events);
@@ -186,7 +191,14 @@ export class Connection implements TableEntry, SegmentOutput {
         this.abort();
         throw error;
       }
-    });
+    }, events);
+  }
+
+  /** The socket has taken less than all: only then is room worth a turn. */
+  #awaitRoom(): void {
+    if (this.#isRoomAwaited || this.fd === -1) return;
+    this.#isRoomAwaited = true;
+    this.#ground.context.host.change(this.fd, HEARS | EPOLLOUT);
   }
 
   #onHost(events: number): void {
@@ -363,6 +375,7 @@ export class Connection implements TableEntry, SegmentOutput {
     this.#isAsked = true;
     const isKept = receiver.take(this.fd, packet.slot, sequence, segment.offset, length, urgent);
     if (isKept) packet.isKept = true;
+    if (!receiver.isFlushed) this.#awaitRoom();
     // a gap is told at once, and again for each segment behind it; also that it was filled (RFC 5681, 4.2)
     if (receiver.hasGap || hadGap) this.#sendAck();
     else if (this.#isAnswered && !this.#isAckDelayed && !this.#isAckDue && length < this.sender.mss) {
