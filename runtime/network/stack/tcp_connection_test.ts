@@ -224,3 +224,22 @@ Deno.test("an urgent byte that was lost comes again as one", () => {
   // nothing is acknowledged: it comes again when the time is over
   readMarked(connected, "ab!");
 });
+
+Deno.test("what the host does not take at once is sent when it does", () => {
+  using connected = new Connected();
+  const piece = new Uint8Array(30_000);
+  let [sent, window] = [0, 0xffff];
+  // until the kernel's buffers are full, and much of the stack's queue
+  while (window > 60_000) {
+    connected.send(ACK, piece);
+    connected.sequence += piece.length;
+    sent += piece.length;
+    const [answer] = connected.until((packet) =>
+      new DataView(packet.payload.buffer).getUint32(8) === connected.sequence
+    );
+    window = windowOf(answer!);
+  }
+  connected.send(ACK | FIN);
+  connected.sequence++;
+  equal(connected.readAll(), { count: sent, end: 0 });
+});
