@@ -5,7 +5,15 @@
  * @see bind(2), ip(7), ipv6(7), socket(7)
  */
 
-import { IPPROTO_IPV6, IPPROTO_SCTP, IPV6_V6ONLY, SO_REUSEADDR } from "../../ffi/constants/inet.ts";
+import {
+  IPPROTO_IPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPV6_V6ONLY,
+  SO_OOBINLINE,
+  SO_REUSEADDR,
+  TCP_NODELAY,
+} from "../../ffi/constants/inet.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -126,7 +134,13 @@ function bindAt(port: PublishedPort): BoundPort {
     if (isTcp) must("setsockopt", setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
     if (domain === AF_INET6) must("setsockopt", setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
     must("bind", bindTo(fd, new SocketAddress().set(address, port.hostPort)));
-    if (isTcp) listen(fd, SOMAXCONN);
+    if (isTcp) {
+      // whoever connects before anybody serves the port has these of it: small writes go on at once, and an urgent
+      // byte, which a socket without the option takes out of the stream, in its place
+      must("setsockopt", setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1));
+      must("setsockopt", setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1));
+      listen(fd, SOMAXCONN);
+    }
     return { port: { ...port, hostPort: port.hostPort || getsockname(fd).port }, fd };
   } catch (error) {
     if (fd !== -1) close(fd);

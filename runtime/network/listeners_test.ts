@@ -1,9 +1,23 @@
 import { deepStrictEqual as equal, ok, throws } from "node:assert";
+import { MSG_OOB, SO_OOBINLINE } from "../../ffi/constants/inet.ts";
+import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from "../../ffi/constants/socket.ts";
+import { receiveFrom } from "../../ffi/datagram.ts";
 import { EADDRINUSE, EADDRNOTAVAIL } from "../../ffi/errno.ts";
+import {
+  acceptFrom,
+  closeSocket,
+  connectTo,
+  Memory,
+  openSocket,
+  sendFrom,
+  setOption,
+  SocketAddress,
+} from "../../ffi/inet.ts";
 import { BindError, bindMappings, bindPort, chooseOpenPorts, closePorts } from "./listeners.ts";
 import { describeHolder, socketsAt } from "./port_holder.ts";
 import type { PublishedPort } from "./plan.ts";
 import { parsePublish } from "./ports.ts";
+import { mustParse } from "./stack/addresses.ts";
 
 const loopback = (hostPort = 0, protocol: "tcp" | "udp" = "tcp"): PublishedPort => ({
   protocol,
@@ -58,6 +72,37 @@ Deno.test("what is bound is listening, and its holder is named by its process", 
   } finally {
     closePorts([bound!]);
   }
+});
+
+Deno.test("urgent bytes of who connects before the port is served are in their place", () => {
+  const [{ fd, port }] = bindPort(loopback()) as [ReturnType<typeof bindPort>[number]];
+  /** What is read of a client that has sent "ab", of which the last is urgent, and "c" before it was accepted. */
+  const read = () => {
+    const client = openSocket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    equal(connectTo(client, new SocketAddress().set(mustParse("127.0.0.1"), port.hostPort)), 0);
+    const send = (word: string, flags: number) => {
+      const memory = new Memory(word.length);
+      memory.bytes.set(new TextEncoder().encode(word));
+      equal(sendFrom(client, memory.pointer, word.length, flags), word.length);
+    };
+    send("ab", MSG_OOB);
+    send("c", 0);
+    closeSocket(client);
+    const accepted = acceptFrom(fd, new SocketAddress(), SOCK_CLOEXEC);
+    const buffer = new Uint8Array(16);
+    let text = "";
+    for (let count = 1; count > 0;) {
+      count = receiveFrom(accepted, buffer, new SocketAddress());
+      if (count > 0) text += new TextDecoder().decode(buffer.subarray(0, count));
+    }
+    closeSocket(accepted);
+    return text;
+  };
+  equal(read(), "abc");
+  // control: a socket that was made without the option loses it
+  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 0);
+  equal(read(), "ac");
+  closeSocket(fd);
 });
 
 Deno.test("all ports are bound or none", () => {
