@@ -188,7 +188,7 @@ Deno.test("what cannot be signed is never there unsigned", async () => {
   assertEquals(puts(scene.registry), [`${digest.replace(":", "-")}.sig`, "1"]);
 });
 
-Deno.test("a manifest that the name leads to already is not put again, whatever else a registry says of it", async () => {
+Deno.test("of an image that the name leads to already nothing is sent, whatever else a registry says of it", async () => {
   for (
     const [said, puts] of [
       [(own: string) => ({ status: 200, headers: { "Docker-Content-Digest": own } }), 0],
@@ -207,8 +207,34 @@ Deno.test("a manifest that the name leads to already is not put again, whatever 
     // the control: for what was not pushed there before, nobody asks
     own = (await scene.push() as { digest: string }).digest;
     assertEquals(count(), 1);
-    await scene.push({}, true);
+    const before = scene.registry.requests.length;
+    const told: string[] = [];
+    await scene.push({ progress: ({ status }) => told.push(status) }, true);
     assertEquals([count(), scene.pauses], [1 + puts, []], said(own).headers?.["Docker-Content-Digest"]);
+    const asked = scene.registry.requests.slice(before).map(({ method, path }) => `${method} ${path}`);
+    assertEquals([told, asked.some((line) => line.includes("/blobs/"))], [["exists", "exists"], puts === 1]);
+    // its first answer tells that it is a registry, where it is one that can be had
+    if (puts === 0) assertEquals(new Set(asked), new Set(["HEAD /v2/test/app/manifests/1"]));
+  }
+});
+
+Deno.test("a server at a port of this machine is a registry by what it says, not by what it does not have", async () => {
+  for (
+    const [header, pings] of [[{}, 1], [{ "Docker-Distribution-Api-Version": "registry/2.0" }, 0]] as const
+  ) {
+    await using scene = await makeScene();
+    const take = scene.registry.hook!;
+    scene.registry.hook = (request) =>
+      request.method === "HEAD" && request.path.includes("/manifests/")
+        ? { status: 404, headers: header }
+        : take(request);
+    await scene.push();
+    assertEquals(scene.registry.requests.filter(({ path }) => path === "/v2/").length, pings);
+    // nothing else answers in plain words: no manifest is put
+    scene.registry.hook = () => ({ status: 404 });
+    scene.registry.requests.length = 0;
+    await rejects(scene.push(), RegistryError);
+    assertEquals(scene.registry.requests.filter(isManifest), []);
   }
 });
 

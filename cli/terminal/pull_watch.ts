@@ -15,6 +15,7 @@ export class PullWatch implements Disposable {
     stop: () => this.#controller.abort(new InterruptedError(name)),
   }));
   #isListening = false;
+  #isShown = false;
 
   constructor(private readonly quiet: boolean) {}
 
@@ -23,11 +24,13 @@ export class PullWatch implements Disposable {
   }
 
   readonly progress = (event: PullProgress): void => {
-    if (!this.#isListening) {
+    if (!this.#isListening && !isOver(event)) {
       this.#isListening = true;
       for (const { name, stop } of this.#listeners) Deno.addSignalListener(name, stop);
     }
-    if (!this.quiet) this.#bar.update(event);
+    if (this.quiet) return;
+    this.#isShown = true;
+    this.#bar.update(event);
   };
 
   /** Runs `action`; after a signal its error, whatever it is, gives way to the interruption. */
@@ -42,9 +45,15 @@ export class PullWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#isShown) this.#bar.finish();
+    this.#isShown = false;
     if (!this.#isListening) return;
     this.#isListening = false;
-    if (!this.quiet) this.#bar.finish();
     for (const { name, stop } of this.#listeners) Deno.removeSignalListener(name, stop);
   }
+}
+
+/** Tells of what needs no time, and so of nothing to interrupt: listening takes a thread. */
+function isOver(event: PullProgress): boolean {
+  return event.kind === "layer" ? event.status === "exists" : event.isLast ?? false;
 }

@@ -1,5 +1,9 @@
 /** Where configuration comes from: the one place of `runtime/config` that reads the environment. */
 
+import { AT_FDCWD, F_OK } from "../../ffi/constants/fcntl.ts";
+import { ENOENT, ENOTDIR } from "../../ffi/errno.ts";
+import { accessErrno } from "../../ffi/file.ts";
+
 /** Plain data, so that a test (or a library program) can name other places. */
 export interface ConfigSources {
   home: string;
@@ -72,6 +76,7 @@ function absolute(path: string | undefined): string | undefined {
 
 /** The text of a configuration file, null where there is none. So small a file takes longer on another thread. */
 export async function readOptional(path: string): Promise<string | null> {
+  if (isAbsent(path)) return null;
   try {
     return await Promise.resolve(Deno.readTextFileSync(path));
   } catch (error) {
@@ -83,6 +88,7 @@ export async function readOptional(path: string): Promise<string | null> {
 /** Names in a folder that end in `suffix`, sorted; none where there is no folder. */
 export async function listOptional(folder: string, suffix: string): Promise<string[]> {
   const names: string[] = [];
+  if (isAbsent(folder)) return names;
   try {
     for (const entry of await Promise.resolve(Deno.readDirSync(folder))) {
       if (entry.name.endsWith(suffix) && !entry.isDirectory) names.push(entry.name);
@@ -93,4 +99,9 @@ export async function listOptional(folder: string, suffix: string): Promise<stri
     throw error;
   }
   return names.sort();
+}
+
+/** Most are, and an exception takes longer than the file. */
+function isAbsent(path: string): boolean {
+  return [ENOENT, ENOTDIR].includes(accessErrno(AT_FDCWD, path, F_OK));
 }

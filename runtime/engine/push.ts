@@ -215,8 +215,12 @@ export async function sendToRegistry(
         fileOf: (blob) => layers.fileOf(blob) ?? context.fileOf?.(blob),
         signal: options.signal,
         progress: (event) => void (!configs.has(event.digest) && options.progress?.(shown(event))),
-        onManifest: () =>
-          options.progress?.({ kind: "status", text: "Writing manifest to image destination" }),
+        onManifest: (isThere) =>
+          options.progress?.({
+            kind: "status",
+            text: "Writing manifest to image destination",
+            isLast: isThere,
+          }),
         onRetry: (why, delayMs) =>
           options.progress?.({
             kind: "status",

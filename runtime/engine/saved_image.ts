@@ -24,21 +24,21 @@ export async function savedImage(
   names: string[],
   isUnpacked = true,
 ): Promise<SavedImage> {
-  const { folders, namespaces } = engine;
+  const { folders } = engine;
   const what = names[0] ?? image.id.slice(0, 12);
   const layers = listLayers(db, image.id).map(({ digest, size, mediaType, diffId }) => ({
     digest: digest as Digest,
     size,
     mediaType,
     diffId: diffId as Digest,
-    archiveSize: isUnpacked ? layerBytes(folders, diffId as Digest, layerForm(namespaces)) : undefined,
+    archiveSize: isUnpacked ? layerBytes(folders, diffId as Digest, layerForm(engine.namespaces)) : undefined,
   }));
   const missing = layers.filter(({ digest, size }) => !hasBlob(folders, digest, size));
   if (missing.length > 0) await ensureWhole(engine, layers.map(({ diffId }) => diffId));
   for (const { digest, size, diffId } of missing) {
     if (hasBlob(folders, digest, size)) continue;
     const { fetchMissingBlob } = await import("../registry/fetch_blobs.ts");
-    if (await fetchMissingBlob(folders, layerForm(namespaces), { digest, size, diffId })) continue;
+    if (await fetchMissingBlob(folders, layerForm(engine.namespaces), { digest, size, diffId })) continue;
     throw new SkiffError(`save image "${what}": blob ${digest} is not in the store`, {
       hint: "pull or load the image again",
     });

@@ -32,6 +32,7 @@ import { endIdleThreads } from "./idle_threads.ts";
 import { isKernels, isOwnPage, type Mapping, PAGE, parseMaps, type Run, wantedRuns } from "./memory_map.ts";
 import { addressOf, mapCode, mapPage, memoryAt, symbolAddress, SYS, systemCall } from "./own_memory.ts";
 import { readFrame, takeOver } from "./take_over.ts";
+import { warmUp } from "./warm_up.ts";
 import { addThread, readThreadState, type ThreadState } from "./thread.ts";
 
 /** The runtime's own descriptors of a frozen process begin here. */
@@ -68,6 +69,7 @@ export function freeze([step, folder]: readonly string[], preload: Preload): str
   prepareFork();
   // Nothing of it may draw a random number: the generator's state would be every command's.
   preload();
+  warmUp();
   (globalThis as { gc?: () => void }).gc?.(); // what loading left behind
   const frame = readFrame();
   endIdleThreads();

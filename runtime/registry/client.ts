@@ -58,6 +58,12 @@ export interface ApiRequest {
   once?: boolean;
 }
 
+/** What a client was told that it will be asked, and the answer where there is one already. */
+interface FirstQuestion {
+  question: ApiRequest;
+  answer?: HttpResponse;
+}
+
 /** A registry that never ends its list of tags is not followed for ever. */
 const MAX_TAG_PAGES = 1000;
 
@@ -69,6 +75,7 @@ export class RegistryClient {
   #authenticating: Promise<void> | undefined;
   /** The address that the registry has answered from. */
   #peer = "";
+  #first: FirstQuestion | undefined;
 
   constructor(readonly options: ClientOptions) {
     this.insecure = options.tlsVerify === undefined ? options.source.insecure : !options.tlsVerify;
@@ -97,8 +104,13 @@ export class RegistryClient {
     return { bytes, contentType: response.head.get("content-type") ?? "", digest };
   }
 
-  /** Connects, where it has to be asked how: for who has other things to do meanwhile. Fails later, if at all. */
-  reach(): void {
+  /**
+   * Connects, where it has to be asked how: for who has other things to do meanwhile. Fails later, if at all.
+   *
+   * @param question what will be asked first, a HEAD: where its answer tells as well how to connect, that is its answer
+   */
+  reach(question?: ApiRequest): void {
+    this.#first = question && { question };
     this.#findBaseOnce().catch(() => {});
   }
 
@@ -180,6 +192,12 @@ export class RegistryClient {
 
   /** Asks with login, and again after failures that may pass. */
   async request(request: ApiRequest): Promise<HttpResponse> {
+    if (request === this.#first?.question) {
+      await this.#findBaseOnce();
+      const { answer } = this.#first;
+      this.#first = undefined;
+      if (answer !== undefined) return answer;
+    }
     if (request.once) return await this.#requestWithLogin(request);
     for (let attempt = 0;; attempt++) {
       try {
@@ -309,7 +327,12 @@ export class RegistryClient {
     const [https, http] = [new URL(`https://${host}`), new URL(`http://${host}`)];
     if (!this.insecure) return https;
     // nobody listens in there, and the first word in TLS costs 50 ms
-    if (isLoopback(http) && await this.#ping(http).then(isRegistry, () => false)) return http;
+    if (isLoopback(http)) {
+      if (this.#first !== undefined && await this.#askFirst(http, this.#first).catch(() => false)) {
+        return http;
+      }
+      if (await this.#ping(http).then(isRegistry, () => false)) return http;
+    }
     try {
       await this.#ping(https);
       return https;
@@ -325,6 +348,18 @@ export class RegistryClient {
     await drain(response);
     return response;
   }
+
+  /** Whether it is a registry that answers, and as one. Who wants a login is asked again with it. */
+  async #askFirst(base: URL, first: FirstQuestion): Promise<boolean> {
+    const { path, headers } = first.question;
+    const url = new URL(path, base);
+    const response = await this.options.transport.request({ method: "HEAD", url, headers, insecure: true });
+    await drain(response);
+    if (isRegistry(response) && response.status === 401) return true;
+    if (!isRegistry(response) && !saysItHasNone(response)) return false;
+    first.answer = response;
+    return true;
+  }
 }
 
 /** Of a port of its own on this machine: at 80 there may be what is another thing than the registry at 443. */
@@ -335,6 +370,12 @@ function isLoopback({ hostname, port }: URL): boolean {
 /** A server that speaks TLS answers plain words with status 400. @see distribution-spec, "Determining Support" */
 function isRegistry({ status, url }: HttpResponse): boolean {
   return (status === 200 || status === 401) && url.protocol === "http:";
+}
+
+/** Any server has things that it does not have; a registry says what it is with it. */
+function saysItHasNone({ status, head, url }: HttpResponse): boolean {
+  return status === 404 && url.protocol === "http:" &&
+    head.get("docker-distribution-api-version") !== undefined;
 }
 
 /** @see distribution-spec, listing tags; RFC 5988 */

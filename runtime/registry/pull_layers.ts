@@ -23,7 +23,8 @@ export type LayerStatus = "waiting" | "exists" | "downloading" | "extracting" | 
 
 export type PullProgress =
   | { kind: "layer"; digest: Digest; status: LayerStatus; current: number; total: number }
-  | { kind: "status"; text: string };
+  /** `isLast`: nothing is left to do. */
+  | { kind: "status"; text: string; isLast?: boolean };
 
 export interface LayerContext extends StorageContext {
   form: LayerForm;

@@ -19,9 +19,9 @@ import { type Digest, digestOf } from "../spec/digest.ts";
 import type { Folders } from "../state/folders.ts";
 import { blobPath } from "../storage/blobs.ts";
 import { type AccessOptions, openRegistries } from "./access.ts";
-import type { RegistryClient } from "./client.ts";
+import type { ApiRequest, RegistryClient } from "./client.ts";
 import { pushBlob, type PushedBlob, type PushProgress } from "./push_blob.ts";
-import { leadsToManifest, putManifest } from "./push_manifest.ts";
+import { leadsToManifest, manifestQuestion, putManifest } from "./push_manifest.ts";
 
 export type { PushProgress } from "./push_blob.ts";
 
@@ -29,7 +29,7 @@ export interface PushedImages {
   images: readonly SavedImage[];
   /** Over several images: its bytes name the manifests of `images`. */
   index?: { bytes: Uint8Array; mediaType: string };
-  /** The image was pushed to that repository before: where the name still leads to it, it is not put again. */
+  /** The image was pushed to that repository before: where the name still leads to it, nothing is sent. */
   wasPushed?: boolean;
 }
 
@@ -41,8 +41,8 @@ export interface PushOptions extends AccessOptions {
   /** Sign each manifest, and the index, for the name that they are pushed to. */
   signers?: readonly Signer[];
   progress?: (event: PushProgress) => void;
-  /** All blobs are there. */
-  onManifest?: () => void;
+  /** All blobs are there; `isThere`: the manifest as well. */
+  onManifest?: (isThere: boolean) => void;
   /** Another attempt will be made. */
   onRetry?: (why: string, delayMs: number) => void;
   /** Blobs at a time. */
@@ -73,21 +73,24 @@ export async function pushImages(
     .find(({ isMirror }) => !isMirror)!;
   const mountFrom: string[] = [];
   const client = registries.client(source, reference, { onRetry: options.onRetry, push: { mountFrom } });
-  client.reach();
-  const { images, index, wasPushed } = typeof pushed === "function" ? await pushed() : pushed;
+  const name = reference.tag ?? reference.digest!;
+  const question = manifestQuestion(client, name);
+  client.reach(question);
+  const { images, index, wasPushed = false } = typeof pushed === "function" ? await pushed() : pushed;
   if (images.length !== 1 && index === undefined) {
     throw new InvalidArgumentError(`push ${destination}: several images need an index`);
   }
+  const digests = await Promise.all(images.map(({ manifestBytes }) => digestOf(manifestBytes)));
+  const asked = wasPushed && index === undefined && leadsTo(client, question, digests[0]!);
+  // while that is on its way
   const blobs = blobsOf(folders, images, options);
   mountFrom.push(...[...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT));
+  const isThere = await asked;
   const signatures = await prepareSignatures(client, reference, options.signers ?? []);
-  const name = reference.tag ?? reference.digest!;
-  const digests = await Promise.all(images.map(({ manifestBytes }) => digestOf(manifestBytes)));
-  const [isThere] = await Promise.all([
-    wasPushed && index === undefined && leadsTo(client, name, digests[0]!, images[0]!),
-    pushAll(client, blobs, options),
-  ]);
-  options.onManifest?.();
+  // a registry has the blobs of what it has: it takes no manifest without them
+  if (isThere) tellOfAll(blobs, options);
+  else await pushAll(client, blobs, options);
+  options.onManifest?.(isThere);
   const what = formatReference(reference);
   let digest: Digest | undefined;
   for (const [at, { manifestBytes, manifestType }] of images.entries()) {
@@ -109,13 +112,8 @@ export async function pushImages(
 }
 
 /** A question that fails says nothing: then the manifest is put, which tells why it cannot be. */
-async function leadsTo(
-  client: RegistryClient,
-  place: string,
-  digest: Digest,
-  { manifestType }: SavedImage,
-): Promise<boolean> {
-  return await leadsToManifest(client, place, digest, manifestType).catch(() => false);
+async function leadsTo(client: RegistryClient, question: ApiRequest, digest: Digest): Promise<boolean> {
+  return await leadsToManifest(client, question, digest).catch(() => false);
 }
 
 async function prepareSignatures(client: RegistryClient, reference: Reference, signers: readonly Signer[]) {
@@ -143,6 +141,10 @@ function blobsOf(folders: Folders, images: readonly SavedImage[], options: PushO
     }
   }
   return [...found.values()].toSorted((a, b) => b.size - a.size);
+}
+
+function tellOfAll(blobs: readonly PushedBlob[], { progress }: PushOptions): void {
+  for (const { digest, size } of blobs) progress?.({ digest, status: "exists", current: size, total: size });
 }
 
 async function pushAll(client: RegistryClient, blobs: PushedBlob[], options: PushOptions): Promise<void> {

@@ -2,7 +2,8 @@
 
 import { RegistryError } from "../errors.ts";
 import { type Digest, digestOf, isDigest } from "../spec/digest.ts";
-import type { RegistryClient } from "./client.ts";
+import { MANIFEST_ACCEPT } from "../image/manifest.ts";
+import type { ApiRequest, RegistryClient } from "./client.ts";
 import { answerError } from "./error_answer.ts";
 import { drain } from "./transport.ts";
 
@@ -32,15 +33,19 @@ export async function putManifest(
   }
 }
 
-/** Whether a tag or digest leads to that manifest already. A registry that does not say so leaves it open: false. */
+/** Asks what a tag or digest leads to. */
+export function manifestQuestion(client: RegistryClient, place: string): ApiRequest {
+  const path = `/v2/${client.options.source.path}/manifests/${place}`;
+  return { method: "HEAD", path, headers: { Accept: MANIFEST_ACCEPT.join(", ") }, once: true };
+}
+
+/** Whether it leads to that manifest already. A registry that does not say so leaves it open: false. */
 export async function leadsToManifest(
   client: RegistryClient,
-  place: string,
+  question: ApiRequest,
   digest: Digest,
-  mediaType: string,
 ): Promise<boolean> {
-  const path = `/v2/${client.options.source.path}/manifests/${place}`;
-  const response = await client.request({ method: "HEAD", path, headers: { Accept: mediaType }, once: true });
+  const response = await client.request(question);
   await drain(response);
   return response.status === 200 && response.head.get("docker-content-digest") === digest;
 }

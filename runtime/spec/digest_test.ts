@@ -1,5 +1,14 @@
 import fc from "fast-check";
-import { digestAlgorithm, digestHex, digestOf, isDigest, parseDigest, verifyBytes } from "./digest.ts";
+import { createHash } from "node:crypto";
+import {
+  digestAlgorithm,
+  digestHex,
+  digestOf,
+  isDigest,
+  lendHash,
+  parseDigest,
+  verifyBytes,
+} from "./digest.ts";
 import { InvalidArgumentError, VerificationError } from "../errors.ts";
 import { deepStrictEqual as assertEquals, rejects, throws } from "node:assert";
 
@@ -9,6 +18,21 @@ Deno.test("a sha256 and a sha512 digest are taken apart", () => {
   const d = parseDigest(`sha256:${A64}`);
   assertEquals([digestAlgorithm(d), digestHex(d)], ["sha256", A64]);
   assertEquals(digestAlgorithm(parseDigest(`sha512:${A64}${A64}`)), "sha512");
+});
+
+Deno.test("a lent hash gives the same digests", async () => {
+  const contents = [new Uint8Array(), new TextEncoder().encode("abc"), new Uint8Array((1 << 20) + 1)];
+  const digests = () =>
+    Promise.all(contents.flatMap((bytes) => [digestOf(bytes), digestOf(bytes, "sha512")]));
+  const own = await digests();
+  let lent = 0;
+  lendHash((algorithm) => (lent++, createHash(algorithm)));
+  try {
+    assertEquals(await digests(), own);
+    assertEquals(lent, 4); // what is large goes to another thread
+  } finally {
+    lendHash(undefined);
+  }
 });
 
 Deno.test("malformed digests are refused with the reason", () => {
