@@ -76,7 +76,14 @@ function listSpecs(folder: string): string[] {
   }
 }
 
+/** More than any has. */
+const LIMIT_BYTES = 16 << 20;
+
 async function readDocument(path: string): Promise<unknown> {
+  // nobody waits for who may write to a FIFO
+  const { isFile, size } = Deno.statSync(path);
+  if (!isFile) throw new InvalidArgumentError("it is no file");
+  if (size > LIMIT_BYTES) throw new InvalidArgumentError(`it is larger than ${LIMIT_BYTES} bytes`);
   const text = Deno.readTextFileSync(path);
   if (path.endsWith(".json")) return JSON.parse(text);
   const { parse } = await import("yaml");

@@ -21,6 +21,9 @@ Deno.test("of two folders the later counts, of one folder neither, and a bad fil
     );
     await Deno.writeTextFile(`${high}/d.json`, "{");
     await Deno.writeTextFile(`${high}/e.txt`, "not read");
+    new Deno.Command("mkfifo", { args: [`${high}/f.yaml`] }).outputSync();
+    await Deno.writeTextFile(`${high}/g.json`, "");
+    await Deno.truncate(`${high}/g.json`, 1 << 30);
     const devices = await readCdiDevices([low, `${folder}/none`, high]);
     assertEquals([...devices.byName.keys()].sort(), ["v.com/c=one", "v.com/c=three"]);
     assertIncludes(
@@ -28,6 +31,8 @@ Deno.test("of two folders the later counts, of one folder neither, and a bad fil
       `conflicting device "v.com/c=two" (specs "${low}/b.yaml", "${low}/a.yaml")`,
     );
     assertIncludes(devices.problems.join("\n"), `failed to load CDI Spec ${high}/d.json: `);
+    assertIncludes(devices.problems.join("\n"), `failed to load CDI Spec ${high}/f.yaml: it is no file`);
+    assertIncludes(devices.problems.join("\n"), `failed to load CDI Spec ${high}/g.json: it is larger than `);
     // those of the specification itself come once
     assertEquals(editsOf(devices, ["v.com/c=one", "v.com/c=three"]), {
       env: ["G=1", "one=high", "three=high"],
