@@ -25,7 +25,8 @@ export const RETRY_DEFAULTS: RetryOptions = {
   maxMs: 15_000,
   maxRetryAfterMs: 120_000,
   pause,
-  random: Math.random,
+  // the function of the moment: that of a kept process was another when this was loaded
+  random: () => Math.random(),
 };
 
 /** What a command asks for: so many further attempts, and the same pause before each, as podman makes it. */
