@@ -1,5 +1,6 @@
 /** `pod ps`: the pods, as `podman pod ps --format json` lists them. */
 
+import { NotFoundError } from "../../errors.ts";
 import { listPods } from "../../state/pods.ts";
 import { networkNamesByContainer } from "../../state/networks.ts";
 import type { Engine } from "../engine.ts";
@@ -51,11 +52,11 @@ export async function pods(engine: Engine): Promise<PodListEntry[]> {
 }
 
 export async function podExists(engine: Engine, text: string): Promise<boolean> {
-  const db = await engine.database();
   try {
-    return findPod(db, text) !== undefined;
-  } catch {
-    return false;
+    return findPod(await engine.database(), text) !== undefined;
+  } catch (error) {
+    if (error instanceof NotFoundError) return false;
+    throw error;
   }
 }
 
