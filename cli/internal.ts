@@ -33,6 +33,14 @@ const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
     await releaseEnded(engine.folders);
     await stopIdlePod(engine, pod!);
   },
+  /** Of a container that got its restart policy while it ran. @see runtime/engine/keeper.ts */
+  __keep: async ([data, run, id]) => {
+    const [{ keep }, { openEngine }] = await Promise.all([
+      import("../runtime/engine/keeper.ts"),
+      import("../runtime/engine/engine.ts"),
+    ]);
+    await keep(openEngine({ dataFolder: data, runtimeFolder: run }), id!);
+  },
   /** Tells whether a command starts from a frozen process. @see runtime/frozen/freeze.ts */
   __thawed: () => Promise.resolve(print(`${Deno.execPath()} ${Deno.pid}\n`)),
   /** What a shell's completion asks. @see completion/complete.ts */

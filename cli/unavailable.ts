@@ -29,11 +29,7 @@ const CONTAINER_FLAGS = {
 const UPDATE_FLAGS: Record<string, string> = {
   ...CONTAINER_FLAGS,
   "resource limits are not set yet": `${CONTAINER_FLAGS["resource limits are not set yet"]} --pids-limit`,
-  "of a container that exists only the published ports can be changed":
-    "--restart --no-healthcheck --env -e --unsetenv --latest -l --ulimit " +
-    "--health-cmd --health-interval --health-log-destination --health-max-log-count --health-max-log-size " +
-    "--health-on-failure --health-retries --health-start-period --health-startup-cmd --health-startup-interval " +
-    "--health-startup-retries --health-startup-success --health-startup-timeout --health-timeout",
+  "the limits of a program are set when it is started": "--ulimit",
 };
 
 /** The same for `network create`. */

@@ -25,9 +25,9 @@ Deno.test("an option that podman or docker has is said to be not available yet, 
     "UnsupportedError",
     "-c is not available yet: resource limits are not set yet",
   ]);
-  assertEquals(explain("--restart=always", "skiff container update", {}), [
+  assertEquals(explain("--ulimit=nofile=10", "skiff container update", {}), [
     "UnsupportedError",
-    "--restart is not available yet: of a container that exists only the published ports can be changed",
+    "--ulimit is not available yet: the limits of a program are set when it is started",
   ]);
   assertEquals(explain("--build-cache", "skiff image prune", {}), [
     "UnsupportedError",

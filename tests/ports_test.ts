@@ -333,7 +333,7 @@ hostTest("update changes what is published while the container runs, and for goo
     await refused(host, "update", "--publish-add", "82", "--publish-rm", "9:80", "web"),
     'Error: update container "web": it does not publish "9:80"\n',
   );
-  assertIncludes(await refused(host, "update", "web"), "--publish-add or --publish-rm is needed\n");
+  assertIncludes(await refused(host, "update", "web"), "nothing is to be changed\n");
   assertEquals(await host.ok("port", "web"), `81/tcp -> ${address}:${port}`);
 
   // it is kept, and a stopped container can be changed, too

@@ -3,7 +3,7 @@
 import type { LifecycleOptions } from "../../runtime/engine/options.ts";
 import type { Flags, Values } from "../command.ts";
 
-export const LIFECYCLE_FLAGS = {
+export const HEALTH_FLAGS = {
   "health-cmd": {
     kind: "string",
     value: "COMMAND",
@@ -80,12 +80,20 @@ export const LIFECYCLE_FLAGS = {
     help: "Time after which a check has failed (default 30s)",
   },
   "no-healthcheck": { kind: "bool", help: "Do not check its health, whatever the image says" },
-  requires: { kind: "list", value: "CONTAINER", help: "Start these containers before it" },
+} as const satisfies Flags;
+
+export const RESTART_FLAG = {
   restart: {
     kind: "string",
     value: "POLICY",
     help: "When to start it again: no, always, on-failure[:N], unless-stopped (default no)",
   },
+} as const satisfies Flags;
+
+export const LIFECYCLE_FLAGS = {
+  ...HEALTH_FLAGS,
+  ...RESTART_FLAG,
+  requires: { kind: "list", value: "CONTAINER", help: "Start these containers before it" },
   sdnotify: {
     kind: "string",
     value: "MODE",
@@ -99,6 +107,16 @@ export const LIFECYCLE_FLAGS = {
 export function lifecycleOptions(options: Values<typeof LIFECYCLE_FLAGS>): LifecycleOptions | undefined {
   const asked: LifecycleOptions = {
     restart: options.restart,
+    ...healthOptions(options),
+    sdnotify: options.sdnotify,
+    timeoutSeconds: options.timeout,
+    requires: options.requires.length > 0 ? options.requires : undefined,
+  };
+  return Object.values(asked).some((value) => value !== undefined) ? asked : undefined;
+}
+
+export function healthOptions(options: Values<typeof HEALTH_FLAGS>) {
+  return {
     healthCmd: options["health-cmd"],
     healthInterval: options["health-interval"],
     healthTimeout: options["health-timeout"],
@@ -115,9 +133,5 @@ export function lifecycleOptions(options: Values<typeof LIFECYCLE_FLAGS>): Lifec
     healthMaxLogCount: options["health-max-log-count"],
     healthMaxLogSize: options["health-max-log-size"],
     noHealthcheck: options["no-healthcheck"] || undefined,
-    sdnotify: options.sdnotify,
-    timeoutSeconds: options.timeout,
-    requires: options.requires.length > 0 ? options.requires : undefined,
   };
-  return Object.values(asked).some((value) => value !== undefined) ? asked : undefined;
 }

@@ -13,6 +13,8 @@ import type { LifecycleOptions } from "./options.ts";
 export interface Lifecycle {
   restart?: RestartPolicy;
   health?: HealthConfig;
+  /** `update --no-healthcheck`: inspect tells that there is none. */
+  healthIsOff?: boolean;
   /** Killed after so long. */
   timeoutSeconds?: number;
   /** By default `container`. */

@@ -7,10 +7,16 @@ import { planExec } from "./exec_plan.ts";
 import type { HealthConfig, Lifecycle } from "./lifecycle_options.ts";
 import type { PlanFacts } from "./plan.ts";
 
+/** What a check is planned with. */
+export type CheckFacts = Pick<
+  PlanFacts,
+  "runtimeDir" | "eventsPath" | "seccomp" | "isSingleId" | "lastCapability" | "callerNofile"
+>;
+
 export function planSupervision(
   config: ContainerConfig,
   { restart, health, timeoutSeconds }: Lifecycle,
-  facts: PlanFacts,
+  facts: CheckFacts,
 ): SupervisionPlan {
   return { restart, timeoutSeconds, ...(health && { health: planHealth(config, health, facts) }) };
 }
@@ -45,7 +51,7 @@ export function planNotify(plan: MonitorPlan, socket: string, { sdnotify = "cont
 function planHealth(
   config: ContainerConfig,
   health: HealthConfig,
-  facts: PlanFacts,
+  facts: CheckFacts,
 ): SupervisionPlan["health"] {
   const { test, startup, ...rest } = health;
   return {
@@ -63,7 +69,7 @@ function planHealth(
   };
 }
 
-function planCheck(config: ContainerConfig, [kind, ...words]: string[], facts: PlanFacts): ExecPlan {
+function planCheck(config: ContainerConfig, [kind, ...words]: string[], facts: CheckFacts): ExecPlan {
   const command = kind === "CMD-SHELL" ? ["/bin/sh", "-c", words.join(" ")] : words;
   const { runtimeDir, eventsPath, seccomp, isSingleId, lastCapability, callerNofile } = facts;
   return planExec(config, { command }, {

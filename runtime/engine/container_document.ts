@@ -205,6 +205,7 @@ function configOf(config: ContainerConfig) {
     },
     StopSignal: signalName(config.stopSignal),
     ...(lifecycle?.health && healthOf(lifecycle.health)),
+    ...(lifecycle?.healthIsOff && { Healthcheck: { Test: ["NONE"] } }),
     HealthcheckOnFailureAction: lifecycle?.health?.onFailure ?? "none",
     CreateCommand: config.createCommand ?? null,
     Umask: (config.umask ?? 0o022).toString(8).padStart(4, "0"),

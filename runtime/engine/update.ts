@@ -1,8 +1,9 @@
-/** `update`: changes what is published of a container, at once where it runs, and for its later runs. */
+/** `update`: changes what is published of a container and what looks after it, at once where it runs, and for later runs. */
 
 import { close } from "../../ffi/file.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import { takeContainerLock } from "../container/folder.ts";
+import type { LifecycleOptions } from "../container/options.ts";
 import { isLive, type Observed } from "../container/state.ts";
 import { ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
 import { changePorts, SOCKETS_A_CHANGE } from "../monitor/change_ports.ts";
@@ -17,7 +18,7 @@ import {
   type PortMapping,
   spreadMapping,
 } from "../network/ports.ts";
-import { setContainerPorts } from "../state/containers.ts";
+import { setContainerPorts, setContainerRestartPolicy } from "../state/containers.ts";
 import { recordContainerEvent } from "../state/events.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { takeLock } from "../state/locks.ts";
@@ -28,24 +29,68 @@ import { bindPorts, bindsItself, canPublish, checkMode, choosePorts, publishesLi
 export type { PortMapping } from "../network/ports.ts";
 
 export interface UpdateOptions {
+  /** Its restart policy and health checks; what is absent stays. */
+  lifecycle?: UpdatedLifecycle;
+  /** `KEY=value`, for the next start. */
+  env?: string[];
+  unsetEnv?: string[];
   /** As `-p`: `[ADDRESS:][HOST:]CONTAINER[/PROTOCOL]`. */
   publishAdd?: string[];
   /** In the same spelling; without a host port it is all that is published of the container's. */
   publishRm?: string[];
 }
 
-/** Makes the whole change or none of it. Returns the id and what is published now. */
+/** Of a container that exists, no more can be changed. */
+export type UpdatedLifecycle = Omit<LifecycleOptions, "requires" | "sdnotify" | "timeoutSeconds">;
+
+/** Makes the whole change or none of it. Returns the id, what is published now, and what is to be told. */
 export async function update(
   engine: Engine,
   text: string,
   options: UpdateOptions,
-): Promise<{ id: string; ports: PortMapping[] }> {
+): Promise<{ id: string; ports: PortMapping[]; warnings: string[] }> {
   const add = (options.publishAdd ?? []).map(parsePublish);
   const rm = (options.publishRm ?? []).map((wanted) => ({ wanted, mapping: parsePublish(wanted) }));
   // two changes at once would each keep the other's out of the config
   using _lock = await takeLock(`${engine.folders.locks}/update`);
   const { row } = await observe(engine, text);
-  const config = loadConfig(engine, row.id);
+  const before = loadConfig(engine, row.id);
+  const change = {
+    lifecycle: options.lifecycle,
+    env: options.env || options.unsetEnv
+      ? { set: options.env ?? [], unset: options.unsetEnv ?? [] }
+      : undefined,
+  };
+  const others = change.lifecycle || change.env ? await import("./update_lifecycle.ts") : undefined;
+  const config = others ? others.changedConfig(before, change) : before;
+  const next = add.length + rm.length > 0
+    ? { ...config, ports: await changePublished(engine, text, config, add, rm) }
+    : config;
+  if (others) others.rememberLifecycle(engine, next);
+  const path = `${engine.containerDir(row.id)}/config.json`;
+  Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(next), { mode: 0o600 });
+  Deno.renameSync(`${path}.tmp`, path);
+  const db = await engine.database();
+  await db.transaction(() => {
+    if (next.ports) {
+      setContainerPorts(db, row.id, { published: next.ports, exposed: config.exposed ?? [] });
+    }
+    setContainerRestartPolicy(db, row.id, next.lifecycle?.restart?.policy ?? "no");
+  });
+  recordContainerEvent(engine.folders, row, "update");
+  const isLiveNow = isLive((await observe(engine, row.id)).status.status);
+  const warnings = others && isLiveNow ? await others.tellMonitor(engine, before, next, change) : [];
+  return { id: row.id, ports: next.ports ?? [], warnings };
+}
+
+/** Gives what is published then. */
+async function changePublished(
+  engine: Engine,
+  text: string,
+  config: ContainerConfig,
+  add: PortMapping[],
+  rm: { wanted: string; mapping: PortMapping }[],
+): Promise<PortMapping[]> {
   if (!canPublish(config)) {
     throw new UnsupportedError(
       `update container "${text}": with the network "${config.network.mode}" it has no ports of its own to publish`,
@@ -64,17 +109,7 @@ export async function update(
     open: after.filter(isOpen),
     kept,
   };
-  const ports = await perform(engine, row.id, config, change);
-  const next = { ...config, ports };
-  const path = `${engine.containerDir(row.id)}/config.json`;
-  Deno.writeTextFileSync(`${path}.tmp`, JSON.stringify(next), { mode: 0o600 });
-  Deno.renameSync(`${path}.tmp`, path);
-  const db = await engine.database();
-  await db.transaction(() =>
-    setContainerPorts(db, row.id, { published: ports, exposed: config.exposed ?? [] })
-  );
-  recordContainerEvent(engine.folders, row, "update");
-  return { id: row.id, ports };
+  return await perform(engine, config.id, config, change);
 }
 
 /** Of a container that runs or not. */

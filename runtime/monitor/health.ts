@@ -46,7 +46,7 @@ export class HealthWatch {
 
   constructor(
     readonly loop: EventLoop,
-    readonly plan: HealthPlan,
+    public plan: HealthPlan,
     readonly containerDir: string,
     readonly state: Pick<StateRecord, "initPid" | "initStartTime">,
     readonly hooks: HealthHooks,
@@ -77,6 +77,20 @@ export class HealthWatch {
       this.#take(parseResult(running.text), running.startedAt);
       this.#schedule();
     });
+  }
+
+  /**
+   * `update`: what it has come to so far stays, the time to the next check begins again. A startup check that is new
+   * begins only where the container is not known to have started.
+   */
+  change(plan: HealthPlan): void {
+    const isStarting = this.#startup !== undefined || this.#record.Status === "starting";
+    this.plan = plan;
+    if (!plan.startup) this.#startup = undefined;
+    else if (isStarting) this.#startup ??= { succeeded: 0, failed: 0 };
+    this.loop.cancel(this.#timer);
+    // one that runs is followed by the next in the new time
+    if (!this.#running) this.#schedule();
   }
 
   /** The container has ended. */

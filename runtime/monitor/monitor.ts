@@ -359,6 +359,7 @@ class ContainerMonitor {
         if (!this.#supervisor) throw new SkiffError("run health check: the container has none");
         this.#supervisor.checkHealth();
       },
+      onSupervisionAsked: this.#supervisor && ((fd) => this.#supervisor!.change(fd, session)),
       onPortsAsked: this.#plan.network && ((change, fds, done) => this.#changePorts(change, fds, done)),
       onStopping: () =>
         this.#state && this.#tryWrite(() => this.#writeState("stopping", this.#state!.startedAt)),

@@ -64,6 +64,8 @@ export type Hello =
     | { op: "resize"; size: WindowSize }
     | { op: "status" }
     | { op: "health" }
+    /** What `update` has changed comes with the frame, as supervision_change.ts tells. */
+    | { op: "supervise" }
     /** The sockets of `add` come with the frame (SCM_RIGHTS), as held_ports.ts tells. */
     | { op: "ports"; add: PublishedPort[]; remove: PublishedPort[] }
   );
@@ -156,6 +158,7 @@ export function parseHello(payload: Uint8Array): Hello {
     case "wait":
     case "status":
     case "health":
+    case "supervise":
       return { version, op };
     case "ports":
       return { version, op, add: parsePorts(value.add), remove: parsePorts(value.remove) };

@@ -49,6 +49,8 @@ export interface Control {
   stdinEnded(): void;
   /** Whether output must be held back; called at each change. */
   holdOutput(held: boolean): void;
+  /** Takes what `update` has changed; `fd` stays the caller's. Absent where nothing looks after the program. */
+  changeSupervision?(fd: number): void;
   /** `fds` are its own; it throws, or calls `done` now or later. Absent where there are no ports now. */
   changePorts?(change: PortChange, fds: readonly number[], done: (error?: unknown) => void): void;
 }
@@ -267,6 +269,12 @@ export class Server {
         return this.control.start();
       case "health":
         return this.control.checkHealth();
+      case "supervise":
+        if (!this.control.changeSupervision) {
+          throw new SkiffError("change supervision: nothing looks after this program");
+        }
+        this.#useFd(client, (fd) => this.control.changeSupervision!(fd));
+        break;
       case "stop":
         this.control.stop(hello.signal, hello.timeoutSeconds, hello.keep);
         return this.#send(client, encodeJsonFrame(FRAME.OK, answer));
@@ -291,6 +299,17 @@ export class Server {
         break;
     }
     this.#finish(client, encodeJsonFrame(FRAME.OK, answer));
+  }
+
+  #useFd(client: Client, use: (fd: number) => void): void {
+    const [fd, ...more] = client.passed.splice(0);
+    more.forEach(close);
+    if (fd === undefined) throw new SkiffError("read hello: a descriptor is missing");
+    try {
+      use(fd);
+    } finally {
+      close(fd);
+    }
   }
 
   #endStdin(client: Client): void {

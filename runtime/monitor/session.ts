@@ -91,6 +91,8 @@ export interface SessionOptions {
   onTerminated(): void;
   /** A client asks for a health check. */
   onHealthAsked(): void;
+  /** A client has changed what looks after the program. */
+  onSupervisionAsked?(fd: number): void;
   /** A client has ports published or not any more; `fds` are the receiver's, who throws or calls `done`. */
   onPortsAsked?(change: PortChange, fds: readonly number[], done: (error?: unknown) => void): void;
   /** It was asked to stop. */
@@ -192,6 +194,10 @@ export class Session implements Control {
 
   checkHealth(): void {
     this.#options.onHealthAsked();
+  }
+
+  get changeSupervision(): SessionOptions["onSupervisionAsked"] {
+    return this.#options.onSupervisionAsked;
   }
 
   get changePorts(): SessionOptions["onPortsAsked"] {

@@ -13,13 +13,16 @@
 
 import { SkiffError } from "../errors.ts";
 import type { NewEvent } from "../spec/event.ts";
+import { changeEnv } from "../spec/environment.ts";
 import { HealthWatch } from "./health.ts";
+import { removeHealth } from "./health_record.ts";
 import { Notifier } from "./notify.ts";
 import { EventLoop } from "./loop.ts";
 import type { ExitRecord, HealthPlan, MonitorPlan, StateRecord, SupervisionPlan } from "./plan.ts";
 import { encodeJsonFrame, FRAME } from "./protocol.ts";
 import { type Control, Server } from "./server.ts";
 import type { Session } from "./session.ts";
+import { readSupervisionChange } from "./supervision_change.ts";
 
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 60_000;
@@ -27,8 +30,10 @@ const LONGEST_DELAY_MS = 60_000;
 const STEADY_MS = 10_000;
 
 export class Supervisor {
-  readonly #plan: SupervisionPlan;
+  #plan: SupervisionPlan;
   #health: HealthWatch | undefined;
+  /** Of the run that goes on. */
+  #state: StateRecord | undefined;
   readonly #notifier: Notifier | undefined;
   #isStopped = false;
   #isForced = false;
@@ -43,7 +48,8 @@ export class Supervisor {
 
   /** The program runs. */
   started(session: Session, state: StateRecord): void {
-    const { health, timeoutSeconds } = this.#plan;
+    const { timeoutSeconds } = this.#plan;
+    this.#state = state;
     this.#startedMs = performance.now();
     this.#isForced = false;
     this.#notifier?.started(session.loop);
@@ -53,16 +59,37 @@ export class Supervisor {
         session.kill();
       });
     }
+    this.#watchHealth(session);
+  }
+
+  /** What `update` wants: at once where the program runs, which has a session. */
+  change(fd: number, session?: Session): void {
+    const { plan, env } = readSupervisionChange(fd);
+    const { process } = this.monitorPlan.init.spec;
+    if (env) process.env = changeEnv(process.env, env);
+    if (!plan) return;
+    const { restart, health } = plan;
+    this.#plan = { ...this.#plan, restart, health };
+    if (!session || !this.#state) return;
+    if (health && this.#health) return this.#health.change(health);
+    this.#health?.stop();
+    this.#health = undefined;
+    if (health) this.#watchHealth(session);
+    else removeHealth(this.monitorPlan.containerDir);
+  }
+
+  #watchHealth(session: Session): void {
+    const { health } = this.#plan;
     if (!health) return;
-    this.#health = new HealthWatch(session.loop, health, this.monitorPlan.containerDir, state, {
+    this.#health = new HealthWatch(session.loop, health, this.monitorPlan.containerDir, this.#state!, {
       checked: ({ Status }, result) => {
-        const attributes = health.log?.destination === "events_logger"
+        const attributes = this.#plan.health?.log?.destination === "events_logger"
           ? { ...this.monitorPlan.events?.subject.attributes, health_log: result.output }
           : undefined;
         this.tell({ action: "health_status", health: Status, ...(attributes && { attributes }) });
         session.answerHealth({ status: Status, exitCode: result.exitCode });
       },
-      unhealthy: () => this.#act(session, health.onFailure),
+      unhealthy: () => this.#act(session, this.#plan.health?.onFailure ?? "none"),
       startupFailed: () => this.#act(session, "restart"),
     });
   }
@@ -87,6 +114,7 @@ export class Supervisor {
   ended(record: ExitRecord): boolean {
     this.#health?.stop();
     this.#health = undefined;
+    this.#state = undefined;
     if (this.#isStopped) return false;
     // what could not even be set up the first time will not be better the next
     if (record.startedAt === "" && this.restartCount === 0) return false;
@@ -108,7 +136,7 @@ export class Supervisor {
       isEnding = true;
       // after the answer to who asks for it
       loop.after(0, () => server.end(encodeJsonFrame(FRAME.EXIT, give()), () => loop.stop()));
-    });
+    }, (fd) => this.change(fd));
     const server = new Server(loop, listen, room, this.monitorPlan.containerDir);
     loop.after(this.#delayMs, () => {
       if (!this.#isStopped) loop.stop();
@@ -138,7 +166,11 @@ export class Supervisor {
 
 /** Between two runs there is nobody to attach to; a stop is all that can be asked for. */
 class WaitingRoom implements Control {
-  constructor(readonly status: () => Record<string, unknown>, readonly stop: () => void) {}
+  constructor(
+    readonly status: () => Record<string, unknown>,
+    readonly stop: () => void,
+    readonly changeSupervision: (fd: number) => void,
+  ) {}
 
   start(): void {}
 

@@ -95,6 +95,11 @@ export function setContainerPorts(db: Database, id: string, ports: ContainerPort
   db.run("UPDATE containers SET ports = ? WHERE id = ?", portsColumn(ports), id);
 }
 
+/** `no` where there is none. */
+export function setContainerRestartPolicy(db: Database, id: string, policy: string): void {
+  db.run("UPDATE containers SET restart_policy = ? WHERE id = ?", policy, id);
+}
+
 export function setContainerName(db: Database, id: string, name: string): boolean {
   return db.run("UPDATE containers SET name = ? WHERE id = ?", name, id) > 0;
 }

@@ -67,7 +67,10 @@ export class Container {
     await unlessAborted(signal, () => rename(this.#caller.engine, this.id, name));
   }
 
-  /** Changes what is published of it, at once where it runs, and for its later runs; gives what is published then. */
+  /**
+   * Changes what is published of it and what looks after it, at once where it runs, and for its later runs; gives what is
+   * published then.
+   */
   async update(options: UpdateOptions, { signal }: Abortable = {}): Promise<PortMapping[]> {
     const { ports } = await unlessAborted(signal, () => update(this.#caller.engine, this.id, options));
     return ports;
