@@ -37,7 +37,10 @@ interface Path {
 
 const SERVER_PORT = 25201;
 const INSIDE_PORT = 25202;
+/** The first of many: each sample of connects has its own, as a closed connection keeps its pair of ports for a minute. */
 const ECHO_PORT = 25203;
+const ECHO_PORTS = 90;
+let echoPort = 0;
 const PROBE = new URL("bench_network_probe.py", import.meta.url).pathname;
 const HERTZ = 100;
 
@@ -98,7 +101,7 @@ const FIGURES: Figure[] = [
     name: "connects",
     title: "sequential connects, idle",
     unit: "/s",
-    sample: (path, { seconds }) => probe(path, "connects", path.gateway, String(ECHO_PORT), String(seconds)),
+    sample: (path, { seconds }) => connects(path, seconds),
     targets: [{ path: "slirp4netns", atLeast: 1 }],
   },
   {
@@ -107,7 +110,7 @@ const FIGURES: Figure[] = [
     unit: "/s",
     sample: async (path, { seconds }) => {
       const [rate] = await Promise.all([
-        probe(path, "connects", path.gateway, String(ECHO_PORT), String(seconds)),
+        connects(path, seconds),
         stream(path, seconds + 1, false),
       ]);
       return rate;
@@ -184,6 +187,11 @@ export function inside(pid: number): string[] {
 
 async function probe(path: Path, ...words: string[]): Promise<number> {
   return Number(await output([...inside(path.pid), "/usr/bin/python3", PROBE, ...words]));
+}
+
+function connects(path: Path, seconds: number): Promise<number> {
+  const port = ECHO_PORT + echoPort++ % ECHO_PORTS;
+  return probe(path, "connects", path.gateway, String(port), String(seconds));
 }
 
 interface Stream {
@@ -471,7 +479,7 @@ async function main(options: Options): Promise<number> {
     closers.push(
       await serve(["/usr/bin/iperf3", "-s", "--forceflush", "-B", "127.0.0.1", "-p", String(SERVER_PORT)]),
     );
-    closers.push(await serve(["/usr/bin/python3", PROBE, "serve", String(ECHO_PORT)]));
+    closers.push(await serve(["/usr/bin/python3", PROBE, "serve", String(ECHO_PORT), String(ECHO_PORTS)]));
     const paths: Path[] = [];
     for (const make of [skiff, slirp4netns, pasta]) {
       const path = await make(host);

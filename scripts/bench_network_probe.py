@@ -1,6 +1,6 @@
 """What bench_network.ts runs at both ends of a network: an echo server and its clients. Each prints one number.
 
-    serve PORT              echoes, for ever; a line "ready" when it listens
+    serve PORT [COUNT]      echoes at so many ports from there on, for ever; a line "ready" when it listens
     rtt HOST PORT COUNT     median round trip of one byte, in microseconds
     connects HOST PORT S    sequential connects a second (each echoes one byte), for S seconds
     echoes HOST PORT N S    round trips a second of 64 bytes over N connections at once, for S seconds
@@ -19,18 +19,20 @@ def dial(host, port):
     return connection
 
 
-def serve(port):
-    listener = socket.create_server(("127.0.0.1", int(port)), backlog=4096)
-    listener.setblocking(False)
-    poll, open_ones = select.epoll(), {}
-    poll.register(listener, select.EPOLLIN)
+def serve(port, count=1):
+    poll, open_ones, listeners = select.epoll(), {}, {}
+    for at in range(int(port), int(port) + int(count)):
+        listener = socket.create_server(("127.0.0.1", at), backlog=4096)
+        listener.setblocking(False)
+        listeners[listener.fileno()] = listener
+        poll.register(listener, select.EPOLLIN)
     print("ready", flush=True)
     while True:
         for fd, _ in poll.poll():
-            if fd == listener.fileno():
+            if fd in listeners:
                 try:
                     while True:
-                        one, _ = listener.accept()
+                        one, _ = listeners[fd].accept()
                         one.setsockopt(*NODELAY)
                         open_ones[one.fileno()] = one
                         poll.register(one, select.EPOLLIN)
