@@ -810,3 +810,40 @@ hostTest("idmap: in a sticky folder nobody takes away what has become another's"
   assertEquals([code, stderr.includes("Operation not permitted")], [1, true]);
   assertEquals((await run(...words)).code, 0);
 });
+
+/** Looks at each of 300 files by its name, and replaces some, as `git checkout` does. */
+const LOOKS = `import os, sys, time
+sizes = {os.stat('/data/many/f%d' % index).st_size for index in range(300)}
+begin = time.monotonic()
+for index in range(100):
+    path = '/data/more/f%d' % index
+    os.unlink(path)
+    with open(path, 'x') as file: file.write('%d' % index)
+print(sizes, len(os.listdir('/data/more')), open('/data/more/f99').read(), time.monotonic() - begin < 20)`;
+
+hostTest("idmap: who looks up name after name is told of the others at once, whoever has the folder's lock", {
+  needs: ["uidmap", "fuse", "python3"],
+}, async (host) => {
+  const tree = await makeTree(host);
+  const script =
+    `cd ${tree} && mkdir many more && for i in $(seq 0 299); do echo x > many/f$i; echo > more/f$i; done`;
+  assertEquals((await host.sh(script)).code, 0);
+  // what was changed just now is not believed for long
+  const isSettled = () => Date.now() - Deno.statSync(`${tree}/more/f299`).ctime!.getTime() > 3000;
+  await waitFor("the files are settled", isSettled);
+  await host.ok(
+    ...["run", "-q", "-d", "--name", "looks", "--network", "none", "-v", `${tree}:/data:idmap`],
+    ...["host", "sleep", "9999"],
+  );
+  const server = host.processes().find(({ command }) => command.startsWith("skiff: idmap /"))!.pid;
+  const requests = () => Number(/^syscr: (\d+)/m.exec(Deno.readTextFileSync(`/proc/${server}/io`))![1]);
+  const look = "import os; [os.stat('/data/many/f%d' % index) for index in range(300)]";
+  const before = requests();
+  await host.ok("exec", "looks", "python3", "-c", look);
+  // on a slow machine some are faster than the listing
+  const asked = requests() - before;
+  assertEquals(asked < 200, true, `${asked} requests for 300 names`);
+  const told = await host.ok("exec", "looks", "python3", "-c", LOOKS);
+  assertEquals(told.trim(), "{2} 300 99 True");
+  assertEquals(Deno.readTextFileSync(`${tree}/more/f99`), "99");
+});

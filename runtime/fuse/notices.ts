@@ -31,22 +31,35 @@ import {
 
 type Message = Uint8Array<ArrayBuffer>;
 
+/** What is done beside the notices: `make` gives who does it, in the writer. */
+export interface Worker {
+  fd: number;
+  make: (fd: number) => (task: Message) => void;
+}
+
 const AGAIN_MS = 1000;
-/** Of a name of 255 bytes. */
-const LARGEST_MESSAGE = 512;
+/** Of a path. */
+const LARGEST_MESSAGE = 4200;
+/** No message of the kernel's has this length. */
+const TASK_MARK = 4;
 /** So many wait before no more changes are taken. */
 const MANY = 4096;
 
 export class Notices {
   readonly fd: number;
+  /** Who writes. */
+  readonly pid: number;
   readonly #onBroken: () => void;
   readonly #waiting: Message[] = [];
   readonly #again: { dueMs: number; message: Message }[] = [];
 
-  /** Forks who writes to `twin`, which ends with this process. `onBroken` is called when it has ended before. */
-  constructor(twin: number, onBroken: () => void) {
+  /**
+   * Forks who writes to `twin`, which ends with this process. `onBroken` is called when it has ended before. `worker` is
+   * what `ask` has done there, with the descriptor that it needs.
+   */
+  constructor(twin: number, onBroken: () => void, worker?: Worker) {
     const [ours, theirs] = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
-    forkWriter(twin, theirs);
+    this.pid = forkWriter(twin, theirs, worker);
     close(theirs);
     this.fd = ours;
     this.#onBroken = onBroken;
@@ -70,7 +83,22 @@ export class Notices {
 
   tell(message: Message): void {
     this.#waiting.push(message);
+    this.tellLater(message);
+  }
+
+  /** Only when whoever has his answer by now has taken it up. */
+  tellLater(message: Message): void {
     this.#again.push({ dueMs: Date.now() + AGAIN_MS, message });
+  }
+
+  /** Has it done by the writer, once; false where much is waiting. */
+  ask(task: Message): boolean {
+    if (this.isFull) return false;
+    const message = new Uint8Array(TASK_MARK + task.length);
+    message.set(task, TASK_MARK);
+    this.#waiting.push(message);
+    this.send();
+    return true;
   }
 
   /** Sends what there is room for. */
@@ -93,18 +121,23 @@ export class Notices {
   }
 }
 
-function forkWriter(twin: number, socket: number): void {
+function forkWriter(twin: number, socket: number, worker: Worker | undefined): number {
   const parent = getpid();
-  forkChild(() => {
+  return forkChild(() => {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() !== parent) _exit(1);
-    closeAllExcept([twin, socket]);
+    closeAllExcept([twin, socket, ...(worker ? [worker.fd] : [])]);
     setProcessTitle("skiff: idmap notices");
     using end = new Fd(socket);
     const message = new Uint8Array(LARGEST_MESSAGE);
+    const work = worker?.make(worker.fd);
     for (;;) {
       const length = recv(end.number, message);
       if (length === 0) return 0;
+      if (new DataView(message.buffer).getUint32(0, true) === 0) {
+        work?.(message.slice(TASK_MARK, length));
+        continue;
+      }
       // ENOENT: it has no such name
       libc("file").write(twin, message, length);
     }

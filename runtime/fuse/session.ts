@@ -109,24 +109,38 @@ export class Session {
 
   /** Answers a deferred request: with an errno, or with the body that `fill` appends. False where it was given up. */
   answer(unique: bigint, errno: number, fill?: (reply: Reply) => void): boolean {
+    return this.answerBy(unique, (reply) => {
+      fill?.(reply);
+      return errno;
+    });
+  }
+
+  /** The same, with the errno that `fill` gives. */
+  answerBy(unique: bigint, fill: (reply: Reply) => number): boolean {
     const reply = this.#late ??= new Reply(this.#options.maxTransfer + PAGE_BYTES);
     reply.length = 0;
-    fill?.(reply);
-    return this.#send(reply, unique, errno);
+    return this.#send(reply, unique, fill(reply));
   }
 
   /**
    * Drops what the kernel has cached of a node: attributes and, from `offset` on, content; below 0 attributes alone,
-   * for which it waits for nobody.
+   * for which it waits for nobody. False where it knows no such node: it has forgotten it, or has not taken up yet the
+   * answer that tells of it.
    */
-  invalidateNode(nodeid: number, offset = 0, length = 0): void {
+  invalidateNode(nodeid: number, offset = 0, length = 0): boolean {
+    const message = this.nodeNotice(nodeid, offset, length);
+    return this.#write(this.#fd, message, message.length) === message.length;
+  }
+
+  /** The message of `invalidateNode`. */
+  nodeNotice(nodeid: number, offset = 0, length = 0): Uint8Array<ArrayBuffer> {
     const message = new DataView(new ArrayBuffer(40));
     message.setUint32(0, 40, true);
     message.setInt32(4, NOTIFICATIONS.INVAL_INODE, true);
     message.setBigUint64(16, BigInt(nodeid), true);
     message.setBigInt64(24, BigInt(offset), true);
     message.setBigInt64(32, BigInt(length), true);
-    this.#write(this.#fd, new Uint8Array(message.buffer), 40); // ENOENT: it has nothing of it
+    return new Uint8Array(message.buffer);
   }
 
   /**

@@ -21,7 +21,7 @@ import { S_IFDIR, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
 import { HostError, SkiffError } from "../errors.ts";
 import { abortFuseMount, newFuseMount, openFuse, openFuseTwin } from "../fuse/mount.ts";
 import type { OwnerRule } from "../fuse/passthrough/owners.ts";
-import { servePassthroughBlocking } from "../fuse/passthrough/passthrough.ts";
+import { type PassthroughMount, servePassthroughBlocking } from "../fuse/passthrough/passthrough.ts";
 import { resolveUserInRoot } from "../init/user.ts";
 import { cloneMount } from "../rootfs/detached_mount.ts";
 import type { IdMapping } from "../spec/runtime.ts";
@@ -124,7 +124,8 @@ function mountOne(
     const options = { source: mount.source, subtype: "skiff", rootMode: type, maxRead: MAX_READ_BYTES };
     using made = new Fd(newFuseMount(fuse, options));
     using twin = new Fd(openFuseTwin(fuse));
-    const server = forkServer(mount, { fuse, twin: twin.number }, tree, rules, isPrivileged);
+    const connection = { fuse, twin: twin.number, root: made.number };
+    const server = forkServer(mount, connection, tree, rules, isPrivileged);
     // an older one may have ended and not been reaped
     for (const [pid, target] of served) if (target === mount.target) served.delete(pid);
     served.set(server, mount.target);
@@ -198,7 +199,7 @@ function dropGroups(): void {
 /** The child that serves, which ends with the mount or with the monitor: its pid. */
 function forkServer(
   { source }: IdMappedMount,
-  { fuse, twin }: { fuse: number; twin: number },
+  connection: PassthroughMount,
   tree: number,
   { uids, gids }: Rules,
   isPrivileged: boolean,
@@ -208,7 +209,7 @@ function forkServer(
     // the command's own streams would stay open as long as the container runs
     const nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (const fd of [0, 1, 2]) dup2(nothing, fd);
-    closeAllExcept([fuse, twin, tree]);
+    closeAllExcept([connection.fuse, connection.twin, connection.root, tree]);
     const endWithMonitor = () => {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (getppid() !== parent) _exit(1);
@@ -220,7 +221,7 @@ function forkServer(
     const { hard } = getrlimit(RLIMIT_NOFILE);
     setrlimit(RLIMIT_NOFILE, { soft: hard, hard });
     const maxDescriptors = Math.min(hard, MAX_DESCRIPTORS);
-    servePassthroughBlocking(fuse, twin, {
+    servePassthroughBlocking(connection, {
       rootFd: tree,
       uids,
       gids,

@@ -8,6 +8,7 @@ import type { Handler } from "../handler.ts";
 import type { Reply } from "../reply.ts";
 import { IN, type Request } from "../request.ts";
 import { descriptorPath, type Name, rare } from "./calls.ts";
+import { textOf } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 import { mayTakeAway } from "./sticky.ts";
 import type { Tree } from "./tree.ts";
@@ -34,7 +35,7 @@ export function entryOperations(tree: Tree): Handler {
     if (refusal !== 0) return refusal;
     const node = pinEntry(tree, folder, name);
     if (rare.unlinkat(folder, name, flags) === 0) {
-      tree.watches.removed(nodes.get(request.nodeid), name);
+      tree.watches.removed(nodes.get(request.nodeid), textOf(name));
       return 0;
     }
     const code = errno();
@@ -108,11 +109,11 @@ function rename(tree: Tree, request: Request, namesAt: number, flags: number): n
     return code;
   }
   const isExchange = (flags & RENAME_EXCHANGE) !== 0;
-  tree.watches.renamed(parent, name, newParent, newName, isExchange);
+  tree.watches.renamed(parent, textOf(name), newParent, textOf(newName), isExchange);
   const place = (folder: number, parent: FileNode, name: Name) => {
     if (!facts.ofEntry(folder, name)) return;
     const node = nodes.find();
-    if (node !== undefined) nodes.move(node, parent, name);
+    if (node !== undefined) nodes.move(node, parent, textOf(name));
   };
   place(to, newParent, newName);
   if (isExchange) place(from, parent, name);

@@ -25,6 +25,7 @@ import {
 import type { Handler } from "../handler.ts";
 import { IN } from "../request.ts";
 import { descriptorPath, rare } from "./calls.ts";
+import { nameOf, textOf } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 import type { SplicedReads } from "./spliced_read.ts";
 import type { Tree } from "./tree.ts";
@@ -88,7 +89,7 @@ export function fileOperations(
         calls.close(fd);
         return EIO;
       }
-      const node = tree.tellEntry(nodes.get(request.nodeid), name, reply);
+      const node = tree.tellEntry(nodes.get(request.nodeid), textOf(name), reply);
       reply.open(keep(node, fd), FOPEN_KEEP_CACHE);
       return 0;
     },
@@ -231,7 +232,7 @@ export function openNode(tree: Tree, node: FileNode, flags: number): number {
   const folder = nodes.pathOf(parent);
   if (folder < 0) return folder;
   // cut short only once it is known to be this file
-  fd = calls.openEntry(folder, name, flags & ~O_TRUNC | SAFE_FLAGS);
+  fd = calls.openEntry(folder, nameOf(name), flags & ~O_TRUNC | SAFE_FLAGS);
   if (fd === -1) {
     const code = errno();
     return code === ENOENT ? -ESTALE : -code;

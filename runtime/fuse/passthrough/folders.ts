@@ -7,6 +7,8 @@ import type { Handler } from "../handler.ts";
 import type { Reply } from "../reply.ts";
 import { IN, type Request } from "../request.ts";
 import { descriptorPath, type Name, rare } from "./calls.ts";
+import type { Listings } from "./listings.ts";
+import { textOf } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 import type { Tree } from "./tree.ts";
 
@@ -14,6 +16,8 @@ import type { Tree } from "./tree.ts";
 interface OpenFolder {
   node: FileNode;
   fd: number;
+  /** By who lists folders ahead. */
+  isAhead: boolean;
   /** struct linux_dirent64, from `at` to `end`; none where others have been read since. */
   read: DataView<ArrayBuffer> | undefined;
   at: number;
@@ -29,7 +33,12 @@ const SEEK_SET = 0;
 /** Offset of the name in struct linux_dirent64. @see getdents(2) */
 const NAME_AT = 19;
 
-export function folderOperations(tree: Tree): Handler {
+/** `listerPid` is who lists folders ahead, and has `listings` told of it. */
+export function folderOperations(
+  tree: Tree,
+  listings: Listings,
+  listerPid: () => number | undefined,
+): Handler {
   const { calls, nodes, facts, validity } = tree;
   const folders = new Map<number, OpenFolder>();
   /** Those with entries, the one read least recently first. */
@@ -89,11 +98,15 @@ export function folderOperations(tree: Tree): Handler {
       if (path < 0) return -path;
       const fd = rare.openat(AT_FDCWD, descriptorPath(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
       if (fd === -1) return errno();
-      folders.set(fd, { node, fd, read: undefined, at: 0, end: 0, offset: 0n });
+      const isAhead = request.pid === listerPid();
+      if (isAhead) listings.opened(node);
+      folders.set(fd, { node, fd, isAhead, read: undefined, at: 0, end: 0, offset: 0n });
       reply.open(fd, FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE);
       return 0;
     },
     readdir(request, reply) {
+      const opened = folders.get(request.u64(IN.read.fh));
+      if (opened?.isAhead) listings.read(opened.node);
       return list(request, reply, ({ at }, view, name, limit) => {
         const ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
         const next = view.getBigUint64(at + 8, true);
@@ -103,18 +116,21 @@ export function folderOperations(tree: Tree): Handler {
     readdirplus(request, reply) {
       const opened = folders.get(request.u64(IN.read.fh));
       if (opened !== undefined) tree.watches.watch(opened.node, opened.fd);
+      const held = opened?.isAhead ? listings.read(opened.node) : undefined;
       return list(request, reply, ({ node: parent, fd, at }, view, name, limit) => {
         const bare = name.subarray(0, -1);
         if (!reply.hasRoomForPlus(bare.length, limit)) return false;
         const next = view.getBigUint64(at + 8, true);
         const type = view.getUint8(at + 18);
         const isDots = bare[0] === 46 && (bare.length === 1 || bare.length === 2 && bare[1] === 46);
-        if (isDots || !facts.ofEntry(fd, name)) {
+        const text = textOf(name);
+        // what the kernel knows is told by its name alone, as are the folder itself and the one above
+        if (isDots || held?.has(text) || tree.watches.isBelieved(parent, text) || !facts.ofEntry(fd, name)) {
           facts.attributes.ino = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
           reply.direntPlus(bare, next, type, 0, 0, facts.attributes, validity);
         } else {
-          const node = nodes.remember(parent, name);
-          const known = tree.entryValidity(parent, name, node);
+          const node = nodes.remember(parent, text);
+          const known = tree.entryValidity(parent, text, node);
           reply.direntPlus(bare, next, type, node.id, 0, tree.attributes, known);
         }
         return true;
@@ -126,6 +142,7 @@ export function folderOperations(tree: Tree): Handler {
       if (folder === undefined) return EBADF;
       folders.delete(fd);
       read.delete(folder);
+      if (folder.isAhead) listings.closed(folder.node);
       calls.close(fd);
       return 0;
     },

@@ -31,7 +31,8 @@ export class KeptFiles {
   /** Gives the kernel a piece of a node's content; false where it takes none. */
   readonly #store: (nodeid: number, offset: number, piece: Uint8Array<ArrayBuffer>) => boolean;
   readonly #works: Work[] = [];
-  #isQuiet = false;
+  /** When nobody has asked for anything for long enough. */
+  #quietAt = 0;
   #buffer: Uint8Array<ArrayBuffer> | undefined;
 
   constructor(
@@ -45,12 +46,12 @@ export class KeptFiles {
   /** In how many ms `work` has something to do, -1: in none. */
   get waitMs(): number {
     if (this.#works.length === 0) return -1;
-    return this.#isQuiet ? 0 : QUIET_MS;
+    return Math.max(0, this.#quietAt - Date.now());
   }
 
   /** Somebody asks for something. */
   disturb(): void {
-    this.#isQuiet = false;
+    if (this.#works.length > 0) this.#quietAt = Date.now() + QUIET_MS;
   }
 
   /** An open file of the node is closed. */
@@ -59,13 +60,14 @@ export class KeptFiles {
     if (readings === undefined || readings.isKept || readings.size > LARGEST_BYTES) return;
     if (readings.bytes < 2 * readings.size || this.#works.some((work) => work.node === node)) return;
     this.#works.push({ node, offset: 0 });
+    this.disturb();
   }
 
-  /** Puts the next piece in. To be called where nobody has asked for anything in the last `waitMs`. */
+  /** Puts the next piece in, if it has been quiet for long enough. */
   work(): void {
-    this.#isQuiet = true;
     const work = this.#works[0];
-    if (work !== undefined && !this.#putPiece(work)) this.#works.shift();
+    if (work === undefined || Date.now() < this.#quietAt) return;
+    if (!this.#putPiece(work)) this.#works.shift();
   }
 
   /** False where that was the last, or the file is not what it was. */

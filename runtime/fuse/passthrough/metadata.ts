@@ -17,14 +17,17 @@ import {
   FATTR_UID,
   FUSE_GETATTR_FH,
 } from "../constants.ts";
-import type { Handler } from "../handler.ts";
+import { DEFERRED, type Handler } from "../handler.ts";
+import type { Reply } from "../reply.ts";
 import { IN, type Request } from "../request.ts";
-import { descriptorPath, EMPTY, rare } from "./calls.ts";
+import { descriptorPath, EMPTY, type Name, rare } from "./calls.ts";
+import type { Listings } from "./listings.ts";
+import { textOf } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 import { diskOwner } from "./owners.ts";
 import { KEEP, type Tree } from "./tree.ts";
 
-export function metadataOperations(tree: Tree): Handler {
+export function metadataOperations(tree: Tree, listings: Listings): Handler {
   const { nodes, facts, validity } = tree;
   const statfs = new Uint8Array(120);
   const statfsView = new DataView(statfs.buffer);
@@ -33,17 +36,12 @@ export function metadataOperations(tree: Tree): Handler {
       const folder = tree.watchedFolder(request.nodeid);
       if (folder < 0) return -folder;
       const name = request.name(0);
-      if (facts.ofEntry(folder, name)) {
-        tree.tellEntry(nodes.get(request.nodeid), name, reply);
-        return 0;
-      }
-      const code = errno();
-      // that it is not there is remembered as well, for a short time: nobody tells of what is made
-      if (code === ENOENT) {
-        reply.entry(0, 0, facts.attributes, validity);
-        return 0;
-      }
-      return code;
+      const text = textOf(name);
+      const parent = nodes.get(request.nodeid)!;
+      if (listings.holds(parent, text, request)) return DEFERRED;
+      const code = lookUp(tree, { parent, folder, name, text }, reply);
+      if (code === 0) listings.looked(parent, folder);
+      return code < 0 ? 0 : code;
     },
     forget(id, count) {
       const node = nodes.forget(id, count);
@@ -95,6 +93,24 @@ export function metadataOperations(tree: Tree): Handler {
       return 0;
     },
   };
+}
+
+/** Answers with an entry of a folder that is open. 0, an errno, or -1 where there is none. */
+export function lookUp(
+  tree: Tree,
+  { parent, folder, name, text }: { parent: FileNode; folder: number; name: Name; text: string },
+  reply: Reply,
+): number {
+  const { facts, validity } = tree;
+  if (facts.ofEntry(folder, name)) {
+    tree.tellEntry(parent, text, reply);
+    return 0;
+  }
+  const code = errno();
+  if (code !== ENOENT) return code;
+  // that it is not there is remembered as well, for a short time: nobody tells of what is made
+  reply.entry(0, 0, facts.attributes, validity);
+  return -1;
 }
 
 /** Performs what a SETATTR asks for on the file that `path` stands for. 0 or an errno. */

@@ -7,8 +7,9 @@
  */
 
 import { ENOENT, errno, ESTALE } from "../../../ffi/errno.ts";
-import type { Calls, Name } from "./calls.ts";
+import type { Calls } from "./calls.ts";
 import type { Facts } from "./facts.ts";
+import { nameOf } from "./names.ts";
 import { ROOT_ID } from "../constants.ts";
 import type { Readings } from "./uncached_reads.ts";
 import type { Watch } from "./watches.ts";
@@ -27,6 +28,8 @@ export class FileNode {
   /** The folder that is watched for it, and as what. */
   seenIn: Watch | undefined;
   seenAs = "";
+  /** Until then the kernel believes that name, and these attributes; 0: it does not, or may ask any time. */
+  toldUntil = 0;
   /** What was read of it past the kernel's cache (`isReadUncached`). */
   readings: Readings | undefined;
 
@@ -39,7 +42,7 @@ export class FileNode {
     readonly birth: number,
     readonly type: number,
     public parent: FileNode | undefined,
-    public name: Name | undefined,
+    public name: string | undefined,
   ) {}
 }
 
@@ -49,12 +52,15 @@ export class NodeTable {
   readonly root: FileNode;
   readonly #calls: Calls;
   readonly #facts: Facts;
-  readonly #byId = new Map<number, FileNode>();
+  /** An id that the kernel has forgotten is given again. */
+  readonly #byId: (FileNode | undefined)[] = [undefined];
+  readonly #freeIds: number[] = [];
   readonly #byFile = new Map<number | string, FileNode>();
   /** Nodes with a descriptor that may be closed, the least recently opened first. */
   readonly #cached = new Set<FileNode>();
   readonly #maxCached: number;
-  readonly #names = new NameCopies();
+  /** The last of them. */
+  #latest: FileNode | undefined;
   #nextId = ROOT_ID + 1;
 
   /** `rootFd` stays open as long as the table. */
@@ -69,18 +75,13 @@ export class NodeTable {
     this.root.isPinned = true;
   }
 
-  /** How many there are. */
-  get size(): number {
-    return this.#byId.size;
-  }
-
   get(id: number): FileNode | undefined {
-    return this.#byId.get(id);
+    return this.#byId[id];
   }
 
   /** The node of what `facts` were just taken of, counted as one lookup more. */
-  remember(parent: FileNode | undefined, name: Name | undefined): FileNode {
-    const node = this.find() ?? this.#make(this.#nextId++, parent, name);
+  remember(parent: FileNode | undefined, name: string | undefined): FileNode {
+    const node = this.find() ?? this.#make(this.#freeIds.pop() ?? this.#nextId++, parent, name);
     node.lookups++;
     if (name !== undefined && node !== this.root) this.#place(node, parent!, name);
     return node;
@@ -97,23 +98,24 @@ export class NodeTable {
   }
 
   /** It has another name from now on. */
-  #place(node: FileNode, parent: FileNode, name: Name): void {
+  #place(node: FileNode, parent: FileNode, name: string): void {
     node.parent = parent;
-    if (node.name === undefined || !sameName(node.name, name)) node.name = this.#names.copy(name);
+    node.name = name;
     this.unpin(node);
   }
 
-  move(node: FileNode, parent: FileNode, name: Name): void {
+  move(node: FileNode, parent: FileNode, name: string): void {
     if (node !== this.root) this.#place(node, parent, name);
   }
 
   /** Gives the node where the kernel does not know it any more. */
   forget(id: number, count: number): FileNode | undefined {
-    const node = this.#byId.get(id);
+    const node = this.#byId[id];
     if (node === undefined || node === this.root) return;
     node.lookups -= count;
     if (node.lookups > 0) return;
-    this.#byId.delete(id);
+    this.#byId[id] = undefined;
+    this.#freeIds.push(id);
     if (this.#byFile.get(node.key) === node) this.#byFile.delete(node.key);
     this.#dropPath(node);
     return node;
@@ -122,17 +124,14 @@ export class NodeTable {
   /** A descriptor that stands for the node, which stays the table's; -errno where it is no longer there. */
   pathOf(node: FileNode): number {
     if (node.pathFd !== -1) {
-      if (!node.isPinned) {
-        this.#cached.delete(node);
-        this.#cached.add(node);
-      }
+      if (!node.isPinned && node !== this.#latest) this.#keepPath(node);
       return node.pathFd;
     }
     const { parent, name } = node;
     if (parent === undefined || name === undefined) return node.handles?.[0] ?? -ESTALE;
     const folder = this.pathOf(parent);
     if (folder < 0) return folder;
-    const fd = this.#calls.openPath(folder, name);
+    const fd = this.#calls.openPath(folder, nameOf(name));
     if (fd === -1) {
       const code = errno();
       return node.handles?.[0] ?? -(code === ENOENT ? ESTALE : code);
@@ -142,7 +141,7 @@ export class NodeTable {
       return node.handles?.[0] ?? -ESTALE;
     }
     node.pathFd = fd;
-    this.#cached.add(node);
+    this.#keepPath(node);
     if (this.#cached.size > this.#maxCached) this.#closeOldest();
     return fd;
   }
@@ -170,7 +169,14 @@ export class NodeTable {
   unpin(node: FileNode): void {
     if (!node.isPinned || node === this.root) return;
     node.isPinned = false;
-    if (node.pathFd !== -1) this.#cached.add(node);
+    if (node.pathFd !== -1) this.#keepPath(node);
+  }
+
+  /** As the one used last. */
+  #keepPath(node: FileNode): void {
+    this.#cached.delete(node);
+    this.#cached.add(node);
+    this.#latest = node;
   }
 
   #closeOldest(): void {
@@ -187,12 +193,11 @@ export class NodeTable {
     node.pathFd = -1;
   }
 
-  #make(id: number, parent: FileNode | undefined, name: Name | undefined): FileNode {
+  #make(id: number, parent: FileNode | undefined, name: string | undefined): FileNode {
     const { inoLow, inoHigh, device, birth, mode } = this.#facts;
     const key = this.#keyOf(inoLow, inoHigh, device);
-    const own = name && this.#names.copy(name);
-    const node = new FileNode(id, key, inoLow, inoHigh, device, birth, mode & S_IFMT, parent, own);
-    this.#byId.set(id, node);
+    const node = new FileNode(id, key, inoLow, inoHigh, device, birth, mode & S_IFMT, parent, name);
+    this.#byId[id] = node;
     this.#byFile.set(key, node);
     return node;
   }
@@ -204,30 +209,4 @@ export class NodeTable {
     }
     return `${device}:${inoHigh}:${inoLow}`;
   }
-}
-
-/** Copies of names, many of which share their memory: one allocated for each costs more than all else of a node. */
-class NameCopies {
-  #memory = new Uint8Array(0);
-  #used = 0;
-
-  copy(name: Name): Name {
-    const { length } = name;
-    if (this.#used + length > this.#memory.length) {
-      this.#memory = new Uint8Array(Math.max(NAMES_BYTES, length));
-      this.#used = 0;
-    }
-    const copy = this.#memory.subarray(this.#used, this.#used += length);
-    copy.set(name);
-    return copy;
-  }
-}
-
-/** One name keeps that much. */
-const NAMES_BYTES = 4096;
-
-function sameName(one: Name, other: Name): boolean {
-  if (one.length !== other.length) return false;
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
-  return true;
 }

@@ -28,8 +28,11 @@ import { entryOperations } from "./entries.ts";
 import { fileOperations } from "./files.ts";
 import { folderOperations } from "./folders.ts";
 import { KeptFiles } from "./kept_files.ts";
+import { folderLister, Listings } from "./listings.ts";
 import { lockOperations } from "./locks.ts";
-import { metadataOperations } from "./metadata.ts";
+import { lookUp, metadataOperations } from "./metadata.ts";
+import { nameOf } from "./names.ts";
+import type { FileNode } from "./nodes.ts";
 import { SplicedReads } from "./spliced_read.ts";
 import { Tree, type TreeOptions } from "./tree.ts";
 import { xattrOperations } from "./xattrs.ts";
@@ -41,18 +44,41 @@ const WANTED = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES | FUSE_AU
 /** Bits from 32 on are no numbers to `|`. */
 const WANTED_MORE = FUSE_DIRECT_IO_ALLOW_MMAP;
 
-/** Serves until the mount is gone. For forked children. `twin` is for notices (`openFuseTwin`), and is closed here. */
-export function servePassthroughBlocking(fuseFd: number, twin: number, options: TreeOptions): void {
+export interface PassthroughMount {
+  /** The open /dev/fuse. */
+  fuse: number;
+  /** For notices (`openFuseTwin`). It is closed here. */
+  twin: number;
+  /** The mount itself, which only another process than this may use. It is closed here. */
+  root: number;
+}
+
+/** Serves until the mount is gone. For forked children. */
+export function servePassthroughBlocking(
+  { fuse: fuseFd, twin, root }: PassthroughMount,
+  options: TreeOptions,
+): void {
   const tree: Tree = new Tree(options, {
-    attributesChanged: (nodeid) => session.invalidateNode(nodeid, -1),
+    attributesChanged: (nodeid) => {
+      // whoever was told of the node just now would believe what he was told
+      if (!session.invalidateNode(nodeid, -1)) notices?.tellLater(session.nodeNotice(nodeid, -1));
+    },
     nameChanged: (folder, name) => notices?.tell(session.entryNotice(folder, name)),
   });
   const { watches } = tree;
-  const notices = watches.fd === undefined ? undefined : new Notices(twin, () => watches.stop());
+  const notices = watches.fd === undefined
+    ? undefined
+    : new Notices(twin, () => watches.stop(), { fd: root, make: folderLister });
   close(twin);
+  close(root);
+  const listings = new Listings({
+    ask: (path) => notices?.ask(path) ?? false,
+    sizeOf: (fd) => tree.facts.ofDescriptor(fd) ? tree.facts.attributes.size : Infinity,
+    answer: (parent, text, unique) => answerLookup(session, tree, { parent, text, unique }),
+  });
   const locks = lockOperations(tree, (unique, code) => session.answer(unique, code));
   const handler = {
-    ...metadataOperations(tree),
+    ...metadataOperations(tree, listings),
     ...entryOperations(tree),
     ...fileOperations(
       tree,
@@ -63,7 +89,7 @@ export function servePassthroughBlocking(fuseFd: number, twin: number, options: 
         kept.released(node);
       },
     ),
-    ...folderOperations(tree),
+    ...folderOperations(tree, listings, () => notices?.pid),
     ...xattrOperations(tree),
     ...locks.operations,
   };
@@ -79,12 +105,27 @@ export function servePassthroughBlocking(fuseFd: number, twin: number, options: 
       notices?.send();
       changes.isWanted = notices?.isFull === false;
       room.isWanted = notices?.isWaiting === true;
-      const waitMs = earlier(locks.waitMs, earlier(notices?.waitMs ?? -1, kept.waitMs));
+      const waitMs = [locks.waitMs, notices?.waitMs ?? -1, kept.waitMs, listings.waitMs].reduce(earlier);
       arrivals.waitBlocking(waitMs, changes, room);
       if (arrivals.hasChanges) watches.take();
+      listings.expire(arrivals.hasRequest);
       if (arrivals.hasRequest) return kept.disturb();
       kept.work();
     }
+  });
+}
+
+/** A LOOKUP that was put off. */
+function answerLookup(
+  session: Session,
+  tree: Tree,
+  { parent, text, unique }: { parent: FileNode; text: string; unique: bigint },
+): void {
+  session.answerBy(unique, (reply) => {
+    const folder = tree.watchedFolder(parent.id);
+    return folder < 0
+      ? -folder
+      : Math.max(0, lookUp(tree, { parent, folder, name: nameOf(text), text }, reply));
   });
 }
 

@@ -8,6 +8,7 @@ import type { Request } from "../request.ts";
 import { Calls, descriptorPath, type Name, rare } from "./calls.ts";
 import { Facts } from "./facts.ts";
 import { Identity } from "./identity.ts";
+import { nameOf, textOf } from "./names.ts";
 import { type FileNode, NodeTable } from "./nodes.ts";
 import { diskOwner, type OwnerRule } from "./owners.ts";
 import { type Listener, Watches } from "./watches.ts";
@@ -78,25 +79,25 @@ export class Tree {
     if (parent === undefined || name === undefined) return ESTALE;
     const folder = nodes.pathOf(parent);
     if (folder < 0) return -folder;
-    return facts.ofEntry(folder, name) && nodes.isFactOf(node) ? 0 : ESTALE;
+    return facts.ofEntry(folder, nameOf(name)) && nodes.isFactOf(node) ? 0 : ESTALE;
   }
 
   /** Looks at an entry that was just made and answers with it. */
   answerEntry(parentId: number, folder: number, name: Name, reply: Reply): number {
     if (!this.facts.ofEntry(folder, name)) return errno();
-    this.tellEntry(this.nodes.get(parentId), name, reply);
+    this.tellEntry(this.nodes.get(parentId), textOf(name), reply);
     return 0;
   }
 
   /** Answers with the entry that was just looked at. */
-  tellEntry(parent: FileNode | undefined, name: Name, reply: Reply): FileNode {
+  tellEntry(parent: FileNode | undefined, name: string, reply: Reply): FileNode {
     const node = this.nodes.remember(parent, name);
     reply.entry(node.id, 0, this.attributes, this.entryValidity(parent, name, node));
     return node;
   }
 
   /** How long what was just looked at may be believed: an entry, or a node's attributes. */
-  entryValidity(parent: FileNode | undefined, name: Name, node: FileNode): Validity {
+  entryValidity(parent: FileNode | undefined, name: string, node: FileNode): Validity {
     return this.watches.entryValidity(parent, name, node, this.facts.attributes, this.validity);
   }
 

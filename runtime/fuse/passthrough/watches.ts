@@ -42,6 +42,8 @@ import {
 import { S_IFDIR } from "../../../ffi/constants/stat.ts";
 import type { Attributes, Validity } from "../reply.ts";
 import { descriptorPath, type Name, rare } from "./calls.ts";
+import type { Listing } from "./listings.ts";
+import { bytesOf, textOf } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 
 /** A watched folder, with its entries that the kernel believes. */
@@ -49,6 +51,11 @@ export interface Watch {
   readonly folder: number;
   readonly descriptor: number;
   readonly names: Map<string, FileNode>;
+  /** When the first of the latest LOOKUPs came, and how many have come since (`Listings`). */
+  firstLook: number;
+  looks: number;
+  listedAt: number;
+  listing: Listing | undefined;
 }
 
 /** Who has the kernel forget. */
@@ -107,31 +114,46 @@ export class Watches {
     const other = this.#folders.get(descriptor);
     if (other !== undefined) this.#drop(other);
     this.#folders.set(descriptor, folder);
-    folder.watch = { folder: folder.id, descriptor, names: new Map() };
+    folder.watch = {
+      folder: folder.id,
+      descriptor,
+      names: new Map(),
+      firstLook: 0,
+      looks: 0,
+      listedAt: 0,
+      listing: undefined,
+    };
   }
 
   /** How long the kernel may believe that `name` of a folder is this node, and its attributes. */
   entryValidity(
     folder: FileNode | undefined,
-    name: Name,
+    name: string,
     node: FileNode,
     now: Attributes,
     short: Validity,
   ): Validity {
     const watch = folder?.watch;
-    const key = keyOf(name);
-    this.#leave(node, watch, key);
-    const other = watch?.names.get(key);
+    this.#leave(node, watch, name);
+    const other = watch?.names.get(name);
     if (other !== undefined) {
       // the name is another file's by now, and the event is still to come
       this.#lose(other);
-      this.#listener.attributesChanged(other.id);
+      this.#change(other);
     }
     if (watch === undefined || node.device !== this.#device || hasSeveralNames(node, now)) return short;
-    node.seenAs = key;
+    node.seenAs = name;
     node.seenIn = watch;
-    watch.names.set(key, node);
-    return { entryMs: LONG_MS, attrMs: this.validity(node, now, short).attrMs };
+    watch.names.set(name, node);
+    const { attrMs } = this.validity(node, now, short);
+    node.toldUntil = attrMs === LONG_MS ? Date.now() + LONG_MS : 0;
+    return attrMs === LONG_MS ? LONG : { entryMs: LONG_MS, attrMs };
+  }
+
+  /** Whether the kernel believes what it was told of the name, and of what has it, and will for a good while. */
+  isBelieved(folder: FileNode, name: string): boolean {
+    const node = believed(folder, name);
+    return node !== undefined && node.toldUntil - Date.now() > LONG_MS / 2;
   }
 
   /** How long the attributes may be believed that were just taken. */
@@ -152,7 +174,7 @@ export class Watches {
   }
 
   /** The container itself has taken the name away, which the kernel knows. */
-  removed(folder: FileNode | undefined, name: Name): void {
+  removed(folder: FileNode | undefined, name: string): void {
     const node = believed(folder, name);
     if (node !== undefined) this.#lose(node);
   }
@@ -161,7 +183,7 @@ export class Watches {
    * The container itself has renamed an entry: the kernel believes it by its new name for what is left of the time it
    * was told of the old one.
    */
-  renamed(from: FileNode, name: Name, to: FileNode, newName: Name, isExchange: boolean): void {
+  renamed(from: FileNode, name: string, to: FileNode, newName: string, isExchange: boolean): void {
     const node = believed(from, name);
     const other = believed(to, newName);
     if (node !== undefined) this.#move(node, to, newName);
@@ -199,20 +221,26 @@ export class Watches {
     if (folder === undefined) return;
     if (mask & IN_IGNORED) return this.#drop(folder);
     const isNamed = name.length > 0;
-    if (!isNamed || mask & FOLDER_CHANGES) this.#listener.attributesChanged(folder.id);
-    const node = isNamed ? folder.watch!.names.get(keyOf(name)) : undefined;
+    if (!isNamed || mask & FOLDER_CHANGES) this.#change(folder);
+    const text = isNamed ? textOf(name) : "";
+    const node = isNamed ? folder.watch!.names.get(text) : undefined;
     if (node === undefined) return;
-    this.#listener.attributesChanged(node.id);
+    this.#change(node);
     if ((mask & NAMES_CHANGE) === 0) return;
     this.#lose(node);
-    this.#listener.nameChanged(folder.id, bareName(name));
+    this.#listener.nameChanged(folder.id, bytesOf(text));
+  }
+
+  #change(node: FileNode): void {
+    node.toldUntil = 0;
+    this.#listener.attributesChanged(node.id);
   }
 
   #tellAll(folder: FileNode): void {
-    this.#listener.attributesChanged(folder.id);
+    this.#change(folder);
     for (const [name, node] of [...folder.watch!.names]) {
       this.#lose(node);
-      this.#listener.attributesChanged(node.id);
+      this.#change(node);
       this.#listener.nameChanged(folder.id, bytesOf(name));
     }
   }
@@ -224,17 +252,17 @@ export class Watches {
   }
 
   /** It is seen as `key` there: what the kernel believes of another name of it, nobody tells from here on. */
-  #leave(node: FileNode, watch: Watch | undefined, key: string): void {
+  #leave(node: FileNode, watch: Watch | undefined, name: string): void {
     const { seenIn, seenAs } = node;
     if (seenIn === undefined) return;
     this.#lose(node);
-    if (seenIn !== watch || seenAs !== key) this.#listener.nameChanged(seenIn.folder, bytesOf(seenAs));
+    if (seenIn !== watch || seenAs !== name) this.#listener.nameChanged(seenIn.folder, bytesOf(seenAs));
   }
 
-  #move(node: FileNode, folder: FileNode, name: Name): void {
+  #move(node: FileNode, folder: FileNode, name: string): void {
     this.#lose(node);
-    this.#listener.attributesChanged(node.id);
-    this.#listener.nameChanged(folder.id, bareName(name));
+    this.#change(node);
+    this.#listener.nameChanged(folder.id, bytesOf(name));
   }
 
   #lose(node: FileNode): void {
@@ -242,6 +270,7 @@ export class Watches {
     if (seenIn === undefined) return;
     if (seenIn.names.get(seenAs) === node) seenIn.names.delete(seenAs);
     node.seenIn = undefined;
+    node.toldUntil = 0;
   }
 }
 
@@ -256,27 +285,6 @@ function hasSeveralNames(node: FileNode, { nlink }: Attributes): boolean {
 }
 
 /** The node that the kernel was told of by this name for long. */
-function believed(folder: FileNode | undefined, name: Name): FileNode | undefined {
-  return folder?.watch?.names.get(keyOf(name));
-}
-
-function bareName(name: Name): Uint8Array {
-  return name.subarray(0, lengthOf(name));
-}
-
-function lengthOf(name: Uint8Array): number {
-  const end = name.indexOf(0);
-  return end === -1 ? name.length : end;
-}
-
-/** A name up to its NUL, byte by byte. */
-function keyOf(name: Uint8Array): string {
-  const length = lengthOf(name);
-  let key = "";
-  for (let index = 0; index < length; index++) key += String.fromCharCode(name[index]!);
-  return key;
-}
-
-function bytesOf(key: string): Uint8Array {
-  return Uint8Array.from(key, (char) => char.charCodeAt(0));
+function believed(folder: FileNode | undefined, name: string): FileNode | undefined {
+  return folder?.watch?.names.get(name);
 }

@@ -42,10 +42,10 @@ class Fixture implements Disposable {
     const { root } = this.nodes;
     this.watches.watch(root, this.fd);
     if (!this.facts.ofEntry(this.fd, bytes)) throw new Error(`no ${name}`);
-    const node = this.nodes.remember(root, bytes);
+    const node = this.nodes.remember(root, name);
     this.names.set(node.id, name);
     const now = { ...this.facts.attributes, ctime: 1000, ...change };
-    return { node, validity: { ...this.watches.entryValidity(root, bytes, node, now, SHORT) } };
+    return { node, validity: { ...this.watches.entryValidity(root, name, node, now, SHORT) } };
   }
 
   forget(node: FileNode): void {
@@ -108,7 +108,7 @@ watchTest("what takes a name and what loses it are told", (tree) => {
   assertEquals(tree.told(), ["/", "1 one", "1 two", "one", "two"]);
   // what the container itself takes away it knows
   tree.look("two");
-  tree.watches.removed(tree.nodes.root, new TextEncoder().encode("two\0"));
+  tree.watches.removed(tree.nodes.root, "two");
   Deno.removeSync(`${tree.folder}/two`);
   assertEquals(tree.told(), ["/"]);
 });
@@ -145,8 +145,7 @@ watchTest("a name that another has taken does not tell of who had it", (tree) =>
 watchTest("what the container renames is not believed by its new name for long", (tree) => {
   const { root } = tree.nodes;
   const rename = (from: string, to: string, isExchange = false) => {
-    const [name, newName] = [from, to].map((name) => new TextEncoder().encode(`${name}\0`));
-    tree.watches.renamed(root, name!, root, newName!, isExchange);
+    tree.watches.renamed(root, from, root, to, isExchange);
   };
   for (const name of ["one", "two", "three"]) {
     tree.write(name, "");
@@ -190,9 +189,9 @@ watchTest("what the kernel forgets is remembered nowhere", (tree) => {
   tree.watches.watch(folder, fd);
   const name = new TextEncoder().encode("file\0");
   tree.facts.ofEntry(fd, name);
-  const file = tree.nodes.remember(folder, name);
+  const file = tree.nodes.remember(folder, "file");
   tree.names.set(file.id, "folder/file");
-  tree.watches.entryValidity(folder, name, file, tree.facts.attributes, SHORT);
+  tree.watches.entryValidity(folder, "file", file, tree.facts.attributes, SHORT);
   tree.write("folder/file", "x");
   assertEquals(tree.told(), ["folder/file"]);
   tree.forget(file);
