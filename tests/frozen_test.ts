@@ -2,6 +2,7 @@
  * Commands that start from a frozen process, each in a cache folder of its own.
  * @see runtime/frozen/freeze.ts
  */
+import { generateKeyPairSync } from "node:crypto";
 import {
   assert,
   assertEquals,
@@ -25,6 +26,14 @@ function frozenFolder(host: Host): string {
   const cache = `${host.home}/cache/skiff`;
   const boot = Deno.readTextFileSync("/proc/sys/kernel/random/boot_id").trim();
   return `${cache}/${[...Deno.readDirSync(cache)][0]!.name}/${boot}`;
+}
+
+/** Of the first layer of an encrypted image in a layout: what is said of how its key is wrapped. */
+function wrappedKey(layout: string) {
+  const read = (path: string) => JSON.parse(Deno.readTextFileSync(`${layout}/${path}`));
+  const [{ digest }] = read("index.json").manifests;
+  const [{ annotations }] = read(`blobs/${digest.replace(":", "/")}`).layers;
+  return JSON.parse(atob(JSON.parse(atob(annotations["org.opencontainers.image.enc.keys.jwe"])).protected));
 }
 
 const exists = (path: string) => Deno.lstat(path).then(() => true, () => false);
@@ -124,6 +133,42 @@ X
     );
     const lines = stdout.trim().split("\n");
     assertEquals([lines.length, new Set(lines).size], [6, 6]);
+  });
+
+  hostTest("secrets of TLS and keys that encrypt are each start's own", {}, async (host) => {
+    await freeze(host);
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const hellos: string[] = [];
+    const listening = (async () => {
+      for await (const client of listener) {
+        const bytes = new Uint8Array(4096);
+        const count = await client.read(bytes) ?? 0;
+        hellos.push(bytes.subarray(0, count).toHex());
+        client.close();
+      }
+    })().catch(() => {});
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    await Deno.writeTextFile(`${host.home}/key`, String(publicKey.export({ format: "pem", type: "spki" })));
+    const { stdout, stderr } = await script(
+      host,
+      `chmod 644 key; "$SKIFF" __thawed
+      tar -cf - -C /etc hostname | "$SKIFF" import -q - image >/dev/null
+      for i in 1 2 3; do
+        "$SKIFF" pull -q --retry 0 127.0.0.1:${listener.addr.port}/x
+        "$SKIFF" push -q --encryption-key jwe:key image oci:$PWD/to$i >/dev/null
+      done; "$SKIFF" rmi -f image >/dev/null`,
+    );
+    assertEquals(stdout.split(" ")[0], `${frozenFolder(host)}/skiff`, stderr);
+    // the random of a ClientHello, and its share of an x25519 key (RFC 8446, 4.1.2, 4.2.8)
+    const randoms = hellos.map((hello) => /^16.{20}(.{64})/.exec(hello)?.[1]);
+    const shares = hellos.map((hello) => /001d0020(.{64})/.exec(hello)?.[1]);
+    const keys = [1, 2, 3].map((number) => wrappedKey(`${host.home}/to${number}`).epk.x);
+    for (const drawn of [randoms, shares, keys]) {
+      assertEquals(new Set(drawn).size, drawn.length, String(drawn));
+      assert(drawn.length >= 3 && !drawn.includes(undefined), `${drawn} ${stderr}`);
+    }
+    listener.close();
+    await listening;
   });
 
   hostTest("where something is in its way a command starts without it, and works", {}, async (host) => {
