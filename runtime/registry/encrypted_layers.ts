@@ -15,6 +15,7 @@ import { type Digest, digestHex, digestOf } from "../spec/digest.ts";
 import type { Descriptor, Manifest } from "../spec/image.ts";
 import type { Folders } from "../state/folders.ts";
 import { hasBlob, partialPath, publishBlob } from "../storage/blobs.ts";
+import { DEFAULT_LAYER_LIMIT_BYTES } from "../storage/layers.ts";
 import { lockBlob } from "./blob_lock.ts";
 import type { RegistryClient } from "./client.ts";
 import { downloadBlob } from "./download.ts";
@@ -40,6 +41,12 @@ export async function decryptImage(
   for (const [at, layer] of manifest.layers.entries()) {
     if (!isEncrypted(layer)) continue;
     const what = nameOf(layer, name);
+    // it is whole on the disk, twice, before anything unpacks it
+    if (layer.size > DEFAULT_LAYER_LIMIT_BYTES) {
+      throw new VerificationError(
+        `decrypt ${what}: it is larger than the limit of ${DEFAULT_LAYER_LIMIT_BYTES} bytes`,
+      );
+    }
     waiting.push([at, await unwrapLayerKey(what, layer.annotations ?? {}, keys, options.signal)]);
   }
   const stop = new AbortController();

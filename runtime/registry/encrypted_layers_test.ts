@@ -72,6 +72,26 @@ Deno.test("a decrypted manifest keeps what else it says, and a layer that does n
     await rejects(decrypt(gone), { message: "fetch blob: blob unknown to registry" });
     assertEquals(files(), []);
 
+    // of what claims to be a disk full nothing is asked for
+    const [layer] = document.manifest.layers;
+    const huge = {
+      ...image,
+      document: {
+        ...document,
+        manifest: { ...document.manifest, layers: [{ ...layer!, size: 2 ** 40 }] },
+      },
+    };
+    let asked = 0;
+    const counting = registry(() => {
+      asked++;
+      throw new RegistryError("fetch blob: blob unknown to registry", 404);
+    });
+    const options = { decryptionKeys: [key] };
+    await rejects(decryptImage(folders, counting, "here.test/x:1", huge, options), /larger than the limit/);
+    assertEquals(asked, 0);
+    await rejects(decryptImage(folders, counting, "here.test/x:1", image, options), RegistryError);
+    assertEquals(asked, 1);
+
     const sealed = await Deno.readFile(`${home}/sealed`);
     const decrypted = await decrypt(registry(() => sealed));
     const written = JSON.parse(new TextDecoder().decode(decrypted.bytes));
