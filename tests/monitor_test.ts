@@ -1,5 +1,7 @@
 /** The monitor's loop with real children: output, log, clients, signals, end. */
 
+import { SIGCONT, SIGSTOP } from "../ffi/constants/signal.ts";
+import { kill } from "../ffi/process.ts";
 import { Attachment } from "../runtime/monitor/attachment.ts";
 import {
   MonitorConnection,
@@ -11,7 +13,7 @@ import {
 import { parseDetachKeys } from "../runtime/monitor/detach_keys.ts";
 import { readLog } from "../runtime/monitor/log_reader.ts";
 import { loadSupervision } from "../runtime/monitor/monitor.ts";
-import { FRAME } from "../runtime/monitor/protocol.ts";
+import { encodeJsonFrame, FRAME } from "../runtime/monitor/protocol.ts";
 import { readExit, readState } from "../runtime/monitor/records.ts";
 import { inspectLock } from "../runtime/state/locks.ts";
 import { assert, assertEquals, waitFor } from "./harness.ts";
@@ -299,4 +301,37 @@ async function waitForLog(monitor: MonitorFixture, text: string): Promise<void> 
     for (const { bytes } of records) found += new TextDecoder().decode(bytes);
     if (found.includes(text)) return;
   }
+}
+
+for (const [when, saysLate] of [["at once", false], ["a moment later", true]] as const) {
+  Deno.test(`who connects just before the end, and says ${when} what he wants, is told how it ended`, async () => {
+    const flag = await Deno.makeTempFile();
+    await using fixture = MonitorFixture.start({
+      script: `while [ -e ${flag} ]; do sleep 0.02; done; exit 7`,
+    });
+    const ready = await fixture.ready;
+    assert(ready.ok);
+    // the program ends and the client comes while the monitor looks at neither
+    kill(fixture.pid, SIGSTOP);
+    await Deno.remove(flag);
+    await waitFor(
+      "the program has ended",
+      () => / Z /.test(Deno.readTextFileSync(`/proc/${ready.initPid}/stat`)),
+    );
+    using conn = await Deno.connect({ transport: "unix", path: fixture.plan.socketPath });
+    const hello = encodeJsonFrame(FRAME.HELLO, { version: 1, op: "attach" });
+    if (!saysLate) await conn.write(hello);
+    kill(fixture.pid, SIGCONT);
+    if (saysLate) {
+      await waitFor("the end is recorded", () => readExit(fixture.plan.containerDir) !== undefined);
+      await conn.write(hello);
+    }
+    const buffer = new Uint8Array(4096);
+    const count = await conn.read(buffer) ?? 0;
+    assertEquals([buffer[0], JSON.parse(new TextDecoder().decode(buffer.subarray(5, count))).exitCode], [
+      FRAME.EXIT,
+      7,
+    ]);
+    assertEquals(await fixture.ended(), 0);
+  });
 }

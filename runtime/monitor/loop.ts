@@ -16,7 +16,7 @@ import { close } from "../../ffi/file.ts";
 import type { Lead } from "../network/monitor_network.ts";
 import { epoll_create1, epoll_ctl, EpollEvents } from "../../ffi/poll.ts";
 
-/** Called with EPOLL* bits. A call without a cause is possible, when a descriptor's number was used again. */
+/** Called with EPOLL* bits. */
 export type Handler = (events: number) => void;
 
 /** A callback that runs once, unless it is cancelled. */
@@ -29,7 +29,9 @@ const EVENTS_A_ROUND = 32;
 
 export class EventLoop {
   readonly #epoll = epoll_create1(EPOLL_CLOEXEC);
-  readonly #handlers = new Map<number, Handler>();
+  readonly #handlers = new Map<number, { handler: Handler; round: number }>();
+  /** Counts the looks at what is ready. */
+  #rounds = 0;
   readonly #ready = new EpollEvents(EVENTS_A_ROUND);
   /** Few at a time: unsorted. */
   readonly #timers = new Set<Timer>();
@@ -53,7 +55,7 @@ export class EventLoop {
   watch(fd: number, handler: Handler, events: number = EPOLLIN): void {
     if (this.#handlers.has(fd)) return;
     epoll_ctl(this.#epoll, EPOLL_CTL_ADD, fd, events);
-    this.#handlers.set(fd, handler);
+    this.#handlers.set(fd, { handler, round: this.#rounds });
   }
 
   /** Changes what `fd` is waited for, if it is. */
@@ -109,8 +111,12 @@ export class EventLoop {
 
   #serve(timeoutMs: number): void {
     const count = this.#ready.waitBlocking(this.#epoll, timeoutMs);
+    this.#rounds++;
     for (let index = 0; index < count; index++) {
-      this.#handlers.get(this.#ready.fd(index))?.(this.#ready.events(index));
+      const watched = this.#handlers.get(this.#ready.fd(index));
+      // what was ready is not that one, but another that had its number at the beginning of the round
+      if (watched === undefined || watched.round === this.#rounds) continue;
+      watched.handler(this.#ready.events(index));
     }
   }
 

@@ -375,6 +375,7 @@ class ContainerMonitor {
         if (this.#mountNamespace !== undefined) killLeftProcesses(this.#mountNamespace);
       },
       onEnd: (record) => this.#end(record),
+      restarts: () => this.#restartsAfter !== undefined,
       onLinger: () => {
         if (this.#restartsAfter) return RESTART_LINGER_MS;
         this.#unmountRootfs();

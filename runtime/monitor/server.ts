@@ -6,11 +6,12 @@
  * it never stops the container or the others.
  */
 
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../../ffi/constants/poll.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, POLLIN } from "../../ffi/constants/poll.ts";
 import { MSG_DONTWAIT, SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/constants/socket.ts";
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { close } from "../../ffi/file.ts";
 import { geteuid } from "../../ffi/process.ts";
+import { pollBlocking } from "../../ffi/poll.ts";
 import { accept4, peerCredentials, receiveWithFds, recv } from "../../ffi/socket.ts";
 import { SkiffError } from "../errors.ts";
 import type { PortChange } from "./held_ports.ts";
@@ -91,6 +92,7 @@ export class Server {
   #holdTimer: Timer | undefined;
   /** The frame that ends every conversation, once there is one. */
   #last: Uint8Array<ArrayBuffer> | undefined;
+  #isFinal = false;
   #whenDrained: (() => void) | undefined;
 
   /** `listen` is a listening stream socket; `spillFolder` takes what slow clients have not read. */
@@ -146,27 +148,34 @@ export class Server {
 
   /**
    * Sends the last frame to everyone who waits for it, now or later, and calls `whenDrained` when all have
-   * read what is theirs, or have gone: now, or each time that is so again.
+   * read what is theirs, or have gone: now, or each time that is so again. `isFinal`: nobody listens on the socket after
+   * this; else who comes now, or has not said yet what he wants, is for the next.
    */
-  end(last: Uint8Array<ArrayBuffer>, whenDrained: () => void): void {
+  end(last: Uint8Array<ArrayBuffer>, isFinal: boolean, whenDrained: () => void): void {
     this.#last = last;
+    this.#isFinal = isFinal;
     this.#whenDrained = whenDrained;
     for (const client of [...this.#clients.values()]) {
-      if (client.op === "none") this.#drop(client);
-      else if (!client.isClosing) this.#finish(client, last);
+      if (client.op !== "none") {
+        if (!client.isClosing) this.#finish(client, last);
+      } else if (!isFinal) this.#drop(client);
     }
     this.#checkDrained();
   }
 
-  #accept(): void {
+  /** Whether somebody was let in, or turned away. */
+  #accept(): boolean {
     let fd: number;
     try {
       fd = accept4(this.listen, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } catch {
-      return;
+      return false;
     }
     // The socket is 0600 in a 0700 folder; this holds where someone loosened that.
-    if (this.#clients.size >= CLIENT_LIMIT || peerCredentials(fd).uid !== geteuid()) return close(fd);
+    if (this.#clients.size >= CLIENT_LIMIT || peerCredentials(fd).uid !== geteuid()) {
+      close(fd);
+      return true;
+    }
     const client: Client = {
       fd,
       queue: new OutboundQueue(fd, this.spillFolder),
@@ -184,6 +193,7 @@ export class Server {
     this.loop.watch(fd, (events) => this.#guard(client, () => this.#serve(client, events)));
     // A client writes its HELLO at once: most often it is there already.
     this.#guard(client, () => this.#read(client));
+    return true;
   }
 
   #serve(client: Client, events: number): void {
@@ -381,7 +391,12 @@ export class Server {
   }
 
   #checkDrained(): void {
-    if (this.#clients.size === 0) this.#whenDrained?.();
+    if (this.#whenDrained === undefined) return;
+    // who came just before the end still waits to be let in: the socket would close in his face
+    while (this.#isFinal && this.#clients.size === 0 && pollBlocking(this.listen, POLLIN, 0) !== 0) {
+      if (!this.#accept()) break;
+    }
+    if (this.#clients.size === 0) this.#whenDrained();
   }
 }
 

@@ -135,7 +135,7 @@ export class Supervisor {
       if (isEnding) return; // two may ask at once
       isEnding = true;
       // after the answer to who asks for it
-      loop.after(0, () => server.end(encodeJsonFrame(FRAME.EXIT, give()), () => loop.stop()));
+      loop.after(0, () => server.end(encodeJsonFrame(FRAME.EXIT, give()), true, () => loop.stop()));
     }, (fd) => this.change(fd));
     const server = new Server(loop, listen, room, this.monitorPlan.containerDir);
     loop.after(this.#delayMs, () => {
