@@ -38,6 +38,25 @@ hostTest("without newuidmap one id is mapped", { needs: NEEDS }, async (host) =>
   );
 });
 
+hostTest("a network that needs what the machine lacks names it", { needs: NEEDS }, async (host) => {
+  await host.ok("network", "create", "web");
+  const script = "mount -t tmpfs none /dev/net";
+  const { code, stderr } = await onBroken(
+    host,
+    { script },
+    "run",
+    "--rm",
+    "--network",
+    "web",
+    "host",
+    "true",
+  );
+  assertEquals([code, stderr], [
+    125,
+    "Error: make the networks' namespace: /dev/net/tun does not exist (modprobe tun; in a container: --device /dev/net/tun)\n",
+  ]);
+});
+
 hostTest("subordinate ids come from where nsswitch.conf says", { needs: [...NEEDS, "gcc"] }, async (host) => {
   const plugin = `${host.folder}/lib/libsubid_skifftest.so`;
   await Deno.mkdir(`${host.folder}/lib`);
@@ -83,7 +102,7 @@ hostTest("without the kernel's overlay, fuse-overlayfs is used, else copies", {
   assertEquals([fused.code, fused.stdout], [0, "fine\nfuse.fuse-overlayfs\n"], fused.stderr);
   assertMatch(
     warnings(fused.stderr),
-    /^Warning: the kernel's overlay cannot be used \(mount: Operation not permitted\), so fuse-overlayfs is, which is slower; use Linux 5.11 or newer, which mounts overlay without root$/,
+    /^Warning: the kernel's overlay cannot be used \(mount: Operation not permitted\), so fuse-overlayfs is, which is slower; use Linux 5.12 or newer, which mounts overlay without root$/,
   );
   const again = await host.skiff(run);
   assertEquals([again.code, again.stdout, again.stderr], [0, "fine\nfuse.fuse-overlayfs\n", ""]);
@@ -100,8 +119,11 @@ hostTest("without the kernel's overlay, fuse-overlayfs is used, else copies", {
   assertEquals([copied.code, copied.stdout], [0, "fine\noverlay\n"], copied.stderr);
   assertMatch(
     warnings(copied.stderr),
-    /^Warning: the kernel's overlay cannot be used \(mknodat: Operation not permitted\), nor fuse-overlayfs \(fuse-overlayfs is not installed\), so each container gets a copy of its image; install the package fuse-overlayfs$/,
+    /^Warning: the kernel's overlay cannot be used \(mknodat: Operation not permitted\), nor fuse-overlayfs \(fuse-overlayfs is not installed\), so each container gets a copy of its image; install the package fuse-overlayfs, or keep data on ext4, xfs or btrfs, in a container on a volume$/,
   );
+  // as in a container: no whiteout can hide what of the machine is not shown
+  const own = await onBroken(host, { script }, ...RUN, "-h", "ship", "host", "cat", "/etc/hostname");
+  assertEquals([own.code, own.stdout], [0, "ship\n"], own.stderr);
 });
 
 hostTest("a read-only home leaves containers in /var/tmp", { needs: NEEDS }, async (host) => {

@@ -91,15 +91,16 @@ function showFolder(plan: HostPlan, folder: HostFolder, index: number): void {
   const target = `${plan.target}${folder.path}`;
   ensureFolder(upper);
   ensureFolder(work);
-  for (const path of folder.hidden ?? []) hide(upper, path.slice(folder.path.length + 1));
   // As an ordinary user the host's owners appear as nobody; a folder nobody can write is shown read-only.
   const isRootless = Deno.readTextFileSync("/proc/self/uid_map").trim().split(/\s+/)[2] !== "4294967295" ||
     geteuid() !== 0;
   try {
+    for (const path of folder.hidden ?? []) hide(upper, path.slice(folder.path.length + 1));
     mountOverlay({ lower: [folder.path], upper, work, target, userxattr: isRootless });
     if (isRootless) mount(null, target, null, MS_REMOUNT | MS_BIND | MS_RDONLY);
   } catch (error) {
-    // Overlay refuses a folder with mounts of the host's namespace below it; a bind shows it as it is.
+    // Overlay refuses a folder with mounts of the host's namespace below it, and an upper folder that is on an overlay
+    // itself, as in a container, where there is no whiteout either; a bind shows it as it is.
     if (!isRootless || !isErrno(error, EINVAL, EPERM)) throw error;
     mount(folder.path, target, null, MS_BIND | MS_REC);
     for (const path of folder.hidden ?? []) cover(`${plan.upper}/empty`, `${plan.target}${path}`);

@@ -26,7 +26,7 @@ import { NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
 import { setLink } from "../../../ffi/rtnetlink.ts";
 import { listen, receiveWithFds, sendWithFds, socketpair } from "../../../ffi/socket.ts";
 import { waitpidBlocking } from "../../../ffi/process.ts";
-import { HostError, SkiffError } from "../../errors.ts";
+import { SkiffError } from "../../errors.ts";
 import { mustParse } from "../stack/addresses.ts";
 import { findTunObstacle } from "../tun_device.ts";
 import { openTun } from "../tun.ts";
@@ -80,9 +80,9 @@ export function openNamespaceBlocking(): BridgeNamespace {
   if (namespace) return namespace;
   const reason = new TextDecoder().decode(buffer.subarray(0, length)) || "the process ended early";
   const obstacle = findTunObstacle();
-  throw obstacle === undefined
-    ? new SkiffError(`make the networks' namespace: ${reason}`)
-    : new HostError(`make the networks' namespace: ${obstacle.reason}`, { hint: obstacle.remedy });
+  // a message, without a hint, is what the command gets of it
+  const cause = obstacle === undefined ? reason : `${obstacle.reason} (${obstacle.remedy})`;
+  throw new SkiffError(`make the networks' namespace: ${cause}`);
 }
 
 function makeNamespace(): BridgeNamespace {

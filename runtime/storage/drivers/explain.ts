@@ -14,10 +14,12 @@ export function explainDriver(context: StorageContext, driver: DriverName): stri
   return `(${overlay}), nor fuse-overlayfs (${
     fuse ?? "not tried"
   }), so each container gets a copy of its image; ` +
-    (isFilesystemsFault(fuse ?? "") ? OTHER_FILESYSTEM : fuseRemedy(fuse ?? ""));
+    copyRemedy(overlay, fuse ?? "");
 }
 
 const OTHER_FILESYSTEM = "keep data on ext4, xfs or btrfs: XDG_DATA_HOME names the folder";
+/** An upper folder on an overlay is the usual case of it: that of a container that skiff runs in. */
+const OTHER_FILESYSTEM_TOO = "keep data on ext4, xfs or btrfs, in a container on a volume";
 
 /** What an upper folder needs was refused: whiteouts, extended attributes, or to be one at all. */
 function isFilesystemsFault(reason: string): boolean {
@@ -28,7 +30,12 @@ function isFilesystemsFault(reason: string): boolean {
 export function overlayRemedy(reason: string): string {
   return isFilesystemsFault(reason)
     ? OTHER_FILESYSTEM
-    : "use Linux 5.11 or newer, which mounts overlay without root";
+    : "use Linux 5.12 or newer, which mounts overlay without root";
+}
+
+function copyRemedy(overlay: string, fuse: string): string {
+  if (isFilesystemsFault(fuse)) return OTHER_FILESYSTEM;
+  return isFilesystemsFault(overlay) ? `${fuseRemedy(fuse)}, or ${OTHER_FILESYSTEM_TOO}` : fuseRemedy(fuse);
 }
 
 /** What makes fuse-overlayfs work. */
