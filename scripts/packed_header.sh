@@ -26,6 +26,11 @@ while read -r skiff_key _ skiff_uid _; do
   [ "$skiff_key" != Uid: ] || break
 done 2>/dev/null </proc/self/status || fail "read /proc/self/status: skiff needs /proc"
 
+# With a limit $1 of less than $2 the runtime would end with a trace of its own.
+is_enough() {
+  [ "$1" = unlimited ] || [ "$1" -ge "$2" ] || fail "start with $1 $3: the runtime needs $2" "$4"
+}
+
 # Collects the facts of every folder from / down to $1 and of the files below it that follow, with one
 # stat(1); true if each folder belongs to root or the user and nobody else may write to it.
 are_mine() {
@@ -40,14 +45,16 @@ are_mine() {
     set -- "$skiff_parent" "$@"
   done
   # in the C locale, for which nothing is loaded
-  skiff_facts=$({ ulimit -Sn && ulimit -Sv && cd "$skiff_where" && export LC_ALL=C &&
-    exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) || return 1
+  skiff_facts=$({ ulimit -Sn && ulimit -Hn && ulimit -Sv && ulimit -Sd && ulimit -Ss && cd "$skiff_where" &&
+    export LC_ALL=C && exec stat -c %u:%f:%s / "$@"; } 2>/dev/null) || return 1
   set -- $skiff_facts
-  skiff_nofile=$1 skiff_memory=$2 skiff_owner=${3%%:*}
-  shift 2
-  # V8 sets aside more than 32 GB of addresses
-  [ "$skiff_memory" = unlimited ] || [ "$skiff_memory" -ge 60000000 ] ||
-    fail "start with $skiff_memory kB of addresses: the runtime needs 60000000" 'ulimit -v unlimited'
+  skiff_nofile=$1
+  is_enough "$2" 100 descriptors 'ulimit -Hn 1024' # it raises the soft limit by itself
+  is_enough "$3" 60000000 'kB of addresses' 'ulimit -v unlimited' # V8 sets aside more than 32 GB
+  is_enough "$4" 700000 'kB of data' 'ulimit -d unlimited'
+  is_enough "$5" 512 'kB of stack' 'ulimit -s 8192'
+  shift 5
+  skiff_owner=${1%%:*}
   while [ $# -gt "$skiff_number" ]; do
     skiff_mode=${1#*:} skiff_mode=0x${skiff_mode%%:*}
     case ${1%%:*} in
@@ -154,8 +161,8 @@ unpack_locked() {
 
 # What the runtime would obey is put aside, for it belongs to the caller's containers.
 for skiff_name in DENO_DIR DENO_NO_UPDATE_CHECK DENO_TLS_CA_STORE DENO_V8_FLAGS DENO_CERT DENO_COVERAGE_DIR \
-  DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_INTERNAL_CHILD_ENTRYPOINT DENO_NO_PROMPT DENO_CONDITIONS \
-  NODE_OPTIONS NODE_CHANNEL_FD NODE_V8_COVERAGE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED OTEL_DENO \
+  DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_LOG DENO_INTERNAL_CHILD_ENTRYPOINT DENO_NO_PROMPT \
+  DENO_CONDITIONS NODE_OPTIONS NODE_CHANNEL_FD NODE_V8_COVERAGE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED OTEL_DENO \
   MALLOC_ARENA_MAX MALLOC_TOP_PAD_; do
   eval "skiff_value=\${$skiff_name-} skiff_known=\${$skiff_name+set}"
   if [ -n "$skiff_known" ]; then
@@ -205,7 +212,7 @@ begin_frozen() {
 
 skiff_boot= skiff_freezes=@FREEZES@
 # what the dynamic linker is asked is done at the runtime's own start alone
-[ -z "$skiff_freezes" ] || [ -n "${SKIFF_COLD_START-}${LD_PRELOAD-}${LD_LIBRARY_PATH-}${GLIBC_TUNABLES-}" ] ||
+[ -z "$skiff_freezes" ] || [ -n "${SKIFF_COLD_START-}${LD_PRELOAD-}${LD_AUDIT-}${LD_LIBRARY_PATH-}${GLIBC_TUNABLES-}" ] ||
   { read -r skiff_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
 case $skiff_boot in *[!0-9a-f-]*) skiff_boot= ;; esac
 
@@ -240,5 +247,12 @@ for skiff_base in "$skiff_first" "$skiff_second" "$skiff_third" "$skiff_fourth" 
   skiff_reasons="$skiff_reasons
   $skiff_top: $skiff_why"
 done
-fail "unpack skiff: no folder to unpack it into:$skiff_reasons" 'XDG_CACHE_HOME names a folder of your own'
+skiff_hint='XDG_CACHE_HOME names a folder of your own'
+if [ -n "$skiff_set_of" ]; then
+  skiff_hint="make one of them root's, and writable for root alone"
+  # as unshare -r makes one: who is 0 there is not the root whose folders these are
+  ! read -r _ skiff_outside _ </proc/self/uid_map || [ "$skiff_outside" = 0 ] ||
+    skiff_hint='start skiff outside of this user namespace: it makes one of its own'
+fi
+fail "unpack skiff: no folder to unpack it into:$skiff_reasons" "$skiff_hint"
 }

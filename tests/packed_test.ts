@@ -437,4 +437,39 @@ hostTest("a folder that was removed, and too few addresses, are told in a line",
   const told =
     "Error: start with 20000000 kB of addresses: the runtime needs 60000000\nhint: ulimit -v unlimited\n";
   assertEquals([few.code, few.stderr], [125, told]);
+  const LIMITS: [limits: string, told: string][] = [
+    ["-Sd 500000", "500000 kB of data: the runtime needs 700000\nhint: ulimit -d unlimited"],
+    ["-Ss 256", "256 kB of stack: the runtime needs 512\nhint: ulimit -s 8192"],
+    ["-n 64", "64 descriptors: the runtime needs 100\nhint: ulimit -Hn 1024"],
+  ];
+  for (const [limits, text] of LIMITS) {
+    const { code, stderr } = await host.sh(`ulimit ${limits}; $SKIFF --version`);
+    assertEquals([code, stderr], [125, `Error: start with ${text}\n`]);
+  }
+  const ENOUGH = "ulimit -v 60000000; ulimit -d 700000; ulimit -s 512; ulimit -n 100";
+  for (const cold of ["", "1"]) {
+    const { code, stderr } = await host.sh(
+      `${ENOUGH}; $SKIFF run -q --rm --network none host true`,
+      { env: { SKIFF_COLD_START: cold } },
+    );
+    assertEquals([code, stderr], [0, ""]);
+  }
+});
+
+hostTest("who is 0 of a user namespace of the caller's is told to start outside of it", {}, async (host) => {
+  await host.ok("--version");
+  const { code, stderr } = await host.sh('unshare -r "$SKIFF" --version');
+  assertEquals(code, 125);
+  assertIncludes(stderr, "hint: start skiff outside of this user namespace: it makes one of its own\n");
+});
+
+hostTest("the runtime keeps its own log to itself", {}, async (host) => {
+  for (const cold of ["", "1"]) {
+    const env = { DENO_LOG: "trace", SKIFF_COLD_START: cold };
+    const { stdout, stderr } = await host.skiff(
+      ["run", "--rm", "--network", "none", "-e", "DENO_LOG", "host", "printenv", "DENO_LOG"],
+      { env },
+    );
+    assertEquals([stdout, stderr], ["trace\n", ""]);
+  }
 });
