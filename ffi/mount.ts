@@ -132,8 +132,15 @@ export function filesystemType(fd: number): number {
   return Number(new DataView(buffer.buffer).getBigInt64(0, true)) >>> 0;
 }
 
-/** The same of the file system that a path is on. */
-export function filesystemSizeOf(path: string): { totalBytes: number; usedBytes: number } {
+export interface FilesystemSize {
+  totalBytes: number;
+  usedBytes: number;
+  /** To who is not root: less than the difference of the others where some is kept for root. */
+  availableBytes: number;
+}
+
+/** The size of the file system that a path is on. */
+export function filesystemSizeOf(path: string): FilesystemSize {
   const fd = open(path, O_PATH | O_CLOEXEC);
   try {
     return filesystemSize(fd);
@@ -143,10 +150,14 @@ export function filesystemSizeOf(path: string): { totalBytes: number; usedBytes:
 }
 
 /** How large the file system of an open file is, and how much of it is in use, in bytes. @see statfs(2) */
-export function filesystemSize(fd: number): { totalBytes: number; usedBytes: number } {
+export function filesystemSize(fd: number): FilesystemSize {
   const buffer = new Uint8Array(120);
   check("fstatfs", libc("mount").fstatfs(fd, buffer));
   const field = (index: number) => Number(new DataView(buffer.buffer).getBigInt64(index * 8, true));
-  const [blockBytes, blocks, free] = [field(1), field(2), field(3)];
-  return { totalBytes: blocks * blockBytes, usedBytes: (blocks - free) * blockBytes };
+  const [blockBytes, blocks, free, available] = [field(1), field(2), field(3), field(4)];
+  return {
+    totalBytes: blocks * blockBytes,
+    usedBytes: (blocks - free) * blockBytes,
+    availableBytes: available * blockBytes,
+  };
 }

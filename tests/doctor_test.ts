@@ -28,7 +28,7 @@ hostTest("doctor finds a whole machine whole, in lines and in JSON", { needs: ["
   const json = JSON.parse(await host.ok("doctor", "--json")) as Line[];
   assertEquals(json.map((line) => line.Check), [
     ...["program", "start", "user", "data folder", "runtime folder", "subordinate ids", "user namespace"],
-    ...["storage driver", "/proc", "network", "seccomp", "cgroups", "container"],
+    ...["storage driver", "/proc", "network", "fuse", "seccomp", "cgroups", "container"],
   ]);
   assertEquals(Object.keys(json[0]!), ["Check", "Status", "Detail", "Remedy"]);
 });
@@ -92,6 +92,13 @@ const CASES: Record<string, Case> = {
     detail: /map ids with \S*newgidmap: newgidmap: /,
     remedy: /^check that the helper is setuid root/,
   },
+  "a disk that is nearly full": {
+    script: "mount -t tmpfs -o size=50m,mode=700,uid=$(stat -c %u $HOME) none $HOME",
+    code: 1,
+    check: "data folder",
+    detail: /, where \d\d MB are free$/,
+    remedy: /^skiff system prune /,
+  },
   "a home that is read-only": {
     script:
       `${READ_ONLY}; mkdir -p $HOME/../vartmp && chmod 1777 $HOME/../vartmp && mount --bind $HOME/../vartmp /var/tmp`,
@@ -101,6 +108,25 @@ const CASES: Record<string, Case> = {
     remedy: /^set XDG_DATA_HOME/,
   },
 };
+
+/** A /dev with what programs need, and without /dev/fuse. */
+const NO_FUSE = `mkdir $HOME/../dev && mount -t tmpfs -o mode=755 none $HOME/../dev && cd $HOME/../dev
+  mkdir net pts shm
+  for one in null zero full random urandom tty net/tun; do : >$one; mount --bind /dev/$one $one; done
+  mount --rbind /dev/pts pts; ln -s pts/ptmx ptmx; ln -s /proc/self/fd fd; cd /; mount --rbind $HOME/../dev /dev`;
+
+hostTest("doctor notes that there is no FUSE, and containers run", {
+  needs: ["root", "uidmap"],
+}, async (host) => {
+  const { code, stdout } = await onBroken(host, { script: NO_FUSE }, "doctor", "--json");
+  assertEquals([code, complaints(stdout)], [0, {}], stdout);
+  const fuse = (JSON.parse(stdout) as Line[]).find(({ Check }) => Check === "fuse")!;
+  assertEquals(
+    [fuse.Status, fuse.Detail],
+    ["note", "no run --lazy, and no :idmap without root: open /dev/fuse: there is no FUSE here"],
+  );
+  assertIncludes(fuse.Remedy, "modprobe fuse");
+});
 
 async function examine(host: Host, { script, code, check, detail, remedy }: Case): Promise<void> {
   const { stdout, stderr, code: found } = await onBroken(host, { script }, "doctor", "--json");

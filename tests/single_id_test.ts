@@ -10,7 +10,7 @@ import type { LayerMember } from "./toc_layers.ts";
 const NOBODYS_ID = 54321;
 
 const WARNING =
-  /^Warning: only one user id can be mapped, so file owners inside containers are pretended: \/etc\/subuid has no range for 54321; as root: usermod --add-subuids (\d+-\d+) --add-subgids \1 54321\n$/;
+  /^Warning: only one user id can be mapped, so file owners inside containers are pretended: \/etc\/subuid has no range for 54321; as root: useradd --uid 54321 NAME, which gives the user a name and ranges\n$/;
 
 type Call = (...words: string[]) => Promise<{ code: number; stdout: string; stderr: string }>;
 

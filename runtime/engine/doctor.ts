@@ -3,6 +3,8 @@
  * where others fail: nothing here throws.
  */
 
+import { close } from "../../ffi/file.ts";
+import { filesystemSizeOf } from "../../ffi/mount.ts";
 import { SkiffError } from "../errors.ts";
 import { mappedIdCount } from "../namespaces/id_map.ts";
 import { outerContainer } from "../namespaces/restrictions.ts";
@@ -27,6 +29,9 @@ export interface Finding {
 
 type Result = Omit<Finding, "check">;
 
+/** With less, most images cannot be pulled; the smallest containers still run. */
+const LITTLE_BYTES = 100e6;
+
 /** Made in this order; what needs an engine is skipped where there is none. */
 const CHECKS: { name: string; run(engine: Engine): Result | Promise<Result> }[] = [
   { name: "runtime folder", run: checkRuntimeFolder },
@@ -35,6 +40,7 @@ const CHECKS: { name: string; run(engine: Engine): Result | Promise<Result> }[] 
   { name: "storage driver", run: checkStorageDriver },
   { name: "/proc", run: checkProc },
   { name: "network", run: checkNetwork },
+  { name: "fuse", run: checkFuse },
   { name: "seccomp", run: checkSeccomp },
   { name: "cgroups", run: checkCgroups },
   { name: "container", run: checkContainer },
@@ -121,6 +127,14 @@ async function checkDataFolder({ folders }: Engine): Promise<Result> {
   const probe = `${folders.tmp}/doctor-${crypto.randomUUID()}`;
   Deno.writeTextFileSync(probe, "x");
   Deno.removeSync(probe);
+  const { availableBytes } = filesystemSizeOf(data);
+  if (availableBytes < LITTLE_BYTES) {
+    return {
+      status: "degraded",
+      detail: `${data} (${type}), where ${Math.floor(availableBytes / 1e6)} MB are free`,
+      remedy: "skiff system prune removes what nobody uses, and XDG_DATA_HOME names a folder elsewhere",
+    };
+  }
   if (obstacle === undefined) return ok(`${data} (${type})`);
   return {
     status: "degraded",
@@ -197,6 +211,18 @@ function checkNetwork(): Result {
     detail: `containers have no network: ${obstacle.reason}`,
     remedy: obstacle.remedy,
   };
+}
+
+/** Only mounts with other owners (idmap), rootless, and images that are fetched as they are read need it. */
+async function checkFuse(): Promise<Result> {
+  const { openFuse } = await import("../fuse/mount.ts");
+  try {
+    close(openFuse());
+    return ok("/dev/fuse can be opened");
+  } catch (error) {
+    const { message, hint } = error as SkiffError;
+    return { status: "note", detail: `no run --lazy, and no :idmap without root: ${message}`, remedy: hint };
+  }
 }
 
 function checkSeccomp(): Result {

@@ -47,7 +47,8 @@ export function findSubordinateIds(uid: number): SubordinateIds {
       remedy: `add one to what "subid: ${source}" in /etc/nsswitch.conf names`,
     };
   }
-  return { ...found, reason: `/etc/sub${kind} has no range for ${user}`, remedy: addRanges(user) };
+  const remedy = user === String(uid) ? nameUser(uid) : addRanges(user);
+  return { ...found, reason: `/etc/sub${kind} has no range for ${user}`, remedy };
 }
 
 /** The ranges of a name, whether there is such a user or not; of a number as well where `uid` is given. */
@@ -69,6 +70,11 @@ function addRanges(user: string): string {
   const start = Math.max(nextFree(readText("/etc/subuid")), nextFree(readText("/etc/subgid")));
   const range = `${start}-${start + 65535}`;
   return `as root: usermod --add-subuids ${range} --add-subgids ${range} ${user}`;
+}
+
+/** newuidmap(1) maps for nobody who is in no list of users. */
+function nameUser(uid: number): string {
+  return `as root: useradd --uid ${uid} NAME, which gives the user a name and ranges`;
 }
 
 /** Behind the last range, as useradd(8) chooses it; ids from 2^31 on are best left alone. */
