@@ -27,8 +27,8 @@ export async function dispatch(words: readonly string[], onLogLevel: OnLogLevel)
     return 0;
   }
   if (root.help || root.args.length === 0) {
-    const { rootHelp } = await import("./help.ts");
-    print(rootHelp());
+    const { rootHelp, screenWidth } = await import("./help.ts");
+    print(rootHelp(screenWidth()));
     return 0;
   }
   const found = findVerb(root.args);
@@ -42,11 +42,11 @@ export async function dispatch(words: readonly string[], onLogLevel: OnLogLevel)
 
 /** `skiff container` alone is a mistake, `skiff container --help` is not. */
 async function showGroup(group: VerbGroup, args: readonly string[]): Promise<number> {
-  const { groupHelp } = await import("./help.ts");
+  const { groupHelp, screenWidth } = await import("./help.ts");
   const words = group.name.split(" ").length;
   if (args.length > words) {
     parseLine(args.slice(words), {}, `skiff ${group.name}`);
-    print(groupHelp(group));
+    print(groupHelp(group, screenWidth()));
     return 0;
   }
   printError(groupHelp(group) + "\n");
@@ -64,8 +64,8 @@ async function runVerb(
   const flags: Flags = { ...GLOBAL_FLAGS, ...command.flags };
   const parsed = await explained(() => parseLine(rest, flags, path, command.optionsFirst), path, flags);
   if (parsed.help) {
-    const { commandHelp } = await import("./help.ts");
-    print(commandHelp(command, verb, path));
+    const { commandHelp, screenWidth } = await import("./help.ts");
+    print(commandHelp(command, verb, path, screenWidth()));
     return 0;
   }
   for (const name in GLOBAL_FLAGS) {

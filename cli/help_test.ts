@@ -59,6 +59,18 @@ Deno.test("a group's help shows the other spellings", () => {
   ok(/\n {2}list, ls +List images in local storage\n/.test(groupHelp(GROUPS[1]!)));
 });
 
+Deno.test("a description is broken anew where one of its lines does not fit, but for its tables", () => {
+  const description =
+    "One line that is made for a wide screen, and\ngoes on here.\n  a  table of two\n\nThe end.";
+  const help = (screen: number) => commandHelp({ ...COMMAND, description }, SAIL, "skiff sail", screen);
+  ok(help(60).includes("for a wide screen, and\ngoes on here.\n  a  table"));
+  ok(
+    help(40).includes(
+      "\nOne line that is made for a wide screen,\nand goes on here.\n  a  table of two\n\nThe end.\n",
+    ),
+  );
+});
+
 Deno.test("every command has usage, examples that name it, and options with distinct letters", async () => {
   for (const verb of VERBS) {
     const { command }: { command: Command } = await verb.load();
@@ -68,6 +80,11 @@ Deno.test("every command has usage, examples that name it, and options with dist
     assertEquals(new Set(letters).size, letters.length, verb.name);
     for (const line of commandHelp(command, verb, `skiff ${verb.name}`).split("\n")) {
       ok(line.length <= 120, line);
+    }
+    // its table of options, and paragraphs, on a narrow terminal
+    const text = commandHelp({ ...command, examples: [], usage: "" }, verb, "skiff", 79);
+    for (const line of text.replace(/^ {2}\S.*/gm, "").split("\n")) {
+      ok(line.length <= 79 || !line.trim().includes(" "), line);
     }
   }
 });

@@ -32,6 +32,16 @@ export const TOPICS: readonly Topic[] = [
         ["SSL_CERT_FILE, SSL_CERT_DIR", "Authorities that are trusted, instead of the machine's"],
         ["NO_COLOR", "Not empty: no colours. There are none either where the output is no terminal"],
         ["TERM", "dumb: no colours and no progress bars"],
+        ["SKIFF_BUILD_CACHE", "How much builds keep for later ones: 20g; 0 for no limit"],
+        [
+          "BUILDKIT_PROGRESS",
+          "How a build shows what it does, where --progress does not say: plain, tty, quiet",
+        ],
+        [
+          "SOURCE_DATE_EPOCH",
+          "Seconds since 1970 that a build takes for the time, so that it is reproducible",
+        ],
+        ["SSH_AUTH_SOCK", "The agent of build --ssh default"],
       ],
       "Files, the user's before the machine's:",
       [
@@ -163,6 +173,9 @@ export const TOPICS: readonly Topic[] = [
     name: "networks",
     summary: "Networks of containers: names, addresses, what reaches what",
     body: [
+      "A container that no --network is given to is alone: it reaches out, by a user-mode stack (slirp), and is reached " +
+      "by its published ports. `network connect` puts no such container on a network: start it with --network bridge, or " +
+      "--network NAME, where it is to be on others later.",
       "Containers on a network of `network create` reach each other by name, by their aliases, and by the first " +
       "twelve digits of their ids. A container may be on several; those of two networks reach each other only where " +
       "one is on both. Other names, and other addresses, go out by way of this machine.",
@@ -180,6 +193,7 @@ export const TOPICS: readonly Topic[] = [
       ],
       "There are from the start:",
       [
+        ["slirp", "The one above: what containers have by default, also of root"],
         ["bridge", "A network without names, as Docker's; podman is another name of it"],
         ["none", "No network but the loopback"],
         ["host", "This machine's own"],
@@ -285,7 +299,7 @@ export const TOPICS: readonly Topic[] = [
       ],
       "The driver is the first of these that works here; --storage-driver names one:",
       [
-        ["overlay", "The kernel's overlayfs, in the user namespace (Linux 5.11 or newer)"],
+        ["overlay", "The kernel's overlayfs, in the user namespace (Linux 5.12 or newer)"],
         ["fuse-overlayfs", "The program of that name, where the kernel's is refused"],
         ["vfs", "A copy for each container; by reflink where the file system can"],
       ],

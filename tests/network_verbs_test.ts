@@ -404,3 +404,14 @@ hostTest("inspect finds volumes and networks after containers and images", {}, a
   assertEquals(JSON.parse(await host.ok("inspect", "web"))[0].internal, true);
   assertEquals((await host.skiff(["inspect", "--type", "volume", "web"])).code, 125);
 });
+
+hostTest("a container of the default network is told how one changes networks", {}, async (host) => {
+  await host.ok("network", "create", "web");
+  await host.ok("create", "--name", "alone", "host", "true");
+  const { code, stderr } = await host.skiff(["network", "connect", "web", "alone"]);
+  assertEquals([code, stderr], [
+    125,
+    'Error: "slirp" is not supported: invalid network mode\n' +
+    "only containers that were created with --network bridge, or --network NAME, can change networks\n",
+  ]);
+});

@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.ts";
-import { commandHelp, groupHelp, rootHelp, topicHelp } from "../help.ts";
+import { commandHelp, groupHelp, rootHelp, screenWidth, topicHelp } from "../help.ts";
 import { print } from "../output/print.ts";
 import { TOPICS } from "../topics.ts";
 import { explainUnknownVerb } from "../unavailable.ts";
@@ -13,13 +13,14 @@ export const command = defineCommand({
   examples: ["skiff help run", "skiff help image ls", "skiff help exit-codes"],
   flags: {},
   async run({ args }) {
-    if (args.length === 0) return print(rootHelp());
+    const screen = screenWidth();
+    if (args.length === 0) return print(rootHelp(screen));
     const topic = args.length === 1 ? TOPICS.find(({ name }) => name === args[0]) : undefined;
-    if (topic) return print(topicHelp(topic));
+    if (topic) return print(topicHelp(topic, screen));
     const found = findVerb(args);
     if (found.kind === "unknown") throw explainUnknownVerb(found, TOPICS);
-    if (found.kind === "group") return print(groupHelp(found.group));
+    if (found.kind === "group") return print(groupHelp(found.group, screen));
     const { command } = await found.verb.load();
-    print(commandHelp(command, found.verb, found.path));
+    print(commandHelp(command, found.verb, found.path, screen));
   },
 });

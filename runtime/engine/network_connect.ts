@@ -178,7 +178,11 @@ async function settled(
 /** @throws {ConflictError} where the container's network is no bridge */
 function checkMode(engine: Engine, row: ContainerRow, network: NetworkRow): void {
   const { mode } = loadConfig(engine, row.id).network;
-  if (mode !== "bridge") throw new ConflictError(`"${mode}" is not supported: invalid network mode`);
+  if (mode !== "bridge") {
+    throw new ConflictError(`"${mode}" is not supported: invalid network mode`, {
+      hint: `only containers that were created with --network bridge, or --network NAME, can change networks`,
+    });
+  }
   if (network.driver !== "bridge") {
     throw new UnsupportedError(
       `change networks of container ${row.name}: ${network.name} is a ${network.driver} network, which is chosen at create`,
