@@ -31,35 +31,22 @@ import {
 
 type Message = Uint8Array<ArrayBuffer>;
 
-/** What is done beside the notices: `make` gives who does it, in the writer. */
-export interface Worker {
-  fd: number;
-  make: (fd: number) => (task: Message) => void;
-}
-
 const AGAIN_MS = 1000;
-/** Of a path. */
-const LARGEST_MESSAGE = 4200;
-/** No message of the kernel's has this length. */
-const TASK_MARK = 4;
+/** Of a name of 255 bytes. */
+const LARGEST_MESSAGE = 512;
 /** So many wait before no more changes are taken. */
 const MANY = 4096;
 
 export class Notices {
   readonly fd: number;
-  /** Who writes. */
-  readonly pid: number;
   readonly #onBroken: () => void;
   readonly #waiting: Message[] = [];
   readonly #again: { dueMs: number; message: Message }[] = [];
 
-  /**
-   * Forks who writes to `twin`, which ends with this process. `onBroken` is called when it has ended before. `worker` is
-   * what `ask` has done there, with the descriptor that it needs.
-   */
-  constructor(twin: number, onBroken: () => void, worker?: Worker) {
+  /** Forks who writes to `twin`, which ends with this process. `onBroken` is called when it has ended before. */
+  constructor(twin: number, onBroken: () => void) {
     const [ours, theirs] = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC);
-    this.pid = forkWriter(twin, theirs, worker);
+    forkWriter(twin, theirs);
     close(theirs);
     this.fd = ours;
     this.#onBroken = onBroken;
@@ -91,16 +78,6 @@ export class Notices {
     this.#again.push({ dueMs: Date.now() + AGAIN_MS, message });
   }
 
-  /** Has it done by the writer, once; false where much is waiting. */
-  ask(task: Message): boolean {
-    if (this.isFull) return false;
-    const message = new Uint8Array(TASK_MARK + task.length);
-    message.set(task, TASK_MARK);
-    this.#waiting.push(message);
-    this.send();
-    return true;
-  }
-
   /** Sends what there is room for. */
   send(): void {
     const now = Date.now();
@@ -121,23 +98,18 @@ export class Notices {
   }
 }
 
-function forkWriter(twin: number, socket: number, worker: Worker | undefined): number {
+function forkWriter(twin: number, socket: number): void {
   const parent = getpid();
-  return forkChild(() => {
+  forkChild(() => {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() !== parent) _exit(1);
-    closeAllExcept([twin, socket, ...(worker ? [worker.fd] : [])]);
+    closeAllExcept([twin, socket]);
     setProcessTitle("skiff: idmap notices");
     using end = new Fd(socket);
     const message = new Uint8Array(LARGEST_MESSAGE);
-    const work = worker?.make(worker.fd);
     for (;;) {
       const length = recv(end.number, message);
       if (length === 0) return 0;
-      if (new DataView(message.buffer).getUint32(0, true) === 0) {
-        work?.(message.slice(TASK_MARK, length));
-        continue;
-      }
       // ENOENT: it has no such name
       libc("file").write(twin, message, length);
     }

@@ -29,20 +29,23 @@ interface OpenFolder {
 const ENTRIES_BYTES = 32768;
 /** So many folders have entries at once: open ones there may be as many as descriptors. */
 const MAX_READ = 64;
+const MAX_SPARE = 4;
 const SEEK_SET = 0;
 /** Offset of the name in struct linux_dirent64. @see getdents(2) */
 const NAME_AT = 19;
 
-/** `listerPid` is who lists folders ahead, and has `listings` told of it. */
+/** `listings` is told of what those do who list folders ahead, by their pids. */
 export function folderOperations(
   tree: Tree,
   listings: Listings,
-  listerPid: () => number | undefined,
+  listers: ReadonlySet<number>,
 ): Handler {
   const { calls, nodes, facts, validity } = tree;
   const folders = new Map<number, OpenFolder>();
   /** Those with entries, the one read least recently first. */
   const read = new Set<OpenFolder>();
+  /** Memory of folders that were closed. */
+  const spare: DataView<ArrayBuffer>[] = [];
 
   /** Makes room for entries of the folder from `offset` on. */
   const seek = (folder: OpenFolder, offset: bigint): boolean => {
@@ -51,7 +54,7 @@ export function folderOperations(
     folder.offset = offset;
     if (folder.read !== undefined) return true;
     const [oldest] = read.size < MAX_READ ? [] : read;
-    folder.read = oldest?.read ?? new DataView(new ArrayBuffer(ENTRIES_BYTES));
+    folder.read = oldest?.read ?? spare.pop() ?? new DataView(new ArrayBuffer(ENTRIES_BYTES));
     if (oldest !== undefined) {
       oldest.read = undefined;
       read.delete(oldest);
@@ -98,7 +101,7 @@ export function folderOperations(
       if (path < 0) return -path;
       const fd = rare.openat(AT_FDCWD, descriptorPath(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
       if (fd === -1) return errno();
-      const isAhead = request.pid === listerPid();
+      const isAhead = listers.has(request.pid);
       if (isAhead) listings.opened(node);
       folders.set(fd, { node, fd, isAhead, read: undefined, at: 0, end: 0, offset: 0n });
       reply.open(fd, FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE);
@@ -142,6 +145,7 @@ export function folderOperations(
       if (folder === undefined) return EBADF;
       folders.delete(fd);
       read.delete(folder);
+      if (folder.read !== undefined && spare.length < MAX_SPARE) spare.push(folder.read);
       if (folder.isAhead) listings.closed(folder.node);
       calls.close(fd);
       return 0;

@@ -3,27 +3,15 @@
  * the others at once.
  *
  * ```
- *  asker ─ LOOKUP, LOOKUP, … ─▶ server ── path ──▶ writer of notices ── getdents64(2) ──▶ kernel
- *                                  ◀──────── OPENDIR, READDIRPLUS, RELEASEDIR ──────────────┘
+ *  asker ─ LOOKUP, LOOKUP, … ─▶ server ── path ──▶ Listers
+ *                                  ◀─ OPENDIR, READDIRPLUS, READDIR, RELEASEDIR
  * ```
- * A LOOKUP costs two processes a turn each, an entry of a READDIRPLUS a tenth of that. Only the kernel asks for a
- * READDIRPLUS, so somebody has to list the folder through the mount: not the server itself, which would wait for its own
- * answer. Whoever asks for more of that folder until the answer is there waits for it, but not for long: an asker may
- * have the folder's lock, which the listing needs.
+ * A LOOKUP costs two processes a turn each, an entry of a READDIRPLUS a tenth of that; but only who lists a folder is
+ * asked for a READDIRPLUS. Whoever asks for more of the folder until its answer is there waits for it, though not for
+ * long: an asker may have the folder's lock, which the listing needs.
  */
 
-import { compileFunction, SYSCALL } from "../../../ffi/libc.ts";
-import {
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_RDONLY,
-  RESOLVE_BENEATH,
-  RESOLVE_NO_MAGICLINKS,
-  RESOLVE_NO_SYMLINKS,
-} from "../../../ffi/constants/fcntl.ts";
 import type { Request } from "../request.ts";
-import { bytesOf } from "./names.ts";
 import type { FileNode } from "./nodes.ts";
 import { LONG_MS, type Watch } from "./watches.ts";
 
@@ -32,14 +20,10 @@ const MANY_LOOKS = 3;
 const WINDOW_MS = 50;
 /** Of a folder's own size: some two thousand names. Nobody gains by all those of a larger one. */
 const LARGEST_FOLDER_BYTES = 128 << 10;
-const MAX_PATH_BYTES = 4095;
-/** As much as the kernel asks for at once. */
-const ENTRIES_BYTES = 128 << 10;
-const MAX_ENTRIES_BYTES = 4 << 20;
 
-/** So long askers wait for who lists to go on. */
-const STEP_MS = 20;
-/** And so much longer while the server has other things to do. */
+/** So long askers wait for who lists to go on, */
+const STEP_MS = 30;
+/** and so much longer while the server has other things to do. */
 const BUSY_MS = 100;
 /** After so many that waited in vain nobody waits, for a while. */
 const MANY_VAIN = 4;
@@ -54,15 +38,16 @@ interface Held {
 
 /** Of one folder, from its path's sending to the end of the listing. */
 export interface Listing {
-  /** Answered before the listing is. */
   held: Held[];
+  /** When who lists has last done something for it; undefined where others are before it. */
+  goneOnAt: number | undefined;
   /** The answer is on its way: what is asked now may be what it waits for. */
   isTold: boolean;
 }
 
 export interface ListingNeeds {
   /** Has somebody list the folder at a path below the root; false where it cannot be. */
-  ask: (path: Uint8Array<ArrayBuffer>) => boolean;
+  ask: (path: string) => boolean;
   /** The size of an open folder. */
   sizeOf: (fd: number) => number;
   /** Answers a LOOKUP that has waited. */
@@ -71,11 +56,10 @@ export interface ListingNeeds {
 
 export class Listings {
   readonly #needs: ListingNeeds;
-  /** By the folders' watches, in the order of their sending. */
+  /** By the folders' watches. */
   readonly #pending = new Map<Watch, Listing>();
-  /** The one that is being listed. */
-  #current: Watch | undefined;
-  #dueAt = 0;
+  /** When anything was done for any of them. */
+  #goneOnAt = 0;
   #vain = 0;
   #vainUntil = 0;
 
@@ -85,7 +69,12 @@ export class Listings {
 
   /** In how many ms `expire` has something to do, -1: in none. */
   get waitMs(): number {
-    return this.#pending.size === 0 ? -1 : Math.max(0, this.#dueAt - Date.now());
+    if (this.#pending.size === 0) return -1;
+    let earliest = Infinity;
+    for (const { goneOnAt } of this.#pending.values()) {
+      earliest = Math.min(earliest, goneOnAt ?? this.#goneOnAt);
+    }
+    return Math.max(0, earliest + STEP_MS - Date.now());
   }
 
   /** Whether the LOOKUP of a name is answered later. */
@@ -113,15 +102,13 @@ export class Listings {
     const path = pathBelowRoot(folder);
     if (path === undefined || !this.#needs.ask(path)) return;
     if (this.#vainUntil > 0 && this.#vainUntil <= now) this.#vain = this.#vainUntil = 0;
-    if (this.#pending.size === 0) this.#dueAt = now + STEP_MS;
-    this.#pending.set(watch, watch.listing = { held: [], isTold: false });
+    if (this.#pending.size === 0) this.#goneOnAt = now;
+    this.#pending.set(watch, watch.listing = { held: [], goneOnAt: undefined, isTold: false });
   }
 
   /** Who lists has opened a folder. */
   opened({ watch }: FileNode): void {
-    if (watch?.listing === undefined) return;
-    this.#current = watch;
-    this.#dueAt = Date.now() + STEP_MS;
+    if (watch?.listing !== undefined) watch.listing.goneOnAt = this.#goneOnAt = Date.now();
   }
 
   /** Who lists asks for entries of a folder: gives the names that others wait to be told of by themselves. */
@@ -130,69 +117,44 @@ export class Listings {
     if (listing === undefined) return undefined;
     // for more, so that it has taken up what it was told
     if (listing.isTold) {
-      this.#end(watch!);
+      this.#end(watch!, listing);
       return undefined;
     }
     listing.isTold = true;
-    this.#dueAt = Date.now() + STEP_MS;
+    listing.goneOnAt = this.#goneOnAt = Date.now();
     return listing.held.length === 0 ? undefined : new Set(listing.held.map(({ name }) => name));
   }
 
   /** Who lists has closed a folder. */
   closed({ watch }: FileNode): void {
-    if (watch?.listing !== undefined) this.#end(watch);
+    if (watch?.listing !== undefined) this.#end(watch, watch.listing);
   }
 
   /** Lets those go on who have waited for long enough; where there are requests, one may be what they wait for. */
   expire(hasRequest: boolean): void {
-    if (this.#pending.size === 0 || Date.now() < this.#dueAt + (hasRequest ? BUSY_MS : 0)) return;
-    const late = this.#current === undefined ? [...this.#pending.keys()] : [this.#current];
-    if (late.some((watch) => watch.listing!.held.length > 0) && ++this.#vain >= MANY_VAIN) {
-      this.#vainUntil = Date.now() + VAIN_MS;
+    if (this.#pending.size === 0) return;
+    const before = Date.now() - STEP_MS - (hasRequest ? BUSY_MS : 0);
+    for (const [watch, listing] of [...this.#pending]) {
+      if ((listing.goneOnAt ?? this.#goneOnAt) > before) continue;
+      if (listing.held.length > 0 && ++this.#vain === MANY_VAIN) this.#vainUntil = Date.now() + VAIN_MS;
+      this.#end(watch, listing);
     }
-    for (const watch of late) this.#end(watch);
   }
 
-  #end(watch: Watch): void {
-    const { held } = watch.listing!;
+  #end(watch: Watch, { held }: Listing): void {
     this.#pending.delete(watch);
     watch.listing = undefined;
-    this.#current = undefined;
-    this.#dueAt = Date.now() + STEP_MS;
+    this.#goneOnAt = Math.max(this.#goneOnAt, Date.now());
     for (const { folder, name, unique } of held) this.#needs.answer(folder, name, unique);
   }
 }
 
-/** The folder's path below the root, with the NUL that ends it. */
-function pathBelowRoot(folder: FileNode): Uint8Array<ArrayBuffer> | undefined {
+/** The folder's path below the root. */
+function pathBelowRoot(folder: FileNode): string | undefined {
   const names: string[] = [];
   for (let node = folder; node.parent !== undefined; node = node.parent) {
     if (node.name === undefined) return undefined;
     names.push(node.name);
   }
-  const path = names.length === 0 ? "." : names.reverse().join("/");
-  return path.length > MAX_PATH_BYTES ? undefined : bytesOf(`${path}\0`);
-}
-
-/** Gives who lists the folder at a path below `root`, a descriptor of the mount's, and nothing else, whatever is there by now. */
-export function folderLister(root: number): (path: Uint8Array<ArrayBuffer>) => void {
-  const openat2 = compileFunction("file", "openat2");
-  const getdents64 = compileFunction("file", "getdents64");
-  const close = compileFunction("file", "close");
-  const how = new BigUint64Array(3);
-  how[0] = BigInt(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  how[2] = BigInt(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-  const howBytes = new Uint8Array(how.buffer);
-  const entries = new Uint8Array(ENTRIES_BYTES);
-  return (path) => {
-    const fd = openat2(SYSCALL.openat2, root, path, howBytes, 24n);
-    // it is gone, or nobody's to read: then each name is looked up by itself
-    if (fd === -1) return;
-    for (let bytes = 0; bytes < MAX_ENTRIES_BYTES;) {
-      const length = getdents64(fd, entries, ENTRIES_BYTES);
-      if (length <= 0) break;
-      bytes += length;
-    }
-    close(fd);
-  };
+  return names.length === 0 ? "." : names.reverse().join("/");
 }

@@ -28,7 +28,8 @@ import { entryOperations } from "./entries.ts";
 import { fileOperations } from "./files.ts";
 import { folderOperations } from "./folders.ts";
 import { KeptFiles } from "./kept_files.ts";
-import { folderLister, Listings } from "./listings.ts";
+import { Listers } from "./listers.ts";
+import { Listings } from "./listings.ts";
 import { lockOperations } from "./locks.ts";
 import { lookUp, metadataOperations } from "./metadata.ts";
 import { nameOf } from "./names.ts";
@@ -49,7 +50,7 @@ export interface PassthroughMount {
   fuse: number;
   /** For notices (`openFuseTwin`). It is closed here. */
   twin: number;
-  /** The mount itself, which only another process than this may use. It is closed here. */
+  /** The mount itself, which only another process than this may use. */
   root: number;
 }
 
@@ -66,13 +67,11 @@ export function servePassthroughBlocking(
     nameChanged: (folder, name) => notices?.tell(session.entryNotice(folder, name)),
   });
   const { watches } = tree;
-  const notices = watches.fd === undefined
-    ? undefined
-    : new Notices(twin, () => watches.stop(), { fd: root, make: folderLister });
+  const notices = watches.fd === undefined ? undefined : new Notices(twin, () => watches.stop());
   close(twin);
-  close(root);
+  const listers = new Listers(root);
   const listings = new Listings({
-    ask: (path) => notices?.ask(path) ?? false,
+    ask: (path) => listers.ask(path),
     sizeOf: (fd) => tree.facts.ofDescriptor(fd) ? tree.facts.attributes.size : Infinity,
     answer: (parent, text, unique) => answerLookup(session, tree, { parent, text, unique }),
   });
@@ -89,7 +88,7 @@ export function servePassthroughBlocking(
         kept.released(node);
       },
     ),
-    ...folderOperations(tree, listings, () => notices?.pid),
+    ...folderOperations(tree, listings, listers.pids),
     ...xattrOperations(tree),
     ...locks.operations,
   };
