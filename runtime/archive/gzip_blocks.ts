@@ -21,10 +21,10 @@ import { chunksOf, type ChunkSource } from "./chunks.ts";
 import { DeflateBlocks } from "./deflate_handle.ts";
 
 /**
- * Without a level: programs become 3 % larger than by podman's pgzip, in two thirds of its time. zlib's 3 is as dense as
- * that and takes a sixth longer, its own default 6 twice as long for 6 %.
+ * Without a level: the lowest by which programs become no larger than by podman's pgzip (100 MB of them 42.5 MB, not 42.65), in
+ * two thirds of its processor time. zlib's 2 takes a fifth less for 3 % more, its own default 6 a third more for 3 % less.
  */
-export const DEFAULT_GZIP_LEVEL = 2;
+export const DEFAULT_GZIP_LEVEL = 3;
 export const BLOCK_BYTES = 1 << 20;
 
 const ROOM = BLOCK_BYTES + (1 << 14);

@@ -81,15 +81,13 @@ export async function pushImages(
     throw new InvalidArgumentError(`push ${destination}: several images need an index`);
   }
   const digests = await Promise.all(images.map(({ manifestBytes }) => digestOf(manifestBytes)));
-  const asked = wasPushed && index === undefined && leadsTo(client, question, digests[0]!);
-  // while that is on its way
-  const blobs = blobsOf(folders, images, options);
+  const isThere = wasPushed && index === undefined && await leadsTo(client, question, digests[0]!);
+  const blobs = isThere ? [] : blobsOf(folders, images, options);
   mountFrom.push(...[...new Set(blobs.flatMap(({ mountFrom }) => mountFrom))].slice(0, MOUNT_LIMIT));
-  const isThere = await asked;
   const signatures = await prepareSignatures(client, reference, options.signers ?? []);
+  await pushAll(client, blobs, options);
   // a registry has the blobs of what it has: it takes no manifest without them
-  if (isThere) tellOfAll(blobs, options);
-  else await pushAll(client, blobs, options);
+  if (isThere) tellOfAll(images, options);
   options.onManifest?.(isThere);
   const what = formatReference(reference);
   let digest: Digest | undefined;
@@ -143,8 +141,15 @@ function blobsOf(folders: Folders, images: readonly SavedImage[], options: PushO
   return [...found.values()].toSorted((a, b) => b.size - a.size);
 }
 
-function tellOfAll(blobs: readonly PushedBlob[], { progress }: PushOptions): void {
-  for (const { digest, size } of blobs) progress?.({ digest, status: "exists", current: size, total: size });
+function tellOfAll(images: readonly SavedImage[], { progress }: PushOptions): void {
+  for (const [digest, size] of images.flatMap(sizesOf)) {
+    progress?.({ digest, status: "exists", current: size, total: size });
+  }
+}
+
+function sizesOf({ layers, configDigest, configSize }: SavedImage): [Digest, number][] {
+  const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
+  return [...sizes.set(configDigest, configSize)];
 }
 
 async function pushAll(client: RegistryClient, blobs: PushedBlob[], options: PushOptions): Promise<void> {
