@@ -19,6 +19,14 @@ export class SkiffError extends Error {
   }
 }
 
+/** A signal ended what was begun; the exit code is 128 and its number. */
+export class GivenUpError extends SkiffError {
+  override name = "GivenUpError";
+  constructor(message: string, override readonly exitCode: number) {
+    super(message);
+  }
+}
+
 /** An option, argument or document that cannot be understood. */
 export class InvalidArgumentError extends SkiffError {
   override name = "InvalidArgumentError";

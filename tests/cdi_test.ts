@@ -212,3 +212,37 @@ hostTest(
     await waitFor("the hook's end", () => Deno.stat(`/proc/${pid}`).then(() => false, () => true));
   },
 );
+
+for (const [how, ...options] of [["an attached run"], ["one with a terminal", "-it"]]) {
+  hostTest(`Ctrl-C ends ${how} whose hook hangs, and the hook`, NEEDS, async (host) => {
+    await prepare(host);
+    const image = await host.image();
+    await host.ok("pull", "-q", image);
+    const words = ["--rm", "--network", "none", "--device", "vendor.com/device=hanging-hook", ...options!];
+    const session = host.pty(["run", "-q", ...words, image, "true"]);
+    const pid = await hookPid(host);
+    await session.write("\x03");
+    assertEquals(await session.wait(), 130);
+    assertIncludes(session.text, "run hooks: ended by signal 2 before the program ran");
+    await waitFor("the hook's end", () => Deno.stat(`/proc/${pid}`).then(() => false, () => true));
+    assertEquals(await host.ok("ps", "-aq"), "");
+  });
+}
+
+hostTest("a hook before the start does not outlive a monitor that is killed", NEEDS, async (host) => {
+  await prepare(host);
+  const image = await host.image();
+  await host.ok("pull", "-q", image);
+  const words = ["-d", "--name", "c", "--network", "none", "--device", "vendor.com/device=hanging-hook"];
+  const run = host.skiff(["run", "-q", ...words, image, "true"]);
+  const pid = await hookPid(host);
+  const parent = /^PPid:\s+(\d+)$/m.exec(await Deno.readTextFile(`/proc/${pid}/status`))![1];
+  host.kill9(Number(parent));
+  assertEquals((await run).code, 125);
+  await waitFor("the hook's end", () => Deno.stat(`/proc/${pid}`).then(() => false, () => true));
+});
+
+function hookPid(host: Host): Promise<string> {
+  const read = () => Deno.readTextFile(`${host.home}/hook.pid`).then((text) => text.trim(), () => "");
+  return waitFor("the hook", read);
+}

@@ -1,7 +1,7 @@
 /** A failure from inside the container as the error that the user meets. */
 
 import { ENOEXEC, EPERM } from "../../ffi/errno.ts";
-import { CannotInvokeError, CommandNotFoundError, SkiffError } from "../errors.ts";
+import { CannotInvokeError, CommandNotFoundError, GivenUpError, SkiffError } from "../errors.ts";
 import { setupExitCode } from "../monitor/exit_code.ts";
 import type { SetupFailure } from "../monitor/plan.ts";
 
@@ -10,6 +10,7 @@ const NO_FORMAT =
   "and binfmt-support), or a script that does not begin with #!";
 
 export function setupError(failure: SetupFailure): SkiffError {
+  if (failure.exitCode !== undefined) return new GivenUpError(failure.message, failure.exitCode);
   switch (setupExitCode(failure)) {
     case 127:
       return new CommandNotFoundError(failure.message);

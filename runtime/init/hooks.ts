@@ -9,10 +9,33 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { POLLIN } from "../../ffi/constants/poll.ts";
 import { ENOENT, isErrno } from "../../ffi/errno.ts";
-import { close, dup2, Fd, lseek, memfd_create, read, writeAll } from "../../ffi/file.ts";
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
+import {
+  close,
+  closeAllExcept,
+  dup2,
+  Fd,
+  lseek,
+  memfd_create,
+  pipe2,
+  read,
+  writeAll,
+} from "../../ffi/file.ts";
 import { forkChild } from "../../ffi/fork.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
-import { chdir, getpid, kill, pidfd_open, waitpidBlocking } from "../../ffi/process.ts";
+import { ownStatus } from "../../ffi/own_status.ts";
+import {
+  chdir,
+  execve,
+  getpid,
+  getppid,
+  kill,
+  pidfd_open,
+  prctl,
+  waitpidBlocking,
+} from "../../ffi/process.ts";
+import { resetSignalDispositions, setSignalMask } from "../../ffi/signal.ts";
 import { posix_spawn } from "../../ffi/spawn.ts";
 import { SkiffError } from "../errors.ts";
 import type { InitPlan } from "../monitor/plan.ts";
@@ -57,20 +80,56 @@ export function runHookBlocking(plan: InitPlan, kind: HookKind, hook: HookSpec, 
   endHook(running, waitBlocking(running));
 }
 
-/** Starts one; who reaps it says how it went by `endHook`. @throws {SkiffError} where it cannot be executed */
+/** Those that make sense only as long as somebody waits for them. */
+const BEFORE_START: readonly HookKind[] = ["prestart", "createRuntime"];
+
+/**
+ * Starts one; who reaps it says how it went by `endHook`. One that comes before the start dies with this process.
+ *
+ * @throws {SkiffError} where it cannot be executed
+ */
 export function spawnHook(plan: InitPlan, kind: HookKind, hook: HookSpec, pid: number): RunningHook {
   using input = new Fd(stateFile(plan, kind, pid));
   const output = memfd_create("skiff-hook", MFD_CLOEXEC);
   try {
     enterBundle(plan.annex.bundle!.folder);
     const descriptors = { 0: input.number, 1: output, 2: output };
-    return { hook, output, pid: posix_spawn(hook.path, argvOf(hook), hook.env ?? [], descriptors) };
+    const start = BEFORE_START.includes(kind) ? forkBound : posix_spawn;
+    return { hook, output, pid: start(hook.path, argvOf(hook), hook.env ?? [], descriptors) };
   } catch (error) {
     close(output);
     throw new SkiffError(`executing hook \`${hook.path}\`: ${(error as Error).message}`, { cause: error });
   } finally {
     chdir("/");
   }
+}
+
+/** As posix_spawn, which knows nothing of PR_SET_PDEATHSIG. */
+function forkBound(
+  path: string,
+  argv: readonly string[],
+  env: readonly string[],
+  descriptors: Record<number, number>,
+): number {
+  const parent = getpid();
+  const [failed, report] = pipe2(O_CLOEXEC);
+  const pid = forkChild(() => {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() !== parent) return 125;
+    resetSignalDispositions(ownStatus().ignoredSignals);
+    setSignalMask([]);
+    for (const [target, source] of Object.entries(descriptors)) dup2(source, Number(target));
+    closeAllExcept([...Object.keys(descriptors).map(Number), report]);
+    execve(path, argv, env);
+  }, (error) => writeAll(report, new TextEncoder().encode((error as Error).message)));
+  close(report);
+  using reading = new Fd(failed);
+  const bytes = new Uint8Array(OUTPUT_LIMIT_BYTES);
+  // ends at once where execve has worked
+  const count = read(reading.number, bytes);
+  if (count === 0) return pid;
+  waitpidBlocking(pid);
+  throw new SkiffError(new TextDecoder().decode(bytes.subarray(0, count)));
 }
 
 /** Of a container that is removed with its end, the folder may be gone before the last hook. */

@@ -12,7 +12,8 @@ const STAGES_OF_THE_PROGRAM = [
 ];
 
 /** As shells, docker and podman have it: 127 no such program, 126 it cannot be executed, 125 anything before that. */
-export function setupExitCode({ stage, errno }: SetupFailure): number {
+export function setupExitCode({ stage, errno, exitCode }: SetupFailure): number {
+  if (exitCode !== undefined) return exitCode;
   if (stage === "execute") return errno === ENOENT || errno === ENOTDIR ? 127 : 126;
   if (!STAGES_OF_THE_PROGRAM.includes(stage)) return 125;
   return stage === "enter the working directory" && errno === ENOENT ? 127 : 126;

@@ -368,4 +368,6 @@ export interface SetupFailure {
   syscall: string;
   path: string;
   message: string;
+  /** Of what somebody gave up by a signal, as a shell counts it. */
+  exitCode?: number;
 }

@@ -119,6 +119,7 @@ export const LINGER_MS = 600_000;
 const HANDLED_SIGNALS = [SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
 const STOP_SIGNALS: readonly number[] = [SIGTERM, SIGINT, SIGQUIT];
 const SIGNALFD_INFO_BYTES = 128;
+const CTRL_C = 3;
 
 /** Blocks what the session's signalfd takes. To be called before the program is forked. */
 export function blockSessionSignals(): void {
@@ -141,6 +142,8 @@ export class Session implements Control {
   #mayStart: boolean;
   #hasGone = false;
   #startedAt = "";
+  /** Init waits for what is run outside of the container. */
+  #runsHooks = false;
   #isStopping = false;
   #exitCode: number | undefined;
   #hasAnsweredParent = false;
@@ -220,9 +223,24 @@ export class Session implements Control {
 
   /** A client's signal. @throws {SkiffError} where the program has ended or the signal is refused */
   signal(signal: number): void {
+    if (this.#runsHooks && STOP_SIGNALS.includes(signal)) return this.#giveUp(signal);
     // as docker and podman count it: who sends one of these wants it to end
     if (signal === SIGKILL || signal === this.#options.stop.signal) this.#options.onStopAsked(false);
     this.send(signal);
+  }
+
+  /** There is no program yet that a signal could mean something to, and a hook may hang. */
+  #giveUp(signal: number): void {
+    this.#failure ??= {
+      stage: "run hooks",
+      errno: 0,
+      syscall: "",
+      path: "",
+      message: `run hooks: ended by signal ${signal} before the program ran`,
+      exitCode: 128 + signal,
+    };
+    this.#options.onStopAsked(false);
+    this.kill();
   }
 
   /** @throws {SkiffError} where the program has ended or the signal is refused */
@@ -284,6 +302,8 @@ export class Session implements Control {
   }
 
   writeStdin(bytes: Uint8Array): void {
+    // nobody has the terminal yet, which would make a signal of it
+    if (this.#runsHooks && this.#options.stdio.tty && bytes.includes(CTRL_C)) return this.#giveUp(SIGINT);
     this.#input?.write(bytes);
   }
 
@@ -382,7 +402,9 @@ export class Session implements Control {
 
   #runHooks(): void {
     if (this.#exitCode !== undefined) return;
+    this.#runsHooks = true;
     this.#options.onHooks?.((error) => {
+      this.#runsHooks = false;
       // what killed init is told already
       if (this.#exitCode !== undefined || this.#hasSpoken) return;
       if (error === undefined) return this.#answerHooks();
