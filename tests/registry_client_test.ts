@@ -293,6 +293,15 @@ Deno.test("a certificate counts when certs.d knows its authority, or itself", as
     await rig.write(`.config/containers/certs.d/${registry.host}/ca.crt`, ca);
     await rejects(rig.pull(name), RegistryError);
     await rig.pull(name, INSECURE);
+    // among the machine's own
+    await rig.write("machine.pem", `${ca}\n${selfSigned.cert}`);
+    const trusting = { sources: { ...rig.sources, env: { SSL_CERT_FILE: `${rig.root}/machine.pem` } } };
+    await rig.pull(name, trusting);
+    await rig.write("machine.pem", ca);
+    await rejects(
+      rig.pull(name, trusting),
+      (error: RegistryError) => error.message.endsWith("does not trust it"),
+    );
   }, selfSigned);
 });
 

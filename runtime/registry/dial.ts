@@ -77,8 +77,12 @@ async function open(target: DialTarget): Promise<ByteStream> {
     if (why === "untrusted" || why === "self-signed" || why === "name" || why === "expired") {
       if (target.insecure) return await openByNode(target);
       // webpki refuses a CA certificate as a server's own, also where the administrator put just this one into
-      // certs.d, as Docker's manual teaches: node:tls checks it as OpenSSL does.
-      if (why === "self-signed" && certs.ca.length > 0) return await openByNode(target);
+      // certs.d, as Docker's manual teaches, or among the machine's: node:tls checks it as OpenSSL does.
+      if (why === "self-signed" && options.caCerts.length > 0) {
+        return await openByNode(target).catch(() => {
+          throw error;
+        });
+      }
     }
     throw error;
   }

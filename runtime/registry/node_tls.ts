@@ -17,11 +17,12 @@ export async function openNodeTls(
     await once(tcp, "connect");
     const peer = target.proxy === null ? tcp.remoteAddress ?? "" : "";
     if (target.proxy !== null) await tunnel(streamOf(tcp, ""));
+    const ca = [...target.certs.ca, ...target.systemCerts];
     const tls = connectTls({
       socket: tcp,
       ...(isIP(target.hostname) ? { host: target.hostname } : { servername: target.hostname }),
       rejectUnauthorized: !target.insecure,
-      ...(target.certs.ca.length > 0 ? { ca: target.certs.ca } : {}),
+      ...(ca.length > 0 ? { ca } : {}),
       ...target.certs.client,
       ALPNProtocols: ["http/1.1"],
     });
