@@ -29,8 +29,8 @@ import type { IdMappedMount, OwnerRange } from "./plan.ts";
 
 /** As libfuse: so late is a change seen that the host or another container makes. */
 const VALIDITY = { entryMs: 1000, attrMs: 1000 };
-/** What is copied stays in a processor's cache, and fits in a pipe: larger ones are no faster. */
-const MAX_READ_BYTES = 256 << 10;
+/** It fits in a pipe. Larger ones are no faster; smaller ones cost turns, which are dear where other things run. */
+const MAX_READ_BYTES = 512 << 10;
 /** Descriptors of a server; more are no faster. */
 const MAX_DESCRIPTORS = 131072;
 const MAX_ID = 0xfffffffe;
