@@ -85,5 +85,29 @@ hostTest("a json-file log has attributes, and logs shows them and colours", NEED
   );
   const refused = await host.run("--log-opt", "tag=x", image, "true");
   assertEquals(refused.code, 125);
-  assertIncludes(refused.stderr, "only the log driver json-file has a place for it");
+  assertIncludes(refused.stderr, "only the log drivers journald and json-file have a place for it");
 });
+
+hostTest(
+  "passthrough gives no container the caller's terminal, unless it is asked to",
+  NEEDS,
+  async (host) => {
+    const image = await host.image();
+    await host.ok("pull", "-q", image);
+    const words = ["--network", "none", "--name", "web", image, "sh", "-c", "test -t 1 && echo terminal"];
+    const refused = host.pty(["run", "--log-driver", "passthrough", ...words]);
+    assertEquals(await refused.wait(), 125);
+    assertIncludes(refused.text, "the '--log-driver passthrough' option cannot be used on a TTY");
+    assertEquals(await host.ok("ps", "-aq"), "");
+    const allowed = host.pty(["run", "--log-driver", "passthrough-tty", ...words]);
+    assertEquals(await allowed.wait(), 0);
+    assertIncludes(allowed.text, "terminal");
+    assertEquals(
+      await host.ok("inspect", "--format", "{{.HostConfig.LogConfig.Type}}", "web"),
+      "passthrough-tty",
+    );
+    // a pipe is no terminal
+    await host.ok("rm", "web");
+    assertEquals((await host.skiff(["run", "--log-driver", "passthrough", ...words])).code, 1);
+  },
+);

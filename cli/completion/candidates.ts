@@ -32,7 +32,7 @@ const words = (text: string): Kind["list"] => () =>
 /** By flag: what its choices and the name of its value do not tell. */
 const FLAG_KINDS: Record<string, Kind> = {
   network: { list: networkWords },
-  "log-driver": { list: words("k8s-file json-file journald none passthrough") },
+  "log-driver": { list: words("k8s-file json-file journald none passthrough passthrough-tty") },
   platform: { list: words("linux/amd64 linux/arm64") },
   restart: { list: words("no on-failure always unless-stopped") },
   userns: { list: words("host keep-id nomap auto") },

@@ -37,7 +37,7 @@ export const CREATE_FLAGS = {
   "log-driver": {
     kind: "string",
     value: "DRIVER",
-    help: "k8s-file, json-file, journald, none or passthrough",
+    help: "k8s-file, json-file, journald, none, passthrough or passthrough-tty",
   },
   "log-opt": {
     kind: "list",

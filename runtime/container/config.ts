@@ -113,6 +113,8 @@ export interface ContainerLog {
   maxSize: number;
   /** Of the journal's entries, as a template. */
   tag?: string;
+  /** Of passthrough: also where the caller's streams are his terminal. */
+  allowsTerminal?: boolean;
 }
 
 /** What the resolution must know besides the options. */
@@ -311,7 +313,9 @@ function resolveShmSize(text: string | undefined): number {
   return bytes;
 }
 
-const LOG_DRIVERS = ["k8s-file", "json-file", "journald", "none", "passthrough"] as const;
+const LOG_DRIVERS: readonly string[] = [
+  ...["k8s-file", "json-file", "journald", "none", "passthrough", "passthrough-tty"],
+];
 
 function resolveLog(
   options: CreateOptions,
@@ -319,7 +323,7 @@ function resolveLog(
   workingFolder: string,
 ): ContainerLog {
   const driver = options.logDriver || "k8s-file";
-  if (!(LOG_DRIVERS as readonly string[]).includes(driver)) {
+  if (!LOG_DRIVERS.includes(driver)) {
     throw new UnsupportedError(`use log driver "${driver}": only ${LOG_DRIVERS.join(", ")} are supported`);
   }
   let path = driver === "journald" ? "" : `${containerDir}/ctr.log`;
@@ -339,8 +343,9 @@ function resolveLog(
       throw new InvalidArgumentError(`set log option "${word}": invalid value`);
     } else throw new UnsupportedError(`set log option "${word}": only path and max-size are supported`);
   }
-  if (driver === "passthrough" && options.tty) {
-    throw new InvalidArgumentError(`use log driver "passthrough": it cannot be used with a terminal`);
+  if (driver.startsWith("passthrough") && options.tty) {
+    throw new InvalidArgumentError(`use log driver "${driver}": it cannot be used with a terminal`);
   }
+  if (driver === "passthrough-tty") return { driver: "passthrough", path, maxSize, allowsTerminal: true };
   return { driver: driver as ContainerLog["driver"], path, maxSize };
 }

@@ -96,7 +96,7 @@ Deno.test("what does not work yet is refused, never swallowed", () => {
     [{ userns: "auto" }, `use user namespace "auto": only host, keep-id and nomap are supported`],
     [
       { logDriver: "gelf" },
-      `use log driver "gelf": only k8s-file, json-file, journald, none, passthrough are supported`,
+      `use log driver "gelf": only k8s-file, json-file, journald, none, passthrough, passthrough-tty are supported`,
     ],
     [{ logOpt: ["tag=x"] }, `set log option "tag=x": only path and max-size are supported`],
     [{ logOpt: ["max-size=x"] }, `set log option "max-size=x": invalid value`],

@@ -107,7 +107,7 @@ export function parseRestartPolicy(text: string): RestartPolicy | undefined {
       "restart policy retries can only be specified with on-failure restart policy",
     );
   }
-  if (policy === "" || policy === "no") return undefined;
+  if (policy === "" || policy === "no" || policy === "never") return undefined;
   if (policy !== "always" && policy !== "unless-stopped" && policy !== "on-failure") {
     throw new InvalidArgumentError(`"${policy}" is not a valid restart policy: invalid argument`);
   }

@@ -35,7 +35,7 @@ Deno.test("a restart policy is replaced, and taken away", () => {
     restart: { policy: "on-failure", retries: 5 },
   });
   assertEquals(
-    updateLifecycle({ restart: { policy: "always", retries: 0 } }, { restart: "no" }, false),
+    updateLifecycle({ restart: { policy: "always", retries: 0 } }, { restart: "never" }, false),
     undefined,
   );
   assertEquals(updateLifecycle(checked, { restart: "no" }, false)!.restart, undefined);

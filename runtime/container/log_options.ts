@@ -44,7 +44,7 @@ export function parseLogOptions(words: readonly string[], driver: string): LogOp
       );
     }
     // nothing is written that it could stand beside
-    if (key === "tag" && (driver === "none" || driver === "passthrough")) continue;
+    if (key === "tag" && /^(none|passthrough(-tty)?)$/.test(driver)) continue;
     if (driver !== "json-file" && driver !== "journald") {
       throw new UnsupportedError(
         `set log option "${word}": only the log drivers journald and json-file have a place for it`,

@@ -237,7 +237,7 @@ function hostConfigOf(config: ContainerConfig, capabilities: string[]) {
     CgroupnsMode: namespaceText(config, "cgroup"),
     ContainerIDFile: config.cidfile ?? "",
     LogConfig: {
-      Type: config.log.driver,
+      Type: config.log.allowsTerminal ? "passthrough-tty" : config.log.driver,
       Config: config.log.maxSize > 0 ? { "max-size": String(config.log.maxSize) } : null,
       Path: config.log.path,
       Tag: config.log.tag ?? "",

@@ -57,7 +57,7 @@ const PULL_POLICIES: Record<string, PullPolicy> = {
   newer: "newer",
 };
 
-const DRIVERS = ["k8s-file", "json-file", "none", "passthrough"];
+const DRIVERS = ["k8s-file", "json-file", "none", "passthrough", "passthrough-tty"];
 const TAGGED = ["journald", "json-file"];
 
 /** The options, completed, and what is to be told. */

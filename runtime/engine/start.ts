@@ -8,7 +8,7 @@ import { observeContainers } from "../container/state.ts";
 import type { BoundPort } from "../network/listeners.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
 import { setupError } from "../container/setup_error.ts";
-import { NotFoundError } from "../errors.ts";
+import { NotFoundError, UnsupportedError } from "../errors.ts";
 import { setContainerState } from "../state/containers.ts";
 import { monitorSocketPath } from "../state/folders.ts";
 import { findRow, loadConfig } from "./containers.ts";
@@ -125,6 +125,7 @@ async function makePlan(
   config: ContainerConfig,
   startOnAttach: boolean,
 ): Promise<MonitorPlan> {
+  if (config.log.driver === "passthrough" && !config.log.allowsTerminal) refuseTerminal();
   const facts = await gatherFacts(engine, config, startOnAttach);
   const plan = planContainer(config, facts);
   if (config.log.driver === "journald") {
@@ -145,4 +146,12 @@ async function makePlan(
   }
   if (notifySocket && lifecycle.sdnotify !== "ignore") planNotify(plan, notifySocket, lifecycle);
   return plan;
+}
+
+/** A container that has the caller's terminal can type on it (TIOCSTI), which the caller's shell then runs. */
+function refuseTerminal(): void {
+  if (![Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal())) return;
+  throw new UnsupportedError("the '--log-driver passthrough' option cannot be used on a TTY", {
+    hint: "--log-driver passthrough-tty gives the container your terminal, on which it can type",
+  });
 }
