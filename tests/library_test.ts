@@ -28,12 +28,16 @@ function moduleExamples(): string[] {
 }
 
 /** Runs a program of the test user's that imports "./mod.ts". */
-async function runProgram(host: Host, source: string, within: string[] = []): Promise<Result> {
+async function runProgram(
+  host: Host,
+  source: string,
+  within: string[] = [],
+  env: Record<string, string> = { SKIFF_BINARY: host.binary },
+): Promise<Result> {
   const { root, deno } = await readableSources();
   const file = `${host.home}/program.ts`;
   await Deno.writeTextFile(file, source.replaceAll('"./mod.ts"', JSON.stringify(`${root}mod.ts`)));
   await host.own(file);
-  const env = { SKIFF_BINARY: host.binary };
   return await host.program([...within, deno, "run", "-A", "--no-lock", "--no-config", file], { env });
 }
 
@@ -45,6 +49,23 @@ hostTest("the README's example of the library does what its comments say", {}, a
     { code: 0, lines: promisedOutput(example) },
     stderr,
   );
+});
+
+hostTest("a program starts containers from the sources alone, on each kind of network", {}, async (host) => {
+  const { code, stdout, stderr } = await runProgram(
+    host,
+    `import { Skiff } from "./mod.ts";
+    using skiff = new Skiff();
+    await skiff.networks.create("web");
+    const words = { image: "host", command: ["ls", "/sys/class/net"] };
+    for (const more of [{}, { networks: ["web"] }, { init: true }, { healthCmd: "true" }]) {
+      const { exitCode, stdout } = await skiff.run({ ...words, ...more });
+      console.log(exitCode, stdout.trim().split("\\n").join(" "));
+    }`,
+    [],
+    {},
+  );
+  assertEquals([code, stdout], [0, "0 eth0 lo\n".repeat(4)], stderr);
 });
 
 hostTest("the examples of mod.ts do what their comments say", {}, async (host) => {

@@ -10,7 +10,7 @@
 
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { kill, waitpidAsync } from "../../ffi/process.ts";
-import { growSeed, prepareSupervision } from "../monitor/seed.ts";
+import { growSeed, prepareCode, prepareSupervision } from "../monitor/seed.ts";
 import type { MonitorPlan } from "../monitor/plan.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import { type ForkedMonitor, removeSocket, withListener } from "./fork_listener.ts";
@@ -29,6 +29,7 @@ export async function forkMonitor(
   ports: number[] = [],
 ): Promise<ForkedMonitor> {
   if (plan.supervision) await prepareSupervision();
+  await prepareCode();
   let entered: Promise<void> | undefined;
   const { pid, ready } = withListener(plan.socketPath, [lock, ...ports], (fds) => {
     const seed = growSeed(plan, context, { ...fds, lock, ports });

@@ -28,11 +28,13 @@ import {
   type Membership,
   openNamespaceChannel,
 } from "../namespaces/user_namespace.ts";
+import { areScripts, prepareNetworkCode } from "../network/lazy_code.ts";
 import type { TunPlan } from "../network/plan.ts";
 import { unshareMountNamespace } from "../rootfs/perform.ts";
 import type { MountSpec } from "../spec/runtime.ts";
 import { hasSupervision, loadSupervision, type MonitorFds, runMonitor } from "./monitor.ts";
 import { forkWaiting, receiveJson, sendJson } from "./handover.ts";
+import { prepareMonitorCode } from "./lazy_code.ts";
 import type { MonitorPlan } from "./plan.ts";
 
 /** What a seed can do before its plan is there. Survives JSON. */
@@ -74,6 +76,13 @@ let planted: Seed | undefined;
 /** Forks a seed for the next monitor; one at a time. */
 export function plantSeed(): void {
   planted ??= forkSeed();
+}
+
+/** What a seed may have to load and cannot, where the command has planted none ahead. */
+export async function prepareCode(): Promise<void> {
+  if (areScripts || planted) return;
+  await prepareNetworkCode();
+  await prepareMonitorCode();
 }
 
 /** Lets the planted seed enter the user's namespace and work ahead. */
