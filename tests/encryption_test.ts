@@ -114,6 +114,17 @@ hostTest("what skopeo encrypted runs with a key, and skopeo decrypts what is pus
     assertEquals(await host.ok("pull", "-q", `oci:${at(`ours-${i}`)}:x`), plain);
     await host.ok("rmi", "-fa");
   }
+  // a ring's private keys are in the folder of the user's session for that moment, and no longer
+  const session = `${host.home}/session`;
+  await Deno.mkdir(session, { mode: 0o700 });
+  await host.own(session);
+  const opened = await host.skiff(
+    ["pull", "-q", "--decryption-key", at("ring.asc"), `${name}:ours-3`],
+    { env: { XDG_RUNTIME_DIR: session, TMPDIR: "/nowhere" } },
+  );
+  assertEquals([opened.code, opened.stderr], [0, ""]);
+  assertEquals([...Deno.readDirSync(session)].map((entry) => entry.name), []);
+  await host.ok("rmi", "-fa");
   // what was decrypted is an image like others: it is pushed as it was before
   await host.ok("pull", "-q", "--decryption-key", at("rsa.pem"), `${name}:theirs-0`);
   await host.ok("push", "-q", `${name}:theirs-0`, `${name}:again`);

@@ -48,7 +48,7 @@ export async function decryptPgp(
   { what, keys, passphrase = "" }: PrivateRing,
   signal?: AbortSignal,
 ): Promise<Bytes | undefined> {
-  const home = await Deno.makeTempDir({ prefix: "skiff-gpg-" }); // 0700
+  const home = await makeHome();
   const input = new TextEncoder().encode(passphrase);
   const run = (args: string[]) =>
     runGpg({
@@ -88,6 +88,17 @@ export async function decryptPgp(
     }).output().catch(() => {}); // it ends when its folder is gone
     await Deno.remove(home, { recursive: true });
   }
+}
+
+/** Of private keys, so where there is a folder for it: in memory, and gone with the user's session whatever happens. */
+async function makeHome(): Promise<string> {
+  const { runtimeDir } = configSources();
+  const prefix = "skiff-gpg-";
+  const inMemory = runtimeDir === undefined
+    ? undefined
+    // it may be gone, or another user's, whose variables are still there
+    : await Deno.makeTempDir({ dir: runtimeDir, prefix }).catch(() => undefined);
+  return inMemory ?? await Deno.makeTempDir({ prefix }); // both 0700
 }
 
 function lastLine(text: string): string {
