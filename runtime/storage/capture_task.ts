@@ -29,7 +29,7 @@ import {
   O_WRONLY,
 } from "../../ffi/constants/fcntl.ts";
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts";
-import { ELOOP, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
+import { EINVAL, ELOOP, ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
 import {
   type ChangedEntry,
   type ChangedTree,
@@ -184,7 +184,8 @@ function copyTree({ path, owner }: CaptureJob, workFd: number, limits: CopyLimit
       statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW);
       return;
     } catch (error) {
-      if (!isErrno(error, ENOENT, ENOTDIR, ELOOP) || attempt === COPY_ATTEMPTS) throw error;
+      // EINVAL: what was a link a moment ago is none any more
+      if (!isErrno(error, ENOENT, ENOTDIR, ELOOP, EINVAL) || attempt === COPY_ATTEMPTS) throw error;
       removeTree(workFd, "tree");
     }
   }
