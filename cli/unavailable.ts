@@ -23,6 +23,7 @@ const CONTAINER_FLAGS = {
   "an address of a network is chosen by --ip and --ip6": "--link-local-ip",
   "containers are run by skiff itself, not by an OCI runtime": "--runtime --runtime-flag",
   "the size of a container's files is not limited": "--storage-opt",
+  "pull the image with it first: skiff pull": "--creds --cert-dir",
 };
 
 /** The same for `update`. */

@@ -253,6 +253,27 @@ hostTest(
   },
 );
 
+hostTest("a pod of the exit policy stop ends though its last monitor was killed", NEEDS, async (host) => {
+  const image = await host.image();
+  await host.ok("pod", "create", "--exit-policy", "stop", "--network=none", "brief");
+  for (const name of ["first", "last"]) {
+    await host.ok("run", "-q", "-d", "--name", name, "--pod", "brief", image, "sleep", "1000");
+  }
+  const monitorOf = async (name: string) =>
+    Number(await host.ok("inspect", "--format", "{{.State.ConmonPid}}", name));
+  host.kill9(await monitorOf("first"));
+  await waitFor(
+    "its end",
+    async () => await host.ok("inspect", "--format", "{{.State.Status}}", "first") === "exited",
+  );
+  assertEquals(await statusOf(host, "brief"), "Degraded");
+  host.kill9(await monitorOf("last"));
+  await waitFor("the pod's end", async () => await statusOf(host, "brief") === "Exited");
+  // it starts again, and what was is no reason to end it
+  await host.ok("pod", "start", "brief");
+  assertEquals(await statusOf(host, "brief"), "Running");
+});
+
 hostTest("a pod's policies, and its states", NEEDS, async (host) => {
   const image = await host.image();
   const waits = ["sh", "-c", "trap 'exit 0' TERM; echo up; sleep 1000 & wait"];

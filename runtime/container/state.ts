@@ -153,6 +153,9 @@ function lookAtLockless(row: ContainerRow, dir: string, db: Database): Look {
   }
 }
 
+/** Why a container has ended that nobody has seen end. */
+export const MONITOR_KILLED = "the monitor of the container was killed";
+
 /**
  * A monitor that died without an exit record: its init has PR_SET_PDEATHSIG, but a setuid program clears that, so
  * what still lives is killed here (pid 1 of a namespace takes all of it along), and the end is written down.
@@ -164,7 +167,7 @@ async function endOfDeadMonitor(row: ContainerRow, dir: string): Promise<ExitRec
   const record: ExitRecord = {
     version: PROTOCOL_VERSION,
     exitCode: 137,
-    error: "the monitor of the container was killed",
+    error: MONITOR_KILLED,
     startedAt: state.startedAt,
     finishedAt: new Date().toISOString(),
     oomKilled: false,

@@ -7,11 +7,12 @@ import { containerInspect } from "../inspect.ts";
 import { loadConfig } from "../containers.ts";
 import type { Engine } from "../engine.ts";
 import { type ObservedPod, observePod } from "./find.ts";
+import { settlePod } from "./idle.ts";
 
 export type PodInspection = Awaited<ReturnType<typeof podInspect>>;
 
 export async function podInspect(engine: Engine, text: string) {
-  const observed = await observePod(engine, text);
+  const observed = await settlePod(engine, await observePod(engine, text));
   const { pod, members, status } = observed;
   const { options, share } = pod.document;
   const hasInfra = pod.infraId !== undefined;

@@ -5,6 +5,7 @@ import { listPods } from "../../state/pods.ts";
 import { networkNamesByContainer } from "../../state/networks.ts";
 import type { Engine } from "../engine.ts";
 import { findPod, observeMembers, observePod, type PodStatus } from "./find.ts";
+import { settlePod } from "./idle.ts";
 import type { PodDocument } from "./options.ts";
 
 export interface PodListEntry {
@@ -29,7 +30,7 @@ export async function pods(engine: Engine): Promise<PodListEntry[]> {
   const networks = networkNamesByContainer(db);
   const entries: PodListEntry[] = [];
   for (const pod of listPods<PodDocument>(db)) {
-    const { members, status } = await observeMembers(engine, pod);
+    const { members, status } = await settlePod(engine, await observeMembers(engine, pod));
     entries.push({
       Cgroup: "",
       Containers: members.map(({ row, status }) => ({
