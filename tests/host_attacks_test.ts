@@ -87,12 +87,24 @@ hostTest(
   },
 );
 
-hostTest("a data folder that others may enter is refused or closed", {}, async (host) => {
-  await host.sh("umask 022; mkdir -p .local/share/skiff; chmod 755 .local/share/skiff");
-  const { code, stderr } = await host.skiff(["ps"]);
-  if (code === 0) assertEquals(Deno.statSync(host.data).mode! & 0o7777, 0o700);
-  else assertMatch(stderr, /^Error: use folder ".*skiff": its mode is 755, so others can reach it\n/);
-});
+hostTest(
+  "a data folder that others may enter is closed where it is empty, else refused",
+  {},
+  async (host) => {
+    for (const [make, mode] of [["chmod 777 .", "777"], ["touch x; chmod 755 .", "755"]]) {
+      await host.sh(`umask 022; mkdir -p .local/share/skiff; cd .local/share/skiff; ${make}`);
+      const { code, stderr } = await host.skiff(["ps"]);
+      assertEquals(code, 125);
+      assertMatch(
+        stderr,
+        new RegExp(`^Error: use folder ".*skiff": its mode is ${mode}, so others can reach it\n`),
+      );
+    }
+    await Deno.remove(`${host.data}/x`);
+    assertEquals(await host.ok("ps", "-q"), "");
+    assertEquals(Deno.statSync(host.data).mode! & 0o7777, 0o700);
+  },
+);
 
 /** Runs a script as root in a mount namespace with a fresh /tmp, in which `as_user` starts skiff. */
 async function withFreshTmp(host: Host, script: string): Promise<Result> {

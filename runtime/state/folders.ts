@@ -196,7 +196,7 @@ function followOwnLink(path: string): string {
   }
 }
 
-/** Makes `path` with mode 0700 where missing; refuses one of another user. */
+/** Makes `path` with mode 0700 where missing, or gives it to an empty one; refuses one of another user. */
 function ensurePrivateFolder(path: string): void {
   if (!isFolder(path)) {
     try {
@@ -208,7 +208,19 @@ function ensurePrivateFolder(path: string): void {
       });
     }
   }
+  closeEmptyFolder(path);
   checkPrivateFolder(path);
+}
+
+/** A new volume or disk is 0755. Others have put nothing there, and could not. */
+function closeEmptyFolder(path: string): void {
+  const { isDirectory, uid, mode } = Deno.lstatSync(path);
+  const isReadable = (mode! & 0o077) !== 0 && (mode! & 0o022) === 0;
+  if (
+    !isDirectory || uid !== Deno.uid() || !isReadable ||
+    !Deno.readDirSync(path)[Symbol.iterator]().next().done
+  ) return;
+  Deno.chmodSync(path, 0o700);
 }
 
 function makeFolder(path: string): void {
