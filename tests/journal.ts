@@ -2,7 +2,7 @@
 
 import type { Host } from "./host.ts";
 
-const SCRIPT = `set -e
+const PLACE = `set -e
 mount -t tmpfs -o mode=755 tmpfs /run/systemd
 mkdir -p /run/systemd/journal /run/systemd/journald.conf.d
 printf '[Journal]\\nStorage=persistent\\nRateLimitBurst=0\\nReadKMsg=no\\nAudit=no\\nForwardToSyslog=no\\nForwardToWall=no\\n' \\
@@ -13,53 +13,73 @@ mount -t tmpfs -o mode=755 tmpfs /run/log
 mount -t tmpfs tmpfs /var/log/journal
 chgrp "$1" /var/log/journal
 chmod 2755 /var/log/journal
-[ "$2" = none ] && exec sleep infinity
-exec /lib/systemd/systemd-journald`;
+: >/run/systemd/ready
+exec sleep infinity`;
+const SOCKET = "/run/systemd/journal/socket";
 
 export type JournalEntry = Record<string, string | undefined>;
 
 export class Journal implements AsyncDisposable {
   readonly #host: Host;
-  readonly #child: Deno.ChildProcess;
+  /** Keeps the mount namespace. */
+  readonly #holder: Deno.ChildProcess;
+  #daemon: Deno.ChildProcess | undefined;
 
-  private constructor(host: Host, child: Deno.ChildProcess) {
+  private constructor(host: Host, holder: Deno.ChildProcess) {
     this.#host = host;
-    this.#child = child;
+    this.#holder = holder;
   }
 
   /** From here on the host's commands have a journal; with `none` they have the place of one, and nobody there. */
   static async start(host: Host, kind: "journald" | "none" = "journald"): Promise<Journal> {
-    // the user may read what is his: he is not in the group of the machine's journal
-    const words = [
-      "-m",
-      "--propagation",
-      "private",
-      "/bin/sh",
-      "-c",
-      SCRIPT,
-      "journal",
-      `${host.ids.gid}`,
-      kind,
-    ];
-    const child = new Deno.Command("/usr/bin/unshare", { args: words, stdin: "null", stdout: "null" })
-      .spawn();
-    const journal = new Journal(host, child);
-    const place = kind === "none" ? "/var/log/journal" : "/run/systemd/journal/socket";
-    for (const end = Date.now() + 20_000;;) {
-      if ((await journal.#inside("test", kind === "none" ? "-g" : "-S", place)).success) break;
-      if (Date.now() > end) throw new Error("systemd-journald did not come up");
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    host.enter.push("/usr/bin/nsenter", `--mount=/proc/${child.pid}/ns/mnt`, `--wdns=${host.home}`, "--");
+    const words = ["-m", "--propagation", "private", "/bin/sh", "-c", PLACE, "journal"];
+    const holder = new Deno.Command("/usr/bin/unshare", {
+      // the user may read what is his: he is not in the group of the machine's journal
+      args: [...words, `${host.ids.gid}`],
+      stdin: "null",
+      stdout: "null",
+    }).spawn();
+    const journal = new Journal(host, holder);
+    await journal.#until("test", "-e", "/run/systemd/ready");
+    if (kind === "journald") await journal.begin();
+    const place = [`--mount=/proc/${holder.pid}/ns/mnt`, `--wdns=${host.home}`];
+    host.enter.push("/usr/bin/nsenter", ...place, "--");
     return journal;
   }
 
-  /** As root, once they are there: journald takes its time. */
+  /** Starts journald, which makes its socket anew. */
+  async begin(): Promise<void> {
+    await this.#inside("rm", "-f", SOCKET);
+    this.#daemon = new Deno.Command("/usr/bin/nsenter", {
+      args: [`--mount=/proc/${this.#holder.pid}/ns/mnt`, "--", "/lib/systemd/systemd-journald"],
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await this.#until("test", "-S", SOCKET);
+  }
+
+  /** Kills it; its socket stays, and nobody is there. */
+  async end(): Promise<void> {
+    this.#daemon?.kill("SIGKILL");
+    await this.#daemon?.status;
+    this.#daemon = undefined;
+  }
+
+  /** It takes nothing more, and is there. */
+  stop(): void {
+    this.#daemon!.kill("SIGSTOP");
+  }
+
+  goOn(): void {
+    this.#daemon!.kill("SIGCONT");
+  }
+
+  /** As root, those that journald has by now. */
   async entries(...matches: string[]): Promise<JournalEntry[]> {
     const { stdout } = await this.#inside("journalctl", "-q", "-o", "json", "--all", ...matches);
-    return new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "").map((line) =>
-      JSON.parse(line)
-    );
+    const lines = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");
+    return lines.map((line) => JSON.parse(line));
   }
 
   /** Writes an entry as root, with whatever fields. */
@@ -69,23 +89,22 @@ export class Journal implements AsyncDisposable {
     if (!success) throw new Error("logger --journald failed");
   }
 
-  /** It takes nothing more, and its socket stays. */
-  stop(): void {
-    Deno.kill(this.#child.pid, "SIGSTOP");
-  }
-
-  goOn(): void {
-    Deno.kill(this.#child.pid, "SIGCONT");
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#host.enter.length = 0;
-    this.#child.kill("SIGKILL");
-    await this.#child.status;
+    await this.end();
+    this.#holder.kill("SIGKILL");
+    await this.#holder.status;
   }
 
   async #inside(...words: string[]): Promise<Deno.CommandOutput> {
-    const args = [`--mount=/proc/${this.#child.pid}/ns/mnt`, "--", ...words];
+    const args = [`--mount=/proc/${this.#holder.pid}/ns/mnt`, "--", ...words];
     return await new Deno.Command("/usr/bin/nsenter", { args, stdin: "null" }).output();
+  }
+
+  async #until(...words: string[]): Promise<void> {
+    for (const end = Date.now() + 20_000; !(await this.#inside(...words)).success;) {
+      if (Date.now() > end) throw new Error(`waited in vain for ${words.join(" ")}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
   }
 }

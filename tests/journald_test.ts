@@ -115,51 +115,55 @@ hostTest(
   },
 );
 
-hostTest("logs -f follows the journal through a restart and ends with the container", NEEDS, async (host) => {
-  const image = await pulled(host);
-  await using _journal = await Journal.start(host);
-  const script = "echo up; while [ ! -e /go ]; do sleep 0.05; done; seq 1 1000; echo last";
-  await host.ok(
-    "run",
-    "-q",
-    "-d",
-    "--network",
-    "none",
-    ...JOURNALD,
-    "--name",
-    "web",
-    image,
-    "sh",
-    "-c",
-    script,
-  );
-  const following = host.spawn(["logs", "-f", "web"]);
-  await waitFor("the first line", () => following.output.stdout.includes("up\n"));
-  await host.ok("exec", "web", "touch", "/go");
-  const { code, stdout, stderr } = await following.result;
-  assertEquals([code, stderr], [0, ""]);
-  assertEquals(stdout.split("\n").length, 1003);
-  assertMatch(stdout, /^up\n1\n[^]*\n1000\nlast\n$/);
-  // one that never ends: until the time that was asked for
-  await host.ok(
-    "run",
-    "-q",
-    "-d",
-    "--network",
-    "none",
-    ...JOURNALD,
-    "--name",
-    "db",
-    image,
-    "sh",
-    "-c",
-    "echo up; sleep 600",
-  );
-  await host.untilLogged("db");
-  const limit = new Date(Date.now() + 1500).toISOString();
-  const limited = await host.skiff(["logs", "-f", "--until", limit, "db"], { timeoutMs: 30_000 });
-  assertEquals([limited.code, limited.stdout], [0, "up\n"]);
-});
+hostTest(
+  "logs -f follows the journal, and ends with the container or at the time that was asked for",
+  NEEDS,
+  async (host) => {
+    const image = await pulled(host);
+    await using _journal = await Journal.start(host);
+    const script = "echo up; while [ ! -e /go ]; do sleep 0.05; done; seq 1 1000; echo last";
+    await host.ok(
+      "run",
+      "-q",
+      "-d",
+      "--network",
+      "none",
+      ...JOURNALD,
+      "--name",
+      "web",
+      image,
+      "sh",
+      "-c",
+      script,
+    );
+    const following = host.spawn(["logs", "-f", "web"]);
+    await waitFor("the first line", () => following.output.stdout.includes("up\n"));
+    await host.ok("exec", "web", "touch", "/go");
+    const { code, stdout, stderr } = await following.result;
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(stdout.split("\n").length, 1003);
+    assertMatch(stdout, /^up\n1\n[^]*\n1000\nlast\n$/);
+    // one that never ends: until the time that was asked for
+    await host.ok(
+      "run",
+      "-q",
+      "-d",
+      "--network",
+      "none",
+      ...JOURNALD,
+      "--name",
+      "db",
+      image,
+      "sh",
+      "-c",
+      "echo up; sleep 600",
+    );
+    await host.untilLogged("db");
+    const limit = new Date(Date.now() + 1500).toISOString();
+    const limited = await host.skiff(["logs", "-f", "--until", limit, "db"], { timeoutMs: 30_000 });
+    assertEquals([limited.code, limited.stdout], [0, "up\n"]);
+  },
+);
 
 hostTest("without a journal there is no container, and containers.conf falls back", NEEDS, async (host) => {
   const image = await pulled(host);
@@ -281,7 +285,7 @@ hostTest(
   async (host) => {
     const image = await pulled(host);
     await using journal = await Journal.start(host);
-    const script = "echo up; while [ ! -e /flood ]; do sleep 0.05; done; seq 1 20000; touch /flooded; " +
+    const script = "echo up; while [ ! -e /flood ]; do sleep 0.05; done; seq 1 200000; touch /flooded; " +
       "while [ ! -e /go ]; do sleep 0.05; done; echo back";
     await host.ok(
       "run",
@@ -314,7 +318,7 @@ hostTest(
     const { stdout, stderr } = await host.skiff(["logs", "web"]);
     const lines = stdout.trim().split("\n");
     assertEquals([lines[0], lines.at(-1)], ["up", "back"]);
-    const lost = 20_002 - lines.length;
+    const lost = 200_002 - lines.length;
     assert(lost > 0, "nothing was lost: the journal was not full");
     assertIncludes(stderr, `${lost} lines of container "web" are missing`);
     const [notice] = await journal.entries("SKIFF_EVENT=lost");
@@ -333,4 +337,40 @@ hostTest("a flood of lines is in the journal, all of it", NEEDS, async (host) =>
   const { stdout } = await host.sh('"$SKIFF" logs web | cksum; seq 1 50000 | cksum');
   const [logged, written] = stdout.trim().split("\n");
   assertEquals(logged, written);
+});
+
+hostTest("a journal that is started anew gets the lines from then on", NEEDS, async (host) => {
+  const image = await pulled(host);
+  await using journal = await Journal.start(host);
+  const script = "n=0; while [ ! -e /end ]; do n=$((n+1)); echo $n; sleep 0.1; done; echo end";
+  await host.ok(
+    "run",
+    "-q",
+    "-d",
+    "--network",
+    "none",
+    ...JOURNALD,
+    "--name",
+    "web",
+    image,
+    "sh",
+    "-c",
+    script,
+  );
+  await host.untilLogged("web", "5\n");
+  await journal.end();
+  const before = await journal.entries("CONTAINER_NAME=web");
+  await journal.begin();
+  await waitFor(
+    "new lines",
+    async () => (await journal.entries("CONTAINER_NAME=web")).length > before.length + 5,
+  );
+  await host.ok("exec", "web", "touch", "/end");
+  await host.ok("wait", "web");
+  const { stdout, stderr } = await host.skiff(["logs", "web"]);
+  const lines = stdout.trim().split("\n");
+  assertEquals([lines[0], lines.at(-1)], ["1", "end"]);
+  // each line is there, or counted
+  const lost = Number(/^Warning: (\d+) lines/.exec(stderr)?.[1] ?? 0);
+  assertEquals(Number(lines.at(-2)) + 1 - lines.length, lost);
 });
