@@ -187,7 +187,7 @@ def read(folder):
     os.close(fd)
     return took
 def write(folder):
-    path = folder + '/written'
+    path = folder + '/paired'
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     begin = time.process_time()
     for offset in range(0, SIZE, STEP): os.pwritev(fd, [buffer], offset)

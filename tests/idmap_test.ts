@@ -630,7 +630,7 @@ hostTest("idmap: what is read twice comes into the kernel's cache, and is no old
     // the machine may need some of the memory for other things, or all that there was: the next reading brings it back
     let looks = 0;
     await waitFor("the kernel has the file", async () => {
-      if (++looks % 20 === 0) await inside("python3", "-c", READ_TWICE);
+      if (++looks % 5 === 0) await inside("python3", "-c", READ_TWICE);
       return Number(await inside("fincore", "-b", "-n", "-o", "RES", "/data/large")) > data.length / 2;
     });
     await readTwice();
