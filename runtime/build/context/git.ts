@@ -85,7 +85,10 @@ export async function cloneContext(
     const login = await loginAt(remote);
     const place = address.remote = login.length === 0 ? remote : await placeOf(remote, login, options.signal);
     if (login.length > 0 && URL.parse(place)?.origin === URL.parse(remote)?.origin) {
-      config.push(...await loginAt(place), [`http.${place}.followRedirects`, "false"]);
+      for (const [key, value] of await loginAt(place)) {
+        // nor is a submodule led anywhere else with it, whose address is a stranger's
+        config.push([key, value], [key.replace(/extraHeader$/, "followRedirects"), "false"]);
+      }
     }
     const env = gitEnvironment(`${scratch.path}/home`, config, options, agent?.path);
     const git = new Git(program, folder, env, options.signal);

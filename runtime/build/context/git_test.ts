@@ -74,6 +74,42 @@ Deno.test("a login follows a redirect within its server, and to no other", async
   for (const server of started) await server.shutdown();
 });
 
+Deno.test("a login goes to no server that a submodule's address is redirected to", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "skiff-git-" });
+  /** What came of the login, by server. */
+  const asked = { own: new Set<string | null>(), other: new Set<string | null>() };
+  const serve = (name: keyof typeof asked, moved: () => string | undefined) =>
+    Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async ({ headers, url }) => {
+      const { pathname } = new URL(url);
+      asked[name].add(headers.get("authorization"));
+      const to = pathname.startsWith("/sub.git/") ? moved() : undefined;
+      if (to !== undefined) return new Response(null, { status: 302, headers: { location: to + pathname } });
+      const body = await Deno.readFile(folder + pathname).catch(() => null);
+      return new Response(body, { status: body === null ? 404 : 200 });
+    });
+  const other = serve("other", () => undefined);
+  const own = serve("own", () => `http://127.0.0.1:${other.addr.port}`);
+  const address = `127.0.0.1:${own.addr.port}`;
+  const script = `set -e; export HOME="$PWD" GIT_CONFIG_NOSYSTEM=1
+    git config --global user.email a@b; git config --global user.name a
+    git init -q s; (cd s; echo x >f; git add f; git commit -qm x); git clone -q --bare s sub.git
+    git init -q m; (cd m; git -c protocol.file.allow=always submodule add -q ../s sub
+      git config -f .gitmodules submodule.sub.url http://${address}/sub.git; git add .; git commit -qm m)
+    git clone -q --bare m main.git; for name in sub main; do (cd $name.git; git update-server-info); done`;
+  const made = await new Deno.Command("sh", { args: ["-c", script], cwd: folder }).output();
+  assertEquals(made.success, true, new TextDecoder().decode(made.stderr));
+  await withServices(async (services) => {
+    // they have no git, but files, which are not fetched in part: what matters has been asked for by then
+    await messageOf(() => cloneContext(services, `http://me:secret@${address}/main.git`));
+    assertEquals([[...asked.own], [...asked.other]], [[`Basic ${btoa("me:secret")}`], []]);
+    // control: without one the address leads there
+    await messageOf(() => cloneContext(services, `http://${address}/main.git`));
+    assertEquals([...asked.other], [null]);
+  });
+  for (const server of [own, other]) await server.shutdown();
+  await Deno.remove(folder, { recursive: true });
+});
+
 type Services = Parameters<typeof cloneContext>[0];
 
 async function withServices(action: (services: Services) => Promise<void>): Promise<void> {
