@@ -111,7 +111,6 @@ hostTest("an image of another platform says so, and what is missing to run it", 
   assertEquals((await host.run("--rm", image, "true")).stderr, "");
 });
 
-
 hostTest("with an emulator, an image of another platform runs and builds", {
   needs: ["registry", "busybox", "root"],
   // a kernel is nothing that can be installed for a test
