@@ -4,8 +4,7 @@
  *
  *     scripts/bench network [--runs 5] [--seconds 2] [--only stream,cpu,…] [--as root]
  *
- * `--as root` is for a machine whose users can start nothing: the same programs and the same stack, run by root in a
- * network namespace that scripts/bench makes.
+ * With `--as root` the same programs and the same stack are run by root, in a network namespace that scripts/bench makes.
  *
  * Every path leads from a network namespace to a server on this machine's loopback and, by a published port, back in.
  * The programs at both ends are the same for all: iperf3, and bench_network_probe.py.

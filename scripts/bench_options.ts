@@ -8,7 +8,7 @@ export interface Options {
   only: string[] | null;
   stopped: number;
   images: number;
-  /** All engines run as root: for a machine whose users can start nothing. */
+  /** All engines run as root. */
   asRoot: boolean;
 }
 
