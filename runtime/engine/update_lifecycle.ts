@@ -1,6 +1,7 @@
 /** `update` of what looks after a container, and of its variables: for its later runs, and for the monitor of this one. */
 
 import { MACHINE } from "../../ffi/arch.ts";
+import { ECONNRESET, EPIPE, isErrno } from "../../ffi/errno.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import { execCapabilities } from "../container/exec_plan.ts";
 import { readLastCapability } from "../container/host_facts.ts";
@@ -59,7 +60,8 @@ export async function tellMonitor(
     return [];
   } catch (error) {
     // it has ended: what was changed is for its next start
-    if (error instanceof ConflictError || !(error instanceof SkiffError)) return [];
+    if (error instanceof ConflictError || isErrno(error, EPIPE, ECONNRESET)) return [];
+    if (!(error instanceof SkiffError)) throw error;
   }
   const { restart, health } = next.lifecycle ?? {};
   if (lifecycle?.restart !== undefined && restart && !before.lifecycle?.restart) spawnKeeper(engine, next.id);
