@@ -19,6 +19,7 @@
  * @see elf(5), System V ABI, AMD64 supplement, 3.4.1
  */
 
+import { assemble, bytes, type Piece, SYSCALL_INSTRUCTION } from "./assembler.ts";
 import { SIGCHLD } from "./constants/signal.ts";
 import { elfHeaders, PF_R, PF_W, PF_X } from "./elf.ts";
 
@@ -136,33 +137,6 @@ function recordOf(call: ThawCall): bigint[] {
   ];
 }
 
-/** Little-endian bytes of `value`. */
-function bytes(value: bigint, length: 4 | 8): number[] {
-  return Array.from({ length }, (_, at) => Number((value >> BigInt(8 * at)) & 0xffn));
-}
-
-/** Code with labels: a string names a place, `{ to }` is the distance to one in four bytes. */
-type Piece = number | string | { to: string };
-
-function assemble(pieces: readonly Piece[]): Uint8Array<ArrayBuffer> {
-  const code: number[] = [];
-  const places = new Map<string, number>();
-  const jumps: { at: number; to: string }[] = [];
-  for (const piece of pieces) {
-    if (typeof piece === "number") code.push(piece);
-    else if (typeof piece === "string") places.set(piece, code.length);
-    else {
-      jumps.push({ at: code.length, to: piece.to });
-      code.push(0, 0, 0, 0);
-    }
-  }
-  for (const { at, to } of jumps) {
-    bytes(BigInt(places.get(to)! - at - 4), 4).forEach((byte, index) => code[at + index] = byte);
-  }
-  return Uint8Array.from(code);
-}
-
-const SYSCALL_INSTRUCTION = [0x0f, 0x05];
 const AT_SYSINFO_EHDR = 33;
 
 function thawCode(): Uint8Array<ArrayBuffer> {
