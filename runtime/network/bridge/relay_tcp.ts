@@ -113,11 +113,11 @@ export class TcpRelay {
     }
     const connection = new Connection(this.#host, this.#buffer, client, server, () => {
       this.#form = connection;
-      this.#shares.delete(sharer, connection);
+      this.#shares.delete(place);
       this.#count--;
       if (this.#isPaused) this.#resume();
     });
-    this.#shares.add(sharer, connection);
+    const place = this.#shares.add(sharer, connection);
     this.#count++;
   }
 

@@ -32,7 +32,7 @@ import { type Attempt, TcpAttempt, UdpAttempt, type UpstreamGround } from "./dns
 import { clock, type Host } from "./host.ts";
 import { MAX_QUESTIONS } from "./limits.ts";
 import { toWords } from "./packet.ts";
-import { guestOf, Shares } from "./shares.ts";
+import { guestOf, type Place, Shares } from "./shares.ts";
 
 /** Names that are known here, as containers of one network know each other. */
 export interface NameSource {
@@ -81,6 +81,8 @@ interface Question {
   attempt: Attempt | undefined;
   /** The best that was heard so far: an error, or what was cut. */
   fallback: Message | undefined;
+  /** Among the asker's questions. */
+  place: Place<Question> | undefined;
 }
 
 export class DnsForwarder {
@@ -131,9 +133,10 @@ export class DnsForwarder {
       steps: this.#plan(asker),
       attempt: undefined,
       fallback: undefined,
+      place: undefined,
     };
     this.#questions.set(key, question);
-    this.#shares.add(askerOf(question), question);
+    question.place = this.#shares.add(askerOf(question), question);
     this.#next(question);
     return true;
   }
@@ -220,7 +223,7 @@ export class DnsForwarder {
   }
 
   #remove(question: Question): boolean {
-    this.#shares.delete(askerOf(question), question);
+    this.#shares.delete(question.place!);
     return this.#questions.delete(question.key);
   }
 

@@ -48,7 +48,7 @@ import { guestOf, guestOfEntry, Shares } from "./shares.ts";
 import { Connection, type TcpGround } from "./tcp_connection.ts";
 import { Budget } from "./tcp_host_stream.ts";
 import { ACK, RST, Segment, sendReset, SYN, type TcpRoute } from "./tcp_segment.ts";
-import { ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
+import { ConnectionTable, ports, type TableKey } from "./tcp_table.ts";
 
 /** Bytes that all connections together may hold, because a host or a guest does not take them. */
 const BUDGET_BYTES = 6 << 20;
@@ -92,12 +92,12 @@ export class Tcp implements PacketHandler, TcpGround {
   readonly budget = new Budget(BUDGET_BYTES);
   readonly mayPeek: boolean;
   readonly #segment = new Segment();
-  readonly #key: { -readonly [Name in keyof TableEntry]: TableEntry[Name] } = {
-    ...{ g0: 0, g1: 0, g2: 0, g3: 0, p0: 0, p1: 0, p2: 0, p3: 0, ports: 0, chain: undefined },
+  readonly #key: { -readonly [Name in keyof TableKey]: TableKey[Name] } = {
+    ...{ g0: 0, g1: 0, g2: 0, g3: 0, p0: 0, p1: 0, p2: 0, p3: 0, ports: 0 },
   };
   readonly #address = new SocketAddress();
   readonly #limit: number;
-  readonly #halfOpen = new Set<Connection>();
+  #halfOpenCount = 0;
   readonly #halfOpenShares = new Shares<Connection>();
   readonly #late = new Set<Connection>();
   readonly #listed = new Queue<Connection>();
@@ -155,7 +155,7 @@ export class Tcp implements PacketHandler, TcpGround {
     return this.table.find(key);
   }
 
-  #keyOf(guest: Words, peer: Words, guestPort: number, peerPort: number): TableEntry {
+  #keyOf(guest: Words, peer: Words, guestPort: number, peerPort: number): TableKey {
     const key = this.#key;
     [key.g0, key.g1, key.g2, key.g3] = guest;
     [key.p0, key.p1, key.p2, key.p3] = peer;
@@ -186,8 +186,8 @@ export class Tcp implements PacketHandler, TcpGround {
   /** @param syn the guest's; none where a client of a published port was accepted */
   #begin(connection: Connection, syn: Segment | undefined): void {
     this.table.add(connection);
-    this.#halfOpen.add(connection);
-    this.#halfOpenShares.add(guestOfEntry(connection), connection);
+    this.#halfOpenCount++;
+    connection.halfOpenPlace = this.#halfOpenShares.add(guestOfEntry(connection), connection);
     try {
       if (syn === undefined) connection.beginOffering();
       else connection.beginConnecting(syn, this.#isConnected);
@@ -221,7 +221,8 @@ export class Tcp implements PacketHandler, TcpGround {
 
   /** Makes room by what was never answered, where connections have reached their limit, or by what another has too much. */
   #hasRoom(guest: number): boolean {
-    if (this.#halfOpen.size >= HALF_OPEN_MAX || (this.table.size >= this.#limit && this.#halfOpen.size > 0)) {
+    const isFull = this.table.size >= this.#limit;
+    if (this.#halfOpenCount >= HALF_OPEN_MAX || (isFull && this.#halfOpenCount > 0)) {
       const [oldest] = this.#halfOpenShares.most();
       oldest!.abort();
     }
@@ -233,11 +234,11 @@ export class Tcp implements PacketHandler, TcpGround {
   }
 
   #isMade(connection: Connection): void {
-    if (!this.#halfOpen.delete(connection)) return;
-    this.#halfOpenShares.delete(
-      guestOfEntry(connection),
-      connection,
-    );
+    const place = connection.halfOpenPlace;
+    if (place === undefined) return;
+    connection.halfOpenPlace = undefined;
+    this.#halfOpenCount--;
+    this.#halfOpenShares.delete(place);
   }
 
   /**

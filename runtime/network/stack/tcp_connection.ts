@@ -34,6 +34,7 @@ import {
 } from "./tcp_segment.ts";
 import { NEVER, type SegmentOutput, Sender } from "./tcp_sender.ts";
 import type { Slot } from "./slots.ts";
+import type { Place } from "./shares.ts";
 import { type ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
 import type { Budget } from "./tcp_host_stream.ts";
 import type { StackContext } from "./context.ts";
@@ -87,6 +88,9 @@ export class Connection implements TableEntry, SegmentOutput {
   readonly p3: number;
   readonly ports: number;
   chain: TableEntry | undefined;
+  place: Place<unknown> | undefined;
+  /** The same among what is half open. */
+  halfOpenPlace: Place<Connection> | undefined;
   state = CONNECTING;
   /** Waits for `flush`. */
   isListed = false;
@@ -268,7 +272,7 @@ export class Connection implements TableEntry, SegmentOutput {
     const { link, host } = this.#ground.context;
     const acknowledged = isAnswer ? this.receiver.next : 0;
     sendSegment(link, this.out, this.route, this.#iss, acknowledged, flags, window, 0, 0, options);
-    this.sender.deadlineMs = host.nowMs + 1000 * 2 ** this.#retries;
+    this.sender.deadlineMs = host.nowMs + (1000 << this.#retries);
     this.#armTimer();
   }
 

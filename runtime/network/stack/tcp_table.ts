@@ -3,10 +3,10 @@
  * who both choose among many IPv6 addresses, can have one chain for all.
  */
 
-import { guestOfEntry, Shares } from "./shares.ts";
+import { guestOfEntry, type Place, Shares } from "./shares.ts";
 
 /** What is looked up: words of the guest's address and of the other end's, as the guest sees it, and both ports. */
-export interface TableEntry {
+export interface TableKey {
   readonly g0: number;
   readonly g1: number;
   readonly g2: number;
@@ -17,8 +17,13 @@ export interface TableEntry {
   readonly p3: number;
   /** Guest's port and the other end's, as `ports()` puts them together. */
   readonly ports: number;
+}
+
+export interface TableEntry extends TableKey {
   /** The next one of its chain. */
   chain: TableEntry | undefined;
+  /** Among the guest's entries. */
+  place: Place<unknown> | undefined;
 }
 
 export function ports(guest: number, peer: number): number {
@@ -34,7 +39,7 @@ export class ConnectionTable<Entry extends TableEntry> {
   readonly shares = new Shares<Entry>();
   size = 0;
 
-  #hash({ g0, g1, g2, g3, p0, p1, p2, p3, ports }: TableEntry): number {
+  #hash({ g0, g1, g2, g3, p0, p1, p2, p3, ports }: TableKey): number {
     const factor = this.#secret[1]!;
     let hash = mix(this.#secret[0]! ^ ports, factor);
     hash = mix(mix(mix(mix(hash ^ g0, factor) ^ g1, factor) ^ g2, factor) ^ g3, factor);
@@ -42,7 +47,7 @@ export class ConnectionTable<Entry extends TableEntry> {
     return hash & (this.#chains.length - 1);
   }
 
-  find(key: TableEntry): Entry | undefined {
+  find(key: TableKey): Entry | undefined {
     let entry = this.#chains[this.#hash(key)];
     while (entry !== undefined && !isSame(entry, key)) entry = entry.chain as Entry | undefined;
     return entry;
@@ -53,7 +58,7 @@ export class ConnectionTable<Entry extends TableEntry> {
     if (this.size >= this.#chains.length * 2) this.#grow();
     this.#insert(entry);
     this.size++;
-    this.shares.add(guestOfEntry(entry), entry);
+    entry.place = this.shares.add(guestOfEntry(entry), entry);
   }
 
   #insert(entry: Entry): void {
@@ -71,7 +76,7 @@ export class ConnectionTable<Entry extends TableEntry> {
         else before.chain = entry.chain;
         entry.chain = undefined;
         this.size--;
-        this.shares.delete(guestOfEntry(entry), entry);
+        if (entry.place !== undefined) this.shares.delete(entry.place as Place<Entry>);
         return;
       }
       before = at;
@@ -99,7 +104,7 @@ function mix(hash: number, factor: number): number {
   return product ^ (product >>> 15);
 }
 
-function isSame(one: TableEntry, other: TableEntry): boolean {
+function isSame(one: TableEntry, other: TableKey): boolean {
   return one.ports === other.ports && one.g3 === other.g3 && one.p3 === other.p3 && one.p2 === other.p2 &&
     one.g2 === other.g2 && one.p1 === other.p1 && one.p0 === other.p0 && one.g1 === other.g1 &&
     one.g0 === other.g0;

@@ -10,6 +10,7 @@ class Entry implements TableEntry {
   readonly g2 = 0;
   readonly g3 = 0x100;
   chain: TableEntry | undefined;
+  place: TableEntry["place"];
   readonly #ports = 1;
   constructor(readonly p0: number, readonly p1: number, readonly p2: number, readonly p3: number) {}
   get ports(): number {

@@ -19,7 +19,7 @@ import type { IcmpReporter } from "./icmp_report.ts";
 import { MAX_ENDPOINTS } from "./limits.ts";
 import type { PacketHandler } from "./link.ts";
 import { type IpPacket, toWords, VNET_GSO_UDP, VNET_GSO_UDP_L4, type Words } from "./packet.ts";
-import { guestOf, Shares } from "./shares.ts";
+import { guestOf, type Place, Shares } from "./shares.ts";
 import { dataOffset, sendDatagram, UDP_BYTES, type UdpEnd } from "./udp_packet.ts";
 import {
   DEFAULT_HOP_LIMIT,
@@ -56,6 +56,8 @@ interface Endpoint {
   hopLimit: number;
   trafficClass: number;
   isDeferred: boolean;
+  /** Among the guest's endpoints. */
+  place: Place<Endpoint> | undefined;
 }
 
 /** Serves what is sent to the nameservers' port 53. */
@@ -182,9 +184,10 @@ export class UdpHandler implements PacketHandler {
       hopLimit: DEFAULT_HOP_LIMIT,
       trafficClass: 0,
       isDeferred: false,
+      place: undefined,
     };
     this.#endpoints.set(key, endpoint);
-    this.#shares.add(guestOf(s0, s1, s2, s3), endpoint);
+    endpoint.place = this.#shares.add(guestOf(s0, s1, s2, s3), endpoint);
     this.#sweep ??= this.#context.host.after(SWEEP_MS, () => this.#expire());
     this.#context.host.watch(fd, (events) => this.#ready(endpoint, events), EPOLLIN);
     return endpoint;
@@ -266,7 +269,7 @@ export class UdpHandler implements PacketHandler {
 
   #close(endpoint: Endpoint): void {
     this.#endpoints.delete(endpoint.key);
-    this.#shares.delete(guestOf(...endpoint.guest.words), endpoint);
+    this.#shares.delete(endpoint.place!);
     this.#peerCount -= endpoint.peers.size;
     this.#context.host.forget(endpoint.fd);
     closeSocket(endpoint.fd);
