@@ -1,6 +1,6 @@
 /**
  * Makes `dist/skiff`: bundles `cli/main.ts` into chunks, and packs them with the Deno runtime into one file,
- * by `deno compile` where its runtime is at hand, else self-extracting (see packed_header.sh).
+ * by `deno compile` where its runtime is at hand, else self-extracting (see packed_header.sh, ffi/launch_program.ts).
  *
  *     scripts/build [--dev] [--form auto|packed|compiled] [--out dist/skiff] [--entry cli/main.ts] [--runtime DENO]
  *
@@ -12,6 +12,7 @@ import { type Variant, writeClassicScripts } from "./classic_scripts.ts";
 import { type Group, mergeChunks } from "./merge_chunks.ts";
 import { prelink } from "./prelink.ts";
 import { STARTING_VERBS } from "../cli/starting_verbs.ts";
+import { emitLaunchProgram } from "../ffi/launch_program.ts";
 
 interface Options {
   dev: boolean;
@@ -40,6 +41,24 @@ const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=
   "--invocation-count-for-maglev-osr=400,--invocation-count-for-turbofan=800";
 // Without -q a start that takes long draws Deno's progress bar over the caller's line on a terminal.
 const RUN_FLAGS = `-A -q --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
+
+/** What the runtime would obey: the header puts it aside, for it belongs to the caller's containers. */
+const CALLERS_VARIABLES = [
+  "DENO_DIR DENO_NO_UPDATE_CHECK DENO_TLS_CA_STORE DENO_V8_FLAGS DENO_CERT DENO_COVERAGE_DIR",
+  "DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_LOG DENO_INTERNAL_CHILD_ENTRYPOINT DENO_NO_PROMPT",
+  "DENO_CONDITIONS NODE_OPTIONS NODE_CHANNEL_FD NODE_V8_COVERAGE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED",
+  "OTEL_DENO MALLOC_ARENA_MAX MALLOC_TOP_PAD_",
+].flatMap((line) => line.split(" "));
+/** What the dynamic linker is asked is done at the runtime's own start alone. */
+const COLD_VARIABLES = ["SKIFF_COLD_START", "LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GLIBC_TUNABLES"];
+/** What it is to obey. Of the last two: a monitor, which inherits the heap, is 0.3 MB smaller. */
+const RUNTIME_VARIABLES = {
+  DENO_NO_UPDATE_CHECK: "1",
+  DENO_NO_PROMPT: "1",
+  DENO_TLS_CA_STORE: "system,mozilla",
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_TOP_PAD_: "0",
+};
 
 function parseOptions(args: string[]): Options {
   const options: Options = { dev: false, form: "auto", out: "dist/skiff", entry: `${root}cli/main.ts` };
@@ -165,10 +184,12 @@ const VARIANTS: { name: string; verbs: string[]; groups: Group[] }[] = [
 async function bundle(folder: string, options: Options, groups: readonly Group[]): Promise<string[]> {
   const packages = await linkPackages();
   const result = await esbuild.build({
-    // `freeze` is loaded by main.js of the packed form (see classic_scripts.ts)
+    // these two are loaded by main.js of the packed form (see classic_scripts.ts)
     entryPoints: {
       main: options.entry,
-      ...(isSkiff(options) ? { freeze: `${root}runtime/frozen/freeze.ts` } : {}),
+      ...(isSkiff(options)
+        ? { freeze: `${root}runtime/frozen/freeze.ts`, rehearse: `${root}cli/rehearse.ts` }
+        : {}),
     },
     outdir: folder,
     bundle: true,
@@ -300,14 +321,31 @@ async function pack(folder: string, names: string[], options: Options): Promise<
     NEED: String(Math.ceil(total / 1e6)),
     FLAGS: RUN_FLAGS,
     FREEZES: isSkiff(options) && isX86(runtime) ? "yes" : "",
+    ASIDE: CALLERS_VARIABLES.join(" "),
+    COLD: COLD_VARIABLES.map((name) => `\${${name}-}`).join(""),
+    VARIABLES: Object.entries(RUNTIME_VARIABLES).map((entry) => entry.join("=")).join(" "),
   };
   const template = (await Deno.readTextFile(`${root}scripts/packed_header.sh`))
     .replace(/@([A-Z]+)@/g, (whole, name) => values[name] ?? whole);
-  const length = template.replaceAll("@OFFSET@", "000000").length;
-  const header = template.replaceAll("@OFFSET@", String(length + 1).padStart(6, "0"));
-  const headerBytes = new TextEncoder().encode(header);
-  if (headerBytes.length !== length) fail("packed_header.sh must be ASCII");
-  await replaceFile(options.out, [headerBytes, payload]);
+  if (/[^\0-\x7f]/.test(template)) fail("packed_header.sh must be ASCII");
+  const front = (offset: string) => {
+    const header = template.replaceAll("@OFFSET@", offset);
+    // Of other machines nobody has made one: there each start is the header's.
+    if (!isX86(runtime)) return new TextEncoder().encode(header);
+    return emitLaunchProgram({
+      id: values.ID!,
+      files: [{ name: "skiff", permissions: 0o500, size: runtime.length }].concat(
+        files.map(({ name, bytes }) => ({ name, permissions: 0o400, size: bytes.length })),
+      ),
+      words: ["run", ...RUN_FLAGS.split(" ")],
+      variables: { SKIFF_FORM: "packed", ...RUNTIME_VARIABLES },
+      headerVariables: [...CALLERS_VARIABLES, ...COLD_VARIABLES, "_SKIFF_UNSHARED"],
+      header,
+    });
+  };
+  const { length } = front("000000");
+  const frontBytes = front(String(length + 1).padStart(6, "0"));
+  await replaceFile(options.out, [frontBytes, payload]);
   console.log(
     `${options.out}: packed, ${((length + payload.length) / 1e6).toFixed(1)} MB, ${names.length} files`,
   );

@@ -1,6 +1,8 @@
 #!/bin/sh
 # skiff @VERSION@: a shell header and, after it, a compressed Deno runtime with the program. The first
 # start unpacks both into a private folder named after their content; every start runs them from there.
+# On x86-64 a program stands before it that knows the usual start alone and is quicker (ffi/launch_program.ts): what
+# changes here about that, changes there. For all other starts it executes this text, with its own path as $0.
 # Its own names begin with skiff_: what a caller has exported by another one is for his containers.
 { # read as a whole, so that a file cut off in here does nothing
 skiff_caller_path=$PATH
@@ -160,10 +162,7 @@ unpack_locked() {
 }
 
 # What the runtime would obey is put aside, for it belongs to the caller's containers.
-for skiff_name in DENO_DIR DENO_NO_UPDATE_CHECK DENO_TLS_CA_STORE DENO_V8_FLAGS DENO_CERT DENO_COVERAGE_DIR \
-  DENO_AUDIT_PERMISSIONS DENO_TRACE_PERMISSIONS DENO_LOG DENO_INTERNAL_CHILD_ENTRYPOINT DENO_NO_PROMPT \
-  DENO_CONDITIONS NODE_OPTIONS NODE_CHANNEL_FD NODE_V8_COVERAGE NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED OTEL_DENO \
-  MALLOC_ARENA_MAX MALLOC_TOP_PAD_; do
+for skiff_name in @ASIDE@; do
   eval "skiff_value=\${$skiff_name-} skiff_known=\${$skiff_name+set}"
   if [ -n "$skiff_known" ]; then
     export "SKIFF_CALLER_$skiff_name=$skiff_value"
@@ -173,11 +172,8 @@ done
 
 # The code cache lies beside the program: Deno keeps there what it has compiled.
 start() {
-  SKIFF_FORM=packed SKIFF_FILE=$skiff_self SKIFF_NOFILE=$skiff_nofile
-  DENO_DIR=$skiff_dir/cache DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 DENO_TLS_CA_STORE=system,mozilla
-  MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 # a monitor, which inherits the heap, is 0.3 MB smaller
-  export MALLOC_ARENA_MAX MALLOC_TOP_PAD_
-  export SKIFF_FORM SKIFF_FILE SKIFF_NOFILE DENO_DIR DENO_NO_UPDATE_CHECK DENO_NO_PROMPT DENO_TLS_CA_STORE
+  SKIFF_FORM=packed SKIFF_FILE=$skiff_self SKIFF_NOFILE=$skiff_nofile DENO_DIR=$skiff_dir/cache
+  export SKIFF_FORM SKIFF_FILE SKIFF_NOFILE DENO_DIR @VARIABLES@
   [ -z "$skiff_boot" ] || begin_frozen "$@"
   PATH=$skiff_caller_path
   exec "$skiff_dir/skiff" run @FLAGS@ "$skiff_dir/main.js" "$@"
@@ -202,8 +198,7 @@ begin_frozen() {
   if [ ! -d "$skiff_frozen" ]; then
     mkdir -m 700 "$skiff_frozen" 2>/dev/null
   elif (umask 077 && set -C && : >"$skiff_frozen/why") 2>/dev/null; then # once
-    (umask 077 && trap '' HUP TERM && cd / && exec env -i DENO_DIR=/dev/null/none DENO_NO_UPDATE_CHECK=1 DENO_NO_PROMPT=1 \
-      DENO_TLS_CA_STORE=system,mozilla MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=0 \
+    (umask 077 && trap '' HUP TERM && cd / && exec env -i DENO_DIR=/dev/null/none @VARIABLES@ \
       "$skiff_dir/skiff" run @FLAGS@,--no-flush-bytecode,--no-memory-protection-keys "$skiff_dir/main.js" \
       __freeze "$skiff_frozen" \
       </dev/null >/dev/null 2>"$skiff_frozen/why" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &)
@@ -212,7 +207,7 @@ begin_frozen() {
 
 skiff_boot= skiff_freezes=@FREEZES@
 # what the dynamic linker is asked is done at the runtime's own start alone
-[ -z "$skiff_freezes" ] || [ -n "${SKIFF_COLD_START-}${LD_PRELOAD-}${LD_AUDIT-}${LD_LIBRARY_PATH-}${GLIBC_TUNABLES-}" ] ||
+[ -z "$skiff_freezes" ] || [ -n "@COLD@" ] ||
   { read -r skiff_boot </proc/sys/kernel/random/boot_id; } 2>/dev/null
 case $skiff_boot in *[!0-9a-f-]*) skiff_boot= ;; esac
 

@@ -57,6 +57,17 @@ async function freeze(host: Host, env: Record<string, string> = {}): Promise<str
 const thawed = async (host: Host, before = "", env: Record<string, string> = {}) =>
   (await script(host, `${before} "$SKIFF" __thawed`, env)).stdout.split(" ")[0]!;
 
+/** Gives the header's text, and makes `program` in the home: what stands before it, and nothing that it could fall back to. */
+async function takeApart(host: Host): Promise<string> {
+  const bytes = (await Deno.readFile(host.binary)).subarray(0, 100_000);
+  const text = new TextDecoder("latin1").decode(bytes);
+  const start = text.indexOf("#!/bin/sh\n"), end = text.indexOf("\0", start);
+  assert(start > 0, "there must be a program before the header");
+  bytes.set(new TextEncoder().encode("exit 9".padEnd(end - start, "\n")), start);
+  await Deno.writeFile(`${host.home}/program`, bytes, { mode: 0o755 });
+  return text.slice(start, end);
+}
+
 if (isX86) {
   hostTest(
     "the second start of a boot freezes a process, from which all later ones start",
@@ -213,6 +224,69 @@ X
       assert(!(await exists(canary)), change);
     }
     await freeze(host);
+  });
+
+  hostTest(
+    "the program before the header and the header hand over the same words and variables",
+    {},
+    async (host) => {
+      const file = await freeze(host);
+      // in the place of the process: it tells what it was given
+      const teller = `#!/bin/sh\nprintf '%s|' "$@"; echo; exec /usr/bin/env -0 | sort -z | tr '\\0' '\\n'\n`;
+      await Deno.remove(file);
+      await Deno.writeTextFile(file, teller, { mode: 0o500 });
+      await Deno.writeTextFile(file.replace(/skiff$/, "size"), `${teller.length}\n`);
+      await host.own(file);
+      await Deno.writeTextFile(`${host.home}/header`, await takeApart(host));
+      const SETUPS: Record<string, string> = {
+        "as it is": "",
+        "a relative path": "SKIFF=./program",
+        "a path from another folder": "mkdir sub; cd sub; SKIFF=../program",
+        "a link": "ln -s program link; SKIFF=./link",
+        "a variable of another folder": "PWD=/",
+        "no variable of the folder": "ENTER='env -u PWD'",
+        "the top folder": "cd /",
+        "odd words and values":
+          `ODD=$(printf 'a\\377\\nb='); export ODD; set -- "$ODD" '' 'a b' '*' -- -x "\$0"`,
+        "names of no shell's": `set -- x; ENTER="env a.b=1 1st=2 SKIFF_FORM=no SKIFF_FILE=no SKIFF_NOFILE=x"`,
+        "other limits": "ulimit -Sn 300",
+        "another cache behind it": 'ENTER="env XDG_RUNTIME_DIR=$XDG_CACHE_HOME XDG_CACHE_HOME=/nowhere"',
+        "no cache by name": 'ENTER="env -u XDG_CACHE_HOME HOME=/nowhere XDG_RUNTIME_DIR=$XDG_CACHE_HOME"',
+        "few variables": `ENTER="env -i PATH=$PATH XDG_CACHE_HOME=$XDG_CACHE_HOME"`,
+      };
+      for (const [setup, line] of Object.entries(SETUPS)) {
+        const { code, stdout, stderr } = await script(
+          host,
+          `header=$(cat header); SKIFF=$PWD/program; ENTER=env; ${line}
+          $ENTER "$SKIFF" "$@" && echo ==== && $ENTER sh -c "$header" "$SKIFF" "$@"; rm -rf "$HOME/link" "$HOME/sub"`,
+        );
+        const [program, header] = stdout.split("====\n");
+        assertEquals([code, stderr], [0, ""], setup);
+        assertEquals(program, header, setup);
+        assertMatch(program!, /\nSKIFF_FILE=\/.*(program|link)\n/);
+      }
+    },
+  );
+
+  hostTest("root's start from a folder of root's, and there the header is not asked either", {
+    needs: ["root"],
+  }, async (host) => {
+    await takeApart(host);
+    const { stdout, stderr } = await new Deno.Command("/usr/bin/unshare", {
+      args: [
+        ...["-m", "--propagation", "private", "/bin/sh", "-c"],
+        `mount -t tmpfs -o mode=755 none /var/cache; "$SKIFF" version >/dev/null; "$SKIFF" version >/dev/null
+        read -r boot </proc/sys/kernel/random/boot_id; at=0
+        until test -e /var/cache/skiff/*/$boot/skiff || [ $((at += 1)) -gt 100 ]; do sleep 0.2; done
+        export HOME="$1" XDG_CACHE_HOME="$1"; "$1/program" __thawed; chmod 777 /var/cache; "$1/program" __thawed; echo $?`,
+        ...["sh", host.home],
+      ],
+      clearEnv: true,
+      env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", SKIFF: host.binary },
+    }).output();
+    const [program, code] = new TextDecoder().decode(stdout).split("\n");
+    assertMatch(program!, /^\/var\/cache\/skiff\/[0-9a-f]{16}\/[0-9a-f-]{36}\/skiff \d+$/);
+    assertEquals([code, new TextDecoder().decode(stderr)], ["9", ""]);
   });
 
   hostTest("a process that cannot be frozen is told why, once, and commands work", {}, async (host) => {
