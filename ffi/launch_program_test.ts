@@ -2,7 +2,7 @@ import { assert, assertEquals, assertIncludes } from "../tests/assertions.ts";
 import { assemble, lines, SYSCALL_INSTRUCTION } from "./assembler.ts";
 import { emitElf } from "./exec_stub.ts";
 import { emitLaunchProgram } from "./launch_program.ts";
-import { add, cmp, jne, load, load8, mov, sub } from "./x86_instructions.ts";
+import { add, load, load8, mov, sub, when } from "./x86_instructions.ts";
 
 const ID = "0123456789abcdef";
 const FROZEN_CODE = 7, HEADER_CODE = 8;
@@ -20,20 +20,17 @@ const FROZEN = emitElf(
     "word",
     add("rax", 8),
     sub("rcx", 1),
-    cmp("rcx", 0),
-    jne("word"),
+    when("rcx", "!=", 0, "word"),
     add("rax", 16),
     "variable",
     mov("rdx", "rcx"),
     load("rcx", "rax"),
     add("rax", 8),
-    cmp("rcx", 0),
-    jne("variable"),
+    when("rcx", "!=", 0, "variable"),
     "end", // of the last one
     load8("rcx", "rdx"),
     add("rdx", 1),
-    cmp("rcx", 0),
-    jne("end"),
+    when("rcx", "!=", 0, "end"),
     sub("rdx", "rsi"),
     mov("rdi", 1),
     mov("rax", 1), // write

@@ -117,8 +117,13 @@ export function pop(register: Register): Code {
 export const jmp = (to: string): Code => [0xe9, { to }];
 export const call = (to: string): Code => [0xe8, { to }];
 
-const jump = (condition: number) => (to: string): Code => [0x0f, 0x80 | condition, { to }];
-/** What was compared is equal, or not. */
-export const je = jump(4), jne = jump(5);
-/** … is less, or not less, as numbers without a sign; less as numbers with one. */
-export const jb = jump(2), jae = jump(3), jl = jump(12);
+/** How two operands compare: as they are, with a sign (`<`), and without one. */
+const RELATIONS = { "==": 4, "!=": 5, "<": 12, "below": 2, "at least": 3 } as const;
+
+/** `cmp` and a jump: goes on at `to` where the register is in this relation to `value`. */
+export const when = (
+  register: Register,
+  relation: keyof typeof RELATIONS,
+  value: Register | number,
+  to: string,
+): Code => [...cmp(register, value), 0x0f, 0x80 | RELATIONS[relation], { to }];

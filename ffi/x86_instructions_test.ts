@@ -20,7 +20,8 @@ const ENCODINGS: [instruction: string, code: Code, bytes: string][] = [
   ["or rcx, 0x20", x86.or("rcx", 0x20), "4881c920000000"],
   ["and rsp, -16", x86.and("rsp", -16), "4881e4f0ffffff"],
   ["sub r14, r12", x86.sub("r14", "r12"), "4d29e6"],
-  ["cmp r14, -2", x86.cmp("r14", -2), "4981fefeffffff"],
+  ["cmp rax, rcx", x86.when("rax", "==", "rcx", "end").slice(0, 3), "4839c8"],
+  ["cmp r14, -2", x86.when("r14", "==", -2, "end").slice(0, 7), "4981fefeffffff"],
   ["shl r12, 3", x86.shl("r12", 3), "49c1e403"],
   ["imul r14, r14, 10", x86.multiply("r14", 10), "4d69f60a000000"],
   ["div rcx", x86.div("rcx"), "48f7f1"],
@@ -37,13 +38,16 @@ Deno.test("instructions are encoded as a disassembler reads them", () => {
 Deno.test("distances lead from the end of the instruction to the label, ahead and back", () => {
   const code = lines(
     "start",
-    x86.jne("end"),
+    x86.jmp("end"),
     x86.addressOf("r9", "start"),
     "end",
     x86.call("start"),
     x86.RET,
   );
-  assertEquals(assemble(code).toHex(), ["0f8507000000", "4c8d0df3ffffff", "e8eeffffff", "c3"].join(""));
+  assertEquals(assemble(code).toHex(), ["e907000000", "4c8d0df4ffffff", "e8efffffff", "c3"].join(""));
+  const conditions = (["==", "!=", "<", "below", "at least"] as const)
+    .map((relation) => assemble([...x86.when("rax", relation, "rcx", "end"), "end"]).toHex());
+  assertEquals(conditions, ["84", "85", "8c", "82", "83"].map((jump) => `4839c80f${jump}00000000`)); // je jne jl jb jae
 });
 
 Deno.test("what cannot be encoded is an error", async () => {
