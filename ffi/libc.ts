@@ -131,6 +131,7 @@ const FAMILIES = {
     read: { nr: SYSCALL.read, parameters: ["i32", "buffer", "u32"], result: "i32" }, // ssize_t read(int, void *, size_t)
     write: { nr: SYSCALL.write, parameters: ["i32", "buffer", "u32"], result: "i32" }, // ssize_t write(int, const void *, size_t)
     readAsync: { name: "read", parameters: ["i32", "buffer", "u32"], result: "i32", nonblocking: true },
+    writeAsync: { name: "write", parameters: ["i32", "buffer", "u32"], result: "i32", nonblocking: true },
     // ssize_t pread(int, void *, size_t, off_t)
     pread: { nr: SYSCALL.pread64, parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },
     pwrite: { nr: SYSCALL.pwrite64, parameters: ["i32", "buffer", "u32", "i64"], result: "i32" },

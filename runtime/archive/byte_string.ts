@@ -5,6 +5,7 @@
  */
 
 const encoder = new TextEncoder();
+const ASCII = /^[\0-\x7f]*$/;
 const utf8 = new TextDecoder("utf-8");
 
 /** The bytes from `start` up to `end` as a byte string. */
@@ -35,7 +36,7 @@ export function cstringOf(text: string): Uint8Array<ArrayBuffer> {
 
 /** Ordinary text as a byte string, in UTF-8. */
 export function byteStringOf(text: string): string {
-  return byteString(encoder.encode(text));
+  return ASCII.test(text) ? text : byteString(encoder.encode(text));
 }
 
 /** A byte string for people: UTF-8 where it is, control characters escaped so that no terminal obeys them. */

@@ -34,7 +34,7 @@ export class GunzipSource implements ByteSource {
   #length = 0;
   #headerBytes = 0;
 
-  constructor(compressed: ByteSource, options: GunzipOptions = {}) {
+  constructor(compressed: ByteSource | Uint8Array<ArrayBuffer>, options: GunzipOptions = {}) {
     this.#input = new InputBuffer(compressed);
     this.#checkCrc = options.checkCrc ?? true;
   }

@@ -2,6 +2,8 @@
 
 import type { ByteSource } from "./chunks.ts";
 
+const NOTHING: ByteSource = { read: () => 0 };
+
 export class InputBuffer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The unread bytes are `bytes[at..end)`. */
@@ -9,9 +11,16 @@ export class InputBuffer {
   end = 0;
   #source: ByteSource;
 
-  constructor(source: ByteSource, size = 1 << 18) {
-    this.#source = source;
-    this.bytes = new Uint8Array(size);
+  /** Of bytes that are in memory nothing is copied. */
+  constructor(source: ByteSource | Uint8Array<ArrayBuffer>, size = 1 << 18) {
+    if (source instanceof Uint8Array) {
+      this.#source = NOTHING;
+      this.bytes = source;
+      this.end = source.length;
+    } else {
+      this.#source = source;
+      this.bytes = new Uint8Array(size);
+    }
   }
 
   /** Replaces a used up window by the next bytes; false at the end of the source. */

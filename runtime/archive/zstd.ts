@@ -50,7 +50,7 @@ export class ZstdSource implements ByteSource {
   #pending = new Uint8Array(32);
   #pendingLength = 0;
 
-  constructor(compressed: ByteSource) {
+  constructor(compressed: ByteSource | Uint8Array<ArrayBuffer>) {
     this.#input = new InputBuffer(compressed);
   }
 

@@ -14,19 +14,21 @@ import { SOCK_CLOEXEC } from "../../ffi/constants/socket.ts";
 import { F_SETFD, FD_CLOEXEC, O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { POLLIN } from "../../ffi/constants/poll.ts";
 import { close, fcntl, readAll } from "../../ffi/file.ts";
-import { openFamilies } from "../../ffi/libc.ts";
+import { libc, openFamilies } from "../../ffi/libc.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
 import { setProcessName, setsid } from "../../ffi/process.ts";
-import { serveAsync, Session } from "../fuse/session.ts";
+import { fillStoreHead, serveAsync, Session, STORE_HEAD_BYTES } from "../fuse/session.ts";
 import { FUSE_ASYNC_READ, FUSE_PARALLEL_DIROPS } from "../fuse/constants.ts";
 import { HeldClient } from "../registry/held_client.ts";
 import { completeLayers, readKeptToc } from "../registry/lazy_layer.ts";
 import { contentOf, LazyLayerContent } from "../registry/lazy_content.ts";
-import { type ByteRange, fetchRange } from "../registry/ranges.ts";
+import { type ByteRange, fetchRange, fetchRanges } from "../registry/ranges.ts";
+import type { StreamRange } from "../registry/layer_toc.ts";
 import { DEFAULT_LAYER_LIMIT_BYTES, hasLayer, layerForm } from "../storage/layers.ts";
 import { lazyHandler } from "../storage/lazy/handler.ts";
 import { removeUnheldLayer } from "../storage/lazy/hold.ts";
 import { lazyFolder, type LazyRecord, readLazyRecord } from "../storage/lazy/records.ts";
+import { PagePush, type StoreMessage } from "../storage/lazy/page_push.ts";
 import { buildTree } from "../storage/lazy/tree.ts";
 import { SkiffError } from "../errors.ts";
 import type { LayerToc } from "../archive/toc/model.ts";
@@ -75,7 +77,9 @@ export async function serveLazily(): Promise<void> {
 
   const fuse = receiveMount(request.socket);
   if (fuse === undefined) return;
-  const handler = lazyHandler(nodes, contentOf(layers), () => session, onError);
+  const content = contentOf(layers);
+  const push = new PagePush(content, (length) => storeMessage(fuse, length), onError);
+  const handler = lazyHandler(nodes, content, () => session, onError, (...read) => push.wasRead(...read));
   const session: Session = new Session(fuse, handler, { wanted: FUSE_ASYNC_READ | FUSE_PARALLEL_DIROPS });
   const background = (async () => {
     for (const layer of layers) await layer.prefetch().catch((error) => end.signal.aborted || onError(error));
@@ -141,15 +145,42 @@ async function openLayers(
       idleTimeoutMs: IDLE_LIMIT_MS,
       retry: { attempts: 1 },
     });
+    client.reach();
     const remote = (range: ByteRange) =>
       client.use((client) => fetchRange(client, { ...layer, signal }, range));
+    const stream: StreamRange = async ({ start, end }, onBytes) => {
+      await client.use(async (client) => {
+        // another place goes on where the one before it failed
+        if (start === end) return;
+        await fetchRanges(client, {
+          ...{ ...layer, signal, ranges: [{ start, end }] },
+          async onBytes(bytes) {
+            await onBytes(bytes);
+            start += bytes.length;
+          },
+        });
+      });
+    };
     const toc = (await readKeptToc(lazyFolder(folders, key), layer, DEFAULT_LAYER_LIMIT_BYTES, remote))!;
     opened.records.push({ key, record });
     opened.clients.push(client);
     opened.tocs.push(toc);
-    opened.layers.push(new LazyLayerContent(folders, key, record, toc, remote, onMiss));
+    opened.layers.push(new LazyLayerContent(folders, key, record, toc, stream, onMiss));
   }
   return opened;
+}
+
+/** Written by another thread: it waits for pages that somebody reads, whom this one answers. */
+function storeMessage(fuse: number, contentBytes: number): StoreMessage {
+  const message = new Uint8Array(STORE_HEAD_BYTES + contentBytes);
+  return {
+    content: message.subarray(STORE_HEAD_BYTES),
+    send(nodeid, offset, length) {
+      fillStoreHead(message, nodeid, offset, length);
+      // a kernel that does not take it asks for what it needs
+      return libc("file").writeAsync(fuse, message, STORE_HEAD_BYTES + length);
+    },
+  };
 }
 
 /** Descriptor of /dev/fuse of the mount; undefined where nobody has mounted. */

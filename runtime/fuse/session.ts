@@ -148,14 +148,9 @@ export class Session {
    * somebody reads by way of the cache, whom this session would have to answer: there must be none.
    */
   storeContent(nodeid: number, offset: number, content: Uint8Array): boolean {
-    const bytes = new Uint8Array(16 + 24 + content.length);
-    const message = new DataView(bytes.buffer);
-    message.setUint32(0, bytes.length, true);
-    message.setInt32(4, NOTIFICATIONS.STORE, true);
-    message.setBigUint64(16, BigInt(nodeid), true);
-    message.setBigUint64(24, BigInt(offset), true);
-    message.setUint32(32, content.length, true);
-    bytes.set(content, 40);
+    const bytes = new Uint8Array(STORE_HEAD_BYTES + content.length);
+    fillStoreHead(bytes, nodeid, offset, content.length);
+    bytes.set(content, STORE_HEAD_BYTES);
     return this.#write(this.#fd, bytes, bytes.length) === bytes.length;
   }
 
@@ -232,6 +227,25 @@ export class Session {
     for (let unused = 0; unused < 6; unused++) reply.u32(0);
     return 0;
   }
+}
+
+/** What is before the content in a message that puts it into the kernel's cache. */
+export const STORE_HEAD_BYTES = 40;
+
+export function fillStoreHead(
+  message: Uint8Array<ArrayBuffer>,
+  nodeid: number,
+  offset: number,
+  length: number,
+): void {
+  const head = new DataView(message.buffer, message.byteOffset, STORE_HEAD_BYTES);
+  head.setUint32(0, STORE_HEAD_BYTES + length, true);
+  head.setInt32(4, NOTIFICATIONS.STORE, true);
+  head.setBigUint64(8, 0n, true);
+  head.setBigUint64(16, BigInt(nodeid), true);
+  head.setBigUint64(24, BigInt(offset), true);
+  head.setUint32(32, length, true);
+  head.setUint32(36, 0, true);
 }
 
 function errnoOf(error: unknown): number {

@@ -22,6 +22,12 @@ export class HeldClient {
     }
   }
 
+  /** Connects, for who will soon ask. */
+  reach(): void {
+    this.#held ??= this.#hold();
+    this.#held.client.then((client) => client.reach(), () => {});
+  }
+
   release(): void {
     this.#held?.release();
     this.#held = undefined;

@@ -1,5 +1,4 @@
 /** The table of contents of a layer: from its registry, by range, or from its blob here. */
-import { readUpTo } from "../archive/read_up_to.ts";
 import { TOC_LIMITS, TocError } from "../archive/toc/model.ts";
 import type { LayerToc } from "../archive/toc/model.ts";
 import { parseZstdChunkedToc, zstdChunkedPosition } from "../archive/toc/zstd_chunked.ts";
@@ -13,7 +12,11 @@ import {
 import { VerificationError } from "../errors.ts";
 import { type Digest, verifyBytes } from "../spec/digest.ts";
 import type { RegistryClient } from "./client.ts";
-import { type ByteRange, fetchRange } from "./ranges.ts";
+import { type ByteRange, fetchRange, type RangeFetch } from "./ranges.ts";
+
+const PIECE_BYTES = 1 << 20;
+/** An eStargz layer's footer comes with so much of what is before it: mostly the whole table. */
+const TAIL_BYTES = 64 << 10;
 
 /** What is known of a layer before anything of it is here. */
 export interface LayerDescriptor {
@@ -21,6 +24,9 @@ export interface LayerDescriptor {
   size: number;
   annotations?: Record<string, string>;
 }
+
+/** Gives the bytes of a range in their order; each piece is valid until `onBytes` is done. */
+export type StreamRange = (range: ByteRange, onBytes: RangeFetch["onBytes"]) => Promise<void>;
 
 export type ReadRange = (range: ByteRange) => Promise<Uint8Array<ArrayBuffer>>;
 
@@ -79,13 +85,44 @@ export function remoteReader(
   return (range) => fetchRange(client, { ...layer, signal }, range);
 }
 
-/** Reads from the blob at `path`. */
-export function fileReader(path: string): ReadRange {
+/** Reads by `read`, what lies at the layer's end at once: for who cannot start before the table is here. */
+export function tailReader(layer: LayerDescriptor, read: ReadRange): ReadRange {
+  // of the other kind it is known where the table is
+  if (tocKind(layer) !== "estargz") return read;
+  const tailStart = Math.max(0, layer.size - TAIL_BYTES);
+  let tail: Uint8Array<ArrayBuffer> | undefined;
   return async ({ start, end }) => {
+    if (start < tailStart) return await read({ start, end });
+    tail ??= await read({ start: tailStart, end: layer.size });
+    return tail.slice(start - tailStart, end - tailStart);
+  };
+}
+
+/** Reads from the blob at `path`. */
+export function streamFile(path: string): StreamRange {
+  return async ({ start, end }, onBytes) => {
     using file = await Deno.open(path, { read: true });
     await file.seek(start, Deno.SeekMode.Start);
-    const bytes = await readUpTo(file, end - start);
-    if (bytes.length < end - start) throw new VerificationError(`read blob ${path}: it is too short`);
+    const buffer = new Uint8Array(Math.min(PIECE_BYTES, end - start));
+    for (let at = start; at < end;) {
+      const length = await file.read(buffer.subarray(0, end - at));
+      if (length === null) throw new VerificationError(`read blob ${path}: it is too short`);
+      await onBytes(buffer.subarray(0, length));
+      at += length;
+    }
+  };
+}
+
+/** The same, in memory. */
+export function fileReader(path: string): ReadRange {
+  const stream = streamFile(path);
+  return async (range) => {
+    const bytes = new Uint8Array(range.end - range.start);
+    let at = 0;
+    await stream(range, (piece) => {
+      bytes.set(piece, at);
+      at += piece.length;
+    });
     return bytes;
   };
 }

@@ -5,7 +5,10 @@ import { openFamilies } from "../../ffi/libc.ts";
 import { type Folders, openFolders } from "../state/folders.ts";
 import { lazyFolder, lazyKey, type LazyRecord } from "../storage/lazy/records.ts";
 import { LazyLayerContent } from "./lazy_content.ts";
-import { readToc } from "./layer_toc.ts";
+import { type ReadRange, readToc, type StreamRange } from "./layer_toc.ts";
+
+/** Members begin and end within what comes at once. */
+const PIECE_BYTES = 333;
 
 const MEMBERS = Array.from({ length: 40 }, (_, at): LayerMember => ({
   name: `file-${at}`,
@@ -29,11 +32,14 @@ async function withContent(
     const key = lazyKey(layer)!;
     await Deno.mkdir(lazyFolder(folders, key), { recursive: true });
     let asked = 0;
-    const remote = (
-      { start, end }: { start: number; end: number },
-    ) => (asked++, Promise.resolve(blob.slice(start, end)));
-    const toc = (await readToc(layer, 1 << 30, remote))!;
-    asked = 0;
+    const whole: ReadRange = ({ start, end }) => Promise.resolve(blob.slice(start, end));
+    const remote: StreamRange = async ({ start, end }, onBytes) => {
+      asked++;
+      for (let at = start; at < end; at += PIECE_BYTES) {
+        await onBytes(blob.slice(at, Math.min(end, at + PIECE_BYTES)));
+      }
+    };
+    const toc = (await readToc(layer, 1 << 30, whole))!;
     const record: LazyRecord = { version: 1, layer, from: "registry.example/it" };
     using content = new LazyLayerContent(folders, key, record, toc, remote, () => {});
     const read = async (name: string) => {

@@ -15,7 +15,7 @@ import {
 import { DEFAULT_LAYER_LIMIT_BYTES } from "../storage/layers.ts";
 import { keptAccess } from "./access.ts";
 import type { RegistryClient } from "./client.ts";
-import { type LayerDescriptor, type ReadRange, readToc, remoteReader } from "./layer_toc.ts";
+import { type LayerDescriptor, type ReadRange, readToc, remoteReader, tailReader } from "./layer_toc.ts";
 import { tryPlaces } from "./places.ts";
 import { type LayerContext, type LayerOptions, pullLayers } from "./pull_layers.ts";
 
@@ -49,7 +49,8 @@ export async function pullLazily(
   try {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const limitBytes = context.layerLimitBytes ?? DEFAULT_LAYER_LIMIT_BYTES;
-    const toc = await readKeptToc(folder, layer, limitBytes, remoteReader(client, layer, options.signal));
+    const read = tailReader(layer, remoteReader(client, layer, options.signal));
+    const toc = await readKeptToc(folder, layer, limitBytes, read);
     const why = toc === undefined ? "it has no table of contents" : whyNotLazy(toc);
     if (toc === undefined || why !== undefined) {
       await Deno.remove(folder, { recursive: true });
@@ -93,7 +94,8 @@ export async function readKeptToc(
       return kept;
     }
     const bytes = await read(range);
-    await Deno.writeFile(path, bytes, { mode: 0o600 });
+    // not the asynchronous one: the first of those brings the runtime's web streams along, for 16 ms
+    Deno.writeFileSync(path, bytes, { mode: 0o600 });
     return bytes;
   };
   try {

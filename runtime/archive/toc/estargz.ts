@@ -13,7 +13,7 @@
 import { isDigest } from "../../spec/digest.ts";
 import type { Digest } from "../../spec/digest.ts";
 import { byteString } from "../byte_string.ts";
-import { chunksOf, sourceOf } from "../chunks.ts";
+import { chunksOf } from "../chunks.ts";
 import { GunzipSource, GzipError } from "../gzip.ts";
 import { TarError, TarReader } from "../tar.ts";
 import { type LayerToc, TOC_LIMITS, TocError } from "./model.ts";
@@ -79,11 +79,11 @@ export function estargzFooter(tocOffset: number): Uint8Array<ArrayBuffer> {
  * @param packed from the table's offset to the footer
  * @throws {TocError}
  */
-export function unpackEstargzToc(packed: Uint8Array): Uint8Array<ArrayBuffer> {
+export function unpackEstargzToc(packed: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   const what = "table of contents: ";
   if (packed.length > TOC_LIMITS.packedBytes) throw new TocError(`${what}it is larger than allowed`);
   try {
-    const reader = new TarReader(chunksOf(new GunzipSource(sourceOf(packed))));
+    const reader = new TarReader(chunksOf(new GunzipSource(packed)));
     const entry = reader.next();
     if (entry?.name !== ESTARGZ_TOC_NAME || entry.type !== "file") {
       throw new TocError(`${what}it is not there`);

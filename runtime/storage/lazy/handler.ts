@@ -15,6 +15,8 @@ const ENODATA = 61, ENOTDIR = 20;
 export interface LazyContent {
   /** Reads what is here into `into`, whose length is within the file; undefined where a part is not here. */
   readHere(node: LazyNode, offset: number, into: Uint8Array<ArrayBuffer>): boolean;
+  /** The same, where nobody has asked for it. */
+  copyHere(node: LazyNode, offset: number, into: Uint8Array<ArrayBuffer>): boolean;
   /** Gets what is missing. */
   fetch(node: LazyNode, offset: number, length: number): Promise<void>;
 }
@@ -28,6 +30,8 @@ export function lazyHandler(
   content: LazyContent,
   late: () => LateAnswers,
   onError: (error: unknown) => void,
+  /** Told after the answer. */
+  wasRead: (node: LazyNode, offset: number, end: number) => void = () => {},
 ): Handler {
   const waiting = new Set<bigint>();
   const listings = new Map<number, [string, LazyNode][]>();
@@ -112,6 +116,7 @@ export function lazyHandler(
       if (length === 0) return 0;
       if (content.readHere(node, offset, reply.data.subarray(0, length))) {
         reply.length = length;
+        queueMicrotask(() => wasRead(node, offset, offset + length));
         return 0;
       }
       const { unique } = request;
@@ -129,6 +134,7 @@ export function lazyHandler(
             fill(body);
             if (!isHere) throw new Error("what was fetched is not there");
           });
+          wasRead(node, offset, offset + length);
         },
       ).catch((error) => {
         onError(error);
