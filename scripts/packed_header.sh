@@ -24,7 +24,7 @@ case $0 in
 ./*) skiff_self=$PWD/${0#./} ;;
 *) skiff_self=$PWD/$0 ;;
 esac
-while read -r skiff_key _ skiff_uid _; do
+while read -r skiff_key skiff_rest skiff_uid skiff_rest; do
   [ "$skiff_key" != Uid: ] || break
 done 2>/dev/null </proc/self/status || fail "read /proc/self/status: skiff needs /proc"
 
@@ -213,7 +213,7 @@ case $skiff_boot in *[!0-9a-f-]*) skiff_boot= ;; esac
 
 skiff_outside=0
 # In a session of `skiff unshare` 0 is the user.
-[ -z "${_SKIFF_UNSHARED-}" ] || read -r _ skiff_outside _ </proc/self/uid_map
+[ -z "${_SKIFF_UNSHARED-}" ] || read -r skiff_rest skiff_outside skiff_rest </proc/self/uid_map
 if [ "$skiff_uid" = 0 ] && [ "$skiff_outside" = 0 ]; then # never below a HOME that may be another's
   skiff_set_of='/var/cache /var/lib'
   skiff_first= skiff_second= skiff_third= skiff_fourth=
@@ -246,7 +246,7 @@ skiff_hint='XDG_CACHE_HOME names a folder of your own'
 if [ -n "$skiff_set_of" ]; then
   skiff_hint="make one of them root's, and writable for root alone"
   # as unshare -r makes one: who is 0 there is not the root whose folders these are
-  ! read -r _ skiff_outside _ </proc/self/uid_map || [ "$skiff_outside" = 0 ] ||
+  ! read -r skiff_rest skiff_outside skiff_rest </proc/self/uid_map || [ "$skiff_outside" = 0 ] ||
     skiff_hint='start skiff outside of this user namespace: it makes one of its own'
 fi
 fail "unpack skiff: no folder to unpack it into:$skiff_reasons" "$skiff_hint"

@@ -117,6 +117,7 @@ hostTest("what the caller has exported stays as it is, by whatever name", {}, as
   // what a plain name of them would be
   const names = new Set(own.map((name) => name.replace(/^skiff_/, "")).filter((name) => /^[a-z]/.test(name)));
   assert(["dir", "id", "mode", "name", "value"].every((name) => names.has(name)), [...names].join(" "));
+  names.add("_"); // each bash exports it
   const env = Object.fromEntries([...names].map((name) => [name, "the caller's"]));
   for (const which of ["first", "second"]) {
     assertEquals(report(await start(host, env)).ofCaller, [...names].sort(), `${which} start`);
