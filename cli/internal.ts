@@ -41,8 +41,11 @@ const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
     ]);
     await keep(openEngine({ dataFolder: data, runtimeFolder: run }), id!);
   },
-  /** Tells whether a command starts from a frozen process. @see runtime/frozen/freeze.ts */
-  __thawed: () => Promise.resolve(print(`${Deno.execPath()} ${Deno.pid}\n`)),
+  /** Tells whether a command starts from a frozen process, and what was rehearsed. @see runtime/frozen/freeze.ts */
+  __thawed: async () => {
+    const { rehearsedContainers } = await import("./rehearse.ts");
+    print(`${Deno.execPath()} ${rehearsedContainers()} ${Deno.pid}\n`);
+  },
   /** What a shell's completion asks. @see completion/complete.ts */
   __complete: async (args) => {
     const [{ complete }, { openEngine }] = await Promise.all([

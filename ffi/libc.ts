@@ -497,6 +497,15 @@ type SystemCall = (
 ) => number;
 let systemCall: SystemCall | undefined;
 
+/** A call by its name here and the values of its arguments; `make` makes it. */
+export type KernelCall = (name: string, args: readonly (number | bigint)[], make: () => unknown) => unknown;
+let substitute: KernelCall | undefined;
+
+/** From here on `kernel` answers all calls, until there is none. @see paper_kernel.ts */
+export function replaceKernel(kernel: KernelCall | undefined): void {
+  substitute = kernel;
+}
+
 function uncompiled(definition: Deno.ForeignFunction): Deno.ForeignFunction {
   return { ...definition, parameters: [...definition.parameters, UNCOMPILED.type] };
 }
@@ -531,7 +540,7 @@ function makeForkCalls(): ForkCalls {
   return {
     // int madvise(void *, size_t, int)
     madvise: (start, length, advice) => call(SYSCALL.madvise, start, length, advice, 0, 0, 0, value),
-    fork: () => fork(value) as number,
+    fork: () => substitute ? substitute("fork", [], () => 0) as number : fork(value) as number,
   };
 }
 
@@ -540,14 +549,10 @@ function callBySyscall(name: string, definition: Definition): Call {
   const after = OWN_FUNCTION.has(name) ? COMPILE_AFTER_CALLS : Infinity;
   let calls = 0;
   let compiled: Call | undefined;
-  return (...args) => {
-    if (compiled !== undefined) return compiled(...args);
-    if (nr !== undefined && ++calls > after) {
-      return (compiled = compile(name, definition))(...args);
-    }
+  const at = nr === undefined ? 1 : 0;
+  const make = (args: unknown[]) => {
     const call = systemCall ??= openSystemCall();
     const number = nr ?? args[0] as number;
-    const at = nr === undefined ? 1 : 0;
     return call(
       number,
       word(args[at]),
@@ -558,6 +563,14 @@ function callBySyscall(name: string, definition: Definition): Call {
       word(args[at + 5]),
       UNCOMPILED.value,
     );
+  };
+  return (...args) => {
+    if (substitute !== undefined) return substitute(name, args.slice(at).map(word), () => make(args));
+    if (compiled !== undefined) return compiled(...args);
+    if (nr !== undefined && ++calls > after) {
+      return (compiled = compile(name, definition))(...args);
+    }
+    return make(args);
   };
 }
 
@@ -593,6 +606,9 @@ function callUncompiled(name: string, definition: Definition, call: Call): Call 
   let calls = 0;
   let compiled: Call | undefined;
   return (...args) => {
+    if (substitute !== undefined) {
+      return substitute(name, args.map(word), () => call(...args, UNCOMPILED.value));
+    }
     if (compiled !== undefined) return compiled(...args);
     if (++calls > COMPILE_AFTER_CALLS) return (compiled = compile(name, definition))(...args);
     return call(...args, UNCOMPILED.value);

@@ -190,14 +190,14 @@ return begin
 let words=Deno.args,begin;
 if(words[0]?.startsWith("__freeze")){
 begin=open(FIRST);
-words=begin("freeze").freeze(words,()=>{
+words=await begin("freeze").freeze(words,()=>{
 for(const name of[...Object.keys(hot),...Object.keys(JSON.parse(slice(0,LINE_BYTES)))]){
 if(!name.startsWith(FIRST+"/"))continue;
 const chunk=name.slice(FIRST.length+1);
 if(chunk==="main")main=script(name);
 else begin(chunk)
 }
-});
+},folder=>begin("rehearse").rehearse(folder));
 Object.defineProperty(Deno,"args",{value:words})
 }
 begin??=open(VERBS[words[0]==="container"?words[1]:words[0]]??FIRST);

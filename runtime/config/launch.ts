@@ -33,6 +33,11 @@ export function takeLaunch(): Launch {
   return known;
 }
 
+/** What a rehearsal was started by is not what a command is. @see cli/rehearse.ts */
+export function forgetLaunch(): void {
+  known = undefined;
+}
+
 function readLaunch(): Launch {
   const form = take("SKIFF_FORM");
   const file = take("SKIFF_FILE");

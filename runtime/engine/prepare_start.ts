@@ -6,9 +6,9 @@ import { planTun } from "../network/user_mode.ts";
 import { likelyMounts } from "../container/default_mounts.ts";
 import { prepareMonitorCode } from "../monitor/lazy_code.ts";
 import { loadSupervision } from "../monitor/monitor.ts";
-import { plantSeed, waterSeed } from "../monitor/seed.ts";
+import { plantSeed, type Soil, waterSeed } from "../monitor/seed.ts";
 import { wasEverSupervised } from "../state/supervised.ts";
-import { openEngineEarly } from "./engine.ts";
+import { type Engine, openEngineEarly } from "./engine.ts";
 
 /** What asks for namespaces or kernel file systems other than the usual; a wrong guess costs a fork. */
 const UNUSUAL = [
@@ -27,14 +27,18 @@ export async function prepareStart(words: readonly string[]): Promise<void> {
   await prepareMonitorCode();
   plantSeed();
   try {
-    const { namespaces } = openEngineEarly();
-    const { isSingle } = namespaces.maps;
-    const mounts = isUsual(words) && !isSupervised ? likelyMounts(isSingle) : undefined;
-    const hasTun = mounts && !hasNoNetwork(words) && !findTunObstacle();
-    waterSeed({ context: namespaces, mounts, tun: hasTun ? planTun() : undefined });
+    waterSeed(foresee(words, openEngineEarly(), isSupervised));
   } catch {
     // Whatever is wrong with folders or namespace, the command itself meets it again and tells.
   }
+}
+
+/** What the command's words tell of the container that it will start. */
+export function foresee(words: readonly string[], { namespaces }: Engine, isSupervised: boolean): Soil {
+  const { isSingle } = namespaces.maps;
+  const mounts = isUsual(words) && !isSupervised ? likelyMounts(isSingle) : undefined;
+  const hasTun = mounts && !hasNoNetwork(words) && !findTunObstacle();
+  return { context: namespaces, mounts, tun: hasTun ? planTun() : undefined };
 }
 
 /** Whether the monitor may have more to do than to wait for the end; a wrong guess costs a fork. */

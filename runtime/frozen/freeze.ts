@@ -5,8 +5,8 @@
  * ```
  *  header        starts, in the background,   skiff run … main.js __freeze FOLDER
  *  first         takes all low descriptors, and becomes
- *  second        boots (its own descriptors are numbered high), loads the program, ends the runtime's idle
- *                threads, stops: forks a child that waits, reads the child's memory, writes FOLDER/skiff,
+ *  second        boots (its own descriptors are numbered high), loads the program, rehearses commands, ends the
+ *                runtime's idle threads, stops: forks a child that waits, reads the child's memory, writes FOLDER/skiff,
  *                tries it, publishes it with its size beside it
  *  a command     header: looks whether owner, mode and size are as they were, and then:
  *                exec FOLDER/skiff HOW-TO-START-WITHOUT … WORDS             (ffi/thaw_program.ts)
@@ -38,6 +38,8 @@ import { addThread, readThreadState, type ThreadState } from "./thread.ts";
 /** The runtime's own descriptors of a frozen process begin here. */
 const FIRST_OWN_DESCRIPTOR = 200;
 const BEGIN = "__freeze", GO_ON = "__freeze_now";
+/** Where a rehearsal left something behind that cannot be kept: the same without one. */
+const GO_ON_UNREHEARSED = "__freeze_unrehearsed";
 const PROBE = "__thawed";
 
 const MAP_PRIVATE_FIXED = 0x12, MAP_PRIVATE_NOREPLACE = 0x100002;
@@ -54,6 +56,8 @@ const TIME_LIMIT_S = 60;
 
 /** What the program can load ahead. */
 export type Preload = () => void;
+/** What it can do ahead, with a new folder below the one that it is given. */
+export type Rehearse = (folder: string) => Promise<unknown>;
 
 /**
  * With `__freeze FOLDER`: makes the file, and does not return. In a process that is started from it, it returns
@@ -61,15 +65,32 @@ export type Preload = () => void;
  *
  * @throws {Error} what stands against it; the process is to end
  */
-export function freeze([step, folder]: readonly string[], preload: Preload): string[] {
+export async function freeze(
+  [step, folder]: readonly string[],
+  preload: Preload,
+  rehearse: Rehearse,
+): Promise<string[]> {
   if (Deno.build.arch !== "x86_64") throw new Error("freeze: only on x86-64");
   if (step === BEGIN) takeLowDescriptors();
   systemCall(SYS.alarm, TIME_LIMIT_S);
-  for (let fd = 3; fd < FIRST_OWN_DESCRIPTOR; fd++) close(fd);
+  closeLowDescriptors();
   prepareFork();
+  // before a rehearsal, which gives the process another title
+  const cold = ownWords().slice(0, ownWords().findIndex((word) => word.endsWith("/main.js")) + 1);
   // Nothing of it may draw a random number: the generator's state would be every command's.
   preload();
   warmUp();
+  if (step === GO_ON_UNREHEARSED) return freezeNow(folder!, cold);
+  try {
+    await rehearse(folder!);
+    closeLowDescriptors();
+    return freezeNow(folder!, cold);
+  } catch {
+    return execute([...cold, GO_ON_UNREHEARSED, folder!]);
+  }
+}
+
+function freezeNow(folder: string, cold: readonly string[]): string[] {
   (globalThis as { gc?: () => void }).gc?.(); // what loading left behind
   const frame = readFrame();
   endIdleThreads();
@@ -79,25 +100,25 @@ export function freeze([step, folder]: readonly string[], preload: Preload): str
   const stopped = stop();
   if (stopped.pid === 0) return takeOver(frame);
   try {
-    write(folder!, stopped, thread);
-    publish(folder!);
+    write(folder, stopped, thread);
+    publish(folder, cold);
   } catch (error) {
     removeIfThere(`${folder}/.skiff`);
     throw error;
   } finally {
     Deno.kill(stopped.pid, "SIGKILL");
-    removeOld(folder!);
+    removeOld(folder);
   }
   return _exit(0);
 }
 
+function closeLowDescriptors(): void {
+  for (let fd = 3; fd < FIRST_OWN_DESCRIPTOR; fd++) close(fd);
+}
+
 /** Executes this program once more with descriptors 3 … open: what that process opens comes after them. */
 function takeLowDescriptors(): never {
-  const words = Deno.readTextFileSync("/proc/self/cmdline").split("\0").slice(0, -1)
-    .map((word) => word === BEGIN ? GO_ON : word);
-  const buffers = words.map((word) => new TextEncoder().encode(`${word}\0`));
-  const vector = new BigUint64Array([...buffers.map(addressOf), 0n]);
-  const path = new TextEncoder().encode(`${Deno.execPath()}\0`);
+  const words = ownWords().map((word) => word === BEGIN ? GO_ON : word);
   try {
     dup2(2, FIRST_OWN_DESCRIPTOR - 1);
   } catch {
@@ -106,10 +127,22 @@ function takeLowDescriptors(): never {
   // Three different files, by which copies of them are told apart.
   const standard = [open("/dev/null", O_RDONLY), open("/dev/zero", O_WRONLY), 2];
   standard.forEach((fd, to) => fd !== to && dup2(fd, to));
+  return execute(words);
+}
+
+/** With all low descriptors open; what the caller had open above them goes. */
+function execute(words: readonly string[]): never {
+  const buffers = words.map((word) => new TextEncoder().encode(`${word}\0`));
+  const vector = new BigUint64Array([...buffers.map(addressOf), 0n]);
+  const path = new TextEncoder().encode(`${Deno.execPath()}\0`);
   for (let fd = 3; fd < FIRST_OWN_DESCRIPTOR; fd++) dup2(0, fd);
-  systemCall(SYSCALL.close_range, FIRST_OWN_DESCRIPTOR, 0xffff_ffff, 0); // what the caller had open
+  systemCall(SYSCALL.close_range, FIRST_OWN_DESCRIPTOR, 0xffff_ffff, 0);
   libc("frozen").execv(path, new Uint8Array(vector.buffer));
   return _exit(125);
+}
+
+function ownWords(): string[] {
+  return Deno.readTextFileSync("/proc/self/cmdline").split("\0").slice(0, -1);
 }
 
 interface Stopped {
@@ -267,11 +300,9 @@ function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
 }
 
 /** Starts a process from the new file, and puts it in its place if that works. */
-function publish(folder: string): void {
+function publish(folder: string, cold: readonly string[]): void {
   const fresh = `${folder}/.skiff`;
   Deno.chmodSync(fresh, 0o500);
-  const words = Deno.readTextFileSync("/proc/self/cmdline").split("\0");
-  const cold = words.slice(0, words.findIndex((word) => word.endsWith("/main.js")) + 1);
   const { stdout } = new Deno.Command(fresh, {
     args: [...cold, PROBE],
     clearEnv: true,

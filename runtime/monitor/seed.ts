@@ -73,6 +73,15 @@ const MESSAGE_DESCRIPTORS = 250;
 
 let planted: Seed | undefined;
 
+/** Takes a plan away from the seed that it is for. */
+type PlanTaker = (plan: MonitorPlan, context: NamespaceContext) => never;
+let planTaker: PlanTaker | undefined;
+
+/** In a rehearsal plans go to `taker`, until there is none. @see rehearse.ts */
+export function takePlans(taker: PlanTaker | undefined): void {
+  planTaker = taker;
+}
+
 /** Forks a seed for the next monitor; one at a time. */
 export function plantSeed(): void {
   planted ??= forkSeed();
@@ -110,6 +119,7 @@ export async function prepareSupervision(): Promise<void> {
  * @throws {SyscallError} EAGAIN where the user's process limit is reached
  */
 export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): GrownSeed {
+  planTaker?.(plan, context);
   const early = planted;
   planted = undefined;
   if (early?.isOrdinary && !isOrdinary(plan, early.tun)) close(early.socket);
@@ -158,7 +168,7 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
 }
 
 /** The forked child: ends with the command, or never returns from being a monitor. */
-function waitForPlanBlocking(socket: number): number {
+export function waitForPlanBlocking(socket: number): number {
   closeAllExcept([socket]);
   setProcessName("skiff: seed");
   // Mount points that are made in the root must let everybody through, whatever the caller's umask.

@@ -110,8 +110,26 @@ export function foldLongLogs(): void {
   for (const database of written) database.foldLongLog();
 }
 
+/** In a rehearsal, the one that all commands open. */
+let inMemory: Database | undefined;
+
+/**
+ * As long as it lasts, each database that is opened is one in memory. On a disk SQLite would draw random numbers, and a
+ * process that is kept as a file must not have drawn any.
+ */
+export async function rehearseInMemory(): Promise<Disposable> {
+  inMemory = await openDatabase(":memory:");
+  return {
+    [Symbol.dispose]: () => {
+      inMemory?.[Symbol.dispose]();
+      inMemory = undefined;
+    },
+  };
+}
+
 /** Opens the database, making or migrating it where needed. */
 export async function openDatabase(path: string, signal?: AbortSignal): Promise<Database> {
+  if (inMemory) return inMemory;
   const { DatabaseSync } = await import("node:sqlite");
   let connection: DatabaseSync | undefined;
   try {
@@ -143,7 +161,9 @@ function isReadOnly(error: unknown): boolean {
 
 function connect(path: string, driver: typeof DatabaseSync): DatabaseSync {
   // SQLite gives its -wal and -shm files the mode of the main file
-  Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 }).close();
+  if (path !== ":memory:") {
+    Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 }).close();
+  }
   const connection = new driver(path);
   connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
   return connection;
