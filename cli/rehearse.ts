@@ -32,7 +32,7 @@ export async function rehearse(folder: string): Promise<void> {
   const run = ["run", "--rm", "--network", "none", "--rootfs", root, "true"];
   using _launch = asPacked(`${folder}/skiff`);
   try {
-    using stage = await Stage.set({ dataFolder, runtimeFolder });
+    using stage = await Stage.set({ dataFolder, runtimeFolder }, scratch);
     for (let time = 0; time < TIMES; time++) {
       stage.prepareStart(run);
       for (const words of [run, ["ps", "--all"]]) {

@@ -34,12 +34,14 @@ const DEVICES: Record<string, [major: number, minor: number]> = {
 class Ended extends Error {}
 
 /**
- * Runs `body`, which may end its process, on paper. The first socket pairs that it makes are filled ahead: `inboxes` has
- * what comes at the first end of each, packet by packet, and then its end.
+ * Runs `body`, which may end its process, on paper; by Deno's own functions it changes nothing but what is below `folder`.
+ * The first socket pairs that it makes are filled ahead: `inboxes` has what comes at the first end of each, packet by
+ * packet, and then its end.
  *
  * Never throws: a rehearsal goes as far as it does.
  */
-export function onPaper(inboxes: readonly (readonly string[])[], body: () => void): void {
+export function onPaper(folder: string, inboxes: readonly (readonly string[])[], body: () => void): void {
+  using _files = onlyBelow(folder);
   replaceKernel(paperKernel(inboxes));
   try {
     body();
@@ -48,6 +50,42 @@ export function onPaper(inboxes: readonly (readonly string[])[], body: () => voi
   } finally {
     replaceKernel(undefined);
   }
+}
+
+const WRITERS = [
+  ...[
+    "writeTextFileSync",
+    "writeFileSync",
+    "mkdirSync",
+    "removeSync",
+    "renameSync",
+    "truncateSync",
+    "utimeSync",
+  ],
+  ...["chmodSync", "chownSync", "symlinkSync", "linkSync", "copyFileSync", "createSync"],
+] as const;
+type Writer = (path: string, ...rest: unknown[]) => unknown;
+
+function onlyBelow(folder: string): Disposable {
+  const deno = Deno as unknown as Record<string, Writer>;
+  const own = new Map<string, Writer>(WRITERS.map((name) => [name, deno[name]!]));
+  const { openSync } = Deno;
+  for (const [name, write] of own) {
+    deno[name] = (path, ...rest) => isBelow(path, folder) ? write(path, ...rest) : undefined;
+  }
+  Deno.openSync = (path, options) =>
+    !options || Object.keys(options).every((key) => key === "read") || isBelow(path, folder)
+      ? openSync(path, options)
+      : openSync("/dev/null", { read: true, write: true });
+  return {
+    [Symbol.dispose]: () => {
+      Object.assign(Deno, Object.fromEntries(own), { openSync });
+    },
+  };
+}
+
+function isBelow(path: string | URL, folder: string): boolean {
+  return typeof path === "string" && path.startsWith(`${folder}/`) && !path.includes("/../");
 }
 
 function memoryAt(address: number | bigint, length: number): ArrayBuffer {

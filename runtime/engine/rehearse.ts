@@ -23,23 +23,23 @@ export class Stage implements Disposable {
   readonly #engine: EngineOptions;
   #soil: Soil | undefined;
 
-  private constructor(engine: EngineOptions, state: Disposable) {
+  private constructor(engine: EngineOptions, folder: string, state: Disposable) {
     this.#engine = engine;
     this.#held.use(state);
     this.#held.use(withoutRandomNumbers());
     this.#held.defer(() => takePlans(undefined));
     takePlans((plan) => {
-      if (this.#soil) rehearseContainer(plan, this.#soil);
+      if (this.#soil) rehearseContainer(plan, this.#soil, folder);
       this.lives++;
       throw new PlanTaken();
     });
   }
 
-  /** Nothing that happens on it may wait for the event loop. */
-  static async set(engine: EngineOptions): Promise<Stage> {
+  /** The engine's folders are in `folder`. Nothing that happens here may wait for the event loop. */
+  static async set(engine: EngineOptions, folder: string): Promise<Stage> {
     await prepareNetworkCode();
     await prepareMonitorCode();
-    return new Stage(engine, await rehearseInMemory());
+    return new Stage(engine, folder, await rehearseInMemory());
   }
 
   /** What a command that is to start a container does first of all, but for the fork. */

@@ -9,7 +9,6 @@ import { socketpair } from "../../ffi/socket.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts";
 import { answerInit, openControl, sendPlan } from "../init/handshake.ts";
 import { runEarlyInit } from "../init/init.ts";
-import type { MountSpec } from "../spec/runtime.ts";
 import { sendJson } from "./handover.ts";
 import type { MonitorPlan } from "./plan.ts";
 import { type Soil, waitForPlanBlocking } from "./seed.ts";
@@ -17,13 +16,13 @@ import { type Soil, waitForPlanBlocking } from "./seed.ts";
 /** Stand for descriptors that are passed on: nobody reads them, and what is written is lost. */
 const STDIN = 0, SINK = 1;
 
-/** `soil` is what was known ahead of the plan. Changes nothing. */
-export function rehearseContainer(plan: MonitorPlan, soil: Soil): void {
-  rehearseMonitor(plan, soil);
-  rehearseInit(plan, soil.mounts ?? []);
+/** `soil` is what was known ahead of the plan. Changes nothing but what is below `folder`. */
+export function rehearseContainer(plan: MonitorPlan, soil: Soil, folder: string): void {
+  rehearseMonitor(plan, soil, folder);
+  rehearseInit(plan, soil, folder);
 }
 
-function rehearseMonitor(plan: MonitorPlan, soil: Soil): void {
+function rehearseMonitor(plan: MonitorPlan, soil: Soil, folder: string): void {
   const [command, seed] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
   try {
     sendJson(command, soil, [SINK]);
@@ -31,21 +30,21 @@ function rehearseMonitor(plan: MonitorPlan, soil: Soil): void {
     const atOnce = { ...plan, stdio: { ...plan.stdio, startOnAttach: false } };
     sendJson(command, atOnce, [SINK, SINK, SINK]);
     // init is ready, and then executes its program
-    onPaper([["R"]], () => waitForPlanBlocking(seed));
+    onPaper(folder, [["R"]], () => waitForPlanBlocking(seed));
   } finally {
     close(command);
     close(seed);
   }
 }
 
-function rehearseInit({ init: plan, rootfs }: MonitorPlan, mounts: readonly MountSpec[]): void {
+function rehearseInit({ init: plan, rootfs }: MonitorPlan, { mounts = [], tun }: Soil, folder: string): void {
   const [monitor, init] = openControl();
   try {
     const stdio = { stdin: STDIN, stdout: SINK, stderr: SINK };
     sendPlan(monitor, { plan, rootTarget: rootfs.target, stdio, isPrivileged: false });
     answerInit(monitor, "mounted");
     answerInit(monitor, "go");
-    onPaper([], () => runEarlyInit(init, 1, mounts, undefined));
+    onPaper(folder, [], () => runEarlyInit(init, 1, mounts, tun));
   } finally {
     close(monitor);
     close(init);
