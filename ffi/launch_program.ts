@@ -18,7 +18,7 @@
 import { assemble, bytes, type Code, lines } from "./assembler.ts";
 import { elfHeaders, elfHeaderSize, PF_R, PF_X } from "./elf.ts";
 import { checkCaller } from "./launch/caller.ts";
-import { DROPPED, END, HEADERS, S_IFREG, VALUES } from "./launch/frame.ts";
+import { ASIDE, DROPPED, END, HEADERS, PUT_ASIDE, S_IFREG, VALUES } from "./launch/frame.ts";
 import { handOver, handOverRoutines } from "./launch/hand_over.ts";
 import { checkKept, keptRoutines } from "./launch/kept.ts";
 import type { Launch } from "./launch/launch.ts";
@@ -47,11 +47,13 @@ const program = (launch: Launch): Code =>
 /** A text that ends with a zero. */
 const text = (label: string, content: string): Code => [label, ...new TextEncoder().encode(content), 0];
 
-function tables({ id, files, words, variables, headerVariables, header }: Launch): Code {
+function tables(launch: Launch): Code {
+  const { id, files, words, variables, asideVariables, headerVariables, header } = launch;
   const names: [name: string, what: number][] = [
     ...headerVariables.map((name): [string, number] => [name, HEADERS]),
+    ...asideVariables.map((name): [string, number] => [name, PUT_ASIDE]),
     ...[...Object.keys(variables), "SKIFF_FILE", "SKIFF_NOFILE", "DENO_DIR"]
-      .filter((name) => !headerVariables.includes(name)).map((name): [string, number] => [name, DROPPED]),
+      .filter((name) => !asideVariables.includes(name)).map((name): [string, number] => [name, DROPPED]),
     ...Object.entries(VALUES),
   ];
   return lines(
@@ -67,11 +69,13 @@ function tables({ id, files, words, variables, headerVariables, header }: Launch
     bytes(0n, 8),
     ...words.map((word, index) => text(`word ${index}`, word)),
     ...Object.entries(variables).map(([name, value]) => text(`variable ${name}`, `${name}=${value}`)),
+    text("aside", ASIDE),
     text("empty", ""),
     text("dot", "."),
     text("slash", "/"),
     text("root", "/"),
     text("ownProgram", "/proc/self/exe"),
+    text("descriptors", "/proc/self/fd/"),
     text("bootId", "/proc/sys/kernel/random/boot_id"),
     text("rootCache", "/var/cache"),
     text("rootLib", "/var/lib"),

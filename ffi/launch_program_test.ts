@@ -52,7 +52,8 @@ const LAUNCH = {
   files: FILES,
   words: ["run", "-A", "--flag"],
   variables: { SKIFF_FORM: "packed", DENO_NO_PROMPT: "1" },
-  headerVariables: ["DENO_DIR", "DENO_NO_PROMPT", "LD_PRELOAD", "SKIFF_COLD_START"],
+  asideVariables: ["DENO_DIR", "DENO_NO_PROMPT", "NODE_OPTIONS"],
+  headerVariables: ["LD_PRELOAD", "SKIFF_COLD_START"],
   header: HEADER,
 };
 
@@ -210,6 +211,26 @@ test("it knows its own path by whatever name it is executed", (rig) => {
   assertEquals(relative.words, ["header", "../link", "b"]);
 });
 
+test("what the runtime would obey is put aside", (rig) => {
+  const control = rig.start().words.length;
+  const { words } = rig.start({
+    DENO_DIR: "/caller's",
+    NODE_OPTIONS: "",
+    DENO_NO_PROMPT: "x".repeat(100_000),
+    DENO: "1",
+  });
+  assertEquals(words.length, control + 4);
+  const told = words.filter((word) => /DENO|NODE/.test(word)).map((word) => word.slice(0, 60)).sort();
+  assertEquals(told, [
+    "DENO=1",
+    `DENO_DIR=${rig.unpacked}/cache`.slice(0, 60),
+    "DENO_NO_PROMPT=1",
+    "SKIFF_CALLER_DENO_DIR=/caller's",
+    `SKIFF_CALLER_DENO_NO_PROMPT=`.padEnd(60, "x"),
+    "SKIFF_CALLER_NODE_OPTIONS=",
+  ]);
+});
+
 test("what it is told by a variable, and where there is no PATH, is for the header", (rig) => {
   for (const name of LAUNCH.headerVariables) {
     for (const value of ["", "1"]) {
@@ -275,8 +296,6 @@ const CHANGES: Record<string, (rig: Rig) => void> = {
   "the folder is open": ({ unpacked }) => Deno.chmodSync(unpacked, 0o755),
   "the folder is writable for others": ({ unpacked }) => Deno.chmodSync(unpacked, 0o702),
   "the folder above is writable for a group": ({ home }) => Deno.chmodSync(`${home}/.cache/skiff`, 0o720),
-  "the cache is a link": ({ home }) => moveBehindLink(`${home}/.cache`),
-  "the home is a link": ({ home }) => moveBehindLink(home),
   "the home is writable for others": ({ home }) => Deno.chmodSync(home, 0o757),
   "the home's folder is writable for a group": ({ folder }) => Deno.chmodSync(folder, 0o775),
 };
@@ -335,6 +354,31 @@ test("what does no harm is no reason for the header", (rig) => {
   assertEquals(rig.start().code, FROZEN_CODE);
   assertEquals(rig.start({ HOME: `${home}/../home/.` }).code, FROZEN_CODE);
   assertEquals(rig.start({ HOME: `//${home}//` }).code, FROZEN_CODE);
+});
+
+test("a cache behind links is where they lead to, and that is judged", (rig) => {
+  const { home, folder } = rig;
+  const start = (env = {}) => rig.start(env).words[0]!.replace(/\/skiff\/[0-9a-f]{16}\/.*/, "");
+  moveBehindLink(home);
+  assertEquals(start(), `${home}-moved/.cache`);
+  moveBehindLink(`${home}-moved/.cache`);
+  assertEquals(start(), `${home}-moved/.cache-moved`);
+  assertEquals(start({ HOME: "", XDG_RUNTIME_DIR: `${home}/./.cache` }), `${home}-moved/.cache-moved`);
+  Deno.symlinkSync("nowhere", `${folder}/dangling`);
+  Deno.symlinkSync("circle", `${folder}/circle`);
+  for (const link of ["dangling", "circle", "launch"]) {
+    assertEquals(start({ HOME: "", XDG_CACHE_HOME: `${folder}/${link}` }), "header");
+    assertEquals(start({ XDG_CACHE_HOME: `${folder}/${link}` }), "header");
+  }
+  assertEquals(start({ XDG_CACHE_HOME: "not/absolute" }), `${home}-moved/.cache-moved`);
+  // below what is followed there may be no more of them
+  moveBehindLink(`${home}/.cache/skiff`);
+  assertEquals(start(), "header");
+  Deno.removeSync(`${home}/.cache/skiff`);
+  Deno.renameSync(`${home}/.cache/skiff-moved`, `${home}/.cache/skiff`);
+  assertEquals(start(), `${home}-moved/.cache-moved`);
+  Deno.chmodSync(`${home}-moved`, 0o777);
+  assertEquals(start(), "header");
 });
 
 test("the first base that is whole is taken, in the header's order", (rig) => {
@@ -452,11 +496,11 @@ test("a file that was cut off runs no part of its header", (rig) => {
   const textAt = new TextDecoder("latin1").decode(whole).indexOf("touch canary");
   const cut = `${rig.home}/cut`;
   rig.write(cut, whole, 0o755);
-  assertEquals(rig.start({ DENO_DIR: "" }, [cut]).code, HEADER_CODE);
+  assertEquals(rig.start({ SKIFF_COLD_START: "" }, [cut]).code, HEADER_CODE);
   Deno.removeSync(`${rig.home}/canary`);
   for (let length = whole.length - 2; length > 64; length -= length > textAt ? 997 : 331) {
     rig.write(cut, whole.subarray(0, length), 0o755);
-    const { code, stderr } = rig.start({ DENO_DIR: "" }, ["/bin/sh", "-c", 'exec "$0"', cut]);
+    const { code, stderr } = rig.start({ SKIFF_COLD_START: "" }, ["/bin/sh", "-c", 'exec "$0"', cut]);
     if (length > textAt) {
       assertEquals([code, stderr], [125, `Error: start skiff: ${cut} is damaged\nhint: download it again\n`]);
     }

@@ -340,7 +340,8 @@ async function pack(folder: string, names: string[], options: Options): Promise<
       ),
       words: ["run", ...RUN_FLAGS.split(" ")],
       variables: { SKIFF_FORM: "packed", ...RUNTIME_VARIABLES },
-      headerVariables: [...CALLERS_VARIABLES, ...COLD_VARIABLES, "_SKIFF_UNSHARED"],
+      asideVariables: CALLERS_VARIABLES,
+      headerVariables: [...COLD_VARIABLES, "_SKIFF_UNSHARED"],
       header,
     });
   };

@@ -264,6 +264,8 @@ X
         "odd words and values":
           `ODD=$(printf 'a\\377\\nb='); export ODD; set -- "$ODD" '' 'a b' '*' -- -x "\$0"`,
         "names of no shell's": `set -- x; ENTER="env a.b=1 1st=2 SKIFF_FORM=no SKIFF_FILE=no SKIFF_NOFILE=x"`,
+        "what the runtime would obey":
+          `ENTER="env DENO_DIR=/x NODE_OPTIONS= DENO_LOG=trace MALLOC_ARENA_MAX=7"`,
         "other limits": "ulimit -Sn 300",
         "another cache behind it": 'ENTER="env XDG_RUNTIME_DIR=$XDG_CACHE_HOME XDG_CACHE_HOME=/nowhere"',
         "no cache by name": 'ENTER="env -u XDG_CACHE_HOME HOME=/nowhere XDG_RUNTIME_DIR=$XDG_CACHE_HOME"',

@@ -10,7 +10,7 @@
  */
 
 import { type Code, lines, SYSCALL_INSTRUCTION } from "../assembler.ts";
-import { lea, mov, type Register, when } from "../x86_instructions.ts";
+import { add, lea, mov, type Register, store, when } from "../x86_instructions.ts";
 
 /** Numbers of x86-64: the machine that builds may be another. @see asm/unistd_64.h, asm-generic/fcntl.h */
 export const SYS = {
@@ -78,7 +78,9 @@ export const TEXTS = CURRENT - 8 - TEXTS_SIZE, BUFFERS_SIZE = -TEXTS;
 export const BOOT_ID_LENGTH = 36;
 
 /** What the table `names` says of a variable; of `VALUES`: where in the frame the value's address goes. */
-export const END = 0, HEADERS = 1, DROPPED = 2;
+export const END = 0, HEADERS = 1, DROPPED = 2, PUT_ASIDE = 3;
+/** What stands before the name of one that is put aside. */
+export const ASIDE = "SKIFF_CALLER_";
 export const VALUES = {
   XDG_CACHE_HOME: AT.cacheHome,
   HOME: AT.home,
@@ -106,3 +108,6 @@ export const statAt = (folder: Register | number, flags: number, failed: string)
     kernel(SYS.newfstatat),
     when("rax", "!=", 0, failed),
   );
+
+/** Puts what rax points to at the end of the vector at r13. */
+export const append: Code = lines(store("r13", 0, "rax"), add("r13", 8));

@@ -19,7 +19,18 @@ import {
   sub,
   when,
 } from "../x86_instructions.ts";
-import { AT, BUFFERS_SIZE, character, E2BIG, EFAULT, kernel, SYS, TEXTS, TEXTS_SIZE } from "./frame.ts";
+import {
+  append,
+  AT,
+  BUFFERS_SIZE,
+  character,
+  E2BIG,
+  EFAULT,
+  kernel,
+  SYS,
+  TEXTS,
+  TEXTS_SIZE,
+} from "./frame.ts";
 import type { Launch } from "./launch.ts";
 
 /** Executes the process that is kept, or else, and from "slow" on, the shell with the header. */
@@ -182,9 +193,6 @@ function fallBack(): Code {
     kernel(SYS.exit_group),
   );
 }
-
-/** Puts what rax points to at the end of the vector at r13. */
-const append: Code = lines(store("r13", 0, "rax"), add("r13", 8));
 
 function textRoutines(): Code {
   return lines(

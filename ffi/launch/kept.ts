@@ -35,6 +35,7 @@ import {
   O_NONBLOCK,
   O_PATH,
   openAt,
+  PATH_MAX,
   S_IFDIR,
   S_IFMT,
   S_IFREG,
@@ -54,7 +55,7 @@ import {
 export const checkKept = (): Code => lines(readBootId(), checkBases(), checkFrozen());
 
 /** What the above calls. */
-export const keptRoutines = (): Code => lines(checkBase(), judge());
+export const keptRoutines = (): Code => lines(checkBase(), checkBehindLinks(), judge());
 
 function readBootId(): Code {
   return lines(
@@ -87,6 +88,16 @@ function readBootId(): Code {
   );
 }
 
+/** Where in the frame the bases of users are, and the labels of what follows them. */
+const BASES: [at: number, rest: string][] = [
+  [AT.cacheHome, "empty"],
+  [AT.home, "homeCache"],
+  [AT.runtimeDir, "empty"],
+];
+
+/** The end of the room for texts, while there are few of them. */
+const LINKED = TEXTS + TEXTS_SIZE - PATH_MAX;
+
 /** The first base below which all is whole, as the header goes through them. Ends at "whole", or slow. */
 function checkBases(): Code {
   return lines(
@@ -102,20 +113,15 @@ function checkBases(): Code {
     ),
     jmp("slow"),
     "user",
-    load("rsi", "rbp", AT.cacheHome),
-    addressOf("rdi", "empty"),
-    call("checkBase"),
-    load("rsi", "rbp", AT.home),
-    addressOf("rdi", "homeCache"),
-    call("checkBase"),
-    load("rsi", "rbp", AT.runtimeDir),
-    addressOf("rdi", "empty"),
-    call("checkBase"),
+    ...BASES.map(([at, rest]) => lines(load("rsi", "rbp", at), addressOf("rdi", rest), call("checkBase"))),
     mov("rax", "r12"),
     call("decimal"), // to rsi
     mov("rdi", "rsi"),
     addressOf("rsi", "temporary"),
     call("checkBase"),
+    ...BASES.map(([at, rest]) =>
+      lines(load("rsi", "rbp", at), addressOf("rdi", rest), call("checkBehindLinks"))
+    ),
     jmp("slow"),
   );
 }
@@ -190,6 +196,52 @@ function checkBase(): Code {
     mov("rdi", "r13"),
     kernel(SYS.close),
     "notWhole",
+    RET,
+  );
+}
+
+/**
+ * The same where links are on the way: they are followed once, and what they lead to is judged. Returns if there is no such
+ * base; one that is not whole is unpacked by the header before it looks at the next.
+ */
+function checkBehindLinks(): Code {
+  const roomForTexts = lines(lea("r15", "rbp", TEXTS), lea("r14", "rbp", TEXTS + TEXTS_SIZE));
+  return lines(
+    "checkBehindLinks",
+    when("rsi", "==", 0, "noBase"),
+    load8("rax", "rsi"),
+    when("rax", "!=", character("/"), "noBase"),
+    roomForTexts,
+    call("put"),
+    mov("rsi", "rdi"),
+    call("put"),
+    call("endText"),
+    lea("rsi", "rbp", TEXTS),
+    openAt(AT_FDCWD, O_PATH | O_DIRECTORY | O_CLOEXEC, "slow"),
+    mov("r13", "rax"),
+    roomForTexts,
+    addressOf("rsi", "descriptors"),
+    call("put"),
+    mov("rax", "r13"),
+    call("decimal"), // to rsi
+    call("put"),
+    call("endText"),
+    lea("rdi", "rbp", TEXTS),
+    lea("rsi", "rbp", LINKED),
+    mov("rdx", PATH_MAX - 1),
+    kernel(SYS.readlink),
+    mov("r8", "rax"),
+    mov("rdi", "r13"),
+    kernel(SYS.close),
+    when("r8", "<", 1, "slow"),
+    lea("rsi", "rbp", LINKED),
+    add("r8", "rsi"),
+    mov("rax", 0),
+    store8("r8", 0, "rax"),
+    addressOf("rdi", "empty"),
+    call("checkBase"),
+    jmp("slow"),
+    "noBase",
     RET,
   );
 }

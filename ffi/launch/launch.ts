@@ -8,6 +8,8 @@ export interface Launch {
   words: readonly string[];
   /** The variables that the header sets, without those whose values differ (see `addVariables`). */
   variables: Readonly<Record<string, string>>;
+  /** The caller's that the runtime would obey: it gets them by other names. */
+  asideVariables: readonly string[];
   /** Those that the header looks at: with one of them the start is its own. */
   headerVariables: readonly string[];
   header: string;
