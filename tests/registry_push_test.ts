@@ -7,6 +7,7 @@ import { pushImages, type PushOptions, type PushProgress } from "../runtime/regi
 import { type Digest, digestOf } from "../runtime/spec/digest.ts";
 import { type Manifest, MEDIA_TYPE } from "../runtime/spec/image.ts";
 import { LocalRegistry } from "./local_registry.ts";
+import { makeCertificate } from "./tls_registry.ts";
 import { whatIsMissing } from "./needs.ts";
 import { makePullRig, type PullRig } from "./pull_rig.ts";
 
@@ -18,7 +19,7 @@ const missing = whatIsMissing(["registry"]);
 function registryTest(
   name: string,
   fn: (registry: LocalRegistry, rig: PullRig) => Promise<void>,
-  options: { htpasswd?: string } = {},
+  options: { htpasswd?: string; isTls?: boolean } = {},
 ): void {
   Deno.test({
     name: missing === null ? name : `${name} [needs ${missing}]`,
@@ -28,8 +29,14 @@ function registryTest(
       try {
         const htpasswdFile = options.htpasswd && `${storage}/htpasswd`;
         if (htpasswdFile) await Deno.writeTextFile(htpasswdFile, options.htpasswd!);
-        await using registry = await LocalRegistry.start({ storage, htpasswdFile });
+        const tls = options.isTls ? await makeCertificate(storage) : undefined;
+        await using registry = await LocalRegistry.start({ storage, htpasswdFile, tls });
         await using rig = await makePullRig();
+        if (tls !== undefined) {
+          const trusted = `${rig.sources.systemDir}/containers/certs.d/${registry.address}`;
+          await Deno.mkdir(trusted, { recursive: true });
+          await Deno.copyFile(tls.certificate, `${trusted}/ca.crt`);
+        }
         await fn(registry, rig);
       } finally {
         await Deno.remove(storage, { recursive: true });
@@ -201,6 +208,28 @@ registryTest("without a login nothing is sent", async (registry, rig) => {
   const { events } = await push(rig, name, image, { credentials: { username: "me", password: "secret" } });
   assertEquals(ends(events), ["done", "done"]);
 }, { htpasswd: HTPASSWD });
+
+registryTest("with TLS, too, the name is asked for while the image is found out", async (registry, rig) => {
+  const image = await savedImage(rig, noise(100));
+  const name = `${registry.address}/tls/app:1`;
+  assertEquals(ends((await push(rig, name, image, { tlsVerify: true })).events), ["done", "done"]);
+  const asked = () =>
+    registry.log.filter((line) => line.includes("method=HEAD") && line.includes("/v2/tls/app/manifests/1"))
+      .length;
+  const before = asked();
+  let wasAsked = 0;
+  const { digest } = await pushImages(rig.folders, name, async () => {
+    for (let waited = 0; wasAsked === 0 && waited < 500; waited++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      wasAsked = asked() - before;
+    }
+    return { images: [image], wasPushed: true };
+  }, { tlsVerify: true, sources: rig.sources });
+  assertEquals(digest, await digestOf(image.manifestBytes));
+  ok(wasAsked > 0);
+  // once, and not again for the answer
+  assertEquals(asked() - before, wasAsked);
+}, { isTls: true });
 
 /** Between client and registry; the first connection that sends more than `limit` bytes is closed then, and only it. */
 function cuttingProxy(target: { hostname: string; port: number }, limit: number) {

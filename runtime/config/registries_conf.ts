@@ -52,9 +52,13 @@ type Table = Record<string, unknown>;
 
 /**
  * Reads the user's file (or else the system's), and the drop-in folders of both over it.
+ * @param needsAliases false: lists of short names are passed over, for who has a name in full
  * @throws InvalidArgumentError naming file and key
  */
-export async function loadRegistriesConf(sources: ConfigSources): Promise<RegistriesConf> {
+export async function loadRegistriesConf(
+  sources: ConfigSources,
+  needsAliases = true,
+): Promise<RegistriesConf> {
   const system = `${sources.systemDir}/containers`;
   const user = `${sources.configHome}/containers`;
   const conf = emptyRegistriesConf();
@@ -72,13 +76,20 @@ export async function loadRegistriesConf(sources: ConfigSources): Promise<Regist
   for (const folder of [`${system}/registries.conf.d`, `${user}/registries.conf.d`]) {
     for (const name of await listOptional(folder, ".conf")) {
       const text = await readOptional(`${folder}/${name}`);
-      if (text !== null) mergeRegistriesConf(conf, `${folder}/${name}`, text);
+      if (text === null || !needsAliases && hasAliasesOnly(text)) continue;
+      mergeRegistriesConf(conf, `${folder}/${name}`, text);
     }
   }
+  if (!needsAliases) return conf;
   const remembered = `${sources.cacheHome}/containers/short-name-aliases.conf`;
   const text = await readOptional(remembered);
   if (text !== null) mergeRegistriesConf(conf, remembered, text);
   return conf;
+}
+
+/** Whether its first words begin that table, and no other begins behind it. */
+function hasAliasesOnly(text: string): boolean {
+  return /^(?:\s|#[^\n]*\n)*\[aliases\][^[]*$/.test(text);
 }
 
 export function emptyRegistriesConf(): RegistriesConf {

@@ -187,6 +187,14 @@ Deno.test("the user's file hides the system's, drop-ins of both are laid over it
     assertEquals(conf.unqualifiedSearch, undefined);
     assertEquals(conf.shortNameMode, "enforcing");
     assertEquals(conf.aliases, { a: "x.example/a", b: "y.example/b", c: "y.example/c" });
+    await write(
+      "etc/containers/registries.conf.d/b.conf",
+      `[aliases]\n"d" = "z.example/d"\n[[registry]]\nlocation = "blocked.example"\nblocked = true`,
+    );
+    // a list of names is passed over, a file that has more than one is not
+    const { aliases, registries } = await loadRegistriesConf(sources, false);
+    assertEquals(aliases, { d: "z.example/d" });
+    assertEquals(registries.map(({ prefix, blocked }) => [prefix, blocked]), [["blocked.example", true]]);
   } finally {
     await Deno.remove(root, { recursive: true });
   }

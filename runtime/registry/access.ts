@@ -22,6 +22,8 @@ export interface AccessOptions {
   retry?: Partial<RetryOptions>;
   /** How long a registry may say nothing; the default is the transport's. */
   idleTimeoutMs?: number;
+  /** The image is named in full: lists of short names are not read. */
+  isNamedInFull?: boolean;
 }
 
 /** Connections that are kept until it is disposed of. */
@@ -37,7 +39,7 @@ export interface RegistryAccess extends Disposable {
 export async function openRegistries(options: AccessOptions): Promise<RegistryAccess> {
   const { signal, certDir, idleTimeoutMs, tlsVerify, authFile, credentials, retry } = options;
   const sources = options.sources ?? configSources();
-  const conf = await loadRegistriesConf(sources);
+  const conf = await loadRegistriesConf(sources, !options.isNamedInFull);
   const transport = new Transport({ sources, signal, certDir, idleTimeoutMs });
   return {
     conf,

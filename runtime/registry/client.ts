@@ -61,7 +61,10 @@ export interface ApiRequest {
 /** What a client was told that it will be asked, and the answer where there is one already. */
 interface FirstQuestion {
   question: ApiRequest;
-  answer?: HttpResponse;
+  /** It is on its way, or will not be. */
+  sent: PromiseWithResolvers<void>;
+  /** Resolved where there is none, as where a login is wanted. */
+  answer?: Promise<HttpResponse | undefined>;
 }
 
 /** A registry that never ends its list of tags is not followed for ever. */
@@ -105,13 +108,18 @@ export class RegistryClient {
   }
 
   /**
-   * Connects, where it has to be asked how: for who has other things to do meanwhile. Fails later, if at all.
+   * Connects, for who has other things to do meanwhile. Fails later, if at all.
    *
    * @param question what will be asked first, a HEAD: where its answer tells as well how to connect, that is its answer
+   * @returns at once, but for a registry of this machine, which is there at once as well: when it has the question
    */
-  reach(question?: ApiRequest): void {
-    this.#first = question && { question };
-    this.#findBaseOnce().catch(() => {});
+  async reach(question?: ApiRequest): Promise<void> {
+    this.#first = question && { question, sent: Promise.withResolvers() };
+    const first = this.#first;
+    const found = this.#findBaseOnce().catch(() => {});
+    if (first !== undefined && this.insecure && isLoopback(this.#addresses().http)) {
+      await Promise.race([first.sent.promise, found]);
+    }
   }
 
   /**
@@ -193,9 +201,10 @@ export class RegistryClient {
   /** Asks with login, and again after failures that may pass. */
   async request(request: ApiRequest): Promise<HttpResponse> {
     if (request === this.#first?.question) {
-      await this.#findBaseOnce();
-      const { answer } = this.#first;
+      const first = this.#first;
       this.#first = undefined;
+      await this.#findBaseOnce();
+      const answer = await first.answer;
       if (answer !== undefined) return answer;
     }
     if (request.once) return await this.#requestWithLogin(request);
@@ -322,13 +331,20 @@ export class RegistryClient {
 
   /** https, but for a registry that is declared insecure and does not speak it. */
   async #findBase(): Promise<URL> {
-    const { source } = this.options;
-    const host = source.host === "docker.io" ? "registry-1.docker.io" : source.host;
-    const [https, http] = [new URL(`https://${host}`), new URL(`http://${host}`)];
-    if (!this.insecure) return https;
+    const { https, http } = this.#addresses();
+    const first = this.#first;
+    if (!this.insecure) {
+      if (first !== undefined) {
+        // how it fails is for who asks it
+        (first.answer = this.#askFirst(https, first).then(({ answer }) => answer)).catch(() => {});
+      }
+      return https;
+    }
     // nobody listens in there, and the first word in TLS costs 50 ms
     if (isLoopback(http)) {
-      if (this.#first !== undefined && await this.#askFirst(http, this.#first).catch(() => false)) {
+      const asked = first && await this.#askFirst(http, first).catch(() => undefined);
+      if (asked?.isRegistry) {
+        first!.answer = Promise.resolve(asked.answer);
         return http;
       }
       if (await this.#ping(http).then(isRegistry, () => false)) return http;
@@ -349,16 +365,28 @@ export class RegistryClient {
     return response;
   }
 
-  /** Whether it is a registry that answers, and as one. Who wants a login is asked again with it. */
-  async #askFirst(base: URL, first: FirstQuestion): Promise<boolean> {
-    const { path, headers } = first.question;
+  /** Asks without a login: who wants one is asked again with it. */
+  async #askFirst(
+    base: URL,
+    { question: { path, headers }, sent }: FirstQuestion,
+  ): Promise<{ answer?: HttpResponse; isRegistry: boolean }> {
     const url = new URL(path, base);
-    const response = await this.options.transport.request({ method: "HEAD", url, headers, insecure: true });
+    const { insecure } = this;
+    const response = await this.options.transport.request({
+      ...{ method: "HEAD", url, headers, insecure },
+      onSent: sent.resolve,
+    });
     await drain(response);
-    if (isRegistry(response) && response.status === 401) return true;
-    if (!isRegistry(response) && !saysItHasNone(response)) return false;
-    first.answer = response;
-    return true;
+    return {
+      answer: response.status === 401 ? undefined : response,
+      isRegistry: isRegistry(response) || saysItHasNone(response),
+    };
+  }
+
+  #addresses(): { https: URL; http: URL } {
+    const { source } = this.options;
+    const host = source.host === "docker.io" ? "registry-1.docker.io" : source.host;
+    return { https: new URL(`https://${host}`), http: new URL(`http://${host}`) };
   }
 }
 

@@ -25,7 +25,7 @@ export class HeldClient {
   /** Connects, for who will soon ask. */
   reach(): void {
     this.#held ??= this.#hold();
-    this.#held.client.then((client) => client.reach(), () => {});
+    this.#held.client.then((client) => client.reach()).catch(() => {});
   }
 
   release(): void {

@@ -68,14 +68,14 @@ export async function pushImages(
   options: PushOptions = {},
 ): Promise<{ digest: Digest }> {
   const reference = withDefaultTag(parseReference(destination));
-  using registries = await openRegistries(options);
+  using registries = await openRegistries({ ...options, isNamedInFull: true });
   const source = pullSources(registries.conf, repositoryName(reference), "tag")
     .find(({ isMirror }) => !isMirror)!;
   const mountFrom: string[] = [];
   const client = registries.client(source, reference, { onRetry: options.onRetry, push: { mountFrom } });
   const name = reference.tag ?? reference.digest!;
   const question = manifestQuestion(client, name);
-  client.reach(question);
+  await client.reach(question);
   const { images, index, wasPushed = false } = typeof pushed === "function" ? await pushed() : pushed;
   if (images.length !== 1 && index === undefined) {
     throw new InvalidArgumentError(`push ${destination}: several images need an index`);

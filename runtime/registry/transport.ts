@@ -44,6 +44,8 @@ export interface HttpRequest {
   role?: string;
   /** Instead of the transport's own. */
   signal?: AbortSignal;
+  /** It has left; called again for each redirect. */
+  onSent?: () => void;
 }
 
 export interface HttpResponse {
@@ -170,6 +172,7 @@ export class Transport {
         }
         watchdog.start();
         await http.send(head, () => watchdog.touch());
+        request.onSent?.();
         const answer = await http.readHead(request.method);
         return {
           status: answer.status,
