@@ -453,6 +453,11 @@ export function openFamilies(...families: Family[]): void {
   systemCall ??= openSystemCall();
 }
 
+/** Opens all families, in a process that many others will be copies of. */
+export function openAllFamilies(): void {
+  openFamilies(...Object.keys(FAMILIES) as Family[]);
+}
+
 function open(table: Record<string, Definition>): Record<string, Call> {
   const wanted: Record<string, Deno.ForeignFunction> = {};
   for (const name in table) {

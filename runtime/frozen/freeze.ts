@@ -49,6 +49,8 @@ const MREMAP_MAYMOVE_FIXED = 3;
 const STACK_SIZE = 8n << 20n;
 /** So many unwanted pages are kept rather than mapping twice. */
 const GAP_PAGES = 32;
+/** A mapping that has this part of its pages is kept whole: each start, and each of its forks, handles half as many. */
+const WHOLE_FROM = 3 / 4;
 
 const OLD_MS = 30 * 24 * 3600 * 1000;
 /** Whatever goes wrong, the process that freezes ends. */
@@ -220,12 +222,15 @@ function addMemory(program: ThawProgram, maps: readonly Mapping[], pid: number):
     if (mapping.start < THAW_ADDRESS + BigInt(size) && mapping.end > THAW_ADDRESS) {
       throw new Error("freeze: the place of the thawing program is taken");
     }
-    addMapping(program, mapping);
+    if (!kept.some((one) => one.mapping === mapping && isWhole(mapping, one.run))) {
+      addMapping(program, mapping);
+    }
   }
   let offset = PAGES_OFFSET;
   for (const { mapping, run } of kept) {
     const start = mapping.start + BigInt(run.first * PAGE), length = run.count * PAGE;
-    program.call(SYS.mmap, [start, length, mapping.rights, MAP_PRIVATE_FIXED, 0, offset], {
+    const flags = isWhole(mapping, run) ? MAP_PRIVATE_NOREPLACE : MAP_PRIVATE_FIXED;
+    program.call(SYS.mmap, [start, length, mapping.rights, flags, 0, offset], {
       fifthFrom: SLOT.image,
       expect: start,
     });
@@ -253,6 +258,9 @@ function addKernels(program: ThawProgram, maps: readonly Mapping[]): void {
   }
 }
 
+/** Where the file has all of it, nothing else is mapped there; of a stack it never has. */
+const isWhole = ({ start, end, name }: Mapping, run: Run) =>
+  BigInt(run.count * PAGE) === end - start && name !== "[stack]";
 const isRuntime = ({ name }: Mapping) => name === Deno.execPath();
 
 function addMapping(program: ThawProgram, mapping: Mapping): void {
@@ -282,7 +290,11 @@ function runsOf(mapping: Mapping, pid: number): Run[] {
   using pagemap = Deno.openSync(`/proc/${pid}/pagemap`);
   pagemap.seekSync(mapping.start / BigInt(PAGE) * 8n, Deno.SeekMode.Start);
   const entries = new BigUint64Array(readExactly(pagemap, count * 8).buffer);
-  return wantedRuns(count, (page) => isOwnPage(entries[page]!), isRuntime(mapping) ? 0 : GAP_PAGES);
+  const runs = wantedRuns(count, (page) => isOwnPage(entries[page]!), isRuntime(mapping) ? 0 : GAP_PAGES);
+  const wanted = runs.reduce((sum, run) => sum + run.count, 0);
+  return !isRuntime(mapping) && wanted >= count * WHOLE_FROM && mapping.name !== "[stack]"
+    ? [{ first: 0, count }]
+    : runs;
 }
 
 function readExactly(file: Deno.FsFile, length: number): Uint8Array<ArrayBuffer> {

@@ -7,9 +7,11 @@
 
 import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
+import { openAllFamilies } from "../../ffi/libc.ts";
 import { lendHash } from "../spec/digest.ts";
 
 export function warmUp(): void {
+  openAllFamilies();
   useFiles();
   useText();
   useAddresses();
