@@ -196,6 +196,9 @@ test("it knows its own path by whatever name it is executed", (rig) => {
     ["cd sub; PATH=..:$PATH; exec link", `${rig.home}/sub/../link`],
     ["PATH=$PWD:$PATH exec link", `${rig.home}/link`],
     ['exec 3<"$0"; exec /dev/fd/3', rig.program],
+    // removed since: there is no better name
+    ['cp "$0" gone; exec 3<gone; rm gone; exec /dev/fd/3', "/dev/fd/3"],
+    ["exec env PWD=. ./link", `${rig.home}/link`],
     ["exec env -C sub ../link", `${rig.home}/sub/../link`], // PWD is another folder's
     ["PWD=nonsense; exec ./link", `${rig.home}/link`],
     ["exec env PWD=/nowhere ./link", `${rig.home}/link`],
@@ -341,6 +344,46 @@ Deno.test({
       inflict(rig);
       const { code, words, stderr } = rig.start();
       assertEquals([code, words, stderr], [HEADER_CODE, ["header", rig.program, "a"], ""], change);
+    }
+  },
+});
+
+Deno.test({
+  name: "a boot that has no proper name, or none at all, is for the header",
+  ignore: Deno.build.arch !== "x86_64" || Deno.uid() !== 0, // the file of another boot is mounted
+  fn: () => {
+    using rig = new Rig();
+    const other = "fedcba98-0123-4567-89ab-cdef01234567";
+    let kept = rig.kept;
+    const start = (boot: string, folder: string) => {
+      Deno.renameSync(kept, `${rig.unpacked}/${folder}`);
+      kept = `${rig.unpacked}/${folder}`;
+      Deno.writeTextFileSync(`${rig.folder}/boot`, boot);
+      return new Deno.Command("unshare", {
+        args: [
+          ...["-m", "--propagation", "private", "sh", "-c"],
+          `mount --bind "$1/boot" /proc/sys/kernel/random/boot_id && HOME=$1/home \
+            exec setpriv --reuid=${USER.uid} --regid=${USER.gid} --clear-groups "$0"`,
+          ...[rig.program, rig.folder],
+        ],
+        stdout: "null",
+      }).outputSync().code;
+    };
+    assertEquals(start(`${other}\n`, other), FROZEN_CODE);
+    const elsewhere = `${`../${ID}`.padEnd(32, "/")}kept`;
+    const NAMES: [boot: string, folder: string][] = [
+      ["", other],
+      [other, other],
+      [`${other}\n\n`, other],
+      [`${other} \n`, `${other} `],
+      [`${other.slice(1)}\n`, other.slice(1)],
+      [`${other.slice(1)}g\n`, `${other.slice(1)}g`],
+      [`${other.toUpperCase()}\n`, other.toUpperCase()],
+      [`${elsewhere}\n`, "kept"],
+    ];
+    for (const [boot, folder] of NAMES) {
+      assertEquals(start(boot, folder), HEADER_CODE, JSON.stringify(boot));
+      assert(Deno.statSync(`${rig.unpacked}/${boot.replace(/\n+$/, "") || other}/size`).isFile);
     }
   },
 });
