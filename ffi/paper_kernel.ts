@@ -52,39 +52,43 @@ export function onPaper(folder: string, inboxes: readonly (readonly string[])[],
   }
 }
 
-const WRITERS = [
-  ...[
-    "writeTextFileSync",
-    "writeFileSync",
-    "mkdirSync",
-    "removeSync",
-    "renameSync",
-    "truncateSync",
-    "utimeSync",
-  ],
-  ...["chmodSync", "chownSync", "symlinkSync", "linkSync", "copyFileSync", "createSync"],
-] as const;
-type Writer = (path: string, ...rest: unknown[]) => unknown;
+/** Deno's functions that change files, by how many paths they take first. */
+const WRITERS: Record<string, 1 | 2> = {
+  writeTextFileSync: 1,
+  writeFileSync: 1,
+  createSync: 1,
+  mkdirSync: 1,
+  removeSync: 1,
+  truncateSync: 1,
+  utimeSync: 1,
+  chmodSync: 1,
+  chownSync: 1,
+  renameSync: 2,
+  linkSync: 2,
+  symlinkSync: 2,
+  copyFileSync: 2,
+};
+type Writer = (...args: unknown[]) => unknown;
 
 function onlyBelow(folder: string): Disposable {
   const deno = Deno as unknown as Record<string, Writer>;
-  const own = new Map<string, Writer>(WRITERS.map((name) => [name, deno[name]!]));
   const { openSync } = Deno;
-  for (const [name, write] of own) {
-    deno[name] = (path, ...rest) => isBelow(path, folder) ? write(path, ...rest) : undefined;
+  const own: Record<string, unknown> = { openSync };
+  for (const [name, paths] of Object.entries(WRITERS)) {
+    const write = own[name] = deno[name]!;
+    deno[name] = (...args) =>
+      args.slice(0, paths).every((path) => isBelow(path, folder)) ? write(...args) : undefined;
   }
-  Deno.openSync = (path, options) =>
-    !options || Object.keys(options).every((key) => key === "read") || isBelow(path, folder)
-      ? openSync(path, options)
-      : openSync("/dev/null", { read: true, write: true });
-  return {
-    [Symbol.dispose]: () => {
-      Object.assign(Deno, Object.fromEntries(own), { openSync });
-    },
+  Deno.openSync = (path, options) => {
+    const changes = Object.keys(options ?? {}).some((key) => key !== "read");
+    return changes && !isBelow(path, folder)
+      ? openSync("/dev/null", { read: true, write: true })
+      : openSync(path, options);
   };
+  return { [Symbol.dispose]: () => void Object.assign(Deno, own) };
 }
 
-function isBelow(path: string | URL, folder: string): boolean {
+function isBelow(path: unknown, folder: string): boolean {
   return typeof path === "string" && path.startsWith(`${folder}/`) && !path.includes("/../");
 }
 

@@ -25,6 +25,9 @@ Deno.test("on paper everything succeeds and nothing happens", () => {
       Deno.mkdirSync(`${folder}-beside`);
       Deno.openSync(`${folder}-beside`, { create: true, write: true }).close();
       Deno.writeTextFileSync(`${folder}/below`, "");
+      Deno.renameSync(`${folder}/below`, `${folder}-beside`);
+      Deno.symlinkSync(`${folder}/below`, `${folder}-beside`);
+      Deno.copyFileSync(`${folder}/below`, `${folder}-beside`);
       _exit(1);
       went.push("after the end");
     });
