@@ -1,6 +1,6 @@
 /**
  * What the packed executable begins with on x86-64: a static program, made here byte by byte, that does what the shell
- * header after it does at nearly every start, in 0.2 ms rather than 4. It looks whether what was unpacked and the
+ * header after it does at nearly every start, in 0.1 ms rather than 4. It looks whether what was unpacked and the
  * process that is kept for this boot are as they were, and executes that. Where anything is otherwise it executes the shell with
  * the header's text, which knows all the rest: it decides nothing by itself but that all is well.
  *
