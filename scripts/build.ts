@@ -28,11 +28,12 @@ const root = new URL("..", import.meta.url).pathname;
  * How the runtime is started. `--single-threaded` is what makes fork possible (see ffi/fork.ts); with
  * `--expose-gc` a monitor gives memory back that it inherited; by `--no-lazy` everything is compiled at the first
  * start and comes from Deno's code cache from then on, in forked children as well; a young generation of 4 MB
- * spares a collection before the fork, and keeps a monitor's garbage small. Marking step by step would never
- * end in a monitor, which runs no tasks of V8's, and makes what it writes dearer meanwhile: some 7 % of the time of a
- * network's stack.
+ * spares a collection before the fork, and one that does not grow, to 16 MB twice, keeps a monitor's garbage small.
+ * Marking step by step would never end in a monitor, which runs no tasks of V8's, and makes what it writes dearer
+ * meanwhile: some 7 % of the time of a network's stack.
  */
-const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=4,--no-incremental-marking," +
+const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=4,--max-semi-space-size=4," +
+  "--no-incremental-marking," +
   // A start calls few functions often: code that is compiled for it after 30 calls, on this one thread, never pays.
   // What carries packets and output is called thousands of times a second, and is to be compiled within the first. What
   // a process does before it is kept (cli/rehearse.ts) counts as well.

@@ -273,15 +273,16 @@ export class Tcp implements PacketHandler, TcpGround {
       : bindTo(fd, new SocketAddress().set(address, 0));
   }
 
-  /** Offers the connections of a listening socket to the guest. Adopts `fd`. */
+  /**
+   * Offers the connections of a listening socket to the guest. Adopts `fd`, which has the options that `prepareSocket` gives
+   * others from its beginning (listeners.ts): what is accepted has them, too, before anybody serves the port.
+   */
   publish(port: PublishedPort, fd: number, guest: { ipv4?: string; ipv6?: string }): void {
     const words = (text: string | undefined) => {
       const bytes = text === undefined ? undefined : parseAddress(text);
       return bytes === undefined ? undefined : toWords(bytes);
     };
     const seen = { ipv4: words(guest.ipv4), ipv6: words(guest.ipv6) };
-    // what is accepted has its options
-    prepareSocket(fd);
     const listener: Listener = { port, fd, guest: seen, goesOn: false };
     this.#listeners.push(listener);
     this.context.host.watch(fd, () => listener.goesOn || this.#accept(listener), EPOLLIN);
