@@ -8,7 +8,8 @@
  *  second        boots (its own descriptors are numbered high), loads the program, rehearses commands, ends the
  *                runtime's idle threads, stops: forks a child that waits, reads the child's memory, writes FOLDER/skiff,
  *                tries it, publishes it with its size beside it
- *  a command     header: looks whether owner, mode and size are as they were, and then:
+ *  a command     the program before the header, or the header: looks whether owner, mode and size are as they
+ *                were, and then:
  *                exec FOLDER/skiff HOW-TO-START-WITHOUT … WORDS             (ffi/thaw_program.ts)
  *                maps the memory, makes the descriptors, and returns from the call that stopped
  * ```
