@@ -41,8 +41,16 @@ export class PagePush {
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** The kernel was given a file's content from `offset` up to `end`. */
+  /** The kernel was given a file's content from `offset` up to `end`. Never throws: who has read has what was asked for. */
   wasRead(node: LazyNode, offset: number, end: number): void {
+    try {
+      this.#pushBehind(node, offset, end);
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+
+  #pushBehind(node: LazyNode, offset: number, end: number): void {
     const before = this.#ends.get(node.id);
     // what the kernel had asked for before it was pushed
     if (before !== undefined && offset < before && offset >= before - STEP_BYTES) return;

@@ -74,3 +74,19 @@ Deno.test("what is not here is not pushed", () => {
   read(READ);
   assertEquals(sent, []);
 });
+
+Deno.test("a disk that fails is told of, and stops nobody", () => {
+  const told: unknown[] = [];
+  const failure = new Error("input/output error");
+  const content = {
+    copyHere() {
+      throw failure;
+    },
+  };
+  const message = { content: new Uint8Array(MIB), send: () => Promise.resolve() };
+  const push = new PagePush(content as unknown as LazyContent, () => message, (error) => told.push(error));
+  const node = { id: 7, attributes: { size: 8 * MIB } } as LazyNode;
+  push.wasRead(node, 0, READ);
+  push.wasRead(node, READ, 2 * READ);
+  assertEquals(told, [failure]);
+});
