@@ -1,6 +1,7 @@
 import { deepStrictEqual as assertEquals, ok as assert, rejects } from "node:assert";
 import { estargzLayer, type LayerMember, type TocLayer } from "../../tests/toc_layers.ts";
-import { VerificationError } from "../errors.ts";
+import type { LayerToc } from "../archive/toc/model.ts";
+import { RegistryError, VerificationError } from "../errors.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { type Folders, openFolders } from "../state/folders.ts";
 import { lazyFolder, lazyKey, type LazyRecord } from "../storage/lazy/records.ts";
@@ -22,7 +23,9 @@ async function withContent(
     content: LazyLayerContent,
     read: (name: string) => Promise<Uint8Array>,
     asked: () => number,
+    toc: LayerToc,
   ) => Promise<void>,
+  from?: StreamRange,
 ) {
   openFamilies("errno", "file");
   const data = await Deno.makeTempDir();
@@ -41,7 +44,7 @@ async function withContent(
     };
     const toc = (await readToc(layer, 1 << 30, whole))!;
     const record: LazyRecord = { version: 1, layer, from: "registry.example/it" };
-    using content = new LazyLayerContent(folders, key, record, toc, remote, () => {});
+    using content = new LazyLayerContent(folders, key, record, toc, from ?? remote, () => {});
     const read = async (name: string) => {
       const { chunks, size } = toc.entries.find((entry) => entry.name === name)!;
       const wanted = content.chunksOf(chunks, 0, size);
@@ -52,7 +55,7 @@ async function withContent(
       }
       return bytes;
     };
-    await fn(content, read, () => asked);
+    await fn(content, read, () => asked, toc);
   } finally {
     await Deno.remove(data, { recursive: true });
   }
@@ -77,4 +80,53 @@ Deno.test("a piece that is not what the table says harms none beside it", async 
     for (const at of [6, 8]) assertEquals(await read(`file-${at}`), MEMBERS[at]!.data);
     assertEquals(asked(), 1);
   });
+});
+
+Deno.test("who reads a file in its order asks seldom, and finds in each place what belongs there", async () => {
+  const data = crypto.getRandomValues(new Uint8Array(60_000));
+  const whole = new Uint8Array(100 * data.length);
+  for (let at = 0; at < whole.length; at += data.length) whole.set(data.map((byte) => byte ^ at), at);
+  const layer = estargzLayer([{ name: "large", type: "file", data: whole }], { chunkSize: data.length });
+  await withContent(layer, async (content, _, asked, toc) => {
+    const { chunks } = toc.entries.find(({ name }) => name === "large")!;
+    let waited = 0;
+    for (let at = 0; at < whole.length; at += 20_000) {
+      const bytes = new Uint8Array(20_000);
+      const wanted = content.chunksOf(chunks, at, bytes.length);
+      if (!content.readHere(wanted, at, bytes)) {
+        waited++;
+        await content.fetch(wanted);
+        assert(content.readHere(wanted, at, bytes));
+      }
+      assertEquals(bytes, whole.subarray(at, at + bytes.length));
+      // what is read ahead arrives meanwhile
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    assert(asked() <= 6, `asked ${asked()} times`);
+    assert(waited < 40, `waited ${waited} times`);
+  });
+});
+
+Deno.test("a stream that breaks fails those who wait for what it has not brought, and no others", async () => {
+  const layer = estargzLayer(MEMBERS, { minMemberSize: 0 });
+  const { blob } = layer;
+  const broken = new RegistryError("the connection broke", 0);
+  let brings = 3_000;
+  const stream: StreamRange = async ({ start, end }, onBytes) => {
+    await onBytes(blob.slice(start, Math.min(end, start + brings)));
+    if (start + brings < end) throw broken;
+  };
+  await withContent(layer, async (content, read, _, toc) => {
+    const fetch = (name: string) => {
+      const { chunks, size } = toc.entries.find((entry) => entry.name === name)!;
+      return content.fetch(content.chunksOf(chunks, 0, size));
+    };
+    const outcomes = await Promise.allSettled([fetch("file-0"), fetch("file-1"), fetch("file-39")]);
+    assertEquals(outcomes.map(({ status }) => status), ["fulfilled", "fulfilled", "rejected"]);
+    assertEquals((outcomes[2] as PromiseRejectedResult).reason, broken);
+    // it is not asked for a while
+    brings = Infinity;
+    await rejects(() => fetch("file-39"), RegistryError);
+    assertEquals(await read("file-1"), MEMBERS[1]!.data);
+  }, stream);
 });
