@@ -16,11 +16,61 @@ export class Memory {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView;
   readonly pointer: Deno.PointerValue;
+  #address = 0;
   constructor(length: number) {
     this.bytes = new Uint8Array(length);
     this.view = new DataView(this.bytes.buffer);
     this.pointer = Deno.UnsafePointer.of(this.bytes);
   }
+
+  /** The pointer as a number, which has room for it: no address of a program is above 2^47. */
+  get address(): number {
+    return this.#address ||= Number(Deno.UnsafePointer.value(this.pointer));
+  }
+}
+
+/** Pieces of memory that one call fills or sends in their order: a struct msghdr and its iovec. @see readv(2) */
+export class Pieces {
+  readonly #header = new Memory(56);
+  readonly #vector: Memory;
+
+  constructor(max: number) {
+    this.#vector = new Memory(16 * max);
+    writeAddress(this.#header.view, 16, this.#vector.address);
+  }
+
+  /** Throws RangeError where they are not all inside. */
+  set(index: number, memory: Memory, offset: number, length: number): void {
+    if (!(offset >= 0 && length >= 0 && offset + length <= memory.bytes.length)) {
+      throw new RangeError(`${length} bytes at ${offset} are outside of ${memory.bytes.length}`);
+    }
+    writeAddress(this.#vector.view, 16 * index, memory.address + offset);
+    this.#vector.view.setUint32(16 * index + 8, length, true);
+  }
+
+  /** Fills the first `count` of them; the bytes in all, or a negated errno. @see recvmsg(2) */
+  receive(fd: number, count: number, flags: number): number {
+    this.#header.view.setUint32(24, count, true);
+    const { pointer } = this.#header;
+    return result(
+      fast === undefined ? slow().receivePieces(fd, pointer, flags) : fast.receivePieces(fd, pointer, flags),
+    );
+  }
+
+  /** Sends the first `count` of them; the bytes that were taken, or a negated errno. @see sendmsg(2) */
+  send(fd: number, count: number, flags: number): number {
+    this.#header.view.setUint32(24, count, true);
+    const { pointer } = this.#header;
+    return result(
+      fast === undefined ? slow().sendPieces(fd, pointer, flags) : fast.sendPieces(fd, pointer, flags),
+    );
+  }
+}
+
+/** 64 bits, low half first, as on both machines. */
+function writeAddress(view: DataView, at: number, address: number): void {
+  view.setUint32(at, address % 2 ** 32, true);
+  view.setUint32(at + 4, Math.floor(address / 2 ** 32), true);
 }
 
 /** struct sockaddr_in or sockaddr_in6, to be used again and again. Addresses are bytes in network order. */

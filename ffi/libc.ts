@@ -359,6 +359,18 @@ const FAMILIES = {
       parameters: ["i32", "pointer", "u32", "i32"],
       result: "i32",
     }, // ssize_t send(int, const void *, size_t, int)
+    receivePieces: {
+      nr: SYSCALL.recvmsg,
+      name: "recvmsg",
+      parameters: ["i32", "pointer", "i32"],
+      result: "i32",
+    }, // ssize_t recvmsg(int, struct msghdr *, int)
+    sendPieces: {
+      nr: SYSCALL.sendmsg,
+      name: "sendmsg",
+      parameters: ["i32", "pointer", "i32"],
+      result: "i32",
+    }, // ssize_t sendmsg(int, const struct msghdr *, int)
     // int epoll_wait(int, struct epoll_event *, int, int)
     waitEvents: {
       nr: SYSCALL.epoll_pwait,

@@ -9,7 +9,7 @@ import { readInto, writeFrom } from "../../../ffi/inet.ts";
 import { EAGAIN, EINTR, EINVAL } from "../../../ffi/errno.ts";
 import type { InterfaceAddress, StackPlan } from "../plan.ts";
 import { IpPacket, Networks } from "./packet.ts";
-import { type Slot, SLOT_BYTES, SlotPool } from "./slots.ts";
+import { Lanes, type Slot, SLOT_BYTES, SlotPool } from "./slots.ts";
 
 /** Serves one IP protocol. What it throws is caught by the stack, and the packet is lost. */
 export interface PacketHandler {
@@ -37,6 +37,8 @@ export class Link {
   readonly pool = new SlotPool(SLOTS_KEPT);
   /** The one for what is built and written at once: every sender's. */
   readonly out: Slot = this.pool.take();
+  /** The same for several at once; empty between calls. */
+  readonly lanes = new Lanes(this.pool);
   /** By protocol number. */
   readonly handlers: (PacketHandler | undefined)[] = [];
   /** Gets the parts of packets, for reassembly; where there is none they are dropped. */
@@ -61,7 +63,6 @@ export class Link {
   #full = 0;
   #patience = 1;
   #hasGrown = false;
-
   /** Reads what is there, up to a bounded count; false where the interface is gone for good. */
   read(): boolean {
     for (let count = 0; count < this.#burst; count++) {

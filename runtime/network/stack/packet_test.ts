@@ -123,6 +123,7 @@ Deno.test("connections are found by both ends, and no more when they are deleted
     ...{ g0: 0, g1: 0, g2: 0xffff, g3: 7, p0: 0, p1: 0, p2: 0xffff, p3: port >> 8 },
     ports: ports(port, 80),
     chain: undefined,
+    place: undefined,
   }));
   for (const entry of entries) table.add(entry);
   equal(entries.every((entry) => table.find({ ...entry }) === entry), true);

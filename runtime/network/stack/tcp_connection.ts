@@ -33,7 +33,7 @@ import {
   URG,
 } from "./tcp_segment.ts";
 import { NEVER, type SegmentOutput, Sender } from "./tcp_sender.ts";
-import type { Slot } from "./slots.ts";
+import type { Lanes, Slot } from "./slots.ts";
 import type { Place } from "./shares.ts";
 import { type ConnectionTable, ports, type TableEntry } from "./tcp_table.ts";
 import type { Budget } from "./tcp_host_stream.ts";
@@ -103,6 +103,7 @@ export class Connection implements TableEntry, SegmentOutput {
   readonly sender: Sender = new Sender(this);
   readonly out: Slot;
   readonly payloadOffset: number;
+  readonly lanes: Lanes;
   /** -1 when it is closed. */
   fd: number;
   readonly #ground: TcpGround;
@@ -145,6 +146,7 @@ export class Connection implements TableEntry, SegmentOutput {
     this.ports = ports(route.destinationPort, route.sourcePort);
     this.receiver = new Receiver(ground.budget, link.pool);
     this.out = link.out;
+    this.lanes = link.lanes;
     this.payloadOffset = payloadOffset(route.version);
     this.#mtu = Math.min(plan.mtu, 65_535);
     this.#heardMs = host.nowMs;
@@ -461,7 +463,7 @@ export class Connection implements TableEntry, SegmentOutput {
     sendSegment(link, this.out, this.route, sender.max, receiver.next, ACK, window, 0, 0, options);
   }
 
-  emit(sequence: number, flags: number, length: number, urgent: number): void {
+  emit(sequence: number, flags: number, length: number, urgent: number, slot: Slot = this.out): void {
     if (length > 0) {
       this.#isAnswered = this.#isAsked;
       this.#isAsked = false;
@@ -470,10 +472,10 @@ export class Connection implements TableEntry, SegmentOutput {
     const { receiver, sender } = this;
     const window = receiver.advertise(this.#receiveScale);
     const { link } = this.#ground.context;
-    const { out, route } = this;
+    const { route } = this;
     sendSegment(
       link,
-      out,
+      slot,
       route,
       sequence,
       receiver.next,

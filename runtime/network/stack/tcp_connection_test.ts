@@ -1,6 +1,7 @@
 import { deepStrictEqual as equal } from "node:assert/strict";
 import {
   AF_INET,
+  MSG_DONTWAIT,
   SHUT_WR,
   SO_RCVBUF,
   SOCK_CLOEXEC,
@@ -28,10 +29,12 @@ import { listen } from "../../../ffi/socket.ts";
 import { mustParse } from "./addresses.ts";
 import { GATEWAY, GUEST, GuestRig, ipFrame, type Packet, withChecksum } from "./guest_rig.ts";
 import type { StackOptions } from "./stack.ts";
-import { ACK, FIN, RST, SYN, URG } from "./tcp_segment.ts";
+import { ACK, FIN, PSH, RST, SYN, URG } from "./tcp_segment.ts";
 
 const TCP = 6;
 const GUEST_PORT = 40_000;
+/** Of the guest, which does not scale it. */
+const WINDOW = 60_000;
 
 /** A server of the host's loopback whose kernel takes little, and one connection of the guest to it. */
 class Connected {
@@ -44,14 +47,14 @@ class Connected {
   sequence = 1000;
   expected = 0;
 
-  constructor(options: Partial<StackOptions> = {}) {
+  constructor(options: Partial<StackOptions> = {}, synOptions: number[] = []) {
     this.rig = new GuestRig({ allowHostLoopback: true }, options);
     this.#listener = openSocket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setOption(this.#listener, SOL_SOCKET, SO_RCVBUF, 4096);
     equal(bindTo(this.#listener, new SocketAddress().set(mustParse("127.0.0.1"), 0)), 0);
     listen(this.#listener, 1);
     this.#port = getsockname(this.#listener).port;
-    this.send(SYN);
+    this.send(SYN, undefined, undefined, synOptions);
     this.sequence++;
     const [answer] = this.until((packet) => flagsOf(packet) & SYN);
     this.expected = (new DataView(answer!.payload.buffer).getUint32(4) + 1) | 0;
@@ -62,16 +65,18 @@ class Connected {
     });
   }
 
-  send(flags: number, data = new Uint8Array(), acknowledged = this.expected): void {
-    const segment = new Uint8Array(20 + data.length);
+  send(flags: number, data = new Uint8Array(), acknowledged = this.expected, options: number[] = []): void {
+    const headerBytes = 20 + options.length;
+    const segment = new Uint8Array(headerBytes + data.length);
     const view = new DataView(segment.buffer);
     view.setUint16(0, GUEST_PORT);
     view.setUint16(2, this.#port);
     view.setInt32(4, this.sequence);
     view.setInt32(8, acknowledged);
-    view.setUint16(12, 0x5000 | flags);
-    view.setUint16(14, 60_000);
-    segment.set(data, 20);
+    view.setUint16(12, headerBytes / 4 << 12 | flags);
+    view.setUint16(14, WINDOW);
+    segment.set(options, 20);
+    segment.set(data, headerBytes);
     const payload = withChecksum(GUEST, GATEWAY, TCP, segment, 16);
     this.rig.send(ipFrame({ to: GATEWAY, protocol: TCP }, payload));
   }
@@ -243,3 +248,40 @@ Deno.test("what the host does not take at once is sent when it does", () => {
   connected.sequence++;
   equal(connected.readAll(), { count: sent, end: 0 });
 });
+
+for (const mayPeek of [true, false]) {
+  const name = mayPeek ? "read several segments at a time" : "kept here";
+  Deno.test(`the host's bytes come whole and in order where there are many, ${name}`, () => {
+    const MSS = 400, EACH = 64 * MSS, COUNT = 10 * EACH + 7;
+    using connected = new Connected({ mayPeek }, [2, 4, MSS >> 8, MSS & 255]);
+    const sent = new Memory(COUNT);
+    for (let at = 0; at < COUNT; at++) sent.bytes[at] = at % 251;
+    let given = 0;
+    const got = new Uint8Array(COUNT);
+    const flags: number[] = [];
+    for (let at = 0; at < COUNT;) {
+      const packets = connected.rig.until(() => {
+        const pointer = Deno.UnsafePointer.offset(sent.pointer!, given);
+        given += Math.max(0, sendFrom(connected.server, pointer, COUNT - given, MSG_DONTWAIT));
+        return connected.rig.received.length > 0 && connected.rig.received.splice(0);
+      });
+      for (const packet of packets) {
+        const data = packet.payload.subarray(20);
+        if (data.length === 0) continue;
+        equal(new DataView(packet.payload.buffer).getInt32(4), connected.expected + at | 0, `at ${at}`);
+        flags.push(flagsOf(packet) & PSH);
+        got.set(data, at);
+        at += data.length;
+      }
+      // all at once, so that there is room for more than one again
+      connected.send(ACK, undefined, connected.expected + at | 0);
+    }
+    equal(got, sent.bytes);
+    equal(flags.at(-1), PSH);
+    equal(
+      flags.includes(0),
+      mayPeek,
+      "those that others follow at once are not to be acknowledged one by one",
+    );
+  });
+}

@@ -13,7 +13,7 @@ import { MSG_DONTWAIT, SOL_SOCKET } from "../../../ffi/constants/socket.ts";
 import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
 import { ioctl } from "../../../ffi/file.ts";
 import { Memory, recvInto, setOption } from "../../../ffi/inet.ts";
-import type { Slot } from "./slots.ts";
+import type { Lanes, Slot } from "./slots.ts";
 
 /** Memory that all connections share. A connection that keeps nothing yet is always given some. */
 export class Budget {
@@ -34,6 +34,10 @@ export interface HostStream {
   readonly wasRefused: boolean;
   /** Reads what was not read yet into the slot: a count, 0 at the end, or an errno negated. */
   next(slot: Slot, offset: number, length: number): number;
+  /** Whether `nextOf` fills more than one slot. */
+  readonly readsMany: boolean;
+  /** The same into the slots of `lanes`, up to `each` bytes into each. Never interrupted. */
+  nextOf(lanes: Lanes, offset: number, each: number): number;
   /** Whether the byte that `next` reads is the urgent one, before which it always stops. @see sockatmark(3) */
   isAtMark(): boolean;
   /** Reads `length` bytes again, `from` bytes after the oldest that is not acknowledged; a count, or a negated errno. */
@@ -66,6 +70,7 @@ function ask(fd: number, request: number): number {
 
 class PeekedStream implements HostStream {
   readonly wasRefused = false;
+  readonly readsMany = true;
   readonly #fd: number;
   /** Bytes in the socket's buffer that were read at least once; the kernel's offset. */
   #peeked = 0;
@@ -82,6 +87,15 @@ class PeekedStream implements HostStream {
     const count = recvInto(this.#fd, slot.at(offset, length), length, MSG_PEEK | MSG_DONTWAIT);
     if (count > 0) this.#peeked += count;
     return count;
+  }
+
+  nextOf({ slots, pieces }: Lanes, offset: number, each: number): number {
+    for (let index = 0; index < slots.length; index++) pieces.set(index, slots[index]!, offset, each);
+    for (;;) {
+      const count = pieces.receive(this.#fd, slots.length, MSG_PEEK | MSG_DONTWAIT);
+      if (count > 0) this.#peeked += count;
+      if (count !== -EINTR) return count;
+    }
   }
 
   /** The kernel tells it of the oldest byte only; but a look from one byte before the mark ends there, though more has come. */
@@ -137,6 +151,7 @@ const CHUNK_OVERHEAD_BYTES = 256;
 
 class KeptStream implements HostStream {
   wasRefused = false;
+  readonly readsMany = false;
   readonly #fd: number;
   readonly #budget: Budget;
   #chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -161,6 +176,10 @@ class KeptStream implements HostStream {
       this.#budget.used += count + CHUNK_OVERHEAD_BYTES;
     }
     return count;
+  }
+
+  nextOf({ slots }: Lanes, offset: number, each: number): number {
+    return this.next(slots[0]!, offset, each);
   }
 
   isAtMark(): boolean {

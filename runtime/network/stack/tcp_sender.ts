@@ -8,7 +8,7 @@
 import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
 import type { HostStream } from "./tcp_host_stream.ts";
 import { ACK, FIN, isBefore, PSH, type Segment, URG } from "./tcp_segment.ts";
-import type { Slot } from "./slots.ts";
+import type { Lanes, Slot } from "./slots.ts";
 
 const INITIAL_CWND = 1 << 20;
 const CWND_MAX = 8 << 20;
@@ -32,8 +32,10 @@ export interface SegmentOutput {
   /** Memory to build a segment in, and where its payload goes. */
   readonly out: Slot;
   readonly payloadOffset: number;
-  /** Sends a segment with the payload that is in `out`; of it, or behind it, `urgent` bytes up to the urgent one. */
-  emit(sequence: number, flags: number, length: number, urgent: number): void;
+  /** For several segments at once. */
+  readonly lanes: Lanes;
+  /** Sends a segment with the payload that is in `slot`, or else `out`; of it or behind it, `urgent` bytes up to the urgent one. */
+  emit(sequence: number, flags: number, length: number, urgent: number, slot?: Slot): void;
 }
 
 export class Sender {
@@ -59,6 +61,8 @@ export class Sender {
   #ranges: number[] = [];
   /** The socket may have something: an event said so, and it has not given less than was asked for since. */
   isReadable = false;
+  /** The last read gave all that was asked for. */
+  #isBulk = false;
   /** Less than was asked for does not mean that there is no more: its end may be next, or urgent data. */
   readsOn = false;
   /** The host has sent an urgent byte, and its place was not reached yet. */
@@ -324,7 +328,7 @@ export class Sender {
         isMore = true;
         break;
       }
-      const sent = this.#sendOne(nowMs);
+      const sent = this.#sendSome(nowMs, budget);
       if (sent <= 0) break;
       budget -= sent;
     }
@@ -337,8 +341,8 @@ export class Sender {
     return isMore;
   }
 
-  /** Sends one segment; gives its size, 0 where nothing may or can be sent. */
-  #sendOne(nowMs: number): number {
+  /** Sends one segment, or some of them; gives their size, 0 where nothing may or can be sent. */
+  #sendSome(nowMs: number, budget: number): number {
     if (this.isEnded && this.#fin !== undefined && this.next === this.max) return 0;
     const under = this.isRecovering ? this.#pipe() : (this.next - this.una) | 0;
     const allowed = (this.una + this.window - this.next) | 0;
@@ -356,38 +360,73 @@ export class Sender {
     if (!this.isReadable) return 0;
     // not in silly little pieces (RFC 9293, 3.8.6.2.1)
     if (room <= 0 || (room < this.mss && room < this.#windowMax >> 1 && under > 0)) return 0;
+    const each = this.#payloadMax();
+    const most = Math.floor(Math.min(room, budget) / each);
+    if (most >= 2 && this.#isBulk && !this.isMarkAhead && this.stream!.readsMany) {
+      return this.#sendMany(each, most, nowMs);
+    }
     const { out, payloadOffset } = this.#output;
     const isMark = this.isMarkAhead && this.stream!.isAtMark();
-    const wanted = isMark ? 1 : Math.min(room, this.#payloadMax());
+    const wanted = isMark ? 1 : Math.min(room, each);
     const count = this.stream!.next(out, payloadOffset, wanted);
-    if (count > 0) {
-      if (count < wanted && !this.readsOn && !this.stream!.wasRefused) this.isReadable = false;
-      if (isMark) this.#urgent = (this.next + 1) | 0;
-      if (isMark) this.isMarkAhead = false;
-      this.#emit(this.next, ACK | PSH, count);
-      this.next = this.max = (this.next + count) | 0;
-      if (this.#timed === undefined) {
-        this.#timed = this.max;
-        this.#timedAtMs = nowMs;
+    if (count === -EINTR) return this.#sendSome(nowMs, budget);
+    if (count <= 0) return this.#readNothing(count);
+    this.#hasRead(count, wanted, nowMs);
+    if (isMark) this.#urgent = (this.next + 1) | 0;
+    if (isMark) this.isMarkAhead = false;
+    this.#emit(this.next, ACK | PSH, count);
+    this.next = this.max = (this.next + count) | 0;
+    return count;
+  }
+
+  /** As many segments as one call fills. Only the last has PSH, by which the guest acknowledges at once what it has. */
+  #sendMany(each: number, most: number, nowMs: number): number {
+    const { lanes, payloadOffset } = this.#output;
+    lanes.take(most);
+    try {
+      const wanted = lanes.slots.length * each;
+      const count = this.stream!.nextOf(lanes, payloadOffset, each);
+      if (count <= 0) return this.#readNothing(count);
+      this.#hasRead(count, wanted, nowMs);
+      for (let sent = 0, index = 0; sent < count; index++) {
+        const part = Math.min(each, count - sent);
+        sent += part;
+        this.#emit(this.next, sent < count ? ACK : ACK | PSH, part, lanes.slots[index]);
+        this.next = this.max = (this.next + part) | 0;
       }
       return count;
+    } finally {
+      lanes.give();
     }
+  }
+
+  #hasRead(count: number, wanted: number, nowMs: number): void {
+    this.#isBulk = count === wanted;
+    if (count < wanted && !this.readsOn && !this.stream!.wasRefused) this.isReadable = false;
+    if (this.#timed === undefined) {
+      this.#timed = (this.next + count) | 0;
+      this.#timedAtMs = nowMs;
+    }
+  }
+
+  /** What it means that a read gave no bytes; gives what was sent. */
+  #readNothing(count: number): number {
     if (count === 0) {
       this.isEnded = true;
       return this.#sendFin();
     }
-    if (count === -EINTR) return this.#sendOne(nowMs);
+    this.#isBulk = false;
     if (count === -EAGAIN) this.isReadable = this.isMarkAhead = false;
     else this.error = -count;
     return 0;
   }
 
   /** With the urgent pointer, where a byte that is not acknowledged yet is urgent. @see RFC 9293, 3.8.5 */
-  #emit(sequence: number, flags: number, length: number): void {
+  #emit(sequence: number, flags: number, length: number, slot?: Slot): void {
     if (this.#urgent !== undefined && !isBefore(this.una, this.#urgent)) this.#urgent = undefined;
     const urgent = this.#urgent === undefined ? 0 : (this.#urgent - sequence) | 0;
-    if (urgent <= 0 || urgent > 0xffff) this.#output.emit(sequence, flags, length, 0);
-    else this.#output.emit(sequence, flags | URG, length, urgent);
+    if (urgent <= 0 || urgent > 0xffff) this.#output.emit(sequence, flags, length, 0, slot);
+    else this.#output.emit(sequence, flags | URG, length, urgent, slot);
   }
 
   #sendFin(): number {
