@@ -8,6 +8,7 @@ import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants/fcntl.ts";
 import { Fd, open } from "../ffi/file.ts";
 import { Stage } from "../runtime/engine/rehearse.ts";
 import { forgetLaunch, takeLaunch } from "../runtime/config/launch.ts";
+import { isThere } from "../runtime/state/listing.ts";
 import { dispatch } from "./dispatch.ts";
 
 /** More, and V8 begins to optimize what was called so often, in the middle of a command and for longer than it gains. */
@@ -23,6 +24,8 @@ export const rehearsedContainers = () => lives;
  */
 export async function rehearse(folder: string): Promise<void> {
   const scratch = `${folder}/rehearsal`;
+  // One before this came to no end, and what stopped it (a directory service that does not answer) may stop each: without.
+  if (isThere(scratch)) return Deno.removeSync(scratch, { recursive: true });
   const root = `${scratch}/root`;
   Deno.mkdirSync(root, { recursive: true, mode: 0o700 });
   using held = new Fd(open(scratch, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -31,6 +34,7 @@ export async function rehearse(folder: string): Promise<void> {
   const usual = ["--root", dataFolder, "--runroot", runtimeFolder];
   const run = ["run", "--rm", "--network", "none", "--rootfs", root, "true"];
   using _launch = asPacked(`${folder}/skiff`);
+  using _silence = withoutWarnings();
   try {
     using stage = await Stage.set({ dataFolder, runtimeFolder }, scratch);
     for (let time = 0; time < TIMES; time++) {
@@ -46,17 +50,27 @@ export async function rehearse(folder: string): Promise<void> {
   }
 }
 
-/** The header's variables are those of a command in the packed form. */
+/**
+ * The header's variables are those of a command in the packed form. What it takes out is put back: the runtime that is booted
+ * once more, where this process cannot be kept, is to have it.
+ */
 function asPacked(file: string): Disposable {
   const variables = { SKIFF_FORM: "packed", SKIFF_FILE: file };
-  const [names, values] = [Object.keys(variables), Object.entries(variables)];
+  const before = Object.entries(Deno.env.toObject());
   forgetLaunch();
-  for (const [name, value] of values) Deno.env.set(name, value);
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
   takeLaunch();
   return {
     [Symbol.dispose]: () => {
-      for (const name of names) Deno.env.delete(name);
+      for (const name of Object.keys(Deno.env.toObject())) Deno.env.delete(name);
+      for (const [name, value] of before) Deno.env.set(name, value);
       forgetLaunch();
     },
   };
+}
+
+/** On stderr is what stands against keeping the process, for which a rehearsal's warnings must not be taken. */
+function withoutWarnings(): Disposable {
+  Object.assign(Deno.stderr, { writeSync: (bytes: Uint8Array) => bytes.length });
+  return { [Symbol.dispose]: () => void Reflect.deleteProperty(Deno.stderr, "writeSync") };
 }

@@ -105,6 +105,22 @@ if (isX86) {
   );
 
   hostTest(
+    "where a rehearsal cannot be, a process is kept without one",
+    { needs: ["root"] },
+    async (host) => {
+      await script(host, '"$SKIFF" version >/dev/null');
+      const folder = frozenFolder(host);
+      // root's: nothing of it can be removed
+      await Deno.mkdir(`${folder}/rehearsal/inner`, { recursive: true });
+      await freeze(host);
+      assertEquals((await script(host, '"$SKIFF" __thawed')).stdout.split(" ").slice(0, 2), [
+        `${folder}/skiff`,
+        "0",
+      ]);
+    },
+  );
+
+  hostTest(
     "what starts from it has its own words, variables, folder, limits and numbers",
     {},
     async (host) => {
