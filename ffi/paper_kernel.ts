@@ -8,7 +8,7 @@
  */
 
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN } from "./constants/poll.ts";
-import { F_DUPFD, F_DUPFD_CLOEXEC } from "./constants/fcntl.ts";
+import { F_DUPFD, F_DUPFD_CLOEXEC, O_RDWR, O_WRONLY } from "./constants/fcntl.ts";
 import { S_IFCHR, S_IFDIR, S_IFREG } from "./constants/stat.ts";
 import { type KernelCall, replaceKernel } from "./libc.ts";
 
@@ -89,7 +89,7 @@ function onlyBelow(folder: string): Disposable {
 }
 
 function isBelow(path: unknown, folder: string): boolean {
-  return typeof path === "string" && path.startsWith(`${folder}/`) && !path.includes("/../");
+  return typeof path === "string" && path.startsWith(`${folder}/`) && !`${path}/`.includes("/../");
 }
 
 function memoryAt(address: number | bigint, length: number): ArrayBuffer {
@@ -140,7 +140,8 @@ function paperKernel(inboxes: readonly (readonly string[])[]): KernelCall {
         return children.shift() ?? 0;
       case "openat": {
         const path = textAt(second);
-        return /^\/(?:proc\/self|etc)\//.test(path) ? make() : opened(path);
+        const changes = (Number(third) & (O_WRONLY | O_RDWR)) !== 0;
+        return !changes && /^\/(?:proc\/self|etc)\//.test(path) ? make() : opened(path);
       }
       case "openat2":
       case "open_tree":

@@ -1,6 +1,6 @@
 import { assertEquals } from "../tests/assertions.ts";
-import { mkdirat, open } from "./file.ts";
-import { AT_FDCWD, O_RDONLY } from "./constants/fcntl.ts";
+import { mkdirat, open, writeAll } from "./file.ts";
+import { AT_FDCWD, O_RDONLY, O_WRONLY } from "./constants/fcntl.ts";
 import { fork } from "./fork.ts";
 import { mount } from "./mount.ts";
 import { onPaper } from "./paper_kernel.ts";
@@ -9,6 +9,7 @@ import { _exit, kill, sethostname, setresuid } from "./process.ts";
 Deno.test("on paper everything succeeds and nothing happens", () => {
   const folder = Deno.makeTempDirSync();
   const hostname = Deno.hostname();
+  const dumped = Deno.readTextFileSync("/proc/self/coredump_filter");
   try {
     const went: string[] = [];
     onPaper(folder, [], () => {
@@ -21,6 +22,8 @@ Deno.test("on paper everything succeeds and nothing happens", () => {
       if (fork() === 0) went.push("child");
       if (open("/no/such/file", O_RDONLY) >= 1000) went.push("opened");
       Deno.writeTextFileSync("/proc/sys/kernel/hostname", "paper");
+      writeAll(open("/proc/self/coredump_filter", O_WRONLY), new TextEncoder().encode("7f\n"));
+      Deno.removeSync(`${folder}/inner/..`, { recursive: true });
       Deno.writeTextFileSync(`${folder}/../${folder.split("/").at(-1)}-beside`, "");
       Deno.mkdirSync(`${folder}-beside`);
       Deno.openSync(`${folder}-beside`, { create: true, write: true }).close();
@@ -34,6 +37,7 @@ Deno.test("on paper everything succeeds and nothing happens", () => {
     assertEquals(went, ["alive", "opened"]);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["below"]);
     assertEquals(Deno.hostname(), hostname);
+    assertEquals(Deno.readTextFileSync("/proc/self/coredump_filter"), dumped);
     for (const path of [`${folder}-beside`]) {
       assertEquals(
         (() => {
