@@ -11,9 +11,6 @@ import { forgetLaunch, takeLaunch } from "../runtime/config/launch.ts";
 import { isThere } from "../runtime/state/listing.ts";
 import { dispatch } from "./dispatch.ts";
 
-/** More, and V8 begins to optimize what was called so often, in the middle of a command and for longer than it gains. */
-const TIMES = 4;
-
 /** What the process was in that is now thawed: containers that have lived on paper. */
 let lives = 0;
 export const rehearsedContainers = () => lives;
@@ -37,12 +34,11 @@ export async function rehearse(folder: string): Promise<void> {
   using _silence = withoutWarnings();
   try {
     using stage = await Stage.set({ dataFolder, runtimeFolder }, scratch);
-    for (let time = 0; time < TIMES; time++) {
-      stage.prepareStart(run);
-      for (const words of [run, ["ps", "--all"]]) {
-        // the first ends where its container would begin
-        await dispatch([...usual, ...words], () => {}).catch(() => {});
-      }
+    // Once: what was called more often V8 would optimize in the middle of a command, which takes longer than it gains.
+    stage.prepareStart(run);
+    for (const words of [run, ["ps", "--all"]]) {
+      // the first ends where its container would begin
+      await dispatch([...usual, ...words], () => {}).catch(() => {});
     }
     lives = stage.lives;
   } finally {

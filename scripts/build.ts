@@ -36,11 +36,11 @@ const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=
   "--no-incremental-marking," +
   // A start calls few functions often: code that is compiled for it after 30 calls, on this one thread, never pays.
   // What carries packets and output is called thousands of times a second, and is to be compiled within the first. What
-  // a process does before it is kept (cli/rehearse.ts) counts as well.
+  // a process rehearses before it is kept (cli/rehearse.ts) counts as well.
   // The second compiler's code calls the C library some ten times as fast as the first's: soon, too, which no command
   // but builds and pulls ever reaches.
-  "--no-sparkplug,--invocation-count-for-early-optimization=1200,--invocation-count-for-maglev=1200," +
-  "--invocation-count-for-maglev-osr=1200,--invocation-count-for-turbofan=800";
+  "--no-sparkplug,--invocation-count-for-early-optimization=400,--invocation-count-for-maglev=400," +
+  "--invocation-count-for-maglev-osr=400,--invocation-count-for-turbofan=800";
 // Without -q a start that takes long draws Deno's progress bar over the caller's line on a terminal.
 const RUN_FLAGS = `-A -q --no-config --no-lock --no-remote --no-npm --cached-only --v8-flags=${V8_FLAGS}`;
 
