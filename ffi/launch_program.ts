@@ -69,6 +69,8 @@ function tables(launch: Launch): Code {
     bytes(0n, 8),
     ...words.map((word, index) => text(`word ${index}`, word)),
     ...Object.entries(variables).map(([name, value]) => text(`variable ${name}`, `${name}=${value}`)),
+    "zeros", // a struct sigaction of the kernel
+    ...[0, 1, 2, 3].map(() => bytes(0n, 8)),
     text("aside", ASIDE),
     text("empty", ""),
     text("dot", "."),

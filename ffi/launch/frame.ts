@@ -17,6 +17,8 @@ export const SYS = {
   read: 0,
   write: 1,
   close: 3,
+  rt_sigaction: 13,
+  rt_sigprocmask: 14,
   access: 21,
   execve: 59,
   getcwd: 79,
@@ -35,6 +37,7 @@ export const S_IFDIR = 0o40000, S_IFREG = 0o100000, S_IFMT = 0o170000;
 export const S_ISVTX = 0o1000, S_ISGID = 0o2000, WRITABLE_FOR_OTHERS = 0o22;
 export const AT_EXECFN = 31;
 export const X_OK = 1, EFAULT = 14, E2BIG = 7;
+export const SIGCHLD = 17, SIG_SETMASK = 2, SIGSET_SIZE = 8;
 /** struct stat */
 export const ST_DEV = 0, ST_INO = 8, ST_MODE = 24, ST_UID = 28, ST_SIZE = 48;
 export const PATH_MAX = 4096;

@@ -27,6 +27,9 @@ import {
   E2BIG,
   EFAULT,
   kernel,
+  SIG_SETMASK,
+  SIGCHLD,
+  SIGSET_SIZE,
   SYS,
   TEXTS,
   TEXTS_SIZE,
@@ -35,7 +38,7 @@ import type { Launch } from "./launch.ts";
 
 /** Executes the process that is kept, or else, and from "slow" on, the shell with the header. */
 export const handOver = (launch: Launch): Code =>
-  lines(makeTexts(), addVariables(launch), execute(launch), fallBack());
+  lines(makeTexts(), addVariables(launch), resetSignals(), execute(launch), fallBack());
 
 /** What the above calls. */
 export const handOverRoutines = (): Code => lines(textRoutines(), vectorRoutines());
@@ -106,6 +109,25 @@ function addVariables({ variables }: Launch): Code {
     ...Object.keys(variables).map((name) => lines(addressOf("rax", `variable ${name}`), append)),
     mov("rax", 0),
     append,
+  );
+}
+
+/**
+ * As a shell does: children of a caller that ignores theirs would be gone before they are waited for, and a signal that he
+ * blocks would never end a command. What else he ignores stays ignored.
+ */
+function resetSignals(): Code {
+  return lines(
+    mov("rdi", SIGCHLD),
+    addressOf("rsi", "zeros"), // SIG_DFL, without flags
+    mov("rdx", 0),
+    mov("r10", SIGSET_SIZE),
+    kernel(SYS.rt_sigaction),
+    mov("rdi", SIG_SETMASK),
+    addressOf("rsi", "zeros"),
+    mov("rdx", 0),
+    mov("r10", SIGSET_SIZE),
+    kernel(SYS.rt_sigprocmask),
   );
 }
 
