@@ -6,6 +6,7 @@
 
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../ffi/constants/fcntl.ts";
 import { Fd, open } from "../ffi/file.ts";
+import { PAPER_PROGRAM } from "../ffi/paper_kernel.ts";
 import { Stage } from "../runtime/engine/rehearse.ts";
 import { forgetLaunch, takeLaunch } from "../runtime/config/launch.ts";
 import { isThere } from "../runtime/state/listing.ts";
@@ -29,7 +30,7 @@ export async function rehearse(folder: string): Promise<void> {
   // short, for a socket's path is no longer than 107 bytes
   const [dataFolder, runtimeFolder] = [`${scratch}/data`, `/proc/self/fd/${held.number}/run`];
   const usual = ["--root", dataFolder, "--runroot", runtimeFolder];
-  const run = ["run", "--rm", "--network", "none", "--rootfs", root, "true"];
+  const run = ["run", "--rm", "--network", "none", "--rootfs", root, PAPER_PROGRAM];
   using _launch = asPacked(`${folder}/skiff`);
   using _silence = withoutWarnings();
   try {

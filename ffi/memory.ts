@@ -1,4 +1,4 @@
-/** Memory shared with forked children. @see mmap(2) */
+/** Memory by address, and memory that is shared with forked children. @see mmap(2) */
 
 import { errno, SyscallError } from "./errno.ts";
 import { libc } from "./libc.ts";
@@ -24,4 +24,9 @@ export function mapShared(length: number): Uint8Array<ArrayBuffer> {
     throw new SyscallError("mmap", errno());
   }
   return new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, length));
+}
+
+/** Memory at `address`, seen as it is. The caller knows that it is mapped. */
+export function memoryAt(address: number | bigint, length: number): ArrayBuffer {
+  return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(BigInt(address))!, length);
 }

@@ -10,7 +10,7 @@
  */
 
 import { type Code, lines, SYSCALL_INSTRUCTION } from "../assembler.ts";
-import { add, lea, mov, type Register, store, when } from "../x86_instructions.ts";
+import { add, lea, load, load32, mov, type Register, store, when } from "../x86_instructions.ts";
 
 /** Numbers of x86-64: the machine that builds may be another. @see asm/unistd_64.h, asm-generic/fcntl.h */
 export const SYS = {
@@ -110,6 +110,20 @@ export const statAt = (folder: Register | number, flags: number, failed: string)
     mov("r10", flags),
     kernel(SYS.newfstatat),
     when("rax", "!=", 0, failed),
+  );
+
+/** Makes room for a text: from here on `put` begins a new one, where those before are not needed any more. */
+export const roomForTexts: Code = lines(lea("r15", "rbp", TEXTS), lea("r14", "rbp", TEXTS + TEXTS_SIZE));
+
+/** Goes on at `other` unless what stat told is the user's, of this mode (with its type) and size. */
+export const expectFile = (mode: Register | number, size: Register, other: string): Code =>
+  lines(
+    load32("rax", "rbp", AT.stat + ST_UID),
+    when("rax", "!=", "r12", other),
+    load32("rax", "rbp", AT.stat + ST_MODE),
+    when("rax", "!=", mode, other),
+    load("rax", "rbp", AT.stat + ST_SIZE),
+    when("rax", "!=", size, other),
   );
 
 /** Puts what rax points to at the end of the vector at r13. */

@@ -23,6 +23,7 @@ import { SYSCALL } from "../../ffi/arch.ts";
 import { O_CLOEXEC, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
 import { close, dup2, open } from "../../ffi/file.ts";
 import { libc } from "../../ffi/libc.ts";
+import { memoryAt } from "../../ffi/memory.ts";
 import { _exit } from "../../ffi/process.ts";
 import { letChildHaveMemory, prepareFork } from "../../ffi/fork.ts";
 import { PAGES_OFFSET, SLOT, stopCode, THAW_ADDRESS, ThawProgram } from "../../ffi/thaw_program.ts";
@@ -31,7 +32,7 @@ import { removeIfThere } from "../state/listing.ts";
 import { addDescriptors, addFreeChecks, addStandardChecks, readDescriptors } from "./descriptors.ts";
 import { endIdleThreads } from "./idle_threads.ts";
 import { isKernels, isOwnPage, type Mapping, PAGE, parseMaps, type Run, wantedRuns } from "./memory_map.ts";
-import { addressOf, mapCode, mapPage, memoryAt, symbolAddress, SYS, systemCall } from "./own_memory.ts";
+import { addressOf, mapCode, mapPage, symbolAddress, SYS, systemCall } from "./own_memory.ts";
 import { readFrame, takeOver } from "./take_over.ts";
 import { warmUp } from "./warm_up.ts";
 import { addThread, readThreadState, type ThreadState } from "./thread.ts";
@@ -79,7 +80,8 @@ export async function freeze(
   closeLowDescriptors();
   prepareFork();
   // before a rehearsal, which gives the process another title
-  const cold = ownWords().slice(0, ownWords().findIndex((word) => word.endsWith("/main.js")) + 1);
+  const words = ownWords();
+  const cold = words.slice(0, words.findIndex((word) => word.endsWith("/main.js")) + 1);
   // Nothing of it may draw a random number: the generator's state would be every command's.
   preload();
   warmUp();
@@ -218,19 +220,20 @@ function addMemory(program: ThawProgram, maps: readonly Mapping[], pid: number):
   const size = kept.reduce((sum, { run }) => sum + run.count * PAGE, PAGES_OFFSET);
   // Of a file that was cut off pages could be mapped, and be missed when they are needed.
   program.call(SYS.lseek, [0, 0, Deno.SeekMode.End], { firstFrom: SLOT.image, expect: size });
+  const whole = new Set(
+    kept.filter(({ mapping, run }) => isWhole(mapping, run)).map(({ mapping }) => mapping),
+  );
   for (const mapping of own) {
     if (mapping.isShared) throw new Error(`freeze: ${mapping.name || "memory"} is shared`);
     if (mapping.start < THAW_ADDRESS + BigInt(size) && mapping.end > THAW_ADDRESS) {
       throw new Error("freeze: the place of the thawing program is taken");
     }
-    if (!kept.some((one) => one.mapping === mapping && isWhole(mapping, one.run))) {
-      addMapping(program, mapping);
-    }
+    if (!whole.has(mapping)) addMapping(program, mapping);
   }
   let offset = PAGES_OFFSET;
   for (const { mapping, run } of kept) {
     const start = mapping.start + BigInt(run.first * PAGE), length = run.count * PAGE;
-    const flags = isWhole(mapping, run) ? MAP_PRIVATE_NOREPLACE : MAP_PRIVATE_FIXED;
+    const flags = whole.has(mapping) ? MAP_PRIVATE_NOREPLACE : MAP_PRIVATE_FIXED;
     program.call(SYS.mmap, [start, length, mapping.rights, flags, 0, offset], {
       fifthFrom: SLOT.image,
       expect: start,

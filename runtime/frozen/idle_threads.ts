@@ -7,9 +7,10 @@
  */
 
 import { libc } from "../../ffi/libc.ts";
+import { memoryAt } from "../../ffi/memory.ts";
 import { aheadClockCode } from "../../ffi/thaw_program.ts";
 import { isKernels, type Mapping, PAGE, parseMaps } from "./memory_map.ts";
-import { mapCode, memoryAt, PROT_READ, PROT_READ_WRITE, protectPage, SYS, systemCall } from "./own_memory.ts";
+import { mapCode, PROT_READ, PROT_READ_WRITE, protectPage, SYS, systemCall } from "./own_memory.ts";
 
 const FUTEX_WAKE_PRIVATE = 1 | 128;
 const WAIT_STEP_US = 1000, WAIT_STEPS = 2000;

@@ -1,6 +1,7 @@
 /** This process's memory by address, and what only stopping and bringing back a process needs of the kernel. */
 
 import { libc } from "../../ffi/libc.ts";
+import { memoryAt } from "../../ffi/memory.ts";
 import { PAGE } from "./memory_map.ts";
 
 /** Numbers of x86-64, the one machine whose processes are frozen. */
@@ -29,11 +30,6 @@ const MAP_PRIVATE_ANONYMOUS = 0x22;
 export function systemCall(number: number, ...args: (number | bigint)[]): number {
   const [a = 0, b = 0, c = 0, d = 0] = args;
   return libc("frozen").syscall(number, BigInt(a), BigInt(b), BigInt(c), BigInt(d));
-}
-
-/** Memory at `address`, seen as it is. The caller knows that it is mapped. */
-export function memoryAt(address: bigint, length: number): ArrayBuffer {
-  return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(address)!, length);
 }
 
 export function addressOf(buffer: Uint8Array<ArrayBuffer> | BigUint64Array<ArrayBuffer>): bigint {

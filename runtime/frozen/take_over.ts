@@ -1,10 +1,11 @@
 /** What a process that is brought back does first: words, variables and what follows from them are its command's. */
 
 import { libc } from "../../ffi/libc.ts";
+import { memoryAt } from "../../ffi/memory.ts";
 import { declareSealed } from "../../ffi/fork.ts";
 import { getpid } from "../../ffi/process.ts";
 import { SLOT } from "../../ffi/thaw_program.ts";
-import { memoryAt, symbolAddress } from "./own_memory.ts";
+import { symbolAddress } from "./own_memory.ts";
 
 /** What is known when the process stops, and needed when it goes on. */
 export interface Frame {

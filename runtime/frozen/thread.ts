@@ -4,8 +4,9 @@ import { SYSCALL } from "../../ffi/arch.ts";
 import { PR_SET_NAME } from "../../ffi/constants/prctl.ts";
 import { RLIMIT_NOFILE } from "../../ffi/constants/resource.ts";
 import { SIGPIPE } from "../../ffi/constants/signal.ts";
+import { memoryAt } from "../../ffi/memory.ts";
 import { SLOT, type ThawProgram } from "../../ffi/thaw_program.ts";
-import { addressOf, memoryAt, symbolAddress, SYS, systemCall } from "./own_memory.ts";
+import { addressOf, symbolAddress, SYS, systemCall } from "./own_memory.ts";
 
 const ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003;
 const SIGNALS = 64;

@@ -74,7 +74,7 @@ const MESSAGE_DESCRIPTORS = 250;
 let planted: Seed | undefined;
 
 /** Takes a plan away from the seed that it is for. */
-type PlanTaker = (plan: MonitorPlan, context: NamespaceContext) => never;
+type PlanTaker = (plan: MonitorPlan) => never;
 let planTaker: PlanTaker | undefined;
 
 /** In a rehearsal plans go to `taker`, until there is none. @see rehearse.ts */
@@ -119,7 +119,7 @@ export async function prepareSupervision(): Promise<void> {
  * @throws {SyscallError} EAGAIN where the user's process limit is reached
  */
 export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: MonitorFds): GrownSeed {
-  planTaker?.(plan, context);
+  planTaker?.(plan);
   const early = planted;
   planted = undefined;
   if (early?.isOrdinary && !isOrdinary(plan, early.tun)) close(early.socket);

@@ -26,15 +26,9 @@ interface Member {
   chunks: CachedChunk[];
 }
 
-interface Arrival {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (error: unknown) => void;
-}
-
 export class LazyLayerContent implements Disposable {
   readonly #cache: LazyCache;
-  readonly #inFlight = new Map<number, Arrival>();
+  readonly #inFlight = new Map<number, PromiseWithResolvers<void>>();
   readonly #ahead = new ReadAhead();
   readonly #isZstd: boolean;
   readonly #packed = new Buffers();

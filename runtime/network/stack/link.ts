@@ -63,6 +63,7 @@ export class Link {
   #full = 0;
   #patience = 1;
   #hasGrown = false;
+
   /** Reads what is there, up to a bounded count; false where the interface is gone for good. */
   read(): boolean {
     for (let count = 0; count < this.#burst; count++) {
