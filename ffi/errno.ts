@@ -4,7 +4,7 @@
  * @see errno(3), asm-generic/errno-base.h, asm-generic/errno.h
  */
 
-import { libc } from "./libc.ts";
+import { failure } from "./libc.ts";
 
 /** Symbolic code, number and text (as strerror(3) words it) of what skiff meets; the same on both machines. */
 const ERRORS: readonly (readonly [code: string, errno: number, text: string])[] = [
@@ -146,21 +146,9 @@ export function errnoCode(errno: number): string {
   return BY_NUMBER.get(errno)?.[0] ?? `E${errno}`;
 }
 
-let location: Deno.UnsafePointerView | undefined;
-
-/**
- * The errno of the last call on this thread. To be read at once, before anything else is called.
- *
- * The address is taken once: it belongs to the main thread, which a forked child keeps.
- */
+/** The errno of the call of `libc` that failed last. */
 export function errno(): number {
-  return (location ??= locate()).getInt32();
-}
-
-function locate(): Deno.UnsafePointerView {
-  const pointer = libc("errno").__errno_location();
-  if (pointer === null) throw new Error("errno has no address");
-  return new Deno.UnsafePointerView(pointer);
+  return failure.last;
 }
 
 /** Gives a call's result, or throws a SyscallError when it is -1. */

@@ -48,7 +48,7 @@ function findKernelPages(maps: string): KernelPages {
 
 /** Does ahead of time what `fork` needs: symbols and the place of the vdso. */
 export function prepareFork(): void {
-  openFamilies("errno", "fork", "file", "memory");
+  openFamilies("fork", "file", "memory");
   openForkCalls();
   kernelPages ??= findKernelPages(Deno.readTextFileSync("/proc/self/maps"));
 }

@@ -6,7 +6,7 @@
  */
 
 import { check, EINTR, errno } from "./errno.ts";
-import { compileFamily, libc } from "./libc.ts";
+import { compileFamily, failure, libc } from "./libc.ts";
 import { AF_INET, AF_INET6, SOL_SOCKET } from "./constants/socket.ts";
 import { SO_ERROR, SO_LINGER } from "./constants/inet.ts";
 import { CLOCK_MONOTONIC } from "./constants/poll.ts";
@@ -29,7 +29,7 @@ export class Memory {
   }
 }
 
-/** Pieces of memory that one call fills or sends in their order: a struct msghdr and its iovec. @see readv(2) */
+/** Pieces of memory that one call fills in their order: a struct msghdr and its iovec. @see readv(2) */
 export class Pieces {
   readonly #header = new Memory(56);
   readonly #vector: Memory;
@@ -52,18 +52,9 @@ export class Pieces {
   receive(fd: number, count: number, flags: number): number {
     this.#header.view.setUint32(24, count, true);
     const { pointer } = this.#header;
-    return result(
-      fast === undefined ? slow().receivePieces(fd, pointer, flags) : fast.receivePieces(fd, pointer, flags),
-    );
-  }
-
-  /** Sends the first `count` of them; the bytes that were taken, or a negated errno. @see sendmsg(2) */
-  send(fd: number, count: number, flags: number): number {
-    this.#header.view.setUint32(24, count, true);
-    const { pointer } = this.#header;
-    return result(
-      fast === undefined ? slow().sendPieces(fd, pointer, flags) : fast.sendPieces(fd, pointer, flags),
-    );
+    if (fast === undefined) return result(slow().receivePieces(fd, pointer, flags));
+    const value = fast.receivePieces(fd, pointer, flags);
+    return value === -1 ? -failure.word[0]! : value;
   }
 }
 
@@ -174,41 +165,40 @@ function clockMs(functions: NonNullable<typeof fast>): number {
   return time.view.getUint32(0, true) * 1000 + time.view.getUint32(8, true) / 1e6;
 }
 
-/** A result, or the errno of a failed call, negated. */
+/**
+ * A result of `libc`, or the errno of the failed call, negated. Who calls a compiled function looks at errno himself.
+ * @see failure
+ */
 function result(value: number): number {
   return value === -1 ? -errno() : value;
 }
 
 /** @see read(2); the caller checked that `length` bytes are there */
 export function readInto(fd: number, pointer: Deno.PointerValue, length: number): number {
-  return result(
-    fast === undefined ? slow().readInto(fd, pointer, length) : fast.readInto(fd, pointer, length),
-  );
+  if (fast === undefined) return result(slow().readInto(fd, pointer, length));
+  const value = fast.readInto(fd, pointer, length);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** @see write(2) */
 export function writeFrom(fd: number, pointer: Deno.PointerValue, length: number): number {
-  return result(
-    fast === undefined ? slow().writeFrom(fd, pointer, length) : fast.writeFrom(fd, pointer, length),
-  );
+  if (fast === undefined) return result(slow().writeFrom(fd, pointer, length));
+  const value = fast.writeFrom(fd, pointer, length);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** @see recv(2) */
 export function recvInto(fd: number, pointer: Deno.PointerValue, length: number, flags: number): number {
-  return result(
-    fast === undefined
-      ? slow().recvInto(fd, pointer, length, flags)
-      : fast.recvInto(fd, pointer, length, flags),
-  );
+  if (fast === undefined) return result(slow().recvInto(fd, pointer, length, flags));
+  const value = fast.recvInto(fd, pointer, length, flags);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** @see send(2) */
 export function sendFrom(fd: number, pointer: Deno.PointerValue, length: number, flags: number): number {
-  return result(
-    fast === undefined
-      ? slow().sendFrom(fd, pointer, length, flags)
-      : fast.sendFrom(fd, pointer, length, flags),
-  );
+  if (fast === undefined) return result(slow().sendFrom(fd, pointer, length, flags));
+  const value = fast.sendFrom(fd, pointer, length, flags);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /**
@@ -222,11 +212,13 @@ export function awaitEvents(
   count: number,
   timeoutMs: number,
 ): number {
-  const found = result(
-    fast === undefined
-      ? slow().waitEvents(epoll, events, count, timeoutMs)
-      : fast.waitEvents(epoll, events, count, timeoutMs),
-  );
+  let found: number;
+  if (fast === undefined) {
+    found = result(slow().waitEvents(epoll, events, count, timeoutMs));
+  } else {
+    found = fast.waitEvents(epoll, events, count, timeoutMs);
+    if (found === -1) found = -failure.word[0]!;
+  }
   return found === -EINTR ? 0 : found;
 }
 
@@ -237,27 +229,23 @@ export function controlEvents(
   fd: number,
   event: Deno.PointerValue,
 ): number {
-  return result(
-    fast === undefined
-      ? slow().controlEvents(epoll, operation, fd, event)
-      : fast.controlEvents(epoll, operation, fd, event),
-  );
+  if (fast === undefined) return result(slow().controlEvents(epoll, operation, fd, event));
+  const value = fast.controlEvents(epoll, operation, fd, event);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** @see socket(2) */
 export function openSocket(domain: number, type: number, protocol: number): number {
-  return result(
-    fast === undefined ? slow().openSocket(domain, type, protocol) : fast.openSocket(domain, type, protocol),
-  );
+  if (fast === undefined) return result(slow().openSocket(domain, type, protocol));
+  const value = fast.openSocket(domain, type, protocol);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** @see connect(2) */
 export function connectTo(fd: number, address: SocketAddress): number {
-  return result(
-    fast === undefined
-      ? slow().connectTo(fd, address.memory.pointer, address.length)
-      : fast.connectTo(fd, address.memory.pointer, address.length),
-  );
+  if (fast === undefined) return result(slow().connectTo(fd, address.memory.pointer, address.length));
+  const value = fast.connectTo(fd, address.memory.pointer, address.length);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** @see bind(2) */
@@ -267,11 +255,11 @@ export function bindTo(fd: number, address: SocketAddress): number {
 
 /** The connection, whose client is written to `address`. @see accept4(2) */
 export function acceptFrom(fd: number, address: SocketAddress, flags: number): number {
-  return result(
-    fast === undefined
-      ? slow().acceptFrom(fd, address.memory.pointer, address.roomPointer(), flags)
-      : fast.acceptFrom(fd, address.memory.pointer, address.roomPointer(), flags),
-  );
+  if (fast === undefined) {
+    return result(slow().acceptFrom(fd, address.memory.pointer, address.roomPointer(), flags));
+  }
+  const value = fast.acceptFrom(fd, address.memory.pointer, address.roomPointer(), flags);
+  return value === -1 ? -failure.word[0]! : value;
 }
 
 /** The address a socket is bound to. @see getsockname(2) */
@@ -302,11 +290,8 @@ let option: Memory | undefined;
 export function setOption(fd: number, level: number, name: number, value: number): number {
   option ??= new Memory(8);
   option.view.setInt32(0, value, true);
-  return result(
-    fast === undefined
-      ? slow().setOption(fd, level, name, option.pointer, 4)
-      : fast.setOption(fd, level, name, option.pointer, 4),
-  );
+  if (fast === undefined) return result(slow().setOption(fd, level, name, option.pointer, 4));
+  return fast.setOption(fd, level, name, option.pointer, 4) === -1 ? -failure.word[0]! : 0;
 }
 
 /** An option that is text, as SO_BINDTODEVICE is. @see socket(7) */

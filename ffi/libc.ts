@@ -20,9 +20,6 @@ interface Definition extends Deno.ForeignFunction {
 
 /** By family, each made when it is opened: most processes need a few. */
 const FAMILIES = {
-  errno: () => ({
-    __errno_location: { parameters: [], result: "pointer" }, // int *__errno_location(void)
-  } as const),
   fork: () => ({
     madvise: { nr: SYSCALL.madvise, parameters: ["pointer", "usize", "i32"], result: "i32" }, // int madvise(void *, size_t, int)
     _exit: { nr: SYSCALL.exit_group, parameters: ["i32"], result: "void" }, // void _exit(int)
@@ -365,12 +362,6 @@ const FAMILIES = {
       parameters: ["i32", "pointer", "i32"],
       result: "i32",
     }, // ssize_t recvmsg(int, struct msghdr *, int)
-    sendPieces: {
-      nr: SYSCALL.sendmsg,
-      name: "sendmsg",
-      parameters: ["i32", "pointer", "i32"],
-      result: "i32",
-    }, // ssize_t sendmsg(int, const struct msghdr *, int)
     // int epoll_wait(int, struct epoll_event *, int, int)
     waitEvents: {
       nr: SYSCALL.epoll_pwait,
@@ -449,6 +440,42 @@ type Symbols<F extends Family> = Deno.DynamicLibrary<ReturnType<(typeof FAMILIES
 
 const opened: Partial<Record<Family, unknown>> = {};
 
+/**
+ * errno. V8's compilers and its collector set it too, and may run whenever a function is entered or left: so who calls a
+ * function takes `word[0]` in the very function that saw it fail. Those of `libc` leave it in `last` themselves; who uses
+ * compiled functions looks at `word` himself.
+ *
+ * @see errno(3)
+ */
+export const failure = {
+  /** Of the call of `libc` that failed last. */
+  last: 0,
+  /** The main thread's own, which a forked child keeps; not there before a function is opened. */
+  word: new Int32Array(1),
+};
+
+/** int *__errno_location(void) */
+const ERRNO_LOCATION = { parameters: [], result: "pointer" } as const;
+let isErrnoFound = false;
+
+function findErrno(location: () => Deno.PointerValue): void {
+  const pointer = location();
+  if (pointer === null) throw new Error("errno has no address");
+  failure.word = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4));
+  isErrnoFound = true;
+}
+
+/** As `Deno.dlopen`, for functions whose errno can be told. */
+function openLibrary(wanted: Record<string, Deno.ForeignFunction>): Record<string, Call> {
+  if (isErrnoFound) return Deno.dlopen("libc.so.6", wanted).symbols as Record<string, Call>;
+  const { __errno_location, ...symbols } = Deno.dlopen("libc.so.6", {
+    ...wanted,
+    __errno_location: ERRNO_LOCATION,
+  }).symbols;
+  findErrno(__errno_location);
+  return symbols as Record<string, Call>;
+}
+
 /** Calls after which a function is worth the milliseconds that compiling its own fast path takes. */
 const COMPILE_AFTER_CALLS = 2000;
 
@@ -478,7 +505,7 @@ function open(table: Record<string, Definition>): Record<string, Call> {
     // what runs on a thread of its own is never compiled
     wanted[name] = definition.nonblocking ? definition : uncompiled(definition);
   }
-  const own = Object.keys(wanted).length > 0 ? Deno.dlopen("libc.so.6", wanted).symbols : {};
+  const own = Object.keys(wanted).length > 0 ? openLibrary(wanted) : {};
   const functions: Record<string, Call> = {};
   for (const name in table) {
     const definition = table[name]!;
@@ -557,7 +584,12 @@ function makeForkCalls(): ForkCalls {
   return {
     // int madvise(void *, size_t, int)
     madvise: (start, length, advice) => call(SYSCALL.madvise, start, length, advice, 0, 0, 0, value),
-    fork: () => substitute ? substitute("fork", [], () => 0) as number : fork(value) as number,
+    fork() {
+      if (substitute !== undefined) return substitute("fork", [], () => 0) as number;
+      const pid = fork(value) as number;
+      if (pid === -1) failure.last = failure.word[0]!;
+      return pid;
+    },
   };
 }
 
@@ -569,9 +601,8 @@ function callBySyscall(name: string, definition: Definition): Call {
   const at = nr === undefined ? 1 : 0;
   const make = (args: unknown[]) => {
     const call = systemCall ??= openSystemCall();
-    const number = nr ?? args[0] as number;
-    return call(
-      number,
+    const result = call(
+      nr ?? args[0] as number,
       word(args[at]),
       word(args[at + 1]),
       word(args[at + 2]),
@@ -580,14 +611,18 @@ function callBySyscall(name: string, definition: Definition): Call {
       word(args[at + 5]),
       UNCOMPILED.value,
     );
+    if (result === -1) failure.last = failure.word[0]!;
+    return result;
   };
   return (...args) => {
     if (substitute !== undefined) return substitute(name, args.slice(at).map(word), () => make(args));
-    if (compiled !== undefined) return compiled(...args);
-    if (nr !== undefined && ++calls > after) {
-      return (compiled = compile(name, definition))(...args);
+    if (compiled === undefined) {
+      if (nr === undefined || ++calls <= after) return make(args);
+      compiled = compile(name, definition);
     }
-    return make(args);
+    const result = compiled(...args);
+    if (result === -1) failure.last = failure.word[0]!;
+    return result;
   };
 }
 
@@ -626,9 +661,11 @@ function callUncompiled(name: string, definition: Definition, call: Call): Call 
     if (substitute !== undefined) {
       return substitute(name, args.map(word), () => call(...args, UNCOMPILED.value));
     }
-    if (compiled !== undefined) return compiled(...args);
-    if (++calls > COMPILE_AFTER_CALLS) return (compiled = compile(name, definition))(...args);
-    return call(...args, UNCOMPILED.value);
+    if (compiled === undefined && ++calls > COMPILE_AFTER_CALLS) compiled = compile(name, definition);
+    const result = compiled === undefined ? call(...args, UNCOMPILED.value) : compiled(...args);
+    // a pointer or a long is not told apart here
+    if (result === -1 || typeof result !== "number") failure.last = failure.word[0]!;
+    return result;
   };
 }
 
@@ -643,7 +680,7 @@ export function compileFamily<F extends Family>(family: F): Symbols<F> {
     const { nr: _nr, ...definition } = table[name]!;
     plain[name] = definition;
   }
-  return Deno.dlopen("libc.so.6", plain).symbols as Symbols<F>;
+  return openLibrary(plain) as Symbols<F>;
 }
 
 /** One function of a family, compiled: as `compileFamily`. */
@@ -656,7 +693,7 @@ export function compileFunction<F extends Family, N extends keyof Symbols<F> & s
 
 function compile(name: string, definition: Definition): Call {
   const { nr: _nr, ...plain } = definition;
-  return Deno.dlopen("libc.so.6", { [name]: plain }).symbols[name] as Call;
+  return openLibrary({ [name]: plain })[name]!;
 }
 
 export { SYSCALL };

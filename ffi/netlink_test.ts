@@ -77,7 +77,7 @@ const LOOPBACK = 1;
 
 /** In a network namespace of its own: what `action` gives. */
 function inNewNamespace<T>(action: (netlink: NetlinkSocket) => T): T {
-  openFamilies("errno", "fork", "file", "namespaces", "socket");
+  openFamilies("fork", "file", "namespaces", "socket");
   prepareFork();
   const [reader, writer] = pipe2(O_CLOEXEC);
   const say = (value: unknown) => writeAll(writer, new TextEncoder().encode(JSON.stringify(value)));

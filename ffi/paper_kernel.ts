@@ -11,6 +11,7 @@ import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLIN } from "./constants/poll.ts";
 import { F_DUPFD, F_DUPFD_CLOEXEC, O_RDWR, O_WRONLY } from "./constants/fcntl.ts";
 import { S_IFCHR, S_IFDIR, S_IFREG } from "./constants/stat.ts";
 import { type KernelCall, replaceKernel } from "./libc.ts";
+import { memoryAt } from "./memory.ts";
 
 /** Descriptors on paper have numbers from here on; a real one below it is used as it is. */
 const FIRST_DESCRIPTOR = 1000;
@@ -90,10 +91,6 @@ function onlyBelow(folder: string): Disposable {
 
 function isBelow(path: unknown, folder: string): boolean {
   return typeof path === "string" && path.startsWith(`${folder}/`) && !`${path}/`.includes("/../");
-}
-
-function memoryAt(address: number | bigint, length: number): ArrayBuffer {
-  return Deno.UnsafePointerView.getArrayBuffer(Deno.UnsafePointer.create(BigInt(address))!, length);
 }
 
 const viewAt = (address: number | bigint, length: number) => new DataView(memoryAt(address, length));
@@ -207,7 +204,6 @@ function paperKernel(inboxes: readonly (readonly string[])[]): KernelCall {
 
 /** Calls that tell, or prepare what is in memory. */
 const MADE: ReadonlySet<string> = new Set([
-  "__errno_location",
   "clock_gettime",
   "memfd_create",
   ...["getpid", "getuid", "geteuid", "getgid", "getegid"],

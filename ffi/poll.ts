@@ -3,7 +3,7 @@
 import { EPOLL_EVENT } from "./arch.ts";
 import { cstring } from "./cstring.ts";
 import { check, EINTR, errno, retry, SyscallError } from "./errno.ts";
-import { compileFunction, libc } from "./libc.ts";
+import { compileFunction, failure, libc } from "./libc.ts";
 import { EPOLL_CTL_DEL } from "./constants/poll.ts";
 
 /** @see epoll_create1(2) */
@@ -39,11 +39,15 @@ export class EpollEvents {
   /** Waits up to `timeoutMs` (-1: for ever); gives the number of events, 0 on a timeout or signal. @see epoll_wait(2) */
   waitBlocking(epfd: number, timeoutMs: number): number {
     if (++waits === COMPILE_AFTER_WAITS) fastWait = compileFunction("poll", "epoll_pwait");
-    const count = fastWait === undefined
-      ? libc("poll").epoll_pwait(epfd, this.#buffer, this.capacity, timeoutMs, null)
-      : fastWait(epfd, this.#buffer, this.capacity, timeoutMs, null);
+    let count: number, code: number;
+    if (fastWait === undefined) {
+      count = libc("poll").epoll_pwait(epfd, this.#buffer, this.capacity, timeoutMs, null);
+      code = errno();
+    } else {
+      count = fastWait(epfd, this.#buffer, this.capacity, timeoutMs, null);
+      code = failure.word[0]!;
+    }
     if (count !== -1) return count;
-    const code = errno();
     if (code === EINTR) return 0;
     throw new SyscallError("epoll_wait", code);
   }

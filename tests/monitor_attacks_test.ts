@@ -34,7 +34,7 @@ function residentKilobytes(pid: number): number {
 
 /** A child of another user says HELLO: 1 when it is answered, 0 when the connection just ends. */
 async function helloAs(uid: number, socketPath: string): Promise<number> {
-  openFamilies("socket", "file", "credentials", "process", "errno");
+  openFamilies("socket", "file", "credentials", "process");
   const pid = forkChild(() => {
     setresgid(uid);
     setresuid(uid);

@@ -7,7 +7,7 @@ import { join } from "./tar/testing.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { prepareFork } from "../../ffi/fork.ts";
 
-openFamilies("errno", "file", "process", "memory", "fork");
+openFamilies("file", "process", "memory", "fork");
 prepareFork();
 
 function pack(content: Uint8Array, options: GzipOptions): Uint8Array<ArrayBuffer> {

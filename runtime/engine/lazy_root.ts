@@ -87,14 +87,14 @@ async function findMissing(
 
 /** @throws {HostError} where this machine does not let the user mount what would show the layers */
 export function checkLazyWorks(): void {
-  openFamilies("errno", "file", "mount");
+  openFamilies("file", "mount");
   close(openFuse());
 }
 
 /** A skiff of its own: what is forked could not speak to a registry. It listens before this returns. */
 function spawnServer(engine: Engine, socket: string, missing: readonly Missing[]): void {
   // for who mounts, in a forked child
-  openFamilies("errno", "file", "socket", "mount", "spawn");
+  openFamilies("file", "socket", "mount", "spawn");
   const { data, run } = engine.folders;
   const listen = listenUnix(socket, 1, SOCK_STREAM);
   const [input, output] = pipe2(O_CLOEXEC);

@@ -46,7 +46,7 @@ const MAX_LOG_LINES = 100;
 
 /** Serves until the mount is gone. */
 export async function serveLazily(): Promise<void> {
-  openFamilies("errno", "file", "poll", "socket", "process");
+  openFamilies("file", "poll", "socket", "process");
   setsid();
   setProcessName("skiff: lazy");
   const request: LazyServeRequest = JSON.parse(new TextDecoder().decode(readAll(0, 1 << 20)));

@@ -88,7 +88,6 @@ export async function startHolder(
     import("../namespaces/fork_task.ts"),
   ]);
   openFamilies(
-    "errno",
     "fork",
     "file",
     "process",

@@ -33,7 +33,7 @@ export async function unshare(
     CONTAINERS_RUNROOT: folders.run,
   }).map(([key, value]) => `${key}=${value}`);
   const program = locateProgram(argv, words);
-  openFamilies("errno", "fork", "file", "process", "credentials", "mount", "namespaces", "signal", "spawn");
+  openFamilies("fork", "file", "process", "credentials", "mount", "namespaces", "signal", "spawn");
   const variable = (pid: number) => `${UNSHARE_VARIABLE}=${namespaces.uid}:${namespaces.gid}:${pid}`;
   const task = await forkInUserNamespace(namespaces, [], () => runUnsharedBlocking(program, variable));
   const stay = () => {};

@@ -37,7 +37,7 @@ export async function runFileTask<T>(
   inherit: readonly number[] = [],
 ): Promise<T> {
   signal?.throwIfAborted();
-  openFamilies("errno", "fork", "file", "xattr", "process", "credentials", "mount", "namespaces");
+  openFamilies("fork", "file", "xattr", "process", "credentials", "mount", "namespaces");
   openFamilies("poll", "signal");
   crypto.randomUUID(); // loaded before the fork
   const [result, resultFd] = pipe2(O_CLOEXEC);

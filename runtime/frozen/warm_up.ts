@@ -7,13 +7,11 @@
 
 import { createHash } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
-import { check, errno, retry } from "../../ffi/errno.ts";
 import { openAllFamilies } from "../../ffi/libc.ts";
 import { lendHash } from "../spec/digest.ts";
 
 export function warmUp(): void {
   openAllFamilies();
-  useErrors();
   useFiles();
   useText();
   useAddresses();
@@ -21,26 +19,6 @@ export function warmUp(): void {
   useDatabase();
   createHash("sha256").update(new Uint8Array(1)).digest("hex");
   lendHash(createHash);
-}
-
-/** More than V8 waits for before it compiles what is called so often, with either of its compilers. */
-const MANY_CALLS = 5000;
-
-/**
- * What looks at errno is compiled now: V8's compilers set it (ERANGE), and where they ran between a failed call and the
- * look at it the failure would be told as another.
- */
-function useErrors(): void {
-  for (let call = 0; call < MANY_CALLS; call++) {
-    errno();
-    retry("warm up", () => call);
-    try {
-      // both ways, or the code would be thrown away at the first failure
-      check("warm up", call % 4 === 0 ? -1 : call, call % 8 === 0 ? "/path" : undefined);
-    } catch {
-      // as wanted
-    }
-  }
 }
 
 function useFiles(): void {

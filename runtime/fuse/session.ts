@@ -9,9 +9,9 @@
  * `serveBlocking` is for forked children. An async process calls `serveAsync`, which waits on a thread of its own.
  */
 
-import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS, errno, SyscallError } from "../../ffi/errno.ts";
+import { EAGAIN, EINTR, EIO, ENODEV, ENOENT, ENOSYS, SyscallError } from "../../ffi/errno.ts";
 import { setNonblocking } from "../../ffi/file.ts";
-import { compileFunction, libc } from "../../ffi/libc.ts";
+import { compileFunction, failure, libc } from "../../ffi/libc.ts";
 import {
   EXPIRE_ONLY_MINOR_VERSION,
   FUSE_EXPIRE_ONLY,
@@ -174,7 +174,7 @@ export class Session {
   #send(reply: Reply, unique: bigint, code: number): boolean {
     const length = reply.finish(unique, code);
     if (this.#write(this.#fd, reply.buffer, length) === length) return true;
-    const failed = errno();
+    const failed = failure.word[0]!;
     if (failed === ENOENT || failed === ENODEV) return false;
     // what the kernel finds wrong about an answer would leave its asker waiting for ever
     if (code === 0) return this.#send(reply, unique, EIO);
@@ -270,7 +270,7 @@ export function serveBlocking(session: Session, fd: number, wait?: () => void): 
       session.handle(received);
       continue;
     }
-    if (!goesOn(received === 0 ? ENODEV : errno())) return;
+    if (!goesOn(received === 0 ? ENODEV : failure.word[0]!)) return;
     untilWait = 1;
   }
 }

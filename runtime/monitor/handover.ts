@@ -11,7 +11,6 @@ const HEADER_BYTES = 8;
 /** Opens what a monitor and its children call: after the fork each would open it for itself. */
 function openMonitorFamilies(): void {
   openFamilies(
-    "errno",
     "fork",
     "process",
     "credentials",

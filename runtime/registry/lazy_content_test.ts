@@ -27,7 +27,7 @@ async function withContent(
   ) => Promise<void>,
   from?: StreamRange,
 ) {
-  openFamilies("errno", "file");
+  openFamilies("file");
   const data = await Deno.makeTempDir();
   try {
     const folders: Folders = openFolders({ data, run: data });

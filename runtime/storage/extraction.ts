@@ -19,7 +19,7 @@ export async function forkExtraction(
   job: LayerJob,
   options: ExtractionOptions,
 ): Promise<Extraction> {
-  openFamilies("errno", "file", "poll", "xattr", "process", "memory", "fork");
+  openFamilies("file", "poll", "xattr", "process", "memory", "fork");
   warmUp();
   const [controlFd, control] = pipe2(O_CLOEXEC);
   const [result, resultFd] = pipe2(O_CLOEXEC);

@@ -41,7 +41,7 @@ export async function startInNamespace<T>(
   { inherit = [], signal }: NamespaceWorkOptions = {},
 ): Promise<{ result: Promise<T>; ended: Promise<unknown> }> {
   signal?.throwIfAborted();
-  openFamilies("errno", "file", "xattr", "process");
+  openFamilies("file", "xattr", "process");
   crypto.randomUUID(); // loaded before the fork
   const [answers, answerFd] = pipe2(O_CLOEXEC);
   const send = (message: Answer<T>) =>

@@ -27,7 +27,7 @@ export async function treeSizes(
   paths: readonly string[],
 ): Promise<number[]> {
   if (paths.length === 0) return [];
-  openFamilies("errno", "file", "process");
+  openFamilies("file", "process");
   const [result, resultFd] = pipe2(O_CLOEXEC);
   try {
     const task = await forkInUserNamespace(context.namespaces, [resultFd], () => {

@@ -11,7 +11,7 @@ import { type LayerFindings, verifyLayer } from "./verify_task.ts";
 
 /** @throws {HostError} where the layer cannot be read at all */
 export async function compareLayer(context: StorageContext, job: LayerJob): Promise<LayerFindings> {
-  openFamilies("errno", "file", "poll", "xattr", "process", "memory", "fork");
+  openFamilies("file", "poll", "xattr", "process", "memory", "fork");
   warmUp();
   const path = layerPath(context.folders, job.diffId, job.form);
   const [result, resultFd] = pipe2(O_CLOEXEC);

@@ -51,7 +51,7 @@ export async function runWorker<T>(
   work: (report: (bytes: number) => void) => T,
   options: WorkerOptions = {},
 ): Promise<T> {
-  openFamilies("errno", "file", "process", "memory", "fork", "poll");
+  openFamilies("file", "process", "memory", "fork", "poll");
   prepareFork();
   const [result, resultFd] = pipe2(O_CLOEXEC);
   const parent = getpid();

@@ -1,6 +1,6 @@
 /** The system calls that requests are made of: they give -1 and errno, since most failures are ordinary answers. */
 
-import { compileFunction, libc, SYSCALL } from "../../../ffi/libc.ts";
+import { compileFunction, failure, libc, SYSCALL } from "../../../ffi/libc.ts";
 import {
   O_CLOEXEC,
   O_NOFOLLOW,
@@ -10,19 +10,21 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from "../../../ffi/constants/fcntl.ts";
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /** A name with the NUL that ends it. */
-export type Name = Uint8Array<ArrayBuffer>;
+export type Name = Bytes;
 
 /** The empty path, of calls with AT_EMPTY_PATH. */
 export const EMPTY: Name = new Uint8Array(1);
 
-/** Compiled: each request makes two or three of these. */
+/** Compiled: each request makes two or three of these. Those that fail leave their errno as the ones of `libc` do. */
 export class Calls {
-  readonly statx = compileFunction("file", "statx");
   readonly close = compileFunction("file", "close");
-  readonly pread = compileFunction("file", "pread");
-  readonly pwrite = compileFunction("file", "pwrite");
-  readonly getdents64 = compileFunction("file", "getdents64");
+  readonly #statx = compileFunction("file", "statx");
+  readonly #pread = compileFunction("file", "pread");
+  readonly #pwrite = compileFunction("file", "pwrite");
+  readonly #getdents64 = compileFunction("file", "getdents64");
   readonly #openat2 = compileFunction("file", "openat2");
   readonly #how = new BigUint64Array(3);
   readonly #howBytes = new Uint8Array(this.#how.buffer);
@@ -35,12 +37,42 @@ export class Calls {
     this.#how[0] = BigInt((flags | O_NOFOLLOW | O_CLOEXEC) >>> 0);
     this.#how[1] = BigInt(mode);
     this.#how[2] = BigInt(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
-    return this.#openat2(SYSCALL.openat2, dirfd, name, this.#howBytes, 24n);
+    const fd = this.#openat2(SYSCALL.openat2, dirfd, name, this.#howBytes, 24n);
+    if (fd === -1) failure.last = failure.word[0]!;
+    return fd;
   }
 
   /** A descriptor that stands for the entry, of whatever type, without opening it. */
   openPath(dirfd: number, name: Name): number {
     return this.openEntry(dirfd, name, O_PATH);
+  }
+
+  /** @see statx(2) */
+  statx(dirfd: number, name: Name, flags: number, mask: number, buffer: Bytes): number {
+    const result = this.#statx(dirfd, name, flags, mask, buffer);
+    if (result === -1) failure.last = failure.word[0]!;
+    return result;
+  }
+
+  /** @see pread(2) */
+  pread(fd: number, buffer: Bytes, length: number, offset: bigint): number {
+    const count = this.#pread(fd, buffer, length, offset);
+    if (count === -1) failure.last = failure.word[0]!;
+    return count;
+  }
+
+  /** @see pwrite(2) */
+  pwrite(fd: number, data: Bytes, length: number, offset: bigint): number {
+    const count = this.#pwrite(fd, data, length, offset);
+    if (count === -1) failure.last = failure.word[0]!;
+    return count;
+  }
+
+  /** @see getdents64(2) */
+  getdents64(fd: number, buffer: Bytes, length: number): number {
+    const count = this.#getdents64(fd, buffer, length);
+    if (count === -1) failure.last = failure.word[0]!;
+    return count;
   }
 }
 

@@ -7,9 +7,9 @@
  * @see splice(2)
  */
 
-import { ENOENT, errno } from "../../../ffi/errno.ts";
+import { ENOENT } from "../../../ffi/errno.ts";
 import { close, fcntl, pipe2 } from "../../../ffi/file.ts";
-import { compileFunction } from "../../../ffi/libc.ts";
+import { compileFunction, failure } from "../../../ffi/libc.ts";
 import { F_GETPIPE_SZ, F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK } from "../../../ffi/constants/fcntl.ts";
 import { OUT_HEADER_BYTES, type Reply } from "../reply.ts";
 import { DEFERRED } from "../handler.ts";
@@ -62,7 +62,7 @@ export class SplicedReads {
       return 0;
     }
     if (this.#splice(reader, null, this.#fuse, null, total, 0) === total) return DEFERRED;
-    const code = errno();
+    const code = failure.word[0]!;
     this.#giveUp();
     this.#open();
     // nobody waits for it any more

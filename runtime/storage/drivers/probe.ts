@@ -119,7 +119,7 @@ async function probe(
   marks: "user." | "trusted.",
   mountTrial: (trial: Trial) => void,
 ): Promise<string | null> {
-  openFamilies("errno", "file", "xattr", "process", "mount", "namespaces", "fork", "poll", "signal");
+  openFamilies("file", "xattr", "process", "mount", "namespaces", "fork", "poll", "signal");
   const dir = `${context.folders.tmp}/probe-${crypto.randomUUID()}`;
   Deno.mkdirSync(dir, { mode: 0o700 });
   const [result, resultFd] = pipe2(O_CLOEXEC);

@@ -64,7 +64,7 @@ export function removeLazyLayer(folders: Folders, key: string): void {
 }
 
 function lock(path: string, how: number): Fd | undefined {
-  openFamilies("errno", "file");
+  openFamilies("file");
   let folder: Fd | undefined;
   try {
     folder = new Fd(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
