@@ -12,8 +12,15 @@ import { RUN_GROUPS } from "./run.ts";
 import { SECRETS } from "./secrets.ts";
 import { SYSTEM_GROUPS } from "./system.ts";
 
-/** A shell line, in which `E` is the engine; and the differences that are accepted, each with its reason. */
-export type Case = string | { line: string; differs: Partial<Record<Aspect, string>> };
+/**
+ * A shell line, in which `E` is the engine; and the differences that are accepted, each with its reason: `sometimes` where
+ * podman itself answers now so, now so.
+ */
+export type Case = string | {
+  line: string;
+  differs: Partial<Record<Aspect, string>>;
+  sometimes?: true;
+};
 
 export interface Group {
   name: string;
