@@ -124,6 +124,7 @@ function fixturePlan(root: string, containerDir: string, options: FixtureOptions
       subject: { type: "container", id: "f".repeat(64), name: "fixture", image: "host", attributes: {} },
     },
     removeWith: [],
+    trash: `${root}/trash`,
     ...(options.timeoutSeconds && { supervision: { timeoutSeconds: options.timeoutSeconds } }),
   };
 }

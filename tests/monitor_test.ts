@@ -246,13 +246,24 @@ Deno.test("a failed set-up is told to the parent and to the client, and recorded
   assertEquals([exit.exitCode, exit.error], [125, "the fixture was told to fail"]);
 });
 
-Deno.test("--rm leaves no folder and no socket when the client is told", async () => {
+Deno.test("--rm leaves no folder and no socket when the client is told, and no trash when it ends", async () => {
   await using monitor = MonitorFixture.start({ script: "echo gone", startOnAttach: true, autoRemove: true });
   Deno.mkdirSync(`${monitor.plan.containerDir}/deep/er`, { recursive: true });
   const attachment = await Attachment.open(monitor.plan.socketPath, { stdout: () => {} });
   await attachment.outcome;
+  const left = () => [...Deno.readDirSync(monitor.root)].map((entry) => entry.name).sort();
+  assertEquals(left().filter((name) => name !== "trash-0"), ["events", "log"]);
+  await monitor.ended();
+  assertEquals(left(), ["events", "log"]);
+});
+
+Deno.test("--rm removes a folder at once that cannot be moved out of sight", async () => {
+  await using monitor = MonitorFixture.start({ script: "exit 0", startOnAttach: true, autoRemove: true });
+  Deno.mkdirSync(`${monitor.root}/trash-0/taken`, { recursive: true });
+  const attachment = await Attachment.open(monitor.plan.socketPath, { stdout: () => {} });
+  await attachment.outcome;
   const left = [...Deno.readDirSync(monitor.root)].map((entry) => entry.name).sort();
-  assertEquals(left, ["events", "log"]);
+  assertEquals(left, ["events", "log", "trash-0"]);
 });
 
 Deno.test("a grandchild that keeps the pipes open delays nothing", async () => {

@@ -24,6 +24,7 @@ export interface PlanFacts extends MountFacts {
   atEnd?: MonitorPlan["atEnd"];
   containerDir: string;
   eventsPath: string;
+  trashPath: string;
   runtimeDir: string;
   socketPath: string;
   rootfs: RootfsPlan;
@@ -115,6 +116,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     removeWith: anonymous.map((mount) =>
       volumeFolder(facts.volumePath(mount.kind === "volume" ? mount.name : ""))
     ),
+    trash: facts.trashPath,
     pidFile: config.pidFile,
     conmonPidFile: config.conmonPidFile,
     events: planEvents(config, facts.eventsPath),

@@ -45,6 +45,7 @@ const config = (change: Partial<ContainerConfig> = {}): ContainerConfig => ({
 const facts = (change: Partial<PlanFacts> = {}): PlanFacts => ({
   containerDir: "/c",
   eventsPath: "/e/log",
+  trashPath: "/t/rm-c",
   runtimeDir: "/r",
   socketPath: "/r/c/ab",
   rootfs: { kind: "directory", source: "/root", target: "/c/merged" },

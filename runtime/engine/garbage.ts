@@ -17,7 +17,7 @@ import {
 } from "../state/containers.ts";
 import type { Database } from "../state/db.ts";
 import { recordContainerEvent, recordEvent } from "../state/events.ts";
-import { monitorSocketPath, programSocketPath } from "../state/folders.ts";
+import { monitorSocketPath, programSocketPath, TRASH, trashPath } from "../state/folders.ts";
 import { listReferencedContent } from "../state/images.ts";
 import { namesIn, removeIfThere } from "../state/listing.ts";
 import { inspectLock, tryLock } from "../state/locks.ts";
@@ -26,7 +26,6 @@ import { abandonedBeside, isAbandonedTree } from "../storage/abandoned_tree.ts";
 import { removeTree } from "../storage/remove_tree.ts";
 import type { Engine } from "./engine.ts";
 
-const TRASH = "rm-";
 /** Something that young may be in the making. */
 const GRACE_MS = 60_000;
 /** A download that nobody has gone on with for this long. */
@@ -35,7 +34,7 @@ const PARTIAL_GRACE_MS = 24 * 3600_000;
 /** Moves a folder out of sight; whether it was there. */
 export function discard(engine: Engine, path: string): boolean {
   try {
-    Deno.renameSync(path, `${engine.folders.tmp}/${TRASH}${crypto.randomUUID()}`);
+    Deno.renameSync(path, trashPath(engine.folders, crypto.randomUUID()));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;

@@ -14,7 +14,7 @@ import { findTunObstacle } from "../network/tun_device.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import { seccompFilter } from "../security/seccomp.ts";
 import { eventsPath } from "../state/events.ts";
-import { monitorSocketPath, programSocketPath } from "../state/folders.ts";
+import { monitorSocketPath, programSocketPath, trashPath } from "../state/folders.ts";
 import { createVolume, hasChosenOwner, hasVolume, volumePath } from "../storage/volumes.ts";
 import { prepareRoot } from "./container_root.ts";
 import { loadConfig, observeRunning } from "./containers.ts";
@@ -71,6 +71,7 @@ export async function gatherFacts(
     atEnd,
     containerDir,
     eventsPath: eventsPath(folders),
+    trashPath: trashPath(folders, config.id),
     runtimeDir: folders.run,
     socketPath: monitorSocketPath(folders, config.id),
     rootfs,

@@ -231,6 +231,8 @@ class ContainerMonitor {
   /** The same, as it is recorded where somebody stops it before it runs again. */
   #lastEnded: ExitRecord | undefined;
 
+  /** Folders that are out of sight, and still to be removed. */
+  readonly #trash: string[] = [];
   /** Of a container without a pid namespace of its own. */
   #mountNamespace: string | undefined;
   /** As the last event told it. */
@@ -268,7 +270,9 @@ class ContainerMonitor {
       this.#fds.ready = -1;
       this.#lastEnded = { ...ended, stoppedByHand: true };
       const give = () => this.#endBetween();
-      if (!this.#supervisor!.waitBlocking(this.#fds.listen, () => this.#describe(), give)) return;
+      if (!this.#supervisor!.waitBlocking(this.#fds.listen, () => this.#describe(), give)) {
+        return this.#emptyTrash();
+      }
       this.#recordEvents({ action: "restart" });
     }
   }
@@ -375,6 +379,7 @@ class ContainerMonitor {
         if (this.#mountNamespace !== undefined) killLeftProcesses(this.#mountNamespace);
       },
       onEnd: (record) => this.#end(record),
+      onTold: () => this.#emptyTrash(),
       restarts: () => this.#restartsAfter !== undefined,
       onLinger: () => {
         if (this.#restartsAfter) return RESTART_LINGER_MS;
@@ -525,13 +530,29 @@ class ContainerMonitor {
     this.#supervisor?.dispose();
     if (plan.autoRemove && !this.#keepsFiles) {
       this.#unmountRootfs();
-      for (const folder of [plan.containerDir, ...plan.removeWith.filter(isUnshared)]) removeFolder(folder);
+      for (const folder of [plan.containerDir, ...plan.removeWith.filter(isUnshared)]) this.#discard(folder);
       this.#recordEvents({ action: "remove" });
     }
     // Whoever is told of the end may start or remove the container at once.
     flock(this.#fds.lock, LOCK_UN);
     close(this.#fds.lock);
     if (plan.atEnd) startAtEnd(plan.atEnd);
+  }
+
+  /** Nobody sees the folder any more; to empty it, which waits for the disk, is left for when all are told. */
+  #discard(folder: string): void {
+    const trash = `${this.#plan.trash}-${this.#trash.length}`;
+    try {
+      Deno.renameSync(folder, trash);
+      this.#trash.push(trash);
+    } catch {
+      // A volume may be on another file system.
+      removeFolder(folder);
+    }
+  }
+
+  #emptyTrash(): void {
+    for (const folder of this.#trash.splice(0)) removeFolder(folder);
   }
 
   #recordEvents(...events: Partial<NewEvent>[]): void {

@@ -39,6 +39,8 @@ export interface MonitorPlan {
   autoRemove: boolean;
   /** Folders removed with it: anonymous volumes. */
   removeWith: string[];
+  /** What is to be removed is moved here first, with a number after it; garbage by its name (see engine/garbage.ts). */
+  trash: string;
   /** Written with the monitor's (podman's conmon) and init's pid, where asked for. */
   pidFile?: string;
   conmonPidFile?: string;

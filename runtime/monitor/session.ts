@@ -99,6 +99,8 @@ export interface SessionOptions {
   onStopping(): void;
   /** It is over and all output is logged; clients are told after this, and that which it gives where it gives one. */
   onEnd(record: ExitRecord): ExitRecord | void;
+  /** Who waited for the end is told of it. */
+  onTold?(): void;
   /** Whether it is to run again, when it has ended. */
   restarts?(): boolean;
   /** Clients have still to read: let go of all that the container held. Gives how long they may take, in ms. */
@@ -496,6 +498,7 @@ export class Session implements Control {
       ? encodeJsonFrame(FRAME.EXIT, instead ?? record)
       : encodeJsonFrame(FRAME.ERROR, { message: failure.message, failure });
     this.#server.end(last, !this.#options.restarts?.(), () => this.loop.stop());
+    this.#options.onTold?.();
     if (this.#server.isEmpty) return;
     this.loop.after(this.#options.onLinger(), () => this.loop.stop());
   }

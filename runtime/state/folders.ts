@@ -87,6 +87,14 @@ export function openFolders(options: FolderOptions = {}): Folders {
   return folders;
 }
 
+/** The beginning of names in `tmp`: who comes across such a folder removes it. */
+export const TRASH = "rm-";
+
+/** Where a folder goes that is to be removed; `name` is its own. */
+export function trashPath(folders: Folders, name: string): string {
+  return `${folders.tmp}/${TRASH}${name}`;
+}
+
 /** The socket of a container's monitor; with any usual runtime folder shorter than sun_path's 108 bytes. */
 export function monitorSocketPath(folders: Folders, id: string): string {
   return socketPath(`${folders.run}/c`, id);
