@@ -6,7 +6,7 @@ import { planTun } from "../network/user_mode.ts";
 import { likelyMounts } from "../container/default_mounts.ts";
 import { prepareMonitorCode } from "../monitor/lazy_code.ts";
 import { loadSupervision } from "../monitor/monitor.ts";
-import { plantSeed, type Soil, waterSeed } from "../monitor/seed.ts";
+import { plantSeed, type Soil } from "../monitor/seed.ts";
 import { wasEverSupervised } from "../state/supervised.ts";
 import { type Engine, openEngineEarly } from "./engine.ts";
 
@@ -25,12 +25,13 @@ export async function prepareStart(words: readonly string[]): Promise<void> {
   if (isSupervised) await loadSupervision();
   await prepareNetworkCode();
   await prepareMonitorCode();
-  plantSeed();
+  let soil: Soil | undefined;
   try {
-    waterSeed(foresee(words, openEngineEarly(), isSupervised));
+    soil = foresee(words, openEngineEarly(), isSupervised);
   } catch {
     // Whatever is wrong with folders or namespace, the command itself meets it again and tells.
   }
+  plantSeed(soil);
 }
 
 /** What the command's words tell of the container that it will start. */

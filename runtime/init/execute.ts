@@ -1,9 +1,10 @@
 /** Finds the program and becomes it, through the sealed stub. */
 
-import { EACCES, EINVAL, ENOENT, errnoText, isErrno } from "../../ffi/errno.ts";
+import { EACCES, ENOENT, errnoText } from "../../ffi/errno.ts";
 import { MACHINE, type Machine } from "../../ffi/arch.ts";
 import { emitExecStub, EXEC_STUB_STATUS_FD } from "../../ffi/exec_stub.ts";
-import { accessErrno, dup2, fcntl, memfd_create, statx, writeAll } from "../../ffi/file.ts";
+import { createExecutableMemfd } from "../../ffi/executable_memfd.ts";
+import { accessErrno, dup2, fcntl, statx, writeAll } from "../../ffi/file.ts";
 import { execveat } from "../../ffi/process.ts";
 import {
   AT_EMPTY_PATH,
@@ -16,12 +17,8 @@ import {
   F_SEAL_WRITE,
   X_OK,
 } from "../../ffi/constants/fcntl.ts";
-import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
 import { S_IFDIR, S_IFMT } from "../../ffi/constants/stat.ts";
 import type { SetupFailure } from "../monitor/plan.ts";
-
-/** Linux 6.3, newer than the headers that constants are checked by: may be executed where vm.memfd_noexec=1. */
-const MFD_EXEC = 0x10;
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -48,20 +45,10 @@ export function openExecStub(
   emit: (machine: Machine, statusFd: number) => Uint8Array = emitExecStub,
   passed: readonly PassedFd[] = [],
 ): number {
-  const fd = createExecutableMemfd();
+  const fd = createExecutableMemfd("skiff-exec");
   writeAll(fd, emit(MACHINE, statusFdAfter(passed)) as Uint8Array<ArrayBuffer>);
   fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
   return fd;
-}
-
-function createExecutableMemfd(): number {
-  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  try {
-    return memfd_create("skiff-exec", flags | MFD_EXEC);
-  } catch (error) {
-    if (!isErrno(error, EINVAL)) throw error;
-    return memfd_create("skiff-exec", flags);
-  }
 }
 
 /**

@@ -11,6 +11,7 @@ import { answerInit, openControl, sendPlan } from "../init/handshake.ts";
 import { runEarlyInit } from "../init/init.ts";
 import { sendJson } from "./handover.ts";
 import type { MonitorPlan } from "./plan.ts";
+import { openNamespaceChannel } from "../namespaces/user_namespace.ts";
 import { type Soil, waitForPlanBlocking } from "./seed.ts";
 
 /** Stand for descriptors that are passed on: nobody reads them, and what is written is lost. */
@@ -25,12 +26,14 @@ export function rehearseContainer(plan: MonitorPlan, soil: Soil, folder: string)
 function rehearseMonitor(plan: MonitorPlan, soil: Soil, folder: string): void {
   const [command, seed] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
   try {
-    sendJson(command, soil, [SINK]);
     // nobody will attach
     const atOnce = { ...plan, stdio: { ...plan.stdio, startOnAttach: false } };
     sendJson(command, atOnce, [SINK, SINK, SINK]);
     // init is ready, and then executes its program
-    onPaper(folder, [["R"]], () => waitForPlanBlocking(seed));
+    onPaper(folder, [["R"]], () => {
+      const channel = openNamespaceChannel(soil.context);
+      waitForPlanBlocking(seed, { soil, channel });
+    });
   } finally {
     close(command);
     close(seed);

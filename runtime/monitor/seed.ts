@@ -4,14 +4,15 @@
  *
  * ```
  *  command                                   seed                                init
- *    fork ─────────────────────────────────▶   waits
  *    namespace context, mounts that
- *    the plan will likely have ────────────▶   enters the user's namespace,
+ *    the plan will likely have: fork ──────▶   enters the user's namespace,
  *    loads, parses, pulls, plans               makes a pid namespace, forks ──▶  makes its namespaces,
  *                                                                                prepares mounts, waits
  *    JSON of the plan, descriptors ────────▶   becomes the monitor ───────────▶  goes on
  *    or ends without a word ───────────────▶   ends as well ──────────────────▶  ends as well
  * ```
+ *
+ * Where the context is not known before the fork, the seed waits for that first.
  */
 
 import { EPIPE, isErrno } from "../../ffi/errno.ts";
@@ -23,9 +24,12 @@ import { type EarlyInit, forkEarlyInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import {
   awaitUserNamespace,
+  childEnds,
+  closeNamespaceChannel,
   enterUserNamespaceBlocking,
   leaveUserNamespace,
   type Membership,
+  type NamespaceChannel,
   openNamespaceChannel,
 } from "../namespaces/user_namespace.ts";
 import { areScripts, prepareNetworkCode } from "../network/lazy_code.ts";
@@ -82,9 +86,9 @@ export function takePlans(taker: PlanTaker | undefined): void {
   planTaker = taker;
 }
 
-/** Forks a seed for the next monitor; one at a time. */
-export function plantSeed(): void {
-  planted ??= forkSeed();
+/** Forks a seed for the next monitor, which with `soil` works ahead; one at a time. */
+export function plantSeed(soil?: Soil): void {
+  planted ??= forkSeed(soil);
 }
 
 /** What a seed may have to load and cannot, where the command has planted none ahead. */
@@ -92,11 +96,6 @@ export async function prepareCode(): Promise<void> {
   if (areScripts || planted) return;
   await prepareNetworkCode();
   await prepareMonitorCode();
-}
-
-/** Lets the planted seed enter the user's namespace and work ahead. */
-export function waterSeed(soil: Soil): void {
-  if (planted && !planted.entered) water(planted, soil);
 }
 
 /**
@@ -134,10 +133,24 @@ export function growSeed(plan: MonitorPlan, context: NamespaceContext, fds: Moni
   return handOver(forkSeed(), context, plan, fds);
 }
 
-function forkSeed(): Seed {
-  return { ...forkWaiting(waitForPlanBlocking), isSupervisor: hasSupervision(), isOrdinary: false };
+function forkSeed(soil?: Soil): Seed {
+  const isSupervisor = hasSupervision();
+  if (!soil) {
+    return { ...forkWaiting((socket) => waitForPlanBlocking(socket)), isSupervisor, isOrdinary: false };
+  }
+  const channel = openNamespaceChannel(soil.context);
+  let forked;
+  try {
+    forked = forkWaiting((socket) => waitForPlanBlocking(socket, { soil, channel }));
+  } catch (error) {
+    closeNamespaceChannel(channel);
+    throw error;
+  }
+  const isOrdinary = soil.mounts !== undefined;
+  return { ...forked, isSupervisor, isOrdinary, tun: soil.tun, entered: follow(channel) };
 }
 
+/** Lets a seed that waits for its soil enter the user's namespace. */
 function water(seed: Seed, soil: Soil): void {
   const channel = openNamespaceChannel();
   try {
@@ -146,11 +159,14 @@ function water(seed: Seed, soil: Soil): void {
     // It has died. That is seen when it is to have its plan.
     if (!isErrno(error, EPIPE)) throw error;
   }
-  seed.isOrdinary = soil.mounts !== undefined;
-  seed.tun = soil.tun;
-  seed.entered = awaitUserNamespace(channel);
+  seed.entered = follow(channel);
+}
+
+function follow(channel: NamespaceChannel): Promise<void> {
+  const entered = awaitUserNamespace(channel);
   // told to whoever grows the seed
-  seed.entered.catch(() => {});
+  entered.catch(() => {});
+  return entered;
 }
 
 function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds: MonitorFds): GrownSeed {
@@ -167,20 +183,23 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
   return { pid: seed.pid, entered: seed.entered! };
 }
 
+/** What a seed is planted with: without it waits for its soil. */
+export interface PlantedSoil {
+  soil: Soil;
+  channel: Pick<NamespaceChannel, "child" | "mapper">;
+}
+
 /** The forked child: ends with the command, or never returns from being a monitor. */
-export function waitForPlanBlocking(socket: number): number {
-  closeAllExcept([socket]);
+export function waitForPlanBlocking(socket: number, early?: PlantedSoil): number {
+  closeAllExcept([socket, ...early ? childEnds({ parent: -1, ...early.channel }) : []]);
   setProcessName("skiff: seed");
   // Mount points that are made in the root must let everybody through, whatever the caller's umask.
   umask(0o022);
-  const soil = receiveJson<Soil>(socket, SOIL_DESCRIPTORS);
-  if (!soil) _exit(0);
-  const { context, mounts, tun } = soil.value;
-  const [channel] = soil.fds;
+  const { soil: { context, mounts, tun }, channel } = early ?? receiveSoil(socket) ?? _exit(0);
   let membership: Membership | undefined;
   let init: EarlyInit | undefined;
   try {
-    membership = enterUserNamespaceBlocking(context, channel!);
+    membership = enterUserNamespaceBlocking(context, channel);
     unshareMountNamespace();
     if (mounts) init = forkEarlyInit(mounts, tun);
   } catch {
@@ -203,6 +222,11 @@ export function waitForPlanBlocking(socket: number): number {
     { membership, init, isPrivileged: !context.isRootless },
     { listen: listen!, lock: lock!, ready: ready!, passed, ports },
   );
+}
+
+function receiveSoil(socket: number): PlantedSoil | undefined {
+  const received = receiveJson<Soil>(socket, SOIL_DESCRIPTORS);
+  return received && { soil: received.value, channel: { child: received.fds[0]! } };
 }
 
 /** Fewer than `count` where the command has ended meanwhile. */

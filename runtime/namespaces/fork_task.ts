@@ -12,8 +12,11 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { NamespaceContext } from "./context.ts";
 import {
   awaitUserNamespace,
+  childEnds,
+  closeNamespaceChannel,
   enterUserNamespaceBlocking,
   leaveUserNamespace,
+  type NamespaceChannel,
   openNamespaceChannel,
 } from "./user_namespace.ts";
 
@@ -38,13 +41,13 @@ export async function forkInUserNamespace(
   inherit: readonly number[],
   task: () => number,
 ): Promise<ForkedTask> {
-  const channel = openNamespaceChannel();
-  const parent = getpid();
   prepareFork();
   openFamilies("file", "process", "credentials", "namespaces");
-  const pid = forkChild(() => {
-    closeAllExcept([...inherit, channel.child]);
-    const membership = enterUserNamespaceBlocking(context, channel.child);
+  const channel = openNamespaceChannel(context);
+  const parent = getpid();
+  const pid = forkOver(channel, () => {
+    closeAllExcept([...inherit, ...childEnds(channel)]);
+    const membership = enterUserNamespaceBlocking(context, channel);
     // Set after the ids changed, which clears it; a parent that died before is noticed by its number.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() !== parent) return 125;
@@ -63,4 +66,13 @@ export async function forkInUserNamespace(
     throw error;
   }
   return { pid, wait, kill: () => kill(pid, SIGKILL) };
+}
+
+function forkOver(channel: NamespaceChannel, child: () => number): number {
+  try {
+    return forkChild(child);
+  } catch (error) {
+    closeNamespaceChannel(channel);
+    throw error;
+  }
 }

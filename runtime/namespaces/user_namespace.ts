@@ -13,11 +13,15 @@
  *    anything fails ─ 'E' + text ─────────▶ HostError
  * ```
  *
- * Ids are mapped from outside: the child leaves a shell there, which waits for its unshare(2). The parent could do it,
- * but it has a command to load meanwhile, and the child would wait for its next turn of the event loop.
+ * Ids are mapped from outside. Where a child will be the first, the parent starts a program before the fork that makes the
+ * namespace and has its ids mapped (ffi/id_map_program.ts), which the child then joins; where it turns out to be the first
+ * only then, it leaves a shell outside, which waits for its unshare(2). The parent could do that, but it has a command to
+ * load meanwhile, and the child would wait for its next turn of the event loop.
  */
 
+import { MACHINE } from "../../ffi/arch.ts";
 import { EAGAIN, isErrno, SyscallError } from "../../ffi/errno.ts";
+import { createExecutableMemfd } from "../../ffi/executable_memfd.ts";
 import {
   close,
   Fd,
@@ -30,9 +34,10 @@ import {
   renameat2,
   writeAll,
 } from "../../ffi/file.ts";
+import { idMapProgram } from "../../ffi/id_map_program.ts";
 import { openFamilies } from "../../ffi/libc.ts";
 import { setns, unshare } from "../../ffi/namespaces.ts";
-import { getpid, setresgid, setresuid, waitpidBlocking } from "../../ffi/process.ts";
+import { getpid, kill, setresgid, setresuid, waitpidBlocking } from "../../ffi/process.ts";
 import { posix_spawn } from "../../ffi/spawn.ts";
 import {
   AT_FDCWD,
@@ -46,22 +51,51 @@ import {
   O_RDWR,
 } from "../../ffi/constants/fcntl.ts";
 import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
+import { SIGKILL } from "../../ffi/constants/signal.ts";
 import { HostError } from "../errors.ts";
 import type { IdMapping } from "../spec/runtime.ts";
 import type { NamespaceContext } from "./context.ts";
-import { formatIdMap } from "./id_map.ts";
+import { formatIdMap, type IdMaps } from "./id_map.ts";
 
-/** The pipe from a forked child to its parent. */
+type Helpers = NonNullable<NamespaceContext["helpers"]>;
+
+/** The pipe from a forked child to its parent, and what maps the child's ids. */
 export interface NamespaceChannel {
   child: number;
   parent: number;
+  mapper?: IdMapper;
 }
 
-/** Makes the pipe, and what else the child needs, before the fork. */
-export function openNamespaceChannel(): NamespaceChannel {
+/** A program outside of the namespace that has ids mapped in it. */
+export interface IdMapper {
+  pid: number;
+  /** It has made a namespace, and somebody who lives in it; otherwise it waits to be told who is in one. */
+  isHolder: boolean;
+  /** Where it is told the pid of that one. At its end the holder ends. */
+  go: number;
+  /** What a helper has said, and behind a NUL in one line: the pid of who holds the namespace, or the helper that failed. */
+  answers: number;
+}
+
+/**
+ * Makes the pipe, and what else the child needs, before the fork. With `context` that is the mapper as well, where the child
+ * will most likely be the first in the namespace: it is ready when the child is.
+ */
+export function openNamespaceChannel(context?: NamespaceContext): NamespaceChannel {
   openFamilies("spawn");
   const [parent, child] = pipe2(O_CLOEXEC);
-  return { child, parent };
+  return { child, parent, mapper: context && startMapperAhead(context) };
+}
+
+/** The descriptors that the child needs. */
+export function childEnds({ child, mapper }: NamespaceChannel): number[] {
+  return mapper ? [child, mapper.go, mapper.answers] : [child];
+}
+
+/** Where there will be no child. */
+export function closeNamespaceChannel(channel: NamespaceChannel): void {
+  for (const fd of [channel.parent, ...childEnds(channel)]) close(fd);
+  endMapper(channel.mapper);
 }
 
 const JOINED = "J".charCodeAt(0);
@@ -77,25 +111,26 @@ export interface Membership {
 /**
  * In a forked child: makes it root of the user's namespace. As real root it only tells the parent.
  *
- * `channel` is closed. Throws what failed, after telling the parent.
+ * The child's ends are closed. Throws what failed, after telling the parent.
  */
 export function enterUserNamespaceBlocking(
   context: NamespaceContext,
-  channel: number,
+  ends: Pick<NamespaceChannel, "child" | "mapper">,
 ): Membership | undefined {
+  const { child: channel, mapper } = ends;
+  const member = () => {
+    if (context.isInside) return registerMember(context.membersDir);
+    return joinAny(context) ?? createFirst(context, mapper);
+  };
   try {
-    if (!context.isRootless) {
-      tell(channel, "J");
-      return undefined;
+    const membership = context.isRootless ? member() : undefined;
+    // a mapper that ends itself is not waited for by the parent
+    if (mapper) closeMapperEnds(mapper);
+    tell(channel, "J");
+    if (membership && !context.isInside) {
+      setresgid(0);
+      setresuid(0);
     }
-    if (context.isInside) {
-      const member = registerMember(context.membersDir);
-      tell(channel, "J");
-      return member;
-    }
-    const membership = joinAny(context, channel) ?? createFirst(context, channel);
-    setresgid(0);
-    setresuid(0);
     return membership;
   } catch (error) {
     tell(channel, `E${JSON.stringify(describeFailure(error))}`);
@@ -103,6 +138,10 @@ export function enterUserNamespaceBlocking(
   } finally {
     close(channel);
   }
+}
+
+function closeMapperEnds(mapper: IdMapper): void {
+  for (const fd of [mapper.go, mapper.answers]) close(fd);
 }
 
 /**
@@ -113,7 +152,7 @@ export function enterUserNamespaceBlocking(
  * @throws {HostError} where the namespace cannot be had, with the remedy as hint
  */
 export async function awaitUserNamespace(channel: NamespaceChannel): Promise<void> {
-  close(channel.child);
+  for (const fd of childEnds(channel)) close(fd);
   try {
     const buffer = new Uint8Array(PIPE_BUF);
     const length = await readAsync(channel.parent, buffer);
@@ -122,16 +161,15 @@ export async function awaitUserNamespace(channel: NamespaceChannel): Promise<voi
     throw await namespaceError(JSON.parse(new TextDecoder().decode(buffer.subarray(1, length))));
   } finally {
     close(channel.parent);
+    endMapper(channel.mapper);
   }
 }
 
 /** Joins the namespace of the first member that lives, or gives undefined where none does. */
-function joinAny(context: NamespaceContext, channel: number): Membership | undefined {
+function joinAny(context: NamespaceContext): Membership | undefined {
   for (const name of memberNames(context.membersDir)) {
     if (!joinMember(`${context.membersDir}/${name}`, Number(name.split(".")[0]))) continue;
-    const membership = registerMember(context.membersDir);
-    tell(channel, "J");
-    return membership;
+    return registerMember(context.membersDir);
   }
 }
 
@@ -170,11 +208,11 @@ function isLocked(fd: number): boolean {
   }
 }
 
-function createFirst(context: NamespaceContext, channel: number): Membership {
+function createFirst(context: NamespaceContext, ahead: IdMapper | undefined): Membership {
   Deno.mkdirSync(context.membersDir, { recursive: true, mode: 0o700 });
   using lock = new Fd(open(`${context.membersDir}/lock`, O_RDWR | O_CREAT | O_CLOEXEC, 0o600));
   flockBlocking(lock.number, LOCK_EX);
-  const joined = joinAny(context, channel);
+  const joined = joinAny(context);
   if (joined) return joined;
   if (context.maps.isSingle) {
     unshare(CLONE_NEWUSER);
@@ -183,13 +221,19 @@ function createFirst(context: NamespaceContext, channel: number): Membership {
     Deno.writeTextFileSync("/proc/self/uid_map", formatIdMap(context.maps.uid));
     Deno.writeTextFileSync("/proc/self/gid_map", formatIdMap(context.maps.gid));
   } else {
-    const finish = startMapping(context);
-    unshare(CLONE_NEWUSER);
-    finish();
+    if (!ahead || !enterBy(ahead)) enterByOwn(startShell(context.helpers!, context.maps));
   }
-  const membership = registerMember(context.membersDir);
-  tell(channel, "J");
-  return membership;
+  return registerMember(context.membersDir);
+}
+
+/** The same with a mapper that is this process's own child. */
+function enterByOwn(mapper: IdMapper): void {
+  try {
+    enterBy(mapper);
+  } finally {
+    closeMapperEnds(mapper);
+    endMapper(mapper);
+  }
 }
 
 /** Files of members: `<pid>.<random>`; the random part keeps a reused pid from meeting a stale file. */
@@ -223,38 +267,107 @@ export function leaveUserNamespace(membership: Membership | undefined): void {
   close(membership.lockFd);
 }
 
-/** `$1` the process, `$2` and `$3` the helpers, `$4` and `$5` their maps; exits with the number of the one that failed. */
-const MAP_IDS = `read -r _ && { "$2" "$1" $4 & "$3" "$1" $5 || exit 2; wait "$!" || exit 1; }`;
+/** `$1` and `$2` the helpers, `$3` and `$4` their maps. */
+const MAP_IDS =
+  `read -r pid && { "$1" "$pid" $3 & "$2" "$pid" $4 || failed=$2; wait "$!" || failed=$1; printf '\\0%s\\n' "$failed"; }`;
 
-/** Starts what maps this process's ids when the function that it gives is called, from a user namespace of its own. */
-function startMapping({ helpers, maps }: NamespaceContext): () => void {
-  const { newuidmap, newgidmap } = helpers!;
-  const words = [String(getpid()), newuidmap, newgidmap, helperWords(maps.uid), helperWords(maps.gid)];
-  const [waits, go] = pipe2(O_CLOEXEC);
-  const [errorRead, errorWrite] = pipe2(O_CLOEXEC);
-  const shell = posix_spawn("/bin/sh", ["sh", "-c", MAP_IDS, "skiff", ...words], ["PATH=/usr/bin:/bin"], {
-    0: waits,
-    2: errorWrite,
-  });
-  close(waits);
-  close(errorWrite);
-  return () => {
-    writeAll(go, new TextEncoder().encode("\n"));
-    close(go);
-    const { status } = waitpidBlocking(shell);
-    const text = new Uint8Array(1024);
-    const length = status === 0 ? 0 : read(errorRead, text);
-    close(errorRead);
-    if (status === 0) return;
-    const said = new TextDecoder().decode(text.subarray(0, length)).trim();
-    throw new MappingError(
-      `map ids with ${status === 1 ? newuidmap : newgidmap}: ${said || `exit status ${status}`}`,
-    );
-  };
+/** Starts a shell that maps the ids of who tells it his pid, from a user namespace of his own. */
+function startShell(helpers: Helpers, maps: IdMaps): IdMapper {
+  const words = [helpers.newuidmap, helpers.newgidmap, helperWords(maps.uid).join(" ")];
+  return spawnMapper("/bin/sh", ["sh", "-c", MAP_IDS, "skiff", ...words, helperWords(maps.gid).join(" ")]);
 }
 
-function helperWords(mappings: readonly IdMapping[]): string {
-  return mappings.flatMap((one) => [one.containerID, one.hostID, one.size]).join(" ");
+/** Starts a program that makes the namespace as well: nobody waits for what it does meanwhile. */
+function startHolder({ newuidmap, newgidmap }: Helpers, maps: IdMaps): IdMapper {
+  const argv = [newuidmap, "", ...helperWords(maps.uid), "", newgidmap, "", ...helperWords(maps.gid)];
+  using file = new Fd(createExecutableMemfd("skiff-ids"));
+  writeAll(file.number, idMapProgram());
+  return { ...spawnMapper(`/proc/self/fd/${file.number}`, argv), isHolder: true };
+}
+
+function spawnMapper(path: string, argv: string[]): IdMapper {
+  const [waits, go] = pipe2(O_CLOEXEC);
+  const [answers, says] = pipe2(O_CLOEXEC);
+  try {
+    const streams = { 0: waits, 1: says, 2: says };
+    const pid = posix_spawn(path, argv, ["PATH=/usr/bin:/bin"], streams);
+    return { pid, isHolder: false, go, answers };
+  } catch (error) {
+    for (const fd of [go, answers]) close(fd);
+    throw error;
+  } finally {
+    for (const fd of [waits, says]) close(fd);
+  }
+}
+
+/** undefined where somebody is in the namespace or makes it, and where none can be started, which the child meets again. */
+function startMapperAhead(context: NamespaceContext): IdMapper | undefined {
+  const { isRootless, isInside, helpers, maps, membersDir } = context;
+  if (!isRootless || isInside || !helpers || memberNames(membersDir).length > 0) return undefined;
+  try {
+    if (isBeingMade(membersDir)) return undefined;
+    return MACHINE === "x86_64" ? startHolder(helpers, maps) : startShell(helpers, maps);
+  } catch {
+    return undefined;
+  }
+}
+
+function isBeingMade(membersDir: string): boolean {
+  let lock: number;
+  try {
+    lock = open(`${membersDir}/lock`, O_RDWR | O_CLOEXEC);
+  } catch {
+    return false;
+  }
+  try {
+    return isLocked(lock);
+  } finally {
+    close(lock);
+  }
+}
+
+/** Brings this process into a new namespace with its ids mapped. False where the mapper has none, and does not say why. */
+function enterBy({ isHolder, go, answers }: IdMapper): boolean {
+  if (!isHolder) {
+    unshare(CLONE_NEWUSER);
+    writeAll(go, new TextEncoder().encode(`${getpid()}\n`));
+  }
+  const said = readAnswer(answers);
+  const [words, last] = said.split("\0");
+  if (last === undefined && isHolder) return false;
+  if (isHolder && /^\d+\n$/.test(last!)) {
+    // it lives as long as `go` is open, so nobody else has its pid
+    using namespace = new Fd(open(`/proc/${last!.trim()}/ns/user`, O_RDONLY | O_CLOEXEC));
+    setns(namespace.number, CLONE_NEWUSER);
+    return true;
+  }
+  if (last === "\n") return true;
+  const helper = last?.trim() || "the helpers";
+  throw new MappingError(`map ids with ${helper}: ${words!.trim() || "it failed without a word"}`);
+}
+
+/** Up to the line behind the NUL, or the end. */
+function readAnswer(answers: number): string {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(1024);
+  let said = "";
+  while (!/\0.*\n/.test(said)) {
+    const length = read(answers, buffer);
+    if (length === 0) break;
+    said += decoder.decode(buffer.subarray(0, length), { stream: true });
+  }
+  return said;
+}
+
+/** It is a child of this process, and has nothing more to do, or hangs. */
+function endMapper(mapper: IdMapper | undefined): void {
+  if (!mapper) return;
+  kill(mapper.pid, SIGKILL);
+  waitpidBlocking(mapper.pid);
+}
+
+function helperWords(mappings: readonly IdMapping[]): string[] {
+  return mappings.flatMap((one) => [one.containerID, one.hostID, one.size]).map(String);
 }
 
 /** What a helper said. */
