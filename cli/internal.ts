@@ -43,8 +43,9 @@ const INTERNAL: Record<string, (args: readonly string[]) => Promise<void>> = {
   },
   /** Tells whether a command starts from a frozen process, and what was rehearsed. @see runtime/frozen/freeze.ts */
   __thawed: async () => {
-    const { rehearsedContainers } = await import("./rehearse.ts");
-    print(`${Deno.execPath()} ${rehearsedContainers()} ${Deno.pid}\n`);
+    const { rehearsedCommands } = await import("./rehearse.ts");
+    const { containers, pushes } = rehearsedCommands();
+    print(`${Deno.execPath()} ${containers}+${pushes} ${Deno.pid}\n`);
   },
   /** What a shell's completion asks. @see completion/complete.ts */
   __complete: async (args) => {

@@ -33,12 +33,13 @@ function fail(error: unknown): number {
   return exitCode;
 }
 
-/** Whether a monitor was forked: then what ends a process at once is loaded. */
+/** Whether a monitor was forked: then what ends a process at once is loaded, as it is in a kept one. */
 let hasForked = false;
 
 /** Ends the command. `Deno.exit` first tells listeners that nobody is, which is not loaded: half a millisecond. */
 async function leave(code: number): Promise<void> {
-  if (!hasForked || takeLaunch().form !== "packed") Deno.exit(code);
+  const { form, isThawed } = takeLaunch();
+  if (form !== "packed" || !hasForked && !isThawed) Deno.exit(code);
   const { _exit } = await import("../ffi/process.ts");
   _exit(code);
 }

@@ -12,9 +12,12 @@ import { forgetLaunch, takeLaunch } from "../runtime/config/launch.ts";
 import { isThere } from "../runtime/state/listing.ts";
 import { dispatch } from "./dispatch.ts";
 
-/** What the process was in that is now thawed: containers that have lived on paper. */
-let lives = 0;
-export const rehearsedContainers = () => lives;
+/** Of the loopback, where a registry is asked in plain words, and without the event loop. */
+const PUSHED = "127.0.0.1:5000/rehearsal:1";
+
+/** What the process was in that is now thawed: containers that have lived on paper, and images that were pushed. */
+const rehearsed = { containers: 0, pushes: 0 };
+export const rehearsedCommands = (): Readonly<typeof rehearsed> => rehearsed;
 
 /**
  * Rehearses in a new folder below `folder`, and removes it. Nothing of it waits for the event loop, which would start
@@ -37,11 +40,13 @@ export async function rehearse(folder: string): Promise<void> {
     using stage = await Stage.set({ dataFolder, runtimeFolder }, scratch);
     // Once: what was called more often V8 would optimize in the middle of a command, which takes longer than it gains.
     stage.prepareStart(run);
-    for (const words of [run, ["ps", "--all"]]) {
-      // the first ends where its container would begin
-      await dispatch([...usual, ...words], () => {}).catch(() => {});
-    }
-    lives = stage.lives;
+    const perform = (words: string[]) => dispatch([...usual, ...words], () => {}).catch(() => undefined);
+    // ends where its container would begin
+    await perform(run);
+    await perform(["ps", "--all"]);
+    rehearsed.containers = stage.lives;
+    await stage.preparePush(PUSHED);
+    if (await perform(["push", "--quiet", "--tls-verify=false", PUSHED]) === 0) rehearsed.pushes++;
   } finally {
     Deno.removeSync(scratch, { recursive: true });
   }

@@ -100,7 +100,7 @@ if (isX86) {
        for i in 1 2 3; do "$SKIFF" create host true; done | sort -u | wc -l
        "$SKIFF" ps -a --format '{{.Names}}' | sort -u | wc -l; "$SKIFF" version --format '{{.Client.Form}}'`,
       );
-      assertEquals(stdout, "1\nsize\nskiff\n0\n3\n3\npacked\n");
+      assertEquals(stdout, "1+1\nsize\nskiff\n0+0\n3\n3\npacked\n");
     },
   );
 
@@ -115,7 +115,7 @@ if (isX86) {
       await freeze(host);
       assertEquals((await script(host, '"$SKIFF" __thawed')).stdout.split(" ").slice(0, 2), [
         `${folder}/skiff`,
-        "0",
+        "0+0",
       ]);
     },
   );

@@ -7,6 +7,7 @@ import { prepareNetworkCode } from "../network/lazy_code.ts";
 import { rehearseInMemory } from "../state/db.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { foresee } from "./prepare_start.ts";
+import { preparePush } from "./rehearse_push.ts";
 
 /** A container's start was gone through to its end. */
 class PlanTaken extends Error {}
@@ -45,6 +46,11 @@ export class Stage implements Disposable {
   /** What a command that is to start a container does first of all, but for the fork. */
   prepareStart(words: readonly string[]): void {
     this.#soil = foresee(words, new Engine(this.#engine), false);
+  }
+
+  /** An image of that name is here, and at the registry as well. */
+  async preparePush(name: string): Promise<void> {
+    this.#held.use(await preparePush(new Engine(this.#engine), name));
   }
 
   [Symbol.dispose](): void {

@@ -63,6 +63,8 @@ interface FirstQuestion {
   question: ApiRequest;
   /** It is on its way, or will not be. */
   sent: PromiseWithResolvers<void>;
+  /** Whoever was to be told ahead now asks it, or something else. */
+  wanted: PromiseWithResolvers<void>;
   /** Resolved where there is none, as where a login is wanted. */
   answer?: Promise<HttpResponse | undefined>;
 }
@@ -114,7 +116,8 @@ export class RegistryClient {
    * @returns at once, but for a registry of this machine, which is there at once as well: when it has the question
    */
   async reach(question?: ApiRequest): Promise<void> {
-    this.#first = question && { question, sent: Promise.withResolvers() };
+    this.#first = question &&
+      { question, sent: Promise.withResolvers(), wanted: Promise.withResolvers() };
     const first = this.#first;
     const found = this.#findBaseOnce().catch(() => {});
     if (first !== undefined && this.insecure && isLoopback(this.#addresses().http)) {
@@ -200,6 +203,7 @@ export class RegistryClient {
 
   /** Asks with login, and again after failures that may pass. */
   async request(request: ApiRequest): Promise<HttpResponse> {
+    this.#first?.wanted.resolve();
     if (request === this.#first?.question) {
       const first = this.#first;
       this.#first = undefined;
@@ -368,13 +372,14 @@ export class RegistryClient {
   /** Asks without a login: who wants one is asked again with it. */
   async #askFirst(
     base: URL,
-    { question: { path, headers }, sent }: FirstQuestion,
+    { question: { path, headers }, sent, wanted }: FirstQuestion,
   ): Promise<{ answer?: HttpResponse; isRegistry: boolean }> {
     const url = new URL(path, base);
     const { insecure } = this;
     const response = await this.options.transport.request({
       ...{ method: "HEAD", url, headers, insecure },
       onSent: sent.resolve,
+      wanted: wanted.promise,
     });
     await drain(response);
     return {

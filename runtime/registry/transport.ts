@@ -17,6 +17,7 @@ import {
   type ResponseHead,
   type StreamedBody,
 } from "./http1.ts";
+import { openLoopback } from "./loopback_stream.ts";
 import { TransientError } from "./retry.ts";
 import { Watchdog, withLimit } from "./watchdog.ts";
 
@@ -46,6 +47,8 @@ export interface HttpRequest {
   signal?: AbortSignal;
   /** It has left; called again for each redirect. */
   onSent?: () => void;
+  /** The answer is not read before: who asks ahead has other things to do. */
+  wanted?: Promise<void>;
 }
 
 export interface HttpResponse {
@@ -74,6 +77,8 @@ interface Kept {
 /** One for each pull; `close` ends its connections. */
 export class Transport {
   readonly #idle = new Map<string, Kept[]>();
+  /** With answers that nobody wants yet. */
+  readonly #ahead = new Set<HttpConnection>();
   readonly #certs = new Map<string, Promise<RegistryCerts>>();
   #systemCerts: Promise<string[]> | undefined;
 
@@ -111,6 +116,7 @@ export class Transport {
 
   close(): void {
     for (const list of this.#idle.values()) for (const kept of list) kept.http.stream.close();
+    for (const http of this.#ahead) http.stream.close();
     this.#idle.clear();
   }
 
@@ -137,7 +143,10 @@ export class Transport {
     for (;;) {
       signal?.throwIfAborted();
       const kept = this.#idle.get(key)?.pop();
-      const { http, peer } = kept ?? await this.#open(request.url, isTls, proxy, request.insecure, signal);
+      const mayBeOwn = kept === undefined && request.wanted !== undefined && !isTls && proxy === null;
+      const own = mayBeOwn ? openOwn(request.url) : undefined;
+      const { http, peer } = kept ?? own ??
+        await this.#open(request.url, isTls, proxy, request.insecure, signal);
       const idleMs = this.options.idleTimeoutMs ?? 60_000;
       const watchdog = new Watchdog(idleMs, () => http.stream.close());
       const onAbort = () => http.stream.close();
@@ -148,7 +157,8 @@ export class Transport {
         isOpen = false;
         watchdog.stop();
         signal?.removeEventListener("abort", onAbort);
-        if (reusable) this.#keep(key, { http, peer });
+        // what comes in bulk comes quicker by the runtime's
+        if (reusable && own === undefined) this.#keep(key, { http, peer });
         else http.stream.close();
       };
       const explain = (error: unknown): unknown => {
@@ -173,6 +183,14 @@ export class Transport {
         watchdog.start();
         await http.send(head, () => watchdog.touch());
         request.onSent?.();
+        if (request.wanted !== undefined) {
+          // as long as nobody waits for it, it may take its time
+          watchdog.stop();
+          this.#ahead.add(http);
+          await request.wanted;
+          this.#ahead.delete(http);
+          watchdog.start();
+        }
         const answer = await http.readHead(request.method);
         return {
           status: answer.status,
@@ -248,6 +266,11 @@ export class Transport {
     }
     return certs;
   }
+}
+
+function openOwn(url: URL): Kept | undefined {
+  const stream = openLoopback(url);
+  return stream && { http: new HttpConnection(stream), peer: stream.peer };
 }
 
 /** @param insecure whether the place at `url` was declared insecure */
