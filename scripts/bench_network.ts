@@ -407,29 +407,53 @@ async function measure(figure: Figure, paths: Path[], options: Options): Promise
   };
 }
 
-/** Private_Dirty that the network adds to a monitor: idle, and with 1,000 connections open. */
-async function memory(host: Host, path: Path): Promise<Row> {
-  await host.ok("run", "-d", "--name", "bare", "--network", "none", "host", "sleep", "100000");
-  await host.ok("run", "-d", "--name", "idle", "--network", "slirp", "host", "sleep", "100000");
-  const monitorOf = async (name: string) =>
-    parentOf(Number(await host.ok("inspect", "--format", "{{.State.Pid}}", name)));
-  const [bare, idle] = [await monitorOf("bare"), await monitorOf("idle")];
+/**
+ * Private_Dirty that the network adds to a monitor: idle, with 1,000 connections as the first that it does, and with them
+ * in `used`, which has carried the traffic of all figures before.
+ */
+async function memory(host: Host, used: Path, { only }: Options): Promise<Row> {
+  const network = ["--network", "slirp:allow_host_loopback=true"];
+  const none = await monitorOf(host, "bare", ["--network", "none"]);
+  const fresh = await monitorOf(host, "fresh", network);
   // a monitor gives memory back two seconds after the start
   await new Promise((resolve) => setTimeout(resolve, 4000));
-  const none = privateDirtyKilobytes(bare);
-  const idleAdds = privateDirtyKilobytes(idle) - none;
-  const words = ["hold", path.gateway, String(ECHO_PORT), "1000"];
-  const stop = await serve([...inside(path.pid), "/usr/bin/python3", PROBE, ...words]);
-  // and a quarter of a second after the network had much to do
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  const heldAdds = privateDirtyKilobytes(path.carriers[0]!) - none;
-  await stop();
-  await host.ok("rm", "-f", "-t", "0", "bare", "idle");
+  const adds = (monitor: number) => privateDirtyKilobytes(monitor) - privateDirtyKilobytes(none.monitor);
+  const idle = adds(fresh.monitor);
+  const held = await whileHolding(fresh.pid, used.gateway, () => adds(fresh.monitor));
+  const heldLater = await whileHolding(used.pid, used.gateway, () => adds(used.carriers[0]!));
+  await host.ok("rm", "-f", "-t", "0", "bare", "fresh");
+  const before = only === null
+    ? "all traffic"
+    : only.filter((name) => name !== "memory").join(", ") || "nothing";
+  const values = [idle, held, heldLater].map((kilobytes) => `${(kilobytes / 1024).toFixed(2)} MB`);
+  const holds = idle <= 1024 && Math.max(held, heldLater) <= 10240;
   return {
-    title: "private memory the network adds: idle; with 1,000 connections",
-    values: [`${(idleAdds / 1024).toFixed(2)} MB; ${(heldAdds / 1024).toFixed(2)} MB`],
-    verdict: idleAdds <= 1024 && heldAdds <= 10240 ? "≤ 1 MB; ≤ 10 MB" : "MISS (limits 1 MB; 10 MB)",
+    title: `private memory the network adds: idle; with 1,000 connections; with them after ${before}`,
+    values: [values.join("; ")],
+    verdict: holds ? "≤ 1 MB; ≤ 10 MB; ≤ 10 MB" : "MISS (limits 1 MB; 10 MB; 10 MB)",
   };
+}
+
+/** Starts a container that does nothing; gives its process and its monitor. */
+async function monitorOf(
+  host: Host,
+  name: string,
+  network: string[],
+): Promise<{ pid: number; monitor: number }> {
+  await host.ok("run", "-d", "--name", name, ...network, "host", "sleep", "100000");
+  const pid = Number(await host.ok("inspect", "--format", "{{.State.Pid}}", name));
+  return { pid, monitor: parentOf(pid) };
+}
+
+/** What `measure` finds while 1,000 connections are open, each of which has echoed a byte. */
+async function whileHolding(pid: number, gateway: string, measure: () => number): Promise<number> {
+  const words = ["hold", gateway, String(ECHO_PORT), "1000"];
+  const stop = await serve([...inside(pid), "/usr/bin/python3", PROBE, ...words]);
+  // a quarter of a second after it had much to do a network gives memory back
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const found = measure();
+  await stop();
+  return found;
 }
 
 /** How long after its start a program in a container has its first connection. */
@@ -490,7 +514,7 @@ async function main(options: Options): Promise<number> {
       console.error(figure.title);
       rows.push(await measure(figure, paths, options));
     }
-    if (wants("memory")) rows.push(await memory(host, paths[0]!));
+    if (wants("memory")) rows.push(await memory(host, paths[0]!, options));
     if (wants("bridge")) rows.push(await bridgeBesideVeth(host, options.runs, options.seconds));
     if (wants("start")) rows.push(await startBesideNone(host, options));
     if (wants("first")) rows.push(await firstConnection(host, options));

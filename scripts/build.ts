@@ -27,13 +27,19 @@ const root = new URL("..", import.meta.url).pathname;
 /**
  * How the runtime is started. `--single-threaded` is what makes fork possible (see ffi/fork.ts); with
  * `--expose-gc` a monitor gives memory back that it inherited; by `--no-lazy` everything is compiled at the first
- * start and comes from Deno's code cache from then on, in forked children as well; a young generation of 4 MB
+ * start and comes from Deno's code cache from then on, in forked children as well; a young generation of 2 MB
  * spares a collection before the fork, and one that does not grow, to 16 MB twice, keeps a monitor's garbage small.
  * Marking step by step would never end in a monitor, which runs no tasks of V8's, and makes what it writes dearer
  * meanwhile: some 7 % of the time of a network's stack.
  */
-const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=4,--max-semi-space-size=4," +
+const V8_FLAGS = "--single-threaded,--expose-gc,--no-lazy,--min-semi-space-size=2,--max-semi-space-size=2," +
   "--no-incremental-marking," +
+  // A thousand connections that were open for a while have V8 put parts of all later ones among the old at once, where
+  // they keep the rest of each from being collected.
+  "--no-allocation-site-pretenuring," +
+  // The heap of a kept process is pages of a file, of which a collection of the old makes copies, some 10 MB in a monitor:
+  // not before that is worth it. Without this V8 expects it the sooner the more often the young are collected.
+  "--initial-old-space-size=64," +
   // A start calls few functions often: code that is compiled for it after 30 calls, on this one thread, never pays.
   // What carries packets and output is called thousands of times a second, and is to be compiled within the first. What
   // a process rehearses before it is kept (cli/rehearse.ts) counts as well.

@@ -73,6 +73,8 @@ export class Shares<Item> {
     else before.after = after;
     if (after === undefined) share.last = before;
     else after.before = before;
+    // an old one that is over must not keep younger ones from being collected, which keep those after them
+    place.before = place.after = undefined;
     if (--share.size === 0 && this.#shares.size > KEPT_GUESTS) this.#shares.delete(share.guest);
   }
 

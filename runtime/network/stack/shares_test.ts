@@ -22,6 +22,13 @@ Deno.test("who has most makes room, the oldest first, but not for itself nor for
   equal([[...shares.most()], shares.count(greedy), shares.roomFor(greedy)], [["x", "y"], 0, "x"]);
 });
 
+Deno.test("what is over leads to no other, or one that has grown old would keep all later ones from being collected", () => {
+  const shares = new Shares<string>();
+  const places = ["a", "b", "c"].map((item) => shares.add(1, item));
+  for (const place of [places[1]!, places[0]!, places[2]!]) shares.delete(place);
+  equal(places.map(({ before, after }) => [before, after]), places.map(() => [undefined, undefined]));
+});
+
 Deno.test("an IPv6 guest's addresses are one guest's, as it may have any of its network", () => {
   equal(guest("fd00:1::2") === guest("fd00:1::ffff:0:3"), true);
   const different = ["fd00:1::2", "fd00:1:0:1::2", "fd00:2::2", "10.0.0.2", "10.0.0.3"].map(guest);
