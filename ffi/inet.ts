@@ -11,6 +11,11 @@ import { AF_INET, AF_INET6, SOL_SOCKET } from "./constants/socket.ts";
 import { SO_ERROR, SO_LINGER } from "./constants/inet.ts";
 import { CLOCK_MONOTONIC } from "./constants/poll.ts";
 
+/** Of both machines that are served. */
+const PAGE_BYTES = 4096;
+/** Advice value of madvise(2). */
+const MADV_DONTNEED = 4;
+
 /** Memory whose address is taken once. The array must live as long as a pointer into it is used. */
 export class Memory {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -26,6 +31,14 @@ export class Memory {
   /** The pointer as a number, which has room for it: no address of a program is above 2^47. */
   get address(): number {
     return this.#address ||= Number(Deno.UnsafePointer.value(this.pointer));
+  }
+
+  /** Gives the kernel the pages back that lie wholly inside: what is in them is lost. @see MADV_DONTNEED in madvise(2) */
+  discard(): void {
+    const start = Math.ceil(this.address / PAGE_BYTES) * PAGE_BYTES;
+    const end = Math.floor((this.address + this.bytes.length) / PAGE_BYTES) * PAGE_BYTES;
+    if (end <= start) return;
+    libc("fork").madvise(Deno.UnsafePointer.create(BigInt(start)), BigInt(end - start), MADV_DONTNEED);
   }
 }
 

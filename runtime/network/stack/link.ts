@@ -57,6 +57,12 @@ export class Link {
     this.#guests.set(guests);
   }
 
+  /** Gives back the memory of packets, of which none is under way between rounds of work. */
+  discard(): void {
+    this.out.discard();
+    this.pool.discard();
+  }
+
   /** Packets that are read at once: as many as there were the last time, since asking for one more costs a call. */
   #burst = 1;
   /** So often all of them were there, and so often they have to be until twice as many are asked for. */

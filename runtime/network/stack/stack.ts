@@ -78,7 +78,10 @@ export class Stack {
       for (let index = 0; index < afterBatch.length; index++) afterBatch[index]!();
     };
     if (onLull !== undefined) {
-      const lull = new Lull(host, onLull);
+      const lull = new Lull(host, () => {
+        link.discard();
+        onLull();
+      });
       this.#context.afterBatch.push(() => {
         lull.worked(this.#context.ended);
         this.#context.ended = 0;

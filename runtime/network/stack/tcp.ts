@@ -63,6 +63,8 @@ const TURN_BYTES_MAX = 256 << 10;
 /** Connections accepted at once, and those that go on sending in a round. */
 const ACCEPTS_A_TURN = 32;
 const TURNS_A_ROUND = 32;
+/** A power of two. */
+const ADDRESSES_KEPT = 16;
 /** When descriptors have run out. */
 const ACCEPT_AGAIN_MS = 100;
 /** @see RFC 9293, 3.8.6.3, which allows 500 */
@@ -96,6 +98,8 @@ export class Tcp implements PacketHandler, TcpGround {
     ...{ g0: 0, g1: 0, g2: 0, g3: 0, p0: 0, p1: 0, p2: 0, p3: 0, ports: 0 },
   };
   readonly #address = new SocketAddress();
+  /** Of connections that were made lately. */
+  readonly #addresses: (Words | undefined)[] = new Array(ADDRESSES_KEPT).fill(undefined);
   readonly #limit: number;
   #halfOpenCount = 0;
   readonly #halfOpenShares = new Shares<Connection>();
@@ -170,8 +174,8 @@ export class Tcp implements PacketHandler, TcpGround {
     const route: TcpRoute = {
       version: packet.version,
       protocol: IPPROTO_TCP,
-      source: [d0, d1, d2, d3],
-      destination: [s0, s1, s2, s3],
+      source: this.#words(d0, d1, d2, d3),
+      destination: this.#words(s0, s1, s2, s3),
       sourcePort: segment.destinationPort,
       destinationPort: segment.sourcePort,
     };
@@ -181,6 +185,14 @@ export class Tcp implements PacketHandler, TcpGround {
     if (fd < 0) return isGroup(packet.destination()) ? undefined : connection.refuseWith(-fd, segment);
     connection.isPair = this.#isPair;
     this.#begin(connection, segment);
+  }
+
+  /** One array for all connections of an address: two for each are a tenth of what a connection takes. */
+  #words(a: number, b: number, c: number, d: number): Words {
+    const at = (d ^ (d >> 8) ^ c ^ b ^ a) & (ADDRESSES_KEPT - 1);
+    const kept = this.#addresses[at];
+    if (kept !== undefined && kept[3] === d && kept[2] === c && kept[1] === b && kept[0] === a) return kept;
+    return this.#addresses[at] = [a, b, c, d];
   }
 
   /** @param syn the guest's; none where a client of a published port was accepted */
@@ -336,7 +348,7 @@ export class Tcp implements PacketHandler, TcpGround {
   /** How the guest sees the client that was accepted last; undefined where the guest cannot be reached for it. */
   #routeOf({ port, guest }: Listener): TcpRoute | undefined {
     const { destinations } = this.context;
-    const client = this.#address.words;
+    const client = this.#words(...this.#address.words);
     const isIpv4 = isIpv4Words(client);
     const same = isIpv4 ? guest.ipv4 : guest.ipv6;
     const destination = same ?? guest.ipv4 ?? guest.ipv6;
