@@ -6,6 +6,7 @@
 
 import { parse as parseToml } from "smol-toml";
 import { InvalidArgumentError } from "../errors.ts";
+import { parsePlainToml } from "./plain_toml.ts";
 
 /** Words of a table's keys. Those of no use here are podman's own affairs: `other`. */
 type Kind = "string" | "bool" | "int" | "strings" | "pools" | "texts" | "other";
@@ -92,7 +93,8 @@ export function readContainersConf(
   for (const path of files) {
     let tables: Record<string, unknown>;
     try {
-      tables = parseToml(readFile(path));
+      const text = readFile(path);
+      tables = parsePlainToml(text) ?? parseToml(text);
     } catch (cause) {
       const reason = (cause as Error).message.split("\n")[0];
       throw new InvalidArgumentError(`decode configuration ${path}: ${reason}`, { cause });

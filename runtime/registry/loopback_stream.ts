@@ -7,12 +7,16 @@
 
 import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/socket.ts";
+import { POLLIN } from "../../ffi/constants/poll.ts";
 import { close } from "../../ffi/file.ts";
+import { pollBlocking } from "../../ffi/poll.ts";
 import { connectInet, recv, send, socket } from "../../ffi/socket.ts";
 import type { ByteStream } from "./dial.ts";
 import { pause } from "./watchdog.ts";
 
-/** An answer that is not there yet is looked for again and again. */
+/** So long an answer is waited for in one go, once: a first turn of the event loop holds everything up for as long. */
+const FIRST_WAIT_MS = 5;
+/** Later it is looked for again and again. */
 const LONGEST_PAUSE_MS = 20;
 
 /** In a rehearsal, what makes a socket whose other end is no server. */
@@ -33,6 +37,7 @@ export function openLoopback({ hostname, port }: URL): LoopbackStream | undefine
 
 export class LoopbackStream implements ByteStream {
   #fd: number | undefined;
+  #hasWaited = false;
 
   /** @param fd a connected socket, which does not block, and is closed with the stream */
   constructor(fd: number, readonly peer: string) {
@@ -40,7 +45,17 @@ export class LoopbackStream implements ByteStream {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
-    return await this.#whenReady((fd) => recv(fd, into as Uint8Array<ArrayBuffer>)) || null;
+    return await this.#whenReady((fd) => {
+      const bytes = into as Uint8Array<ArrayBuffer>;
+      try {
+        return recv(fd, bytes);
+      } catch (error) {
+        if (this.#hasWaited || !isErrno(error, EAGAIN)) throw error;
+      }
+      this.#hasWaited = true;
+      pollBlocking(fd, POLLIN, FIRST_WAIT_MS);
+      return recv(fd, bytes);
+    }) || null;
   }
 
   write(bytes: Uint8Array): Promise<number> {
