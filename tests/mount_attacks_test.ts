@@ -216,6 +216,18 @@ driverTest("a host file bound to /dev/null is neither written nor given away", {
   assertEquals([control.code, Deno.readTextFileSync(`${outside.path}/file`)], [0, "output\n"]);
 });
 
+driverTest("every file that is to be masked is, however many they are", {
+  needs: ["registry", "busybox"],
+}, async (host) => {
+  const files = ["cpuinfo", "meminfo", "version", "uptime", "loadavg", "stat"].map((name) => `/proc/${name}`);
+  const script = `cat ${files.join(" ")} | wc -c`;
+  const reference = await host.image();
+  const run = (...options: string[]) => host.ok("run", "--rm", ...options, reference, "sh", "-c", script);
+  assertEquals(await run("--security-opt", `mask=${files.join(":")}`), "0");
+  // without it they tell
+  assert(Number(await run()) > 1000);
+});
+
 driverTest("masks are the null device, whatever is raced into the container's /dev (CVE-2025-31133)", {
   needs: ["registry", "busybox", "gcc"],
 }, async (host) => {

@@ -14,9 +14,10 @@ import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUTS } from "../..
 import type { MonitorPlan } from "../monitor/plan.ts";
 import type { TunPlan } from "../network/plan.ts";
 import type { MountSpec } from "../spec/runtime.ts";
-import { type PreparedDevice, prepareDevices } from "./devices.ts";
+import { openNullMask, type PreparedDevice, prepareDevices } from "./devices.ts";
 import { allowPing, bringLoopbackUp } from "./loopback.ts";
 import { type PreparedMount, prepareMounts } from "./mounts.ts";
+import { prepareCovers, type PreparedCovers } from "./protect.ts";
 import { openTun } from "../network/tun.ts";
 
 /** What is ready when the plan comes. */
@@ -25,6 +26,7 @@ export interface EarlyWork {
   /** By their specs' JSON: a mount is used where the plan has exactly this one. */
   mounts: Map<string, PreparedMount>;
   devices: PreparedDevice[];
+  covers?: PreparedCovers;
   /** The network interface that is made already, and is the monitor's. */
   tun?: number;
 }
@@ -79,7 +81,9 @@ export function workEarly(
     const [mount] = tryPrepare(() => prepareMounts([spec]));
     if (mount !== undefined) prepared.set(JSON.stringify(spec), mount);
   }
-  return { status, mounts: prepared, devices: tryPrepare(() => prepareDevices([])), tun: interfaceFd };
+  const [covers] = tryPrepare(() => [prepareCovers(openNullMask())]);
+  const devices = tryPrepare(() => prepareDevices([]));
+  return { status, mounts: prepared, devices, covers, tun: interfaceFd };
 }
 
 /** What cannot be prepared now is tried again when it is known to be needed, and told then. */

@@ -184,7 +184,7 @@ function performInit(
   const mounts = takeMounts(spec.mounts, done);
   const gifts = (annex.giveToUser ?? []).map(openSource);
   const devices = takeDevices(annex.devices, done);
-  const openMask = openNullMask();
+  const openMask = done.covers ? atFirstUse(openNullMask) : openNullMask();
   shareMemory(mounts, sharedMemory);
   if (annex.nestedUserns) {
     setresgid(0);
@@ -213,7 +213,7 @@ function performInit(
   stage("protect kernel files");
   const views = mounts.filter((one) => one.isView).map((one) => one.destination);
   protectPaths(root, spec.linux.readonlyPaths, views);
-  maskPaths(root, spec.linux.maskedPaths, openMask, views);
+  maskPaths(root, spec.linux.maskedPaths, openMask, views, done.covers);
 
   if (hooks) {
     stage("run hooks");
@@ -279,6 +279,12 @@ function performInit(
   dieWithParent(context.monitorPid);
   if (annex.initProcess) setSignalMask(ALL_SIGNALS);
   execute(stub, control, path, spec.process.args, env, passed);
+}
+
+/** A mask of this mount namespace, where those that were made ahead are too few. */
+function atFirstUse(open: () => () => number): () => number {
+  let opened: (() => number) | undefined;
+  return () => (opened ??= open())();
 }
 
 /** With it all processes of the container end when this one does. */

@@ -3,13 +3,14 @@
  * there, then each is attached at a place inside the root that a descriptor holds.
  */
 
-import { EACCES, EINVAL, ENOENT, EPERM, EROFS, isErrno } from "../../ffi/errno.ts";
-import { close, fchownat, Fd, fstat, lstat, open, readlinkat } from "../../ffi/file.ts";
+import { EACCES, EINVAL, EPERM, EROFS, isErrno } from "../../ffi/errno.ts";
+import { close, faccessat, fchownat, Fd, fstat, lstat, open, readlinkat } from "../../ffi/file.ts";
 import { mount_setattr } from "../../ffi/mount.ts";
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  F_OK,
   O_CLOEXEC,
   O_DIRECTORY,
   O_PATH,
@@ -191,13 +192,7 @@ function prepareFilesystem(spec: MountSpec, words: MountWords, onView: () => voi
 }
 
 function isUnifiedCgroup(): boolean {
-  try {
-    lstat("/sys/fs/cgroup/cgroup.controllers");
-    return true;
-  } catch (error) {
-    if (isErrno(error, ENOENT)) return false;
-    throw error;
-  }
+  return faccessat(AT_FDCWD, "/sys/fs/cgroup/cgroup.controllers", F_OK);
 }
 
 /** A copy of the host's mounts at `path`. */

@@ -24,15 +24,19 @@ import { SkiffError } from "../errors.ts";
 import { attach, cloneMount, newFilesystem } from "../rootfs/detached_mount.ts";
 import { tryOpenInRoot } from "../rootfs/in_root.ts";
 
+/** /proc/keys, /proc/timer_list and /proc/kcore or the like. */
+const USUAL_FILES = 3;
+
 /**
  * Covers each path: a folder with an empty tmpfs, a file with what `openNullDevice` makes.
- * `views` are folders that show the caller's own /proc or /sys: what hides a part there hides it here.
+ * What is in `covers` is used first. `views` are folders that show the caller's own /proc or /sys: what hides a part there hides it here.
  */
 export function maskPaths(
   root: number,
   paths: readonly string[],
   openNullDevice: () => number,
   views: readonly string[] = [],
+  covers?: PreparedCovers,
 ): void {
   let empty: number | undefined;
   for (const path of paths) {
@@ -40,10 +44,21 @@ export function maskPaths(
     if (found === undefined) continue;
     checkGenuine(found, path, views);
     const isFolder = (fstat(found).mode & S_IFMT) === S_IFDIR;
-    if (!isFolder) attach(openNullDevice(), found);
-    else if (empty === undefined) attach(empty = emptyFolder(), found);
+    if (!isFolder) attach(covers?.devices.pop() ?? openNullDevice(), found);
+    else if (empty === undefined) attach(empty = covers?.folder ?? emptyFolder(), found);
     else attach(cloneMount("", false, empty), found);
   }
+}
+
+/** Covers that are made before it is known what they cover. */
+export interface PreparedCovers {
+  devices: number[];
+  folder: number;
+}
+
+/** Most containers have so many files masked, and folders. */
+export function prepareCovers(openNullDevice: () => number): PreparedCovers {
+  return { devices: Array.from({ length: USUAL_FILES }, openNullDevice), folder: emptyFolder() };
 }
 
 /** Makes each path, and what is mounted below it, read-only. */

@@ -1,7 +1,6 @@
 /** Who the program runs as: looked up in the root's own passwd and group, from inside the root. */
 
-import { ENOENT, ENOTDIR, isErrno } from "../../ffi/errno.ts";
-import { Fd, fstat, openat2, readAll } from "../../ffi/file.ts";
+import { Fd, fstat, readAll, tryOpenat2 } from "../../ffi/file.ts";
 import { filesystemType } from "../../ffi/mount.ts";
 import {
   O_CLOEXEC,
@@ -22,13 +21,13 @@ export function resolveUserInRoot(root: number, user: string, groupAdd: readonly
 
 /** A regular file of bounded size, or null where there is none. A FIFO or device is never waited for. */
 export function readAccountFile(root: number, path: string): string | null {
-  let fd: number;
+  let fd: number | undefined;
   try {
-    fd = openat2(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    fd = tryOpenat2(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
   } catch (error) {
-    if (isErrno(error, ENOENT, ENOTDIR)) return null;
     throw new SkiffError(`read /${path} of the container: ${(error as Error).message}`, { cause: error });
   }
+  if (fd === undefined) return null;
   using file = new Fd(fd);
   if ((fstat(file.number).mode & S_IFMT) !== S_IFREG) return null;
   // A link to /proc/self/environ would make accounts of this process's own, still the caller's, environment.

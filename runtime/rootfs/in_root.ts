@@ -72,10 +72,11 @@ export function ensureFolderInRoot(root: number, path: string, mode = 0o755, own
   const existing = tryOpenInRoot(root, path, O_PATH | O_DIRECTORY);
   if (existing !== undefined) return existing;
   const { parent, name } = splitPath(path);
-  using at = new Fd(ensureFolderInRoot(root, parent, mode, owner));
+  using own = openParent(root, parent, mode, owner);
+  const at = own?.number ?? root;
   try {
-    mkdirat(at.number, name, mode);
-    if (owner) fchownat(at.number, name, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW);
+    mkdirat(at, name, mode);
+    if (owner) fchownat(at, name, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW);
   } catch (error) {
     if (!isErrno(error, EEXIST)) throw error;
   }
@@ -88,7 +89,16 @@ export function ensureFolderInRoot(root: number, path: string, mode = 0o755, own
   }
 }
 
-/** Opens a file inside the root, making an empty one (and its folders) where there is none. O_PATH. */
+/** undefined where it is the root itself. */
+function openParent(root: number, parent: string, mode?: number, owner?: Owner): Fd | undefined {
+  return parent === "/" ? undefined : new Fd(ensureFolderInRoot(root, parent, mode, owner));
+}
+
+/**
+ * Opens a file inside the root, making an empty one (and its folders) where there is none.
+ *
+ * @returns a descriptor to mount on: O_PATH, or of the file that was made
+ */
 export function ensureFileInRoot(root: number, path: string): number {
   const existing = tryOpenInRoot(root, path, O_PATH);
   if (existing !== undefined) {
@@ -97,9 +107,9 @@ export function ensureFileInRoot(root: number, path: string): number {
     throw new SkiffError(`create file ${path}: it is a folder`);
   }
   const { parent, name } = splitPath(path);
-  using at = new Fd(ensureFolderInRoot(root, parent));
+  using own = openParent(root, parent);
   try {
-    close(openat(at.number, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644));
+    return openat(own?.number ?? root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644);
   } catch (error) {
     if (!isErrno(error, EEXIST)) throw error;
   }
