@@ -51,6 +51,20 @@ Deno.test("a foreground run loses no byte to its first client, and is told the e
   assertEquals(inspectLock(monitor.lockPath).state, "free");
 });
 
+Deno.test("who has died before he is told that he is attached was not there: the next client is the first", async () => {
+  await using monitor = MonitorFixture.start({ script: "echo first", startOnAttach: true });
+  // so that the monitor finds the question of somebody who is gone
+  kill(monitor.pid, SIGSTOP);
+  const dead = await Deno.connect({ transport: "unix", path: monitor.plan.socketPath });
+  await dead.write(encodeJsonFrame(FRAME.HELLO, { version: 1, op: "attach" }));
+  dead.close();
+  kill(monitor.pid, SIGCONT);
+  const out = new Collected();
+  const attachment = await Attachment.open(monitor.plan.socketPath, { stdout: out.sink });
+  const outcome = await attachment.outcome;
+  assertEquals([outcome.kind, out.text], ["exited", "first\n"]);
+});
+
 Deno.test("a signal's death is 128 and its number", async () => {
   await using monitor = MonitorFixture.start({ script: "kill -9 $$" });
   await monitor.ended();

@@ -262,8 +262,6 @@ export class Server {
   #hello(client: Client, hello: Hello): void {
     this.loop.cancel(client.helloTimer);
     client.op = hello.op;
-    const isFirst = hello.op === "attach" && !this.#wasAttached;
-    this.#wasAttached ||= isFirst;
     if (this.#last !== undefined) return this.#finish(client, this.#last);
     const answer = { version: PROTOCOL_VERSION, ...this.control.status() };
     switch (hello.op) {
@@ -271,6 +269,9 @@ export class Server {
         Object.assign(client, { stdin: hello.stdin, stdout: hello.stdout, stderr: hello.stderr });
         if (hello.size !== undefined) this.control.resize(hello.size);
         this.#send(client, encodeJsonFrame(FRAME.OK, answer));
+        // not before: one that has died meanwhile was never there, and is not waited for any longer than that
+        const isFirst = !this.#wasAttached;
+        this.#wasAttached = true;
         return this.control.attached(isFirst);
       }
       case "wait":
