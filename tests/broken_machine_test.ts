@@ -28,6 +28,17 @@ async function worksWithOneWarning(
   assertEquals([second.code, second.stdout, second.stderr], [0, "fine\n", ""]);
 }
 
+hostTest("a newuidmap that fails with many words is told, by its first ones", {}, async (host) => {
+  const mapper = "yes 'no such range' | head -n 1000 >&2; exit 1";
+  const script = `printf '#!/bin/sh\\n%s\\n' "${mapper}" >$HOME/mapper; chmod 755 $HOME/mapper
+    mount --bind $HOME/mapper /usr/bin/newuidmap; mount --bind $HOME/mapper /usr/bin/newgidmap`;
+  // where nobody else has made the namespace yet
+  const words = ["--runroot", `${host.home}/own`, "run", "--rm", "--rootfs", "/", "true"];
+  const { code, stderr } = await onBroken(host, { script }, ...words);
+  assertEquals(code, 125);
+  assertIncludes(stderr, "Error: map ids with /usr/bin/newuidmap: no such range\nno such range\n");
+});
+
 hostTest("without newuidmap one id is mapped", { needs: NEEDS }, async (host) => {
   const script = "mount --bind /dev/null /usr/bin/newuidmap";
   const call = (...words: string[]) => onBroken(host, { script }, ...words);

@@ -101,6 +101,8 @@ export function closeNamespaceChannel(channel: NamespaceChannel): void {
 const JOINED = "J".charCodeAt(0);
 /** So much is written to a pipe as a whole. @see pipe(7) */
 const PIPE_BUF = 4096;
+/** A helper may have more to say; with each character escaped, as JSON does it, it is still one write. */
+const LONGEST_MESSAGE = 600;
 
 /** What a member holds; its lock ends with it, or with the process. */
 export interface Membership {
@@ -387,7 +389,7 @@ interface Failure {
 }
 
 function describeFailure(error: unknown): Failure {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = (error instanceof Error ? error.message : String(error)).slice(0, LONGEST_MESSAGE);
   return error instanceof SyscallError
     ? { message, errno: error.errno, syscall: error.syscall, isMapping: false }
     : { message, errno: 0, syscall: "", isMapping: error instanceof MappingError };
