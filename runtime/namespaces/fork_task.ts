@@ -3,10 +3,19 @@
  * ids own. A child of the command, which dies with it.
  */
 
-import { closeAllExcept } from "../../ffi/file.ts";
+import { ESRCH, isErrno } from "../../ffi/errno.ts";
+import { close, closeAllExcept } from "../../ffi/file.ts";
 import { forkChild, prepareFork } from "../../ffi/fork.ts";
 import { openFamilies } from "../../ffi/libc.ts";
-import { type ExitedChild, getpid, getppid, kill, prctl, waitpidAsync } from "../../ffi/process.ts";
+import {
+  type ExitedChild,
+  getpid,
+  getppid,
+  pidfd_open,
+  pidfd_send_signal,
+  prctl,
+  waitpidAsync,
+} from "../../ffi/process.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { NamespaceContext } from "./context.ts";
@@ -23,8 +32,9 @@ import {
 /** A child at work. */
 export interface ForkedTask {
   pid: number;
-  /** Reaps it; the status is what the task gave, 125 where it threw, 128 + a signal. */
+  /** Reaps it, once; the status is what the task gave, 125 where it threw, 128 + a signal. */
   wait(): Promise<ExitedChild>;
+  /** Nothing where it has ended. */
   kill(): void;
 }
 
@@ -57,15 +67,41 @@ export async function forkInUserNamespace(
       leaveUserNamespace(membership);
     }
   });
-  const wait = () => waitpidAsync(pid);
+  const child = new Child(pid);
   try {
     await awaitUserNamespace(channel);
   } catch (error) {
-    kill(pid, SIGKILL);
-    await wait();
+    child.kill();
+    await child.wait();
     throw error;
   }
-  return { pid, wait, kill: () => kill(pid, SIGKILL) };
+  return child;
+}
+
+/** Killed by a descriptor: its number may be another's once it is reaped, which is told a turn of the event loop later. */
+class Child implements ForkedTask {
+  #pidfd: number | undefined;
+  constructor(readonly pid: number) {
+    this.#pidfd = pidfd_open(pid);
+  }
+
+  async wait(): Promise<ExitedChild> {
+    try {
+      return await waitpidAsync(this.pid);
+    } finally {
+      close(this.#pidfd!);
+      this.#pidfd = undefined;
+    }
+  }
+
+  kill(): void {
+    if (this.#pidfd === undefined) return;
+    try {
+      pidfd_send_signal(this.#pidfd, SIGKILL);
+    } catch (error) {
+      if (!isErrno(error, ESRCH)) throw error;
+    }
+  }
 }
 
 function forkOver(channel: NamespaceChannel, child: () => number): number {

@@ -86,3 +86,25 @@ Deno.test("a map that the kernel refuses is an error of the caller, and no membe
   );
   assertEquals(members(context), []);
 });
+
+Deno.test("to kill a task that was reaped a moment ago, or is long over, does nothing", async () => {
+  using context = makeContext();
+  const task = await forkInUserNamespace(context, [], () => 3);
+  const ended = task.wait();
+  // until the thread that waits has it, while nobody here can be told
+  const deadline = Date.now() + 20_000;
+  while (isThere(task.pid) && Date.now() < deadline);
+  assertEquals(isThere(task.pid), false);
+  task.kill();
+  assertEquals((await ended).status, 3);
+  task.kill();
+});
+
+function isThere(pid: number): boolean {
+  try {
+    Deno.lstatSync(`/proc/${pid}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
