@@ -7,9 +7,9 @@
  */
 
 import { close, fcntl } from "../../ffi/file.ts";
-import { getpid, kill, waitpidAsync } from "../../ffi/process.ts";
+import { Child } from "../../ffi/child.ts";
+import { getpid } from "../../ffi/process.ts";
 import { F_DUPFD_CLOEXEC } from "../../ffi/constants/fcntl.ts";
-import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { ContainerMount } from "../container/mount_options.ts";
 import { mountPoints } from "../container/mount_points.ts";
 import type { RootfsPlan } from "../monitor/plan.ts";
@@ -108,9 +108,8 @@ export async function runBuildContainer(
       warnings: prepared.warnings,
     } satisfies BuildContainerStarted,
   );
-  let isLive = true;
+  const monitor = new Child(monitorPid!);
   // init dies with its monitor
-  void hooks.gone.then(() => isLive && kill(monitorPid!, SIGKILL));
-  await waitpidAsync(monitorPid!);
-  isLive = false;
+  void hooks.gone.then(() => monitor.kill());
+  await monitor.wait();
 }

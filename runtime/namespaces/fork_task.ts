@@ -3,19 +3,11 @@
  * ids own. A child of the command, which dies with it.
  */
 
-import { ESRCH, isErrno } from "../../ffi/errno.ts";
-import { close, closeAllExcept } from "../../ffi/file.ts";
+import { Child } from "../../ffi/child.ts";
+import { closeAllExcept } from "../../ffi/file.ts";
 import { forkChild, prepareFork } from "../../ffi/fork.ts";
 import { openFamilies } from "../../ffi/libc.ts";
-import {
-  type ExitedChild,
-  getpid,
-  getppid,
-  pidfd_open,
-  pidfd_send_signal,
-  prctl,
-  waitpidAsync,
-} from "../../ffi/process.ts";
+import { getpid, getppid, prctl } from "../../ffi/process.ts";
 import { PR_SET_PDEATHSIG } from "../../ffi/constants/prctl.ts";
 import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { NamespaceContext } from "./context.ts";
@@ -29,28 +21,20 @@ import {
   openNamespaceChannel,
 } from "./user_namespace.ts";
 
-/** A child at work. */
-export interface ForkedTask {
-  pid: number;
-  /** Reaps it, once; the status is what the task gave, 125 where it threw, 128 + a signal. */
-  wait(): Promise<ExitedChild>;
-  /** Nothing where it has ended. */
-  kill(): void;
-}
-
 /**
  * Runs `task` in a forked child that is root of the user's namespace (as real root: plain root).
  *
  * Everything in `task` is synchronous, and was imported and opened before. Descriptors from 3 on are
  * closed but for `inherit`, which stay the caller's to close in the parent.
  *
+ * @returns the child, whose status is what the task gives, 125 where it throws
  * @throws {HostError} where the namespace cannot be had
  */
 export async function forkInUserNamespace(
   context: NamespaceContext,
   inherit: readonly number[],
   task: () => number,
-): Promise<ForkedTask> {
+): Promise<Child> {
   prepareFork();
   openFamilies("file", "process", "credentials", "namespaces");
   const channel = openNamespaceChannel(context);
@@ -76,32 +60,6 @@ export async function forkInUserNamespace(
     throw error;
   }
   return child;
-}
-
-/** Killed by a descriptor: its number may be another's once it is reaped, which is told a turn of the event loop later. */
-class Child implements ForkedTask {
-  #pidfd: number | undefined;
-  constructor(readonly pid: number) {
-    this.#pidfd = pidfd_open(pid);
-  }
-
-  async wait(): Promise<ExitedChild> {
-    try {
-      return await waitpidAsync(this.pid);
-    } finally {
-      close(this.#pidfd!);
-      this.#pidfd = undefined;
-    }
-  }
-
-  kill(): void {
-    if (this.#pidfd === undefined) return;
-    try {
-      pidfd_send_signal(this.#pidfd, SIGKILL);
-    } catch (error) {
-      if (!isErrno(error, ESRCH)) throw error;
-    }
-  }
 }
 
 function forkOver(channel: NamespaceChannel, child: () => number): number {
