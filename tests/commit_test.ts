@@ -2,7 +2,7 @@
 import { Fd, open } from "../ffi/file.ts";
 import { fsetxattr } from "../ffi/xattr.ts";
 import { O_RDONLY } from "../ffi/constants/fcntl.ts";
-import { assert, assertEquals, assertIncludes, driverTest, hostTest } from "./harness.ts";
+import { assert, assertEquals, assertIncludes, assertMatch, driverTest, hostTest } from "./harness.ts";
 import { busyboxEntries } from "./images.ts";
 
 const CHANGE = `echo more >>/d/b; rm /d/f; rm -rf /e; mkdir /e; echo new >/e/new; ln /d/b /d/linked
@@ -169,7 +169,8 @@ hostTest("what the user captures without a namespace is what its root captures",
   await Deno.chown(`${upper}/socket`, host.ids.subuid, host.ids.subuid);
   const control = await withoutNamespace();
   assertEquals(control.code, 125);
-  assertIncludes(control.stderr, "create user namespace");
+  // none is made or joined; what a helper may do is taken from it as well, being traced
+  assertMatch(control.stderr, /^Error: (create user namespace|map ids with)/);
   assertEquals(await layerOf(await host.ok("commit", "box")), layer);
   for (let count = 200; count < 1001; count++) Deno.linkSync(`${upper}/socket`, `${upper}/socket-${count}`);
   assertEquals(await layerOf(await host.ok("commit", "box")), layer);
