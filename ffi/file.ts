@@ -5,7 +5,7 @@
  */
 
 import { cstring } from "./cstring.ts";
-import { check, EIO, ENOENT, ENOTDIR, errno, retry, SyscallError } from "./errno.ts";
+import { check, EIO, ENOENT, ENOTDIR, errno, isErrno, retry, SyscallError } from "./errno.ts";
 import { libc, SYSCALL } from "./libc.ts";
 import {
   AT_EMPTY_PATH,
@@ -77,7 +77,14 @@ export function tryOpenat2(dirfd: number, path: Path, flags: number, resolve: nu
   const fd = libc("file").openat2(SYSCALL.openat2, dirfd, cstring(path), bytes(how), 24n);
   if (fd !== -1) return fd;
   const code = errno();
-  return code === ENOENT || code === ENOTDIR ? undefined : openat2(dirfd, path, flags, resolve);
+  if (code === ENOENT || code === ENOTDIR) return undefined;
+  try {
+    return openat2(dirfd, path, flags, resolve);
+  } catch (error) {
+    // it went while it was tried again
+    if (isErrno(error, ENOENT, ENOTDIR)) return undefined;
+    throw error;
+  }
 }
 
 /** @see close(2); a failure is of no use to a caller and is dropped. */

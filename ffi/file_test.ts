@@ -1,5 +1,6 @@
 import * as file from "./file.ts";
-import { EACCES, ELOOP, ENOENT, EXDEV, isErrno } from "./errno.ts";
+import { EACCES, EAGAIN, ELOOP, ENOENT, EXDEV, isErrno } from "./errno.ts";
+import { failure, replaceKernel } from "./libc.ts";
 import {
   O_CLOEXEC,
   O_DIRECTORY,
@@ -114,4 +115,25 @@ Deno.test("extended attributes keep binary values", () => {
   equal(lgetxattr(path, "user.other"), undefined);
   equal(llistxattr(path).map((name) => new TextDecoder().decode(name)), ["user.binary"]);
   Deno.removeSync(path);
+});
+
+Deno.test("a file that goes while it is looked for again is not there", () => {
+  const answers = [EAGAIN, ENOENT, EACCES, EACCES];
+  replaceKernel((name, _args, make) => {
+    if (name !== "openat2") return make();
+    failure.last = answers.shift()!;
+    return -1;
+  });
+  try {
+    equal(file.tryOpenat2(-1, "passwd", O_RDONLY, RESOLVE_IN_ROOT), undefined);
+    let refusal: unknown;
+    try {
+      file.tryOpenat2(-1, "passwd", O_RDONLY, RESOLVE_IN_ROOT);
+    } catch (error) {
+      refusal = error;
+    }
+    equal([isErrno(refusal, EACCES), answers], [true, []]);
+  } finally {
+    replaceKernel(undefined);
+  }
 });
