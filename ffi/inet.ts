@@ -7,14 +7,10 @@
 
 import { check, EINTR, errno } from "./errno.ts";
 import { compileFamily, failure, libc } from "./libc.ts";
+import { discardPages } from "./memory.ts";
 import { AF_INET, AF_INET6, SOL_SOCKET } from "./constants/socket.ts";
 import { SO_ERROR, SO_LINGER } from "./constants/inet.ts";
 import { CLOCK_MONOTONIC } from "./constants/poll.ts";
-
-/** Of both machines that are served. */
-const PAGE_BYTES = 4096;
-/** Advice value of madvise(2). */
-const MADV_DONTNEED = 4;
 
 /** Memory whose address is taken once. The array must live as long as a pointer into it is used. */
 export class Memory {
@@ -33,12 +29,9 @@ export class Memory {
     return this.#address ||= Number(Deno.UnsafePointer.value(this.pointer));
   }
 
-  /** Gives the kernel the pages back that lie wholly inside: what is in them is lost. @see MADV_DONTNEED in madvise(2) */
+  /** Gives the kernel the pages back that lie wholly inside: what is in them is lost. */
   discard(): void {
-    const start = Math.ceil(this.address / PAGE_BYTES) * PAGE_BYTES;
-    const end = Math.floor((this.address + this.bytes.length) / PAGE_BYTES) * PAGE_BYTES;
-    if (end <= start) return;
-    libc("fork").madvise(Deno.UnsafePointer.create(BigInt(start)), BigInt(end - start), MADV_DONTNEED);
+    discardPages(BigInt(this.address), BigInt(this.address + this.bytes.length));
   }
 }
 

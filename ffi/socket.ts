@@ -1,10 +1,8 @@
-/** Unix sockets, descriptors over them, and who is at the other end. What gives no errno throws SyscallError. @see unix(7) */
+/** Unix sockets, descriptors over them, and who is at the other end. Every function throws SyscallError. @see unix(7) */
 
-import { check, errno, retry } from "./errno.ts";
+import { check, retry } from "./errno.ts";
 import { libc } from "./libc.ts";
 import {
-  AF_INET,
-  AF_INET6,
   AF_UNIX,
   MSG_CMSG_CLOEXEC,
   MSG_CTRUNC,
@@ -40,21 +38,6 @@ export function bindUnix(fd: number, path: string): void {
 export function connectUnix(fd: number, path: string): void {
   const address = unixAddress(path);
   retry("connect", () => libc("socket").connect(fd, address, address.length), path);
-}
-
-/**
- * Connects to an address of 4 or 16 bytes in network order. Gives the errno that it fails with, or 0: EINPROGRESS is what
- * a socket that does not block says of every connection.
- * @see connect(2), ip(7), ipv6(7)
- */
-export function connectInet(fd: number, address: Uint8Array, port: number): number {
-  const isIpv4 = address.length === 4;
-  const name = new Uint8Array(isIpv4 ? 16 : 28);
-  const view = new DataView(name.buffer);
-  view.setUint16(0, isIpv4 ? AF_INET : AF_INET6, true);
-  view.setUint16(2, port);
-  name.set(address, isIpv4 ? 4 : 8);
-  return libc("socket").connect(fd, name, name.length) === -1 ? errno() : 0;
 }
 
 /** @see listen(2) */

@@ -4,9 +4,8 @@
  * @see containers.conf(5)
  */
 
-import { parse as parseToml } from "smol-toml";
 import { InvalidArgumentError } from "../errors.ts";
-import { parsePlainToml } from "./plain_toml.ts";
+import { parseToml } from "./plain_toml.ts";
 
 /** Words of a table's keys. Those of no use here are podman's own affairs: `other`. */
 type Kind = "string" | "bool" | "int" | "strings" | "pools" | "texts" | "other";
@@ -93,8 +92,7 @@ export function readContainersConf(
   for (const path of files) {
     let tables: Record<string, unknown>;
     try {
-      const text = readFile(path);
-      tables = parsePlainToml(text) ?? parseToml(text);
+      tables = parseToml(readFile(path));
     } catch (cause) {
       const reason = (cause as Error).message.split("\n")[0];
       throw new InvalidArgumentError(`decode configuration ${path}: ${reason}`, { cause });

@@ -3,6 +3,8 @@
  * parser of all of TOML takes ten times as long for the list of short names that distributions bring.
  */
 
+import { parse } from "smol-toml";
+
 export type TomlTable = Record<string, unknown>;
 
 const TEXT = String.raw`"[^"\\\x00-\x1f\x7f]*"`;
@@ -14,6 +16,11 @@ const VALUE = new RegExp(
   String
     .raw`^[ \t]*${KEY}[ \t]*=[ \t]*(${TEXT}|true|false|\[[ \t]*(?:${TEXT}[ \t]*(?:,[ \t]*${TEXT}[ \t]*)*)?\])${END}`,
 );
+
+/** A document. @throws {Error} where it is none, with the place and some lines of it */
+export function parseToml(text: string): TomlTable {
+  return parsePlainToml(text) ?? parse(text);
+}
 
 /** The document, where it is no more than that; undefined leaves it, and the mistakes in it, to a parser of all of TOML. */
 export function parsePlainToml(text: string): TomlTable | undefined {

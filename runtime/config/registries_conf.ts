@@ -3,9 +3,8 @@
  *
  * @see containers-registries.conf(5), containers-registries.conf.d(5)
  */
-import { parse as parseToml } from "smol-toml";
 import { InvalidArgumentError } from "../errors.ts";
-import { parsePlainToml } from "./plain_toml.ts";
+import { parseToml } from "./plain_toml.ts";
 import { type ConfigSources, listOptional, readOptional } from "./sources.ts";
 
 export type ShortNameMode = "enforcing" | "permissive" | "disabled";
@@ -216,7 +215,7 @@ class Reader {
 
   parse(text: string): Table {
     try {
-      return parsePlainToml(text) ?? parseToml(text) as Table;
+      return parseToml(text);
     } catch (cause) {
       const line = String((cause as Error).message).split("\n")[0]!.trim();
       throw new InvalidArgumentError(`read ${this.path}: ${line}`, { cause });

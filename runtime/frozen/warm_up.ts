@@ -53,9 +53,7 @@ function useText(): void {
     new TextDecoder().decode(encoder.encode("text"));
     new TextDecoder("utf-8", { fatal: true }).decode(encoder.encode("text"));
   }
-  const bytes = encoder.encode("text");
-  new TextDecoder().decode(bytes);
-  new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+  new TextDecoder("utf-8", { fatal: true }).decode(encoder.encode("text"), { stream: true });
 }
 
 /** Those of registries. A port that cannot be ends a connection before it is begun. */

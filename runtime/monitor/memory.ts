@@ -5,13 +5,12 @@
 
 import { UCONTEXT_STACK_POINTER_OFFSET } from "../../ffi/arch.ts";
 import { libc } from "../../ffi/libc.ts";
+import { discardPages } from "../../ffi/memory.ts";
 import { takeLaunch } from "../config/launch.ts";
 
 /** With `--expose-gc`, which every start of skiff sets. @see v8 src/extensions/gc-extension.cc */
 type CollectGarbage = (options: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
 
-/** Advice value of madvise(2). */
-const MADV_DONTNEED = 4;
 /** Left alone below the stack pointer: more than a call from here needs. */
 const STACK_MARGIN_BYTES = 32n * 1024n;
 
@@ -50,9 +49,7 @@ function stackBottom(pointer: bigint): bigint {
 
 /** Loading modules went deep; what lies below the stack pointer is never read again. */
 function releaseStack(bottom: bigint, pointer: bigint): void {
-  const top = pointer - STACK_MARGIN_BYTES;
-  if (bottom === 0n || top <= bottom) return;
-  libc("fork").madvise(Deno.UnsafePointer.create(bottom), (top - bottom) & ~0xfffn, MADV_DONTNEED);
+  if (bottom !== 0n) discardPages(bottom, pointer - STACK_MARGIN_BYTES);
 }
 
 /** @see proc_pid_smaps(5) */

@@ -24,9 +24,10 @@ import { type EarlyInit, forkEarlyInit } from "../init/spawn.ts";
 import type { NamespaceContext } from "../namespaces/context.ts";
 import {
   awaitUserNamespace,
-  childEnds,
-  closeNamespaceChannel,
+  type ChildEnds,
+  descriptorsOf,
   enterUserNamespaceBlocking,
+  forkOver,
   leaveUserNamespace,
   type Membership,
   type NamespaceChannel,
@@ -139,13 +140,10 @@ function forkSeed(soil?: Soil): Seed {
     return { ...forkWaiting((socket) => waitForPlanBlocking(socket)), isSupervisor, isOrdinary: false };
   }
   const channel = openNamespaceChannel(soil.context);
-  let forked;
-  try {
-    forked = forkWaiting((socket) => waitForPlanBlocking(socket, { soil, channel }));
-  } catch (error) {
-    closeNamespaceChannel(channel);
-    throw error;
-  }
+  const forked = forkOver(
+    channel,
+    () => forkWaiting((socket) => waitForPlanBlocking(socket, { soil, channel })),
+  );
   const isOrdinary = soil.mounts !== undefined;
   return { ...forked, isSupervisor, isOrdinary, tun: soil.tun, entered: follow(channel) };
 }
@@ -186,12 +184,12 @@ function handOver(seed: Seed, context: NamespaceContext, plan: MonitorPlan, fds:
 /** What a seed is planted with: without it waits for its soil. */
 export interface PlantedSoil {
   soil: Soil;
-  channel: Pick<NamespaceChannel, "child" | "mapper">;
+  channel: ChildEnds;
 }
 
 /** The forked child: ends with the command, or never returns from being a monitor. */
 export function waitForPlanBlocking(socket: number, early?: PlantedSoil): number {
-  closeAllExcept([socket, ...early ? childEnds({ parent: -1, ...early.channel }) : []]);
+  closeAllExcept([socket, ...early ? descriptorsOf(early.channel) : []]);
   setProcessName("skiff: seed");
   // Mount points that are made in the root must let everybody through, whatever the caller's umask.
   umask(0o022);

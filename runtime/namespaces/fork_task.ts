@@ -13,11 +13,10 @@ import { SIGKILL } from "../../ffi/constants/signal.ts";
 import type { NamespaceContext } from "./context.ts";
 import {
   awaitUserNamespace,
-  childEnds,
-  closeNamespaceChannel,
+  descriptorsOf,
   enterUserNamespaceBlocking,
+  forkOver,
   leaveUserNamespace,
-  type NamespaceChannel,
   openNamespaceChannel,
 } from "./user_namespace.ts";
 
@@ -39,8 +38,8 @@ export async function forkInUserNamespace(
   openFamilies("file", "process", "credentials", "namespaces");
   const channel = openNamespaceChannel(context);
   const parent = getpid();
-  const pid = forkOver(channel, () => {
-    closeAllExcept([...inherit, ...childEnds(channel)]);
+  const run = () => {
+    closeAllExcept([...inherit, ...descriptorsOf(channel)]);
     const membership = enterUserNamespaceBlocking(context, channel);
     // Set after the ids changed, which clears it; a parent that died before is noticed by its number.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -50,7 +49,8 @@ export async function forkInUserNamespace(
     } finally {
       leaveUserNamespace(membership);
     }
-  });
+  };
+  const pid = forkOver(channel, () => forkChild(run));
   const child = new Child(pid);
   try {
     await awaitUserNamespace(channel);
@@ -60,13 +60,4 @@ export async function forkInUserNamespace(
     throw error;
   }
   return child;
-}
-
-function forkOver(channel: NamespaceChannel, child: () => number): number {
-  try {
-    return forkChild(child);
-  } catch (error) {
-    closeNamespaceChannel(channel);
-    throw error;
-  }
 }

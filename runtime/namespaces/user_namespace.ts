@@ -59,11 +59,15 @@ import { formatIdMap, type IdMaps } from "./id_map.ts";
 
 type Helpers = NonNullable<NamespaceContext["helpers"]>;
 
-/** The pipe from a forked child to its parent, and what maps the child's ids. */
-export interface NamespaceChannel {
+/** The child's end of the pipe from it to its parent, and what maps its ids. */
+export interface ChildEnds {
   child: number;
-  parent: number;
   mapper?: IdMapper;
+}
+
+/** The same with the parent's end. */
+export interface NamespaceChannel extends ChildEnds {
+  parent: number;
 }
 
 /** A program outside of the namespace that has ids mapped in it. */
@@ -88,14 +92,19 @@ export function openNamespaceChannel(context?: NamespaceContext): NamespaceChann
 }
 
 /** The descriptors that the child needs. */
-export function childEnds({ child, mapper }: NamespaceChannel): number[] {
+export function descriptorsOf({ child, mapper }: ChildEnds): number[] {
   return mapper ? [child, mapper.go, mapper.answers] : [child];
 }
 
-/** Where there will be no child. */
-export function closeNamespaceChannel(channel: NamespaceChannel): void {
-  for (const fd of [channel.parent, ...childEnds(channel)]) close(fd);
-  endMapper(channel.mapper);
+/** What `fork` gives, which makes the child. Where that fails there is none, and the channel goes. */
+export function forkOver<T>(channel: NamespaceChannel, fork: () => T): T {
+  try {
+    return fork();
+  } catch (error) {
+    for (const fd of [channel.parent, ...descriptorsOf(channel)]) close(fd);
+    endMapper(channel.mapper);
+    throw error;
+  }
 }
 
 const JOINED = "J".charCodeAt(0);
@@ -117,7 +126,7 @@ export interface Membership {
  */
 export function enterUserNamespaceBlocking(
   context: NamespaceContext,
-  ends: Pick<NamespaceChannel, "child" | "mapper">,
+  ends: ChildEnds,
 ): Membership | undefined {
   const { child: channel, mapper } = ends;
   const member = () => {
@@ -154,7 +163,7 @@ function closeMapperEnds(mapper: IdMapper): void {
  * @throws {HostError} where the namespace cannot be had, with the remedy as hint
  */
 export async function awaitUserNamespace(channel: NamespaceChannel): Promise<void> {
-  for (const fd of childEnds(channel)) close(fd);
+  for (const fd of descriptorsOf(channel)) close(fd);
   try {
     const buffer = new Uint8Array(PIPE_BUF);
     const length = await readAsync(channel.parent, buffer);

@@ -2,6 +2,7 @@ import { assertEquals, assertIncludes, messageOf } from "../../tests/assertions.
 import { close, pipe2, read, readAsync, writeAll } from "../../ffi/file.ts";
 import { getegid, geteuid } from "../../ffi/process.ts";
 import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
+import { isThere } from "../state/listing.ts";
 import type { NamespaceContext } from "./context.ts";
 import { forkInUserNamespace } from "./fork_task.ts";
 import { mapWithRanges } from "./id_map.ts";
@@ -93,18 +94,9 @@ Deno.test("to kill a task that was reaped a moment ago, or is long over, does no
   const ended = task.wait();
   // until the thread that waits has it, while nobody here can be told
   const deadline = Date.now() + 20_000;
-  while (isThere(task.pid) && Date.now() < deadline);
-  assertEquals(isThere(task.pid), false);
+  while (isThere(`/proc/${task.pid}`) && Date.now() < deadline);
+  assertEquals(isThere(`/proc/${task.pid}`), false);
   task.kill();
   assertEquals((await ended).status, 3);
   task.kill();
 });
-
-function isThere(pid: number): boolean {
-  try {
-    Deno.lstatSync(`/proc/${pid}`);
-    return true;
-  } catch {
-    return false;
-  }
-}

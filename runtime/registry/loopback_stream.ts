@@ -9,8 +9,9 @@ import { EAGAIN, isErrno } from "../../ffi/errno.ts";
 import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../ffi/constants/socket.ts";
 import { POLLIN } from "../../ffi/constants/poll.ts";
 import { close } from "../../ffi/file.ts";
+import { connectTo, SocketAddress } from "../../ffi/inet.ts";
 import { pollBlocking } from "../../ffi/poll.ts";
-import { connectInet, recv, send, socket } from "../../ffi/socket.ts";
+import { recv, send, socket } from "../../ffi/socket.ts";
 import type { ByteStream } from "./dial.ts";
 import { pause } from "./watchdog.ts";
 
@@ -31,7 +32,7 @@ export function takeConnections(open: typeof onPaper): void {
 export function openLoopback({ hostname, port }: URL): LoopbackStream | undefined {
   const address = loopbackAddress(hostname);
   if (address === undefined) return undefined;
-  const fd = onPaper?.() ?? connectTo(address, Number(port || 80));
+  const fd = onPaper?.() ?? connect(address, Number(port || 80));
   return fd === undefined ? undefined : new LoopbackStream(fd, hostname.replace(/^\[|\]$/g, ""));
 }
 
@@ -86,11 +87,12 @@ function loopbackAddress(hostname: string): Uint8Array | undefined {
   return /^127\.\d+\.\d+\.\d+$/.test(hostname) ? Uint8Array.from(hostname.split("."), Number) : undefined;
 }
 
-function connectTo(address: Uint8Array, port: number): number | undefined {
+function connect(address: Uint8Array, port: number): number | undefined {
   const family = address.length === 4 ? AF_INET : AF_INET6;
   const fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
   // "in progress" says the first call always, and the second how it went: on the loopback all of it has happened by then
-  if (connectInet(fd, address, port) === 0 || connectInet(fd, address, port) === 0) return fd;
+  const server = new SocketAddress().set(address, port);
+  if (connectTo(fd, server) === 0 || connectTo(fd, server) === 0) return fd;
   close(fd);
   return undefined;
 }
