@@ -207,6 +207,13 @@ export function sendFrom(fd: number, pointer: Deno.PointerValue, length: number,
   return value === -1 ? -failure.word[0]! : value;
 }
 
+/** Of two that have no offset, as a pipe and a socket: the bytes that were moved, or a negated errno. @see splice(2) */
+export function spliceBetween(from: number, to: number, length: number, flags: number): number {
+  if (fast === undefined) return result(slow().splice(from, null, to, null, length, flags));
+  const value = fast.splice(from, null, to, null, length, flags);
+  return value === -1 ? -failure.word[0]! : value;
+}
+
 /**
  * The events that are there, or come in that time (-1: for ever). One that waits is for forked children only.
  *

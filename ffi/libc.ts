@@ -362,6 +362,12 @@ const FAMILIES = {
       parameters: ["i32", "pointer", "i32"],
       result: "i32",
     }, // ssize_t recvmsg(int, struct msghdr *, int)
+    // ssize_t splice(int, off_t *, int, off_t *, size_t, unsigned)
+    splice: {
+      nr: SYSCALL.splice,
+      parameters: ["i32", "pointer", "i32", "pointer", "u32", "u32"],
+      result: "i32",
+    },
     // int epoll_wait(int, struct epoll_event *, int, int)
     waitEvents: {
       nr: SYSCALL.epoll_pwait,

@@ -63,6 +63,10 @@ export const X_OK = 1;
 export const W_OK = 2;
 export const R_OK = 4;
 
+/** @see splice(2) */
+export const SPLICE_F_MOVE = 1;
+export const SPLICE_F_NONBLOCK = 2;
+
 /** @see fallocate(2) */
 export const FALLOC_FL_KEEP_SIZE = 1;
 

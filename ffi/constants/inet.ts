@@ -18,4 +18,6 @@ export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_MORE = 0x8000;
 export const TCP_NODELAY = 1;
+export const TCP_INFO = 11;
+export const TCP_CLOSE = 7;
 export const IPV6_V6ONLY = 26;

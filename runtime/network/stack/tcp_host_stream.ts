@@ -68,6 +68,11 @@ function ask(fd: number, request: number): number {
   return answer[0]!;
 }
 
+/** Whether the next byte to be read is the urgent one. @see sockatmark(3) */
+export function isAtMark(fd: number): boolean {
+  return ask(fd, SIOCATMARK) !== 0;
+}
+
 class PeekedStream implements HostStream {
   readonly wasRefused = false;
   readonly readsMany = true;
@@ -100,7 +105,7 @@ class PeekedStream implements HostStream {
 
   /** The kernel tells it of the oldest byte only; but a look from one byte before the mark ends there, though more has come. */
   isAtMark(): boolean {
-    if (this.#peeked === 0) return ask(this.#fd, SIOCATMARK) !== 0;
+    if (this.#peeked === 0) return isAtMark(this.#fd);
     if (ask(this.#fd, FIONREAD) <= this.#peeked) return false;
     setOption(this.#fd, SOL_SOCKET, SO_PEEK_OFF, this.#peeked - 1);
     const count = recvInto(this.#fd, look.pointer, 2, MSG_PEEK | MSG_DONTWAIT);
@@ -183,7 +188,7 @@ class KeptStream implements HostStream {
   }
 
   isAtMark(): boolean {
-    return ask(this.#fd, SIOCATMARK) !== 0;
+    return isAtMark(this.#fd);
   }
 
   again(slot: Slot, offset: number, from: number, length: number): number {
