@@ -89,10 +89,23 @@ export function resolveResolver(options: CreateOptions): ResolverChoice | undefi
   for (const word of [...dnsSearch, ...dnsOptions]) {
     if (/\s/.test(word)) throw new InvalidArgumentError(`invalid DNS search domain or option "${word}"`);
   }
+  for (const domain of dnsSearch) {
+    if (domain !== "" && !isDomain(domain)) throw new InvalidArgumentError(`${domain} is not a valid domain`);
+  }
   const list = (words: string[]) => words.length === 0 ? undefined : words.filter((word) => word !== "");
   const [servers, search, resolverOptions] = [list(dns), list(dnsSearch), list(dnsOptions)];
   if (!servers && !search && !resolverOptions) return undefined;
   return { servers, search: search?.includes(".") ? [] : search, options: resolverOptions };
+}
+
+const MAX_DOMAIN_BYTES = 253;
+
+/** `.` is none at all; underscores are in names of services. @see RFC 1035, 2.3.1 */
+function isDomain(text: string): boolean {
+  if (text === ".") return true;
+  const labels = text.replace(/\.$/, "").split(".");
+  const isLabel = (label: string) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/i.test(label);
+  return text.length <= MAX_DOMAIN_BYTES && /[a-z]/i.test(text) && labels.every(isLabel);
 }
 
 /** Dotted quad without leading zeros, or IPv6 with an optional zone, by the shape that the resolver reads. */

@@ -58,6 +58,10 @@ Deno.test("the resolver's servers, domains and options are lists, none leaves th
   throws(() => resolve({ dns: ["1.1.1.1"], network: "none" }), {
     message: "conflicting options: dns and the network mode: none",
   });
+  assertEquals(resolve({ dnsSearch: ["_srv.Example-1.org.", ""] })?.search, ["_srv.Example-1.org."]);
+  for (const domain of ["a..b", "-a", "a_-", "1.2", "a/b", `${"a.".repeat(127)}a`]) {
+    throws(() => resolve({ dnsSearch: [domain] }), { message: `${domain} is not a valid domain` });
+  }
   throws(() => resolve({ dnsSearch: ["a\nnameserver 6.6.6.6"] }), /invalid DNS search domain/);
 });
 

@@ -70,6 +70,16 @@ const BRIDGES_MAX = 65_535;
 /** @see RFC 8200, 5 */
 const IPV6_MIN_MTU = 1280;
 
+/** Where the kernel gives no address to an interface, or none that leads anywhere. @see RFC 6890 */
+const SPECIAL_SUBNETS = [
+  ["0.0.0.0/8", "this network"],
+  ["127.0.0.0/8", "loopback"],
+  ["224.0.0.0/4", "multicast"],
+  ["::/127", "loopback"],
+  ["fe80::/10", "link-local"],
+  ["ff00::/8", "multicast"],
+] as const;
+
 /** What cannot be a name, as `--network` takes it for something else. */
 const MODES = /^(bridge|podman|host|none|default|private|container|ns|pod|slirp|slirp4netns|pasta)$/;
 
@@ -251,6 +261,13 @@ function readSubnets(
     if (used.some((other) => overlap(other, subnet))) {
       throw new InvalidArgumentError(
         `subnet ${formatSubnet(subnet)} is already used on the host or by another config`,
+      );
+    }
+    const special = SPECIAL_SUBNETS.find(([text]) => overlap(parseSubnet(text)!, subnet));
+    if (special) {
+      const [text, what] = special;
+      throw new InvalidArgumentError(
+        `invalid subnet ${formatSubnet(subnet)}: no interface has addresses of ${text}, which is ${what}`,
       );
     }
     used.push(subnet);

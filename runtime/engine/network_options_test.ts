@@ -118,6 +118,18 @@ const MISTAKES: [NetworkCreateOptions, string][] = [
   [{ driver: "foo" }, "unsupported driver foo: invalid argument"],
   [{ subnets: ["foo"] }, "invalid CIDR address: foo"],
   [
+    { subnets: ["127.5.0.0/16"] },
+    "invalid subnet 127.5.0.0/16: no interface has addresses of 127.0.0.0/8, which is loopback",
+  ],
+  [
+    { subnets: ["224.0.0.0/24"] },
+    "invalid subnet 224.0.0.0/24: no interface has addresses of 224.0.0.0/4, which is multicast",
+  ],
+  [
+    { subnets: ["fe80::/64"] },
+    "invalid subnet fe80::/64: no interface has addresses of fe80::/10, which is link-local",
+  ],
+  [
     { subnets: ["10.0.0.0/8", "10.1.0.0/16"] },
     "subnet 10.1.0.0/16 is already used on the host or by another config",
   ],
