@@ -44,9 +44,41 @@ for (const driver of ["macvlan", "ipvlan"]) {
     assertEquals(lines.filter((line) => line.startsWith("Error: ")), [
       `Error: use networks net and bridge together: a container is on bridges or on ${driver} networks`,
       `Error: publish ports: on ${driver} network net the container has an address of its own, with all ports`,
-      `Error: change networks of container two: net is a ${driver} network, which is chosen at create`,
+      `Error: change networks of container two: net has driver ${driver}, whose networks are chosen at create`,
       "Error: parent interface nosuch does not exist",
       `Error: create network with driver ${driver}: addresses are not asked of a DHCP server`,
     ]);
   });
 }
+
+hostTest("as root, a MAC address that would be the parent's is refused", {
+  asRoot: true,
+  needs: ["root", "iproute2"],
+}, async (host) => {
+  const { stdout } = await host.program(
+    [
+      "/usr/bin/unshare",
+      "-n",
+      "/bin/sh",
+      "-c",
+      STAGE + `
+      E network create -d macvlan -o parent=p0 -o mode=passthru --subnet 192.0.2.0/24 pass
+      E network create -d ipvlan -o parent=p1 --subnet 198.51.100.0/24 ip
+      for net in pass ip; do E create --network $net --mac-address 02:00:00:00:00:01 host true; done
+      E create --network pass host true | tail -1
+    `,
+    ],
+    { env: { SKIFF: host.binary } },
+  );
+  assertEquals(stdout.trim().split("\n"), [
+    "pass",
+    "[0]",
+    "ip",
+    "[0]",
+    "Error: set MAC address 02:00:00:00:00:01 on network pass: with macvlan's mode passthru it is the parent's",
+    "[125]",
+    "Error: set MAC address 02:00:00:00:00:01 on network ip: with ipvlan it is the parent's",
+    "[125]",
+    "[0]",
+  ]);
+});

@@ -185,7 +185,7 @@ function checkMode(engine: Engine, row: ContainerRow, network: NetworkRow): void
   }
   if (network.driver !== "bridge") {
     throw new UnsupportedError(
-      `change networks of container ${row.name}: ${network.name} is a ${network.driver} network, which is chosen at create`,
+      `change networks of container ${row.name}: ${network.name} has driver ${network.driver}, whose networks are chosen at create`,
     );
   }
 }

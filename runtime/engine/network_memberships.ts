@@ -42,9 +42,11 @@ export async function resolveMemberships(
       throw new InvalidArgumentError(`network ${row.name} is named twice`);
     }
     checkRequest(row, request);
-    if (row.driver === "ipvlan" && request.mac !== undefined) {
+    const isPassthru = row.driver === "macvlan" && row.options.mode === "passthru";
+    if (request.mac !== undefined && (row.driver === "ipvlan" || isPassthru)) {
+      const how = isPassthru ? "macvlan's mode passthru" : "ipvlan";
       throw new UnsupportedError(
-        `set MAC address ${request.mac} on network ${row.name}: with ipvlan it is the parent's`,
+        `set MAC address ${request.mac} on network ${row.name}: with ${how} it is the parent's`,
       );
     }
     requests.push({ ...request, network: row.name });
