@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "../../../tests/assertions.ts";
 import { MSG_OOB, SO_OOBINLINE } from "../../../ffi/constants/inet.ts";
+import { F_SETPIPE_SZ } from "../../../ffi/constants/fcntl.ts";
 import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import {
   AF_INET,
@@ -31,6 +32,7 @@ import {
   shutdownSocket,
   SocketAddress,
 } from "../../../ffi/inet.ts";
+import { fcntl } from "../../../ffi/file.ts";
 import { getrlimit, setrlimit } from "../../../ffi/process.ts";
 import { listen } from "../../../ffi/socket.ts";
 import { mustParse } from "./addresses.ts";
@@ -244,6 +246,26 @@ Deno.test("what both ends send arrives whole and in order, both ways at once, wi
     assertEquals([pair.toHostBytes, pair.toGuestBytes], [up.length, down.length]);
     await rig.until(() => ended() === 1, "to be over");
   });
+});
+
+/** As there are where the user's pipes have reached their limit. @see pipe-user-pages-soft in pipe(7) */
+class SmallPipes extends Pipes {
+  override take(): Pipe | undefined {
+    const pipe = super.take();
+    if (pipe !== undefined) fcntl(pipe.writer, F_SETPIPE_SZ, 4096);
+    return pipe;
+  }
+}
+
+Deno.test("a pipe of a single page moves as well, in small pieces", async () => {
+  await withRig(async (rig) => {
+    const { guest, host, pair } = rig.pair();
+    const bytes = data(2 << 20, 10);
+    const step = sending(guest, bytes), heard = receiving(host, bytes.length, 100_000);
+    await rig.until(() => [step(), heard.step()].every(Boolean), "the end");
+    assertEquals([heard.outcome(), await digest(heard.bytes)], [END, await digest(bytes)]);
+    pair.abort();
+  }, new SmallPipes());
 });
 
 for (const first of ["guest", "host"] as const) {
