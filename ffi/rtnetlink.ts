@@ -5,11 +5,15 @@
  */
 
 import {
+  FR_ACT_BLACKHOLE,
   FR_ACT_TO_TBL,
   FR_ACT_UNREACHABLE,
+  FRA_DPORT_RANGE,
   FRA_DST,
   FRA_IIFNAME,
+  FRA_IP_PROTO,
   FRA_PRIORITY,
+  FRA_SPORT_RANGE,
   FRA_SRC,
   FRA_TABLE,
   IFA_ADDRESS,
@@ -50,10 +54,12 @@ import {
   RTM_NEWLINK,
   RTM_NEWROUTE,
   RTM_NEWRULE,
+  RTN_LOCAL,
   RTN_UNICAST,
   RTN_UNREACHABLE,
   RTPROT_STATIC,
 } from "./constants/rtnetlink.ts";
+import { concat } from "./concat.ts";
 import { IFF_UP } from "./constants/ioctl.ts";
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from "./constants/netlink.ts";
 import { AF_INET, AF_INET6 } from "./constants/socket.ts";
@@ -64,6 +70,7 @@ import {
   parseAttributes,
   request,
   textOf,
+  u16,
 } from "./netlink.ts";
 
 const NEW = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
@@ -185,6 +192,8 @@ export interface Route {
   source?: Uint8Array;
   /** Packets are answered with an ICMP error instead. */
   unreachable?: boolean;
+  /** Packets have arrived: they are for sockets here, whatever address they bear. */
+  local?: boolean;
 }
 
 export function addRoute(route: Route): NetlinkRequest {
@@ -202,8 +211,8 @@ function routeRequest(verb: string, type: number, flags: number, route: Route): 
   struct.set([
     ...[route.family === "ipv4" ? AF_INET : AF_INET6, destination?.prefix ?? 0, 0, 0],
     ...[table < 256 ? table : 0, RTPROT_STATIC],
-    gateway || route.unreachable || route.family === "ipv6" ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
-    route.unreachable ? RTN_UNREACHABLE : RTN_UNICAST,
+    scopeOf(route),
+    route.unreachable ? RTN_UNREACHABLE : route.local ? RTN_LOCAL : RTN_UNICAST,
   ]);
   const place = destination ? `${showBytes(destination.address)}/${destination.prefix}` : "default";
   return request(`${verb} route ${place}`, type, struct, [
@@ -216,6 +225,11 @@ function routeRequest(verb: string, type: number, flags: number, route: Route): 
   ], flags);
 }
 
+function scopeOf({ family, gateway, unreachable, local }: Route): number {
+  if (local) return RT_SCOPE_HOST;
+  return gateway || unreachable || family === "ipv6" ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+}
+
 /** Which table the routes of a packet are looked up in. */
 export interface Rule {
   family: "ipv4" | "ipv6";
@@ -224,8 +238,11 @@ export interface Rule {
   /** Where it comes from, and where it goes. */
   from?: { address: Uint8Array; prefix: number };
   to?: { address: Uint8Array; prefix: number };
-  /** Absent: unreachable. */
+  /** Its protocol (IPPROTO_*) and ports. Linux 4.17. */
+  flow?: { protocol: number; sourcePort: number; destinationPort: number };
+  /** Absent: unreachable, or else it is dropped without a word. */
   table?: number;
+  blackhole?: boolean;
   priority: number;
 }
 
@@ -238,19 +255,28 @@ export function deleteRule(rule: Rule): NetlinkRequest {
 }
 
 function ruleRequest(verb: string, type: number, flags: number, rule: Rule): NetlinkRequest {
-  const { table = 0 } = rule;
+  const { table = 0, flow } = rule;
   // struct fib_rule_hdr
   const struct = new Uint8Array(12);
   const family = rule.family === "ipv4" ? AF_INET : AF_INET6;
   struct.set([family, rule.to?.prefix ?? 0, rule.from?.prefix ?? 0, 0, table < 256 ? table : 0]);
-  struct[7] = rule.table === undefined ? FR_ACT_UNREACHABLE : FR_ACT_TO_TBL;
+  const otherwise = rule.blackhole ? FR_ACT_BLACKHOLE : FR_ACT_UNREACHABLE;
+  struct[7] = rule.table === undefined ? otherwise : FR_ACT_TO_TBL;
   return request(`${verb} rule ${rule.priority}`, type, struct, [
     [FRA_DST, rule.to?.address],
     [FRA_SRC, rule.from?.address],
     [FRA_IIFNAME, rule.incoming],
     [FRA_PRIORITY, rule.priority],
     [FRA_TABLE, rule.table],
+    [FRA_IP_PROTO, flow && Uint8Array.of(flow.protocol)],
+    [FRA_SPORT_RANGE, flow && portRange(flow.sourcePort)],
+    [FRA_DPORT_RANGE, flow && portRange(flow.destinationPort)],
   ], flags);
+}
+
+/** struct fib_rule_port_range of one port. */
+function portRange(port: number): Uint8Array {
+  return concat([u16(port), u16(port)]);
 }
 
 /** For `NetlinkSocket.dump`. */

@@ -10,3 +10,5 @@ export const TUN_F_TSO6 = 0x4;
 export const TUN_F_TSO_ECN = 0x8;
 export const SIOCGIFINDEX = 0x8933;
 export const IFNAMSIZ = 16;
+/** Gives a descriptor of the network namespace that the interface is in. */
+export const TUNGETDEVNETNS = 0x54e3;

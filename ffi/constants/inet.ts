@@ -1,4 +1,4 @@
-/** @see ip(7), ipv6(7), tcp(7), socket(7), recv(2); netinet/in.h, netinet/tcp.h, asm-generic/socket.h */
+/** @see ip(7), ipv6(7), tcp(7), socket(7), recv(2); netinet/in.h, netinet/tcp.h, linux/tcp.h, asm-generic/socket.h */
 export const IPPROTO_IP = 0;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
@@ -17,7 +17,29 @@ export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
 export const MSG_TRUNC = 0x20;
 export const MSG_MORE = 0x8000;
+export const IP_TRANSPARENT = 19;
+export const IPV6_TRANSPARENT = 75;
 export const TCP_NODELAY = 1;
 export const TCP_INFO = 11;
 export const TCP_CLOSE = 7;
+export const TCP_MAXSEG = 2;
+export const TCP_KEEPIDLE = 4;
+export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
+export const TCP_REPAIR = 19;
+export const TCP_REPAIR_QUEUE = 20;
+export const TCP_QUEUE_SEQ = 21;
+export const TCP_REPAIR_OPTIONS = 22;
+export const TCP_REPAIR_WINDOW = 29;
+/** Values of TCP_REPAIR. */
+export const TCP_REPAIR_ON = 1;
+export const TCP_REPAIR_OFF = 0;
+/** Values of TCP_REPAIR_QUEUE. */
+export const TCP_NO_QUEUE = 0;
+export const TCP_RECV_QUEUE = 1;
+export const TCP_SEND_QUEUE = 2;
+/** Options of a SYN, by which TCP_REPAIR_OPTIONS names them. */
+export const TCPOPT_MAXSEG = 2;
+export const TCPOPT_WINDOW = 3;
+export const TCPOPT_SACK_PERMITTED = 4;
 export const IPV6_V6ONLY = 26;
