@@ -20,6 +20,8 @@ import {
   SocketAddress,
 } from "../ffi/inet.ts";
 import { openFamilies } from "../ffi/libc.ts";
+import { NetlinkSocket } from "../ffi/netlink.ts";
+import { setLink } from "../ffi/rtnetlink.ts";
 import { setns, unshare } from "../ffi/namespaces.ts";
 import { kill, pidfd_open, waitpidBlocking } from "../ffi/process.ts";
 import { listen, receiveWithFds, sendWithFds, shutdown, socketpair } from "../ffi/socket.ts";
@@ -84,12 +86,14 @@ export class StackRig implements Disposable {
   readonly #control: number;
   readonly #children: Child[] = [];
 
-  constructor(mtu: number, options: Partial<StackOptions> = {}) {
+  constructor(mtu: number, options: Partial<StackOptions> = {}, { loopback = true } = {}) {
     const [ours, theirs] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
     this.#holder = forkChild(() => {
       close(ours);
       unshare(CLONE_NEWUSER | CLONE_NEWNET);
       const tun = openTun(tunPlan(mtu));
+      using netlink = new NetlinkSocket();
+      if (loopback) netlink.perform([setLink("lo", { up: true })]);
       sendWithFds(theirs, new Uint8Array(1), [tun]);
       close(tun);
       read(theirs, new Uint8Array(1));
@@ -157,6 +161,11 @@ export class StackRig implements Disposable {
       waitpidBlocking(pid);
     }
     this.stack.dispose();
+    this.end();
+  }
+
+  /** The guest's end, where the stack has ended already. */
+  end(): void {
     close(this.#control);
     waitpidBlocking(this.#holder);
     this.loop.dispose();

@@ -120,7 +120,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     pidFile: config.pidFile,
     conmonPidFile: config.conmonPidFile,
     events: planEvents(config, facts.eventsPath),
-    network: facts.networkProgram ?? planNetwork(config),
+    network: facts.networkProgram ?? planNetwork(config, facts),
   };
 }
 
@@ -205,8 +205,12 @@ function planInterface({ network }: ContainerConfig): Pick<InitAnnex, "tun"> {
   return network.mode === "slirp" ? { tun: planTun(network.options) } : {};
 }
 
-function planNetwork({ network }: ContainerConfig): NetworkPlan | undefined {
-  return network.mode === "slirp" ? { kind: "user-mode", stack: planStack(network.options) } : undefined;
+function planNetwork(config: ContainerConfig, { lastCapability }: PlanFacts): NetworkPlan | undefined {
+  const { network } = config;
+  if (network.mode !== "slirp") return undefined;
+  const keepsConnections = planCapabilities(config, lastCapability).includes("CAP_NET_ADMIN");
+  const stack = planStack(network.options);
+  return { kind: "user-mode", stack: { ...stack, ...(keepsConnections && { keepsConnections }) } };
 }
 
 const CHOSEN_NAMESPACES = ["pid", "ipc", "uts", "cgroup"] as const;

@@ -87,9 +87,10 @@ export class EventLoop {
   /** Runs until `stop`, which may have come before. For forked children only: it blocks. */
   runBlocking(): void {
     while (!this.#isStopped) this.#round();
+    this.#isStopped = false;
   }
 
-  /** Ends the loop when the handlers of this round are done. */
+  /** Ends the loop when the handlers of this round are done; it can be run again. */
   stop(): void {
     this.#isStopped = true;
   }

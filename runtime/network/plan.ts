@@ -77,6 +77,8 @@ export interface StackPlan {
   allowHostLoopback: boolean;
   /** The source of what goes out: an address or an interface of the host. */
   outbound?: { ipv4?: string; ipv6?: string };
+  /** None is handed over to the kernel: who may shape or watch the interface's traffic has to find it there. */
+  keepsConnections?: boolean;
   dns: DnsPlan;
 }
 

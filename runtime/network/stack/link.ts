@@ -94,6 +94,18 @@ export class Link {
     return true;
   }
 
+  /** Reads what is there now, up to a bounded count; whether that was all. */
+  drain(): boolean {
+    for (let count = 0; count < BURST_MAX; count++) {
+      const slot = this.pool.take();
+      const length = readInto(this.fd, slot.pointer, SLOT_BYTES);
+      if (length > 0) this.#receiveOwned(slot, length);
+      else this.pool.give(slot);
+      if (length === -EAGAIN) return true;
+    }
+    return false;
+  }
+
   /**
    * Reads once more what has failed: errno may have been another's, since V8 calls the system between a call and the look at
    * it where it compiles something then, and the guest would have no network for ever.

@@ -69,6 +69,8 @@ export class Stack {
     this.#tcp = new Tcp(this.#context, {
       connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, connections),
       mayPeek: mayPeek ?? true,
+      // frames that a test changes must come by
+      handsOver: seam === undefined && !plan.keepsConnections,
     });
     const { names, dnsPort } = options;
     this.#makeDatagrams = () => new (loadDatagrams().Datagrams)(this.#context, { names, dnsPort, endpoints });
@@ -133,6 +135,11 @@ export class Stack {
   setGuests(guests: readonly InterfaceAddress[]): void {
     this.#context.link.setGuests(guests);
     this.#context.destinations.setGuests(guests);
+  }
+
+  /** Connections that were handed over to the kernel until now. */
+  get handedOver(): number {
+    return this.#tcp.handOvers?.done ?? 0;
   }
 
   /** For questions that reach the holder by sockets of its own; `work` is to be called then. */

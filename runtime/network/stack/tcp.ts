@@ -46,6 +46,7 @@ import { type IpPacket, IPV4_PREFIX, toWords, type Words } from "./packet.ts";
 import { Queue } from "./queue.ts";
 import { guestOf, guestOfEntry, Shares } from "./shares.ts";
 import { Connection, type TcpGround } from "./tcp_connection.ts";
+import { HandOvers } from "./tcp_handover.ts";
 import { Budget } from "./tcp_host_stream.ts";
 import { ACK, RST, Segment, sendReset, SYN, type TcpRoute } from "./tcp_segment.ts";
 import { ConnectionTable, ports, type TableKey } from "./tcp_table.ts";
@@ -84,6 +85,8 @@ interface Listener {
 
 /** What tests and the limits of the process decide. */
 export interface TcpLimits {
+  /** Connections that move much are handed over to the kernel. */
+  handsOver: boolean;
   /** Connections at a time; what comes beyond is refused. */
   connections: number;
   mayPeek: boolean;
@@ -93,6 +96,7 @@ export class Tcp implements PacketHandler, TcpGround {
   readonly table = new ConnectionTable<Connection>();
   readonly budget = new Budget(BUDGET_BYTES);
   readonly mayPeek: boolean;
+  readonly handOvers: HandOvers | undefined;
   readonly #segment = new Segment();
   readonly #key: { -readonly [Name in keyof TableKey]: TableKey[Name] } = {
     ...{ g0: 0, g1: 0, g2: 0, g3: 0, p0: 0, p1: 0, p2: 0, p3: 0, ports: 0 },
@@ -119,6 +123,7 @@ export class Tcp implements PacketHandler, TcpGround {
 
   constructor(readonly context: StackContext, limits: TcpLimits) {
     this.mayPeek = limits.mayPeek;
+    if (limits.handsOver) this.handOvers = new HandOvers(context.host, context.link);
     this.#limit = limits.connections;
     context.link.handlers[IPPROTO_TCP] = this;
     context.afterBatch.push(() => this.#flush());
@@ -457,6 +462,7 @@ export class Tcp implements PacketHandler, TcpGround {
       connection.abort();
       connection.forget();
     }
+    this.handOvers?.dispose();
   }
 }
 

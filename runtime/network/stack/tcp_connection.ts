@@ -16,7 +16,10 @@ import { EACCES, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EPERM, ETIMEDOUT } from 
 import { closeSocket, resetSocket, shutdownSocket, socketError } from "../../../ffi/inet.ts";
 import type { Timer } from "./host.ts";
 import { openHostStream } from "./tcp_host_stream.ts";
-import { VNET_BYTES, writeHeaders } from "./packet.ts";
+import { toBytes, VNET_BYTES, writeHeaders } from "./packet.ts";
+import type { SplicedPair } from "./spliced_pair.ts";
+import type { TcpEnd } from "../../../ffi/tcp_repair.ts";
+import { BULK_BYTES, type HandOver, type HandOvers, type Movable } from "./tcp_handover.ts";
 import { Receiver } from "./tcp_receiver.ts";
 import {
   ACK,
@@ -45,6 +48,8 @@ export const SYN_SENT = 2;
 export const ESTABLISHED = 3;
 export const TIME_WAIT = 4;
 export const CLOSED = 5;
+/** The kernel's: here its place is kept, and what came late is dropped. */
+export const HANDED_OVER = 6;
 
 /** What the host's side tells. That a socket has room is told once for nothing as soon as that is asked for. */
 const HEARS = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
@@ -65,6 +70,8 @@ export interface TcpGround {
   readonly context: StackContext;
   readonly table: ConnectionTable<Connection>;
   readonly budget: Budget;
+  /** For connections that move much; undefined where the stack keeps them all. */
+  readonly handOvers: HandOvers | undefined;
   /** False keeps data here instead of in the kernel's buffer, as on old kernels. */
   readonly mayPeek: boolean;
   /** Has `flush` called after this batch of packets or events. */
@@ -77,7 +84,7 @@ export interface TcpGround {
   closed(connection: Connection): void;
 }
 
-export class Connection implements TableEntry, SegmentOutput {
+export class Connection implements TableEntry, SegmentOutput, Movable {
   readonly g0: number;
   readonly g1: number;
   readonly g2: number;
@@ -127,6 +134,11 @@ export class Connection implements TableEntry, SegmentOutput {
   #retries = 0;
   #heardMs: number;
   #timer: Timer | undefined;
+  /** Numbers of both ways from which on it is counted how much has been moved. */
+  #receivedFrom = 0;
+  #sentFrom = 0;
+  #handOver: HandOver | undefined;
+  #pair: SplicedPair | undefined;
 
   /** @param route its source is the other end, as the guest sees it */
   constructor(ground: TcpGround, route: TcpRoute, fd: number) {
@@ -340,6 +352,7 @@ export class Connection implements TableEntry, SegmentOutput {
     if (segment.flags & SYN) this.sender.windowScale = 0;
     this.sender.start((this.#iss + 1) | 0, segment);
     this.sender.windowScale = scale;
+    this.#countFromHere();
     this.sender.stream = openHostStream(this.fd, this.#ground.budget, this.#ground.mayPeek && !this.isPair);
     this.#ground.flushLater(this);
   }
@@ -436,6 +449,89 @@ export class Connection implements TableEntry, SegmentOutput {
     if (this.#isShutDown && sender.isFinAcknowledged) return this.#finish();
     if (isMore) this.#ground.turnLater(this);
     this.#armTimer();
+    if (this.#handOver !== undefined) this.#handOver.goOn();
+    else if (((receiver.next - this.#receivedFrom) | 0) + ((sender.una - this.#sentFrom) | 0) >= BULK_BYTES) {
+      this.#beginHandOver();
+    }
+  }
+
+  #countFromHere(): void {
+    this.#receivedFrom = this.receiver.next;
+    this.#sentFrom = this.sender.una;
+  }
+
+  /** Where that fails, it is tried again when as much has been moved once more. */
+  #beginHandOver(): void {
+    this.#countFromHere();
+    // a socket pair is the nameserver's
+    if (this.isPair) return;
+    this.#handOver = this.#ground.handOvers?.begin(this);
+    this.#handOver?.goOn();
+  }
+
+  get isOpen(): boolean {
+    return this.state === ESTABLISHED && !this.sender.isEnded && !this.receiver.isEnded && !this.#isShutDown;
+  }
+
+  get isQuiet(): boolean {
+    return this.sender.isQuiet && this.receiver.isQuiet;
+  }
+
+  hold(isHeld: boolean): void {
+    const { sender } = this;
+    sender.isHeld = isHeld;
+    if (isHeld) {
+      // what the guest gets last it would acknowledge some time later, but an old number at once
+      if (sender.inFlight > 0) this.emit((sender.una - 1) | 0, ACK, 0, 0);
+      return;
+    }
+    this.#handOver = undefined;
+    this.#ground.flushLater(this);
+  }
+
+  describe(): TcpEnd {
+    const { sender, receiver } = this;
+    // what the guest is told last is what the kernel has to keep to
+    receiver.advertise(this.#receiveScale);
+    return {
+      address: toBytes(this.p0, this.p1, this.p2, this.p3),
+      port: this.route.sourcePort,
+      peer: { address: toBytes(this.g0, this.g1, this.g2, this.g3), port: this.route.destinationPort },
+      sendNext: sender.max,
+      receiveNext: receiver.next,
+      receiveWindow: (receiver.edge - receiver.next) | 0,
+      sendWindow: sender.window,
+      mss: sender.mss,
+      scales: this.#receiveScale === 0
+        ? undefined
+        : { send: sender.windowScale, receive: this.#receiveScale },
+      isSackPermitted: this.#isSackPermitted,
+    };
+  }
+
+  nudge(): void {
+    if (this.state === ESTABLISHED || this.state === HANDED_OVER) this.#sendAck();
+  }
+
+  handOver(): number {
+    const { host } = this.#ground.context;
+    const { fd } = this;
+    this.#handOver = undefined;
+    this.#release();
+    host.unwatch(fd);
+    host.cancel(this.#timer);
+    this.fd = -1;
+    this.state = HANDED_OVER;
+    return fd;
+  }
+
+  moved(pair: SplicedPair): void {
+    this.#pair = pair;
+  }
+
+  ended(): void {
+    this.#pair = undefined;
+    this.#forget();
   }
 
   #beLateWith(): void {
@@ -567,7 +663,8 @@ export class Connection implements TableEntry, SegmentOutput {
 
   /** Ends the connection at both sides, by resets. */
   abort(): void {
-    if (this.state !== CLOSED && this.state !== TIME_WAIT) this.#fail(ETIMEDOUT);
+    if (this.#pair !== undefined) this.#pair.abort();
+    else if (this.state !== CLOSED && this.state !== TIME_WAIT) this.#fail(ETIMEDOUT);
   }
 
   #close(withReset: boolean): void {
@@ -585,6 +682,7 @@ export class Connection implements TableEntry, SegmentOutput {
 
   /** Before the socket is closed: what is left in it would make that a reset, which drops what is on its way there. */
   #release(): void {
+    this.#handOver?.cancel();
     this.receiver.dispose();
     this.sender.stream?.dispose();
     this.sender.stream = undefined;

@@ -77,6 +77,11 @@ export class Receiver {
     return this.#queue.length === 0;
   }
 
+  /** The guest may send more, and nothing of it is missing or waits here. */
+  get isQuiet(): boolean {
+    return this.isFlushed && !this.hasGap && this.#finAt === undefined && this.error === 0;
+  }
+
   /**
    * Takes the data of a segment, which the window let through at least in part.
    *

@@ -69,6 +69,8 @@ export class Sender {
   isMarkAhead = false;
   /** The number behind the urgent byte that was found last. */
   #urgent: number | undefined;
+  /** Nothing new is read for the guest. */
+  isHeld = false;
   /** The host sends no more: FIN is sent behind the last byte. */
   isEnded = false;
   #fin: number | undefined;
@@ -108,6 +110,11 @@ export class Sender {
   #setWindow(value: number): void {
     this.window = value << this.windowScale;
     if (this.window > this.#windowMax) this.#windowMax = this.window;
+  }
+
+  /** The guest has all that was read for it, and the stream knows. */
+  get isQuiet(): boolean {
+    return this.max === this.una && !this.isMarkAhead && this.stream !== undefined;
   }
 
   get inFlight(): number {
@@ -334,7 +341,10 @@ export class Sender {
     }
     if (this.inFlight > 0) {
       if (!hadFlight || this.deadlineMs === NEVER) this.deadlineMs = nowMs + this.rtoMs;
-    } else if (this.isReadable && !this.isEnded && this.window < Math.min(this.mss, this.#windowMax >> 1)) {
+    } else if (
+      this.isReadable && !this.isHeld && !this.isEnded &&
+      this.window < Math.min(this.mss, this.#windowMax >> 1)
+    ) {
       // the window is shut: ask now and then whether it opened
       if (this.deadlineMs === NEVER) this.deadlineMs = nowMs + this.rtoMs;
     }
@@ -357,7 +367,7 @@ export class Sender {
       return count;
     }
     if (this.isEnded) return this.#sendFin();
-    if (!this.isReadable) return 0;
+    if (!this.isReadable || this.isHeld) return 0;
     // not in silly little pieces (RFC 9293, 3.8.6.2.1)
     if (room <= 0 || (room < this.mss && room < this.#windowMax >> 1 && under > 0)) return 0;
     const each = this.#payloadMax();

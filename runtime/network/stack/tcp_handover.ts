@@ -1,0 +1,196 @@
+/**
+ * Connections that move much are handed over to the kernel: a socket in the guest's network namespace takes the place of
+ * the stack's end, and what comes is moved between it and the host's socket by splice(2), without a copy. The guest's
+ * packets reach that socket by the loopback of its namespace. Nobody notices: numbers, windows and options go on.
+ *
+ * ```
+ *  hold      nothing more is read from the host, until the guest has acknowledged all
+ *  block     the guest's packets are lost, once what it has sent before was taken
+ *  deliver   the socket is made, and gets the guest's packets
+ * ```
+ *
+ * Where any of it fails or takes too long, the stack goes on as before.
+ */
+
+import {
+  IPPROTO_TCP,
+  SO_KEEPALIVE,
+  SO_OOBINLINE,
+  TCP_KEEPCNT,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+} from "../../../ffi/constants/inet.ts";
+import { SOL_SOCKET } from "../../../ffi/constants/socket.ts";
+import { closeSocket, setOption } from "../../../ffi/inet.ts";
+import { announceEnd, becomeEnd, type TcpEnd } from "../../../ffi/tcp_repair.ts";
+import { type Flow, GuestNamespace } from "./guest_namespace.ts";
+import type { Host, Timer } from "./host.ts";
+import type { Link } from "./link.ts";
+import { type PairGround, Pipes, SplicedPair } from "./spliced_pair.ts";
+
+/** Both ways together: below, the copies that are saved cost less than handing over. */
+export const BULK_BYTES = 8 << 20;
+/** At a time: each is a rule that the guest's kernel goes through where it looks for a route. */
+const HANDED_OVER_MAX = 64;
+/** A guest or a host that does not take what is under way keeps the stack. */
+const PATIENCE_MS = 500;
+/** As the stack asks an idle guest. */
+const KEEPALIVE_S = 15 * 60, KEEPALIVE_INTERVAL_S = 75, KEEPALIVE_PROBES = 8;
+
+/** The stack's end of a connection. */
+export interface Movable {
+  /** Both ends may send, in order. */
+  readonly isOpen: boolean;
+  /** Nothing is under way: all is acknowledged, and taken. */
+  readonly isQuiet: boolean;
+  /** Sends the guest nothing new while `isHeld`. */
+  hold(isHeld: boolean): void;
+  describe(): TcpEnd;
+  /** Acknowledges once more: a guest whose packets were lost goes on at once. */
+  nudge(): void;
+  /** Gives the host's socket away, unwatched. */
+  handOver(): number;
+  /** It is the pair's from here on. */
+  moved(pair: SplicedPair): void;
+  /** The pair has ended. */
+  ended(): void;
+}
+
+export class HandOvers {
+  readonly host: Host;
+  readonly link: Link;
+  readonly namespace: GuestNamespace;
+  readonly pairGround: PairGround;
+  /** So many were handed over until now. */
+  done = 0;
+  #count = 0;
+  #isPossible = true;
+
+  constructor(host: Host, link: Link) {
+    this.host = host;
+    this.link = link;
+    this.namespace = new GuestNamespace(link.fd);
+    this.pairGround = { host, pipes: new Pipes() };
+  }
+
+  /** Undefined where there is no room for it, or this kernel does not let us. */
+  begin(end: Movable): HandOver | undefined {
+    if (!this.#isPossible || this.#count >= HANDED_OVER_MAX) return undefined;
+    this.#count++;
+    return new HandOver(this, end);
+  }
+
+  /** One of `begin` is over. */
+  left(): void {
+    this.#count--;
+  }
+
+  /** It is not tried again: what was refused once is refused always. */
+  refused(): void {
+    this.#isPossible = false;
+  }
+
+  dispose(): void {
+    this.namespace.dispose();
+    this.pairGround.pipes.dispose();
+  }
+}
+
+/** The way of one connection to the kernel. */
+export class HandOver {
+  readonly #all: HandOvers;
+  readonly #end: Movable;
+  readonly #flow: Flow;
+  readonly #timer: Timer;
+  #isBlocked = false;
+  /** `#step` is to be called. */
+  #isDue = false;
+  #isOver = false;
+
+  constructor(all: HandOvers, end: Movable) {
+    this.#all = all;
+    this.#end = end;
+    const { address, port, peer } = end.describe();
+    const bytes = (address: ArrayLike<number>) => Uint8Array.from(address);
+    this.#flow = { guest: bytes(peer.address), guestPort: peer.port, peer: bytes(address), peerPort: port };
+    this.#timer = all.host.after(PATIENCE_MS, () => this.cancel());
+    end.hold(true);
+  }
+
+  /** Something has happened to the connection. */
+  goOn(): void {
+    if (this.#isOver || this.#isDue) return;
+    if (!this.#end.isOpen) return this.cancel();
+    if (!this.#end.isQuiet) return;
+    this.#isDue = true;
+    this.#all.host.defer(this.#step);
+  }
+
+  readonly #step = (): void => {
+    this.#isDue = false;
+    if (this.#isOver) return;
+    try {
+      if (!this.#isBlocked) {
+        this.#all.namespace.block(this.#flow);
+        this.#isBlocked = true;
+      }
+      // what the guest has sent before lies in the interface's queue
+      const isDrained = this.#all.link.drain();
+      if (this.#isOver) return;
+      if (isDrained && this.#end.isOpen && this.#end.isQuiet) this.#finish();
+      else this.goOn();
+    } catch {
+      this.#all.refused();
+      this.cancel();
+    }
+  };
+
+  #finish(): void {
+    const end = this.#end.describe();
+    const { namespace, pairGround } = this.#all;
+    const guest = namespace.takeSocket(end.address.length === 4 ? 4 : 6);
+    try {
+      becomeEnd(guest, end);
+      prepareSocket(guest);
+      namespace.deliver(this.#flow);
+    } catch (error) {
+      closeSocket(guest);
+      throw error;
+    }
+    this.#isOver = true;
+    this.#all.host.cancel(this.#timer);
+    const connection = this.#end;
+    const pair = new SplicedPair(pairGround, guest, connection.handOver(), () => {
+      namespace.release(this.#flow);
+      this.#all.left();
+      connection.ended();
+    });
+    connection.moved(pair);
+    this.#all.done++;
+    announceEnd(guest);
+    connection.nudge();
+    pair.start();
+  }
+
+  /** The stack keeps the connection. Harmless where that is decided. */
+  cancel(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#all.host.cancel(this.#timer);
+    this.#all.left();
+    this.#end.hold(false);
+    if (!this.#isBlocked) return;
+    this.#all.namespace.unblock(this.#flow);
+    this.#end.nudge();
+  }
+}
+
+function prepareSocket(fd: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+  setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_S);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+  setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+}

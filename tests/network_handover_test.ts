@@ -1,0 +1,344 @@
+/** Connections that move much, which the user-mode stack hands over to the kernel: nobody at either end may notice. */
+
+import { MSG_OOB } from "../ffi/constants/inet.ts";
+import { EPOLLPRI as POLLPRI, POLLIN } from "../ffi/constants/poll.ts";
+import { FRA_DPORT_RANGE, RTM_GETRULE } from "../ffi/constants/rtnetlink.ts";
+import { AF_UNIX, SO_RCVBUF, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from "../ffi/constants/socket.ts";
+import { ECONNRESET } from "../ffi/errno.ts";
+import { close, pipe2, read, write } from "../ffi/file.ts";
+import { Memory, recvInto, resetSocket, sendFrom, setOption, SocketAddress } from "../ffi/inet.ts";
+import { NetlinkSocket, parseAttributes, request } from "../ffi/netlink.ts";
+import { pollBlocking } from "../ffi/poll.ts";
+import { socketpair } from "../ffi/socket.ts";
+import { formatAddress } from "../runtime/network/stack/addresses.ts";
+import { assertEquals } from "./assertions.ts";
+import {
+  acceptOne,
+  connectFrom,
+  expectPattern,
+  GATEWAY,
+  GUEST,
+  listenOn,
+  listenOnPort,
+  must,
+  sendPattern,
+  stackPlan,
+  StackRig,
+  whyNoGuest,
+} from "./stack_rig.ts";
+
+const missing = whyNoGuest();
+const MB = 1 << 20;
+/** More than what the stack keeps. */
+const MUCH = 24 * MB;
+const LOOPBACK = { ipv4: "127.0.0.1", ipv6: "::1" };
+
+function stackTest(name: string, test: () => void): void {
+  Deno.test({ name: missing ? `${name} [needs ${missing}]` : name, ignore: missing !== undefined, fn: test });
+}
+
+/** Bytes without a meaning. */
+function sendZeros(fd: number, count: number): void {
+  const memory = new Memory(256 * 1024);
+  for (let left = count; left > 0;) left -= must(sendFrom(fd, memory.pointer, Math.min(left, 256 * 1024), 0));
+}
+
+function takeBytes(fd: number, count: number): void {
+  const memory = new Memory(256 * 1024);
+  for (let left = count; left > 0;) {
+    const length = must(recvInto(fd, memory.pointer, Math.min(left, 256 * 1024), 0));
+    if (length === 0) throw new Error(`ended ${left} bytes early`);
+    left -= length;
+  }
+}
+
+/** Rules of connections that were handed over. */
+function countRules(): number {
+  using netlink = new NetlinkSocket();
+  const rules = netlink.dump(request("list rules", RTM_GETRULE, new Uint8Array(12)));
+  return rules.filter(({ body }) => parseAttributes(body, 12).has(FRA_DPORT_RANGE)).length;
+}
+
+/** Gives how many there are still after some seconds. */
+function awaitNoRules(): number {
+  const [silent, writer] = pipe2(0);
+  for (let tries = 0; tries < 1000 && countRules() > 0; tries++) pollBlocking(silent, POLLIN, 5);
+  close(silent);
+  close(writer);
+  return countRules();
+}
+
+/** Sends and gets at once, in two processes. */
+function sendAndExpect(rig: StackRig, fd: number, ours: number, theirs: number): void {
+  rig.onHost("other way", () => {
+    sendPattern(fd, ours, MUCH);
+    return 0;
+  });
+  expectPattern(fd, theirs, MUCH);
+}
+
+for (const version of ["ipv4", "ipv6"] as const) {
+  for (const mtu of [65520, 1500]) {
+    for (const mayPeek of [true, false]) {
+      const where = `${version}, MTU ${mtu}${mayPeek ? "" : ", no SO_PEEK_OFF"}`;
+      stackTest(`${where}: both ways at once arrive, and each end hears of the other's end`, () => {
+        using rig = new StackRig(mtu, { mayPeek });
+        const { fd, port } = listenOn(LOOPBACK[version]);
+        rig.onHost("host", () => {
+          sendAndExpect(rig, acceptOne(fd), 2, 1);
+          return 0;
+        });
+        rig.inGuest("guest", () => {
+          sendAndExpect(rig, connectFrom(GATEWAY[version], port), 1, 2);
+          return 0;
+        });
+        close(fd);
+        rig.finish();
+        assertEquals(rig.stack.handedOver, 1);
+      });
+    }
+  }
+
+  stackTest(`${version}: a published port's connections go on as well, from who asked`, () => {
+    using rig = new StackRig(65520);
+    const { fd: listener, port: hostPort } = listenOn(LOOPBACK[version]);
+    const ready = pipe2(0);
+    rig.inGuest("server", () => {
+      const fd = listenOnPort(GUEST[version], 80);
+      write(ready[1], new Uint8Array(1));
+      const client = new SocketAddress();
+      const peer = acceptOne(fd, client);
+      expectPattern(peer, 3, MUCH);
+      if (formatAddress(client.address) !== GATEWAY[version]) return 3;
+      sendPattern(peer, 4, MUCH);
+      return 0;
+    });
+    rig.onHost("client", () => {
+      read(ready[0], new Uint8Array(1));
+      const peer = connectFrom(LOOPBACK[version], hostPort);
+      sendPattern(peer, 3, MUCH);
+      expectPattern(peer, 4, MUCH);
+      return 0;
+    });
+    rig.stack.publish({ protocol: "tcp", hostAddress: "", hostPort, containerPort: 80 }, listener, GUEST);
+    rig.finish();
+    assertEquals(rig.stack.handedOver, 1);
+    ready.forEach(close);
+  });
+}
+
+stackTest("a slow reader at either end stops its sender, and gets all", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  setOption(fd, SOL_SOCKET, SO_RCVBUF, 4096);
+  const slowly = (peer: number, seed: number) => {
+    let reads = 0;
+    expectPattern(peer, seed, 12 * MB, 32 * 1024, () => {
+      if (++reads % 16 === 0) pollBlocking(peer, 0, 2);
+    });
+  };
+  rig.onHost("host", () => {
+    const peer = acceptOne(fd);
+    slowly(peer, 7);
+    sendPattern(peer, 8, 12 * MB);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const peer = connectFrom(GATEWAY.ipv4, port);
+    sendPattern(peer, 7, 12 * MB);
+    slowly(peer, 8);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 1);
+});
+
+for (const [from, to] of [["guest", "host"], ["host", "guest"]] as const) {
+  stackTest(`the ${from}'s reset reaches the ${to}, also while data is under way`, () => {
+    using rig = new StackRig(65520);
+    const { fd, port } = listenOn("127.0.0.1");
+    const took = pipe2(0);
+    const end = (peer: number) => {
+      sendZeros(peer, MUCH);
+      read(took[0], new Uint8Array(1));
+      resetSocket(peer);
+      return 0;
+    };
+    const hear = (peer: number) => {
+      takeBytes(peer, MUCH);
+      write(took[1], new Uint8Array(1));
+      return recvInto(peer, new Memory(1).pointer, 1, 0) === -ECONNRESET ? 0 : 1;
+    };
+    const endInTheMiddle = (peer: number) => {
+      takeBytes(peer, MUCH);
+      resetSocket(peer);
+      return 0;
+    };
+    const hearInTheMiddle = (peer: number) => {
+      const memory = new Memory(256 * 1024);
+      for (;;) {
+        const sent = sendFrom(peer, memory.pointer, 256 * 1024, 0x4000);
+        if (sent < 0) return sent === -ECONNRESET || sent === -32 ? 0 : 1;
+      }
+    };
+    for (const [does, hears] of [[end, hear], [endInTheMiddle, hearInTheMiddle]] as const) {
+      const [onHost, inGuest] = from === "host" ? [does, hears] : [hears, does];
+      rig.onHost("host", () => onHost(acceptOne(fd)));
+      rig.inGuest("guest", () => inGuest(connectFrom(GATEWAY.ipv4, port)));
+      rig.finish();
+    }
+    assertEquals(rig.stack.handedOver, 2);
+    close(fd);
+    took.forEach(close);
+  });
+
+  stackTest(`the ${from}'s urgent data stays urgent for the ${to}`, () => {
+    using rig = new StackRig(65520);
+    const { fd, port } = listenOn("127.0.0.1");
+    const told = pipe2(0);
+    const say = (peer: number) => {
+      sendZeros(peer, MUCH);
+      read(told[0], new Uint8Array(1));
+      const memory = new Memory(3);
+      memory.bytes.set([1, 2, 7]);
+      must(sendFrom(peer, memory.pointer, 3, MSG_OOB));
+      read(told[0], new Uint8Array(1));
+      sendPattern(peer, 5, MB);
+      return 0;
+    };
+    const hear = (peer: number) => {
+      takeBytes(peer, MUCH);
+      write(told[1], new Uint8Array(1));
+      pollBlocking(peer, POLLPRI, 60_000);
+      const memory = new Memory(16);
+      const isUrgent = recvInto(peer, memory.pointer, 16, MSG_OOB) === 1 && memory.bytes[0] === 7;
+      const first = recvInto(peer, memory.pointer, 16, 0);
+      write(told[1], new Uint8Array(1));
+      if (!isUrgent || first !== 2) return 1;
+      expectPattern(peer, 5, MB);
+      return 0;
+    };
+    const [onHost, inGuest] = from === "host" ? [say, hear] : [hear, say];
+    rig.onHost("host", () => onHost(acceptOne(fd)));
+    rig.inGuest("guest", () => inGuest(connectFrom(GATEWAY.ipv4, port)));
+    close(fd);
+    rig.finish();
+    assertEquals(rig.stack.handedOver, 1);
+    told.forEach(close);
+  });
+
+  stackTest(`the ${from} may end its way long before the ${to} does`, () => {
+    using rig = new StackRig(65520);
+    const { fd, port } = listenOn("127.0.0.1");
+    const first = (peer: number) => {
+      sendPattern(peer, 9, MUCH);
+      expectPattern(peer, 10, MUCH);
+      return 0;
+    };
+    const last = (peer: number) => {
+      expectPattern(peer, 9, MUCH);
+      sendPattern(peer, 10, MUCH);
+      return 0;
+    };
+    const [onHost, inGuest] = from === "host" ? [first, last] : [last, first];
+    rig.onHost("host", () => onHost(acceptOne(fd)));
+    rig.inGuest("guest", () => inGuest(connectFrom(GATEWAY.ipv4, port)));
+    close(fd);
+    rig.finish();
+    assertEquals(rig.stack.handedOver, 1);
+  });
+}
+
+stackTest("many at once: some are handed over, all arrive, and no rule is left in the guest", () => {
+  const count = 80;
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    const peers = Array.from({ length: count }, () => acceptOne(fd));
+    for (let round = 0; round < 12; round++) for (const peer of peers) takeBytes(peer, MB);
+    for (const peer of peers) sendPattern(peer, 6, 1000);
+    for (const peer of peers) expectPattern(peer, 7, 1000);
+    return 0;
+  });
+  const rules = pipe2(0);
+  rig.inGuest("guest", () => {
+    const peers = Array.from({ length: count }, () => connectFrom(GATEWAY.ipv4, port));
+    for (let round = 0; round < 12; round++) for (const peer of peers) sendZeros(peer, MB);
+    write(rules[1], Uint8Array.of(countRules()));
+    for (const peer of peers) expectPattern(peer, 6, 1000);
+    for (const peer of peers) sendPattern(peer, 7, 1000);
+    return 0;
+  });
+  rig.finish();
+  assertEquals(rig.stack.handedOver >= 64, true);
+  const during = new Uint8Array(1);
+  read(rules[0], during);
+  assertEquals(during[0], 64);
+  rig.inGuest("after", awaitNoRules);
+  rig.finish();
+  close(fd);
+  rules.forEach(close);
+});
+
+stackTest("with the stack its connections end, and nothing of them is left in the guest", () => {
+  const rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  const [ours, its] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC);
+  rig.onHost("host", () => {
+    const peer = acceptOne(fd);
+    takeBytes(peer, MUCH);
+    write(ours, new Uint8Array(1));
+    return recvInto(peer, new Memory(1).pointer, 1, 0) === -ECONNRESET ? 0 : 1;
+  });
+  rig.inGuest("guest", () => {
+    const peer = connectFrom(GATEWAY.ipv4, port);
+    sendZeros(peer, MUCH);
+    if (recvInto(peer, new Memory(1).pointer, 1, 0) !== -ECONNRESET) return 1;
+    return awaitNoRules();
+  });
+  rig.loop.watch(its, () => {
+    rig.loop.unwatch(its);
+    assertEquals(rig.stack.handedOver, 1);
+    rig.loop.unwatch(rig.stack.fd);
+    rig.stack.dispose();
+  });
+  try {
+    rig.finish();
+  } finally {
+    rig.end();
+    for (const one of [fd, ours, its]) close(one);
+  }
+});
+
+stackTest("who may watch and shape the interface's traffic finds all of it there", () => {
+  using rig = new StackRig(65520, { plan: { ...stackPlan(65520), keepsConnections: true } });
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    takeBytes(acceptOne(fd), MUCH);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    sendZeros(connectFrom(GATEWAY.ipv4, port), MUCH);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 0);
+});
+
+stackTest("a guest without a loopback, which cannot be handed anything, is served by the stack", () => {
+  using rig = new StackRig(65520, {}, { loopback: false });
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    sendAndExpect(rig, acceptOne(fd), 12, 11);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    sendAndExpect(rig, connectFrom(GATEWAY.ipv4, port), 11, 12);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 0);
+});
