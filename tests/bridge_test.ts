@@ -244,6 +244,43 @@ hostTest("published ports of a network lead to the container, which sees the cli
   assertEquals(await ask("127.0.0.1"), "I am web\n", "the other port stays");
 });
 
+hostTest("of several networks that with the least metric leads out, and in", NEEDS, async (host) => {
+  await host.ok("network", "create", "dear");
+  await host.ok("network", "create", "--ipv6", "-o", "metric=7", "cheap");
+  await serve(
+    host,
+    "web",
+    "--network",
+    "dear",
+    "--network",
+    "cheap",
+    "-p",
+    "127.0.0.1::80",
+    "-p",
+    "[::1]::80",
+  );
+  const ports = (await host.ok("port", "web", "80")).split("\n").map((line) => line.split(":").at(-1));
+  /** The first default route, and who asks by either IP version as the server's log has them. */
+  const leading = async () => {
+    const route = await host.ok("exec", "web", "sh", "-c", "ip route; ip -6 route");
+    const served = await Promise.all(["127.0.0.1", "[::1]"].map(async (address, index) => {
+      const url = `http://${address}:${ports[index]}/`;
+      return await (await fetch(url, { signal: AbortSignal.timeout(30_000) })).text();
+    }));
+    assertEquals(served, ["I am web\n", "I am web\n"]);
+    return /^default via (\S+)/m.exec(route)?.[1];
+  };
+  const gateway = (network: string) => addressOf(host, "web", network, "Gateway");
+  await untilServed(host, "web", "127.0.0.1", "I am web");
+  assertEquals(await leading(), await gateway("cheap"));
+  await host.ok("network", "disconnect", "cheap", "web");
+  assertEquals(await leading(), await gateway("dear"));
+  await host.ok("network", "connect", "cheap", "web");
+  assertEquals(await leading(), await gateway("cheap"));
+  await host.ok("network", "reload", "web");
+  assertEquals(await leading(), await gateway("cheap"));
+});
+
 hostTest("hundreds of ports of one container are all served", NEEDS, async (host) => {
   await host.ok("network", "create", "front");
   // more than the holder's socket takes at once

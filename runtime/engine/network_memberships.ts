@@ -7,6 +7,7 @@ import { parseAttachments } from "../container/network_attachments.ts";
 import type { ContainerConfig } from "../container/config.ts";
 import type { AttachmentOptions } from "../container/network_choice.ts";
 import { HostError, InvalidArgumentError, NotFoundError, UnsupportedError } from "../errors.ts";
+import { gatewayOut, leadingOut } from "../network/default_route.ts";
 import type { BridgeNetwork, BridgePlan, NetworkAttachment } from "../network/plan.ts";
 import type { Database } from "../state/db.ts";
 import {
@@ -144,18 +145,14 @@ export function attach(
   };
 }
 
-/** Of each IP version the first network that leads out has the default route. */
+/** With the gateways of the default routes, of each IP version one. */
 export function withDefaultRoutes(attachments: readonly NetworkAttachment[]): NetworkAttachment[] {
-  const missing = new Set([4, 6]);
-  return attachments.map((attachment) => {
-    const { network } = attachment;
-    if (network.internal || network.noDefaultRoute) return attachment;
-    const gateways = network.subnets.flatMap(({ gateway }) => {
-      const version = gateway?.includes(":") ? 6 : 4;
-      return gateway !== undefined && missing.delete(version) ? [gateway] : [];
-    });
-    return { ...attachment, gateways };
-  });
+  const leading = [false, true].map((isIpv6) => ({ isIpv6, place: leadingOut(attachments, isIpv6) }));
+  return attachments.map((attachment) => ({
+    ...attachment,
+    gateways: leading.filter(({ place }) => place === attachment)
+      .map(({ isIpv6 }) => gatewayOut(attachment.network, isIpv6)!),
+  }));
 }
 
 /** The network as those who perform it see it. */

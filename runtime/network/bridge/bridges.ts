@@ -4,6 +4,7 @@ import { close } from "../../../ffi/file.ts";
 import { NetlinkSocket } from "../../../ffi/netlink.ts";
 import type { BridgeChange, BridgeNetwork, BridgePlan, NetworkAttachment, PublishedPort } from "../plan.ts";
 import { SkiffError } from "../../errors.ts";
+import { gatewayOut, leadingOut } from "../default_route.ts";
 import { whyNoBridgeName } from "../interface_name.ts";
 import type { Guest, Links, Outside } from "./ground.ts";
 import { type ContainerSide, portName, takeOverDefault } from "./links.ts";
@@ -170,16 +171,12 @@ export class Bridges {
     this.#disconnect(container, place);
     // of each IP version by itself: one network may lead out by IPv4, another by IPv6
     for (const lost of place.gateways) {
-      const isSame = (gateway: string | undefined) => gateway?.includes(":") === lost.includes(":");
+      const isIpv6 = lost.includes(":");
+      const isSame = (gateway: string) => gateway.includes(":") === isIpv6;
       if (plan.attachments.some(({ gateways }) => gateways.some(isSame))) continue;
-      const heir = plan.attachments.find(({ network }) =>
-        !network.internal && !network.noDefaultRoute && network.subnets.some(({ gateway }) => isSame(gateway))
-      );
+      const heir = leadingOut(plan.attachments, isIpv6);
       if (!heir) continue;
-      const gateways = heir.network.subnets.flatMap(({ gateway }) => isSame(gateway) ? [gateway!] : []).slice(
-        0,
-        1,
-      );
+      const gateways = [gatewayOut(heir.network, isIpv6)!];
       heir.gateways = [...heir.gateways, ...gateways];
       takeOverDefault(this.#containers.get(container)!, { ...heir, gateways });
     }
@@ -218,11 +215,17 @@ export class Bridges {
 
 /** Answers have to leave by the network that the question came by. */
 function guestOf({ attachments }: BridgePlan): Guest | undefined {
-  const place = attachments.find(({ gateways }) => gateways.length > 0) ??
-    attachments.find(({ network }) => !network.internal);
-  const find = (isIpv6: boolean) =>
-    place?.addresses.find(({ address }) => address.includes(":") === isIpv6)?.address;
-  return place && { ipv4: find(false), ipv6: find(true) };
+  const leading = attachments.filter(({ gateways }) => gateways.length > 0);
+  const aside = attachments.find(({ network }) => !network.internal);
+  if (leading.length === 0 && !aside) return undefined;
+  const addressOf = (isIpv6: boolean) => {
+    const isOf = (text: string) => text.includes(":") === isIpv6;
+    const place = leading.length === 0
+      ? aside
+      : leadingOut(leading.filter(({ gateways }) => gateways.some(isOf)), isIpv6);
+    return place?.addresses.find(({ address }) => isOf(address))?.address;
+  };
+  return { ipv4: addressOf(false), ipv6: addressOf(true) };
 }
 
 export function samePort(one: PublishedPort, other: PublishedPort): boolean {

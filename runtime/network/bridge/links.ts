@@ -38,6 +38,7 @@ import {
 } from "../../../ffi/rtnetlink.ts";
 import { RT_TABLE_LOCAL, RT_TABLE_MAIN } from "../../../ffi/constants/rtnetlink.ts";
 import { mustParse } from "../stack/addresses.ts";
+import { DEFAULT_METRIC } from "../default_route.ts";
 import type { BridgeNetwork, NetworkAttachment } from "../plan.ts";
 import type { Links } from "./ground.ts";
 import { familyOf, parseMac, parsePrefix } from "./prefix.ts";
@@ -49,8 +50,6 @@ export const UPLINK_MTU = 65520;
 const TABLE_APART = 1001, TABLE_OUT = 1002;
 const LOCAL_FROM_HERE = 100, OWN_GATEWAY = 300, GATEWAY = 500, LOCAL = 900;
 const FROM_HERE = 1000, APART = 2000, OUT = 3000, NOWHERE = 4000;
-/** As netavark's. */
-const DEFAULT_METRIC = 100;
 const FAMILIES = ["ipv4", "ipv6"] as const;
 
 /** The rules of a namespace that has no bridges yet. */
