@@ -392,6 +392,17 @@ hostTest("members of a network with enable_icc=false do not reach each other", N
   assertEquals(await ping(address), true);
 });
 
+hostTest("a network in a VLAN has one, or it is said that the kernel has none", {
+  needs: [...NEEDS.needs, "iproute2"],
+}, async (host) => {
+  await host.ok("network", "create", "-o", "vlan=7", "web");
+  const make = ["/usr/bin/unshare", "-rn", "ip", "link", "add", "b", "type", "bridge", "vlan_filtering", "1"];
+  const hasVlans = (await host.program(make)).code === 0;
+  const { code, stderr } = await host.skiff(["run", "-q", "--rm", "--network", "web", IMAGE, "true"]);
+  const told = "Error: join network web: bridges of this kernel know no VLANs\n";
+  assertEquals([code, stderr], hasVlans ? [0, ""] : [125, told]);
+});
+
 hostTest("an interface of the bridges is nobody else's", NEEDS, async (host) => {
   await host.ok("network", "create", "--interface-name", "wire", "front");
   await serve(host, "one", "--network", "front:host_interface_name=plug");

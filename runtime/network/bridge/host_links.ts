@@ -4,7 +4,7 @@
  */
 
 import { EEXIST, isErrno } from "../../../ffi/errno.ts";
-import { addBridge, setHairpin } from "../../../ffi/link_kinds.ts";
+import { setHairpin } from "../../../ffi/link_kinds.ts";
 import type { NetlinkSocket } from "../../../ffi/netlink.ts";
 import {
   addAddress,
@@ -41,16 +41,13 @@ export class HostLinks extends BridgeLinks {
   }
 
   override openBridge(network: BridgeNetwork): number {
-    const { interface: name, vlan } = network;
+    const { interface: name } = network;
     const index = this.netlink.indexOf(name);
     if (index !== undefined && this.#bridges.get(name) === index) return index;
     const found = index === undefined ? undefined : this.#links().find((link) => link.name === name);
     if (found && !this.#isOurs(found, network)) throw taken(network, name);
     try {
-      if (!found) {
-        const mac = Uint8Array.from(this.#addressOf(network));
-        this.netlink.perform([addBridge({ name, vlan, mac, mtu: network.mtu || this.mtu })]);
-      }
+      if (!found) this.makeBridge(network, { mac: Uint8Array.from(this.#addressOf(network)) });
       const link = this.netlink.indexOf(name)!;
       // before it is up: what hangs on it is nobody to tell this machine its routes
       for (const [file, value] of settingsOf(network)) writeSetting(file.replace("*", () => name), value);

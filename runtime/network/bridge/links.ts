@@ -21,7 +21,7 @@
  * @see ip-rule(8)
  */
 
-import { EEXIST, ENODEV, ENOENT, ESRCH, isErrno } from "../../../ffi/errno.ts";
+import { EEXIST, ENODEV, ENOENT, EOPNOTSUPP, ESRCH, isErrno } from "../../../ffi/errno.ts";
 import { addBridge, addVeth, setIsolated } from "../../../ffi/link_kinds.ts";
 import { type NetlinkRequest, NetlinkSocket } from "../../../ffi/netlink.ts";
 import {
@@ -37,6 +37,7 @@ import {
   setLink,
 } from "../../../ffi/rtnetlink.ts";
 import { RT_TABLE_LOCAL, RT_TABLE_MAIN } from "../../../ffi/constants/rtnetlink.ts";
+import { SkiffError } from "../../errors.ts";
 import { mustParse } from "../stack/addresses.ts";
 import { DEFAULT_METRIC } from "../default_route.ts";
 import type { BridgeNetwork, NetworkAttachment } from "../plan.ts";
@@ -106,8 +107,8 @@ export class BridgeLinks implements Links {
     const found = this.netlink.indexOf(network.interface);
     if (found !== undefined) return found;
     const mac = Uint8Array.of(0x02, ...bytesOfId(network.id));
-    const { interface: name, vlan } = network;
-    this.netlink.perform([addBridge({ name, vlan, mac, up: true, mtu: network.mtu || this.mtu })]);
+    const { interface: name } = network;
+    this.makeBridge(network, { mac, up: true });
     const link = this.netlink.indexOf(name)!;
     try {
       this.netlink.perform([
@@ -123,6 +124,19 @@ export class BridgeLinks implements Links {
       throw error;
     }
     return link;
+  }
+
+  protected makeBridge(network: BridgeNetwork, settings: { mac: Uint8Array; up?: boolean }): void {
+    const { interface: name, vlan } = network;
+    try {
+      this.netlink.perform([addBridge({ name, vlan, mtu: network.mtu || this.mtu, ...settings })]);
+    } catch (error) {
+      if (vlan === 0 || !isErrno(error, EOPNOTSUPP)) throw error;
+      // CONFIG_BRIDGE_VLAN_FILTERING
+      throw new SkiffError(`join network ${network.name}: bridges of this kernel know no VLANs`, {
+        cause: error,
+      });
+    }
   }
 
   /** Takes the bridge away with all that belongs to it; what is not there is no fault. */
