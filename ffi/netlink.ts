@@ -12,7 +12,7 @@ import { concat } from "./concat.ts";
 import { check, EAGAIN, ENODEV, errnoText, isErrno, SyscallError } from "./errno.ts";
 import { close, ioctl } from "./file.ts";
 import { libc } from "./libc.ts";
-import { IFNAMSIZ, SIOCGIFINDEX } from "./constants/if_tun.ts";
+import { IFNAMSIZ, SIOCGIFINDEX, SIOCGIFNAME } from "./constants/if_tun.ts";
 import {
   NETLINK_CAP_ACK,
   NETLINK_EXT_ACK,
@@ -219,6 +219,20 @@ export class NetlinkSocket {
     if (refused) throw refused;
   }
 
+  /** The kernel's answer to a question about one thing. Throws NetlinkError where it refuses. */
+  ask(asked: NetlinkRequest): NetlinkMessage {
+    const first = this.#send([{ ...asked, flags: 0 }]);
+    for (;;) {
+      const answer = this.#receive().find(({ sequence }) => sequence === first);
+      if (answer === undefined) continue;
+      if (answer.type === NLMSG_ERROR) {
+        const { errno, reason } = parseError(answer);
+        throw new NetlinkError(asked.what, errno, reason);
+      }
+      return answer;
+    }
+  }
+
   /** All that the kernel lists; asked again where the list changed meanwhile. */
   dump(asked: NetlinkRequest): NetlinkMessage[] {
     for (let attempt = 0;; attempt++) {
@@ -252,6 +266,14 @@ export class NetlinkSocket {
       throw error;
     }
     return new DataView(found.buffer).getInt32(IFNAMSIZ, true);
+  }
+
+  /** The name of an interface in the socket's namespace. Throws SyscallError ENODEV. @see netdevice(7) */
+  nameOf(index: number): string {
+    const found = new Uint8Array(40);
+    new DataView(found.buffer).setInt32(IFNAMSIZ, index, true);
+    ioctl(this.fd, SIOCGIFNAME, found);
+    return textOf(found.subarray(0, IFNAMSIZ));
   }
 
   [Symbol.dispose](): void {

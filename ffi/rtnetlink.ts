@@ -225,6 +225,19 @@ function routeRequest(verb: string, type: number, flags: number, route: Route): 
   ], flags);
 }
 
+/** For `NetlinkSocket.ask`: the way of packets that are made here. */
+export function findRoute(address: Uint8Array): NetlinkRequest {
+  const struct = new Uint8Array(12);
+  struct.set([familyOf(address), 8 * address.length]);
+  return request(`find route to ${showBytes(address)}`, RTM_GETROUTE, struct, [[RTA_DST, address]]);
+}
+
+/** Index of the link by which the way that `findRoute` finds leaves; undefined where there is none. */
+export function parseRouteLink({ body }: NetlinkMessage): number | undefined {
+  const link = parseAttributes(body, 12).get(RTA_OIF);
+  return link && new DataView(link.buffer, link.byteOffset).getUint32(0, true);
+}
+
 function scopeOf({ family, gateway, unreachable, local }: Route): number {
   if (local) return RT_SCOPE_HOST;
   return gateway || unreachable || family === "ipv6" ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;

@@ -8,6 +8,7 @@ export const TUN_F_CSUM = 0x1;
 export const TUN_F_TSO4 = 0x2;
 export const TUN_F_TSO6 = 0x4;
 export const TUN_F_TSO_ECN = 0x8;
+export const SIOCGIFNAME = 0x8910;
 export const SIOCGIFINDEX = 0x8933;
 export const IFNAMSIZ = 16;
 /** Gives a descriptor of the network namespace that the interface is in. */

@@ -24,15 +24,29 @@ import {
 import { close, closeAllExcept, ioctl } from "../../../ffi/file.ts";
 import { forkChild } from "../../../ffi/fork.ts";
 import { openSocket } from "../../../ffi/inet.ts";
+import { WNOHANG } from "../../../ffi/constants/signal.ts";
+import { ECHILD, isErrno } from "../../../ffi/errno.ts";
 import { setns } from "../../../ffi/namespaces.ts";
 import { NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
-import { waitpidBlocking } from "../../../ffi/process.ts";
-import { addRoute, addRule, deleteRule, LIST_LINKS, parseLink, type Rule } from "../../../ffi/rtnetlink.ts";
+import { waitpid } from "../../../ffi/process.ts";
+import {
+  addRoute,
+  addRule,
+  deleteRule,
+  findRoute,
+  LIST_LINKS,
+  parseLink,
+  parseRouteLink,
+  type Rule,
+} from "../../../ffi/rtnetlink.ts";
 import { receiveWithFds, sendWithFds, socketpair } from "../../../ffi/socket.ts";
 import type { AddressBytes } from "./addresses.ts";
+import type { Host } from "./host.ts";
 
 /** A connection, as the guest's packets bear it. */
 export interface Flow {
+  /** The link that they come in by: nobody else's packets are meant. Found at first. */
+  incoming?: string;
   guest: AddressBytes;
   guestPort: number;
   peer: AddressBytes;
@@ -45,18 +59,21 @@ const DELIVERED = 50, BLOCKED = 51;
 const TABLE_HERE = 1003;
 /** Opened at once: a child for each would cost more than all of them. */
 const BATCH = 16;
+const REAP_MS = 50;
 
 type Version = 4 | 6;
 
 export class GuestNamespace {
   readonly #tun: number;
+  readonly #host: Host;
   readonly #spare: Record<Version, number[]> = { 4: [], 6: [] };
   readonly #hasTable = new Set<Version>();
   #netlink: NetlinkSocket | undefined;
 
   /** @param tun stays the caller's */
-  constructor(tun: number) {
+  constructor(tun: number, host: Host) {
     this.#tun = tun;
+    this.#host = host;
   }
 
   /** A TCP socket of the namespace, not connected. @throws {Error} where it cannot be entered */
@@ -69,6 +86,7 @@ export class GuestNamespace {
   /** The guest's packets of the flow are lost from now on, as if the line were down. */
   block(flow: Flow): void {
     this.#openTable(versionOf(flow));
+    flow.incoming = this.#linkTo(flow.guest);
     this.#perform([addRule(ruleOf(flow, BLOCKED))]);
   }
 
@@ -92,6 +110,13 @@ export class GuestNamespace {
     this.#spare[4].length = this.#spare[6].length = 0;
     this.#netlink?.[Symbol.dispose]();
     this.#netlink = undefined;
+  }
+
+  /** `lo` for who is in the namespace itself; that of a bridge for who is behind it. */
+  #linkTo(guest: AddressBytes): string {
+    const link = parseRouteLink(this.#netlink!.ask(findRoute(guest)));
+    if (link === undefined) throw new Error("no link leads to the guest");
+    return this.#netlink!.nameOf(link);
   }
 
   #perform(requests: Parameters<NetlinkSocket["perform"]>[0]): void {
@@ -123,13 +148,28 @@ export class GuestNamespace {
       }, (error) => say((error as Error).message.slice(0, 1000), []));
       const buffer = new Uint8Array(1000);
       const { length, fds } = receiveWithFds(ours, buffer, BATCH + 1);
-      waitpidBlocking(child);
+      this.#reapLater(child);
       if (fds.length === 0) throw new Error(new TextDecoder().decode(buffer.subarray(0, length)));
       if (wanted.length > 0) this.#netlink = new NetlinkSocket(fds.pop()!);
       this.#spare[version].push(...fds);
     } finally {
       for (const fd of [netns, ours, its]) close(fd);
     }
+  }
+
+  /** Its end takes longer than its answer, for which connections wait. */
+  #reapLater(child: number): void {
+    this.#host.after(REAP_MS, () => isGone(child) || this.#reapLater(child));
+  }
+}
+
+/** Reaped here, or by who reaps whatever ends. */
+function isGone(child: number): boolean {
+  try {
+    return waitpid(child, WNOHANG) !== undefined;
+  } catch (error) {
+    if (isErrno(error, ECHILD)) return true;
+    throw error;
   }
 }
 
@@ -150,10 +190,11 @@ function versionOf({ guest }: Flow): Version {
 }
 
 function ruleOf(flow: Flow, priority: typeof DELIVERED | typeof BLOCKED): Rule {
-  const { guest, guestPort, peer, peerPort } = flow;
+  const { guest, guestPort, peer, peerPort, incoming } = flow;
   const prefix = 8 * guest.length;
   return {
     family: versionOf(flow) === 4 ? "ipv4" : "ipv6",
+    incoming,
     from: { address: guest, prefix },
     to: { address: peer, prefix },
     flow: { protocol: IPPROTO_TCP, sourcePort: guestPort, destinationPort: peerPort },

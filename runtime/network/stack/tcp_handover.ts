@@ -70,7 +70,7 @@ export class HandOvers {
   constructor(host: Host, link: Link) {
     this.host = host;
     this.link = link;
-    this.namespace = new GuestNamespace(link.fd);
+    this.namespace = new GuestNamespace(link.fd, host);
     this.pairGround = { host, pipes: new Pipes() };
   }
 
