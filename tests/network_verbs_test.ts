@@ -393,6 +393,23 @@ hostTest("a network says where ports are published that name no address", {}, as
   assertEquals([bindings["80/tcp"][0].HostIp, bindings["81/tcp"][0].HostIp], ["127.0.0.1", "0.0.0.0"]);
 });
 
+hostTest("ports that no network of a container could lead to it are told of", {}, async (host) => {
+  await host.ok("network", "create", "--internal", "in");
+  await host.ok("network", "create", "-o", "no_default_route=true", "apart");
+  await host.ok("network", "create", "web");
+  const create = async (...networks: string[]) => {
+    const words = networks.flatMap((name) => ["--network", name]);
+    const { code, stderr } = await host.skiff(["create", ...words, "-p", "80", "host", "true"]);
+    assertEquals(code, 0, stderr);
+    return stderr;
+  };
+  assertEquals(
+    await create("in", "apart"),
+    "Warning: published ports do not reach the container: none of its networks leads out (in, apart)\n",
+  );
+  assertEquals(await create("in", "web"), "");
+});
+
 hostTest("inspect finds volumes and networks after containers and images", {}, async (host) => {
   await host.ok("volume", "create", "data");
   await host.ok("network", "create", "--internal", "web");

@@ -237,15 +237,19 @@ async function resolve(
   const warning = options.publish || options.publishAll || options.expose
     ? (await import("./publish.ts")).resolvePorts(options, config, engine.namespaces.isRootless)
     : undefined;
-  if (config.ports && config.network.mode === "bridge") {
-    (await import("./network_memberships.ts")).bindToHostAddress(db, config);
-  }
+  const unreached = config.ports && config.network.mode === "bridge"
+    ? (await import("./network_memberships.ts")).bindToHostAddress(
+      db,
+      config,
+      engine.namespaces.isRootless,
+    )
+    : undefined;
   // steps of a build have been judged before
   const isForeign = image !== undefined && hooks.root === undefined && image.architecture !== MACHINE;
   const platform = isForeign
     ? (await import("./emulator.ts")).platformWarning(image, options.platform)
     : undefined;
-  const told = [platform, warning].filter((text) => text !== undefined);
+  const told = [platform, warning, unreached].filter((text) => text !== undefined);
   return { config, fill: extras?.fill, told };
 }
 

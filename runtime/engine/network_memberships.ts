@@ -86,11 +86,16 @@ export function insertMemberships(db: Database, config: Pick<ContainerConfig, "i
 
 /**
  * `--opt host_binding_ipv4`: ports without an address are published there, by the first network that says so.
+ * Gives a warning where nobody could be answered there.
  *
  * @throws {UnsupportedError} where the container's network takes no published ports
  */
-export function bindToHostAddress(db: Database, config: Pick<ContainerConfig, "network" | "ports">): void {
-  if (config.network.mode !== "bridge") return;
+export function bindToHostAddress(
+  db: Database,
+  config: Pick<ContainerConfig, "network" | "ports">,
+  isRootless: boolean,
+): string | undefined {
+  if (config.network.mode !== "bridge") return undefined;
   const rows = config.network.networks.map(({ network }) => findNetworkByName(db, network));
   const parent = rows.find((row) => row !== undefined && row.driver !== "bridge");
   if (parent !== undefined) {
@@ -100,8 +105,16 @@ export function bindToHostAddress(db: Database, config: Pick<ContainerConfig, "n
   }
   const hostAddress = rows.find((row) => row?.options.host_binding_ipv4 !== undefined)?.options
     .host_binding_ipv4;
-  if (hostAddress === undefined) return;
-  config.ports = config.ports?.map((port) => port.hostAddress === "" ? { ...port, hostAddress } : port);
+  if (hostAddress !== undefined) {
+    config.ports = config.ports?.map((port) => port.hostAddress === "" ? { ...port, hostAddress } : port);
+  }
+  const places = rows.flatMap((row) => row ? [{ network: describeBridge(row) }] : []);
+  // root's bridges are this machine's own: from here they need no default route
+  const isNear = !isRootless && places.some(({ network }) => !network.internal);
+  if (isNear || leadingOut(places, false) || leadingOut(places, true)) return undefined;
+  return `published ports do not reach the container: none of its networks leads out (${
+    places.map(({ network }) => network.name).join(", ")
+  })`;
 }
 
 /** What a container asks of the networks that it is on now. */
