@@ -85,6 +85,26 @@ Deno.test("descriptors cross a socket", () => {
   for (const fd of [a, b, reader, writer, received.fds[0]!]) file.close(fd);
 });
 
+Deno.test("of more descriptors than asked for none stays open", () => {
+  const [a, b] = socketpair(AF_UNIX, SOCK_STREAM);
+  const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  const before = open();
+  for (const [sent, asked] of [[2, 1], [3, 1], [9, 2], [200, 8], [1, 0]] as const) {
+    sendWithFds(a, new Uint8Array([1]), Array.from({ length: sent }, () => a));
+    let told = "";
+    try {
+      receiveWithFds(b, new Uint8Array(8), asked);
+    } catch (error) {
+      told = (error as Error).message;
+    }
+    equal([told, open()], [`more than ${asked} descriptors were sent`, before]);
+  }
+  sendWithFds(a, new Uint8Array([1]), [a, a]);
+  const { fds } = receiveWithFds(b, new Uint8Array(8), 2);
+  equal(open(), before + 2);
+  for (const fd of [a, b, ...fds]) file.close(fd);
+});
+
 Deno.test("posix_spawn passes arguments, environment and descriptors", () => {
   const [reader, writer] = file.pipe2(O_CLOEXEC);
   const pid = posix_spawn("/bin/sh", ["sh", "-c", 'echo "$0 $GREETING"; exit 3', "words with spaces"], [

@@ -1,6 +1,7 @@
 /** Unix sockets, descriptors over them, and who is at the other end. Every function throws SyscallError. @see unix(7) */
 
 import { check, retry } from "./errno.ts";
+import { close } from "./file.ts";
 import { libc } from "./libc.ts";
 import {
   AF_UNIX,
@@ -94,7 +95,10 @@ export function sendWithFds(fd: number, data: Uint8Array<ArrayBuffer>, fds: read
   return retry("sendmsg", () => libc("socket").sendmsg(fd, message.header, MSG_NOSIGNAL));
 }
 
-/** Receives data and up to `maxFds` descriptors, close-on-exec. Throws RangeError where more were sent. */
+/**
+ * Receives data and up to `maxFds` descriptors, close-on-exec. Throws RangeError where more were sent, of which none
+ * stays open.
+ */
 export function receiveWithFds(
   fd: number,
   buffer: Uint8Array<ArrayBuffer>,
@@ -102,8 +106,13 @@ export function receiveWithFds(
 ): { length: number; fds: number[] } {
   const message = new Message(buffer, maxFds);
   const length = retry("recvmsg", () => libc("socket").recvmsg(fd, message.header, MSG_CMSG_CLOEXEC));
-  if (message.flags() & MSG_CTRUNC) throw new RangeError(`more than ${maxFds} descriptors were sent`);
-  return { length, fds: message.fds() };
+  const fds = message.fds();
+  // the kernel passes on what the memory holds: beside an odd number one more, which is no truncation
+  if (message.flags() & MSG_CTRUNC || fds.length > maxFds) {
+    fds.forEach(close);
+    throw new RangeError(`more than ${maxFds} descriptors were sent`);
+  }
+  return { length, fds };
 }
 
 /** struct msghdr with one iovec and one SCM_RIGHTS control message. @see recvmsg(2), cmsg(3) */

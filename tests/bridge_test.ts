@@ -332,6 +332,38 @@ hostTest("nobody else and no nonsense reaches the holder of the networks", NEEDS
   assertEquals(holders(host), [pid]);
 });
 
+/** As a member would, and worse; descriptors that fit in no message, or come with none. */
+const NONSENSE = `
+import array, os, socket, sys
+for text, count in [(b"{", 3), (b"{}", 200), (b'{"op":"settle"}', 3), (b'{"op":"none"}', 2), (b'{"op":"publish"}', 4),
+                    (b'{"op":"attach"}', 1), (b'{"op":"unpublish"}', 1), (b"", 5), (b"x" * 60000, 250)]:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(sys.argv[1])
+    passed = array.array("i", [0] * count)
+    s.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
+    if b"settle" in text: s.recv(1000)
+`;
+
+hostTest("descriptors that the holder of the networks has not asked for are closed", {
+  needs: [...NEEDS.needs, "python3", "root"],
+}, async (host) => {
+  await host.ok("network", "create", "front");
+  await serve(host, "one", "--network", "front");
+  await untilServed(host, "one", "one", "I am one");
+  const [pid] = holders(host);
+  const open = () => [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+  const before = open();
+  const unix = (await Deno.readTextFile("/proc/net/unix")).split("\n").map((line) => line.split(" ").at(-1)!);
+  const id = await host.ok("inspect", "-f", "{{.Id}}", "one");
+  const run = unix.find((path) => path.endsWith(`/c/${id.slice(0, 32)}`))!.replace(/\/c\/[^/]*$/, "");
+  const path = `${bridgeSocketPath({ run, data: host.data })}.members`;
+  const { code, stderr } = await host.program(["/usr/bin/python3", "-c", NONSENSE, path]);
+  assertEquals(code, 0, stderr);
+  await waitFor("the descriptors are closed", () => open() === before);
+  assertEquals(await get(host, "one", "one"), "I am one");
+  assertEquals(holders(host), [pid]);
+});
+
 hostTest("who is on an internal network sends nothing out under another's address", NEEDS, async (host) => {
   const own = Deno.networkInterfaces().find(({ family, address }) =>
     family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")

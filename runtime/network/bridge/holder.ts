@@ -147,6 +147,7 @@ class Holder {
   }
 
   #take(member: Member, message: MemberMessage, fds: number[]): void {
+    if (message.op !== "keep") fds.splice(DESCRIPTORS[message.op] ?? 0).forEach(close);
     switch (message.op) {
       case "keep":
         member.keeps = true;
@@ -313,6 +314,9 @@ class Holder {
     return isKnown;
   }
 }
+
+/** What comes with a message; more of them are nobody's. */
+const DESCRIPTORS = { attach: 2, publish: 1, unpublish: 0, settle: 0 };
 
 /** One that has ended meanwhile is in none. */
 function isInOwnNetwork(connection: number): boolean {
