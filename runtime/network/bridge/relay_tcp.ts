@@ -4,13 +4,11 @@
  * gateway as the client.
  */
 
-import { IPPROTO_TCP, SO_KEEPALIVE, TCP_NODELAY } from "../../../ffi/constants/inet.ts";
+import { IPPROTO_TCP, SO_KEEPALIVE, SO_OOBINLINE, TCP_NODELAY } from "../../../ffi/constants/inet.ts";
 import { EPOLLERR, EPOLLHUP } from "../../../ffi/constants/poll.ts";
 import {
   AF_INET,
   AF_INET6,
-  MSG_NOSIGNAL,
-  SHUT_WR,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -21,26 +19,20 @@ import {
   acceptFrom,
   closeSocket,
   connectTo,
-  Memory,
   openSocket,
-  recvInto,
   resetSocket,
-  sendFrom,
   setOption,
-  shutdownSocket,
   SocketAddress,
 } from "../../../ffi/inet.ts";
 import { type AddressBytes, unmapped } from "../stack/addresses.ts";
 import type { Host } from "../stack/host.ts";
 import { toWords } from "../stack/packet.ts";
 import { guestOf, Shares } from "../stack/shares.ts";
+import { type PairGround, Pipes, SplicedPair } from "../stack/spliced_pair.ts";
 
 /** At once, of all ports: then who comes takes the place of who has most, or is refused. */
 const MAX_CONNECTIONS = 4096;
 const ACCEPTS_A_TURN = 32;
-const BUFFER_BYTES = 64 * 1024;
-/** Buffers that one direction moves before others have their turn. */
-const BUFFERS_A_TURN = 16;
 /** Until descriptors may be free again. */
 const RETRY_MS = 100;
 
@@ -52,11 +44,11 @@ interface Listener {
 
 export class TcpRelay {
   readonly #host: Host;
+  readonly #ground: PairGround;
   readonly #listeners = new Map<number, Listener>();
   /** By client and port: one client of one port cannot have them all. */
   readonly #shares = new Shares<Connection>();
   #count = 0;
-  readonly #buffer = new Memory(BUFFER_BYTES);
   /** The last that closed: code stays compiled while there is something of the form that it was made for. */
   #form: Connection | undefined;
   /** There were no descriptors. */
@@ -64,6 +56,7 @@ export class TcpRelay {
 
   constructor(host: Host, readonly connectionsMax = MAX_CONNECTIONS) {
     this.#host = host;
+    this.#ground = { host, pipes: new Pipes() };
   }
 
   /** Owns the listening `fd` from here on. */
@@ -111,7 +104,7 @@ export class TcpRelay {
       closeSocket(server);
       return resetSocket(client);
     }
-    const connection = new Connection(this.#host, this.#buffer, client, server, () => {
+    const connection = new Connection(this.#ground, client, server, () => {
       this.#form = connection;
       this.#shares.delete(place);
       this.#count--;
@@ -135,105 +128,44 @@ export class TcpRelay {
   }
 }
 
-/** One way of a connection. */
-interface Way {
-  from: number;
-  to: number;
-  /** What was read, and not taken yet. */
-  unsent: Uint8Array<ArrayBuffer> | undefined;
-  /** Nothing more comes; `isDone` when the other end has been told. */
-  hasEnded: boolean;
-  isDone: boolean;
-}
-
+/** A client, and the connection to the container that is made for it. */
 class Connection {
-  readonly #host: Host;
-  readonly #buffer: Memory;
+  readonly #ground: PairGround;
+  readonly #client: number;
+  readonly #server: number;
   readonly #onClose: () => void;
-  readonly #ways: [Way, Way];
-  #isConnected = false;
+  /** Once the container has answered. */
+  #pair: SplicedPair | undefined;
   #isClosed = false;
-  #isDeferred = false;
 
-  constructor(host: Host, buffer: Memory, client: number, server: number, onClose: () => void) {
-    this.#host = host;
-    this.#buffer = buffer;
+  constructor(ground: PairGround, client: number, server: number, onClose: () => void) {
+    this.#ground = ground;
+    this.#client = client;
+    this.#server = server;
     this.#onClose = onClose;
-    const state = { unsent: undefined, hasEnded: false, isDone: false };
-    this.#ways = [{ from: client, to: server, ...state }, { from: server, to: client, ...state }];
     for (const fd of [client, server]) {
       setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+      setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
       setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     }
-    host.watch(server, (events) => this.#ready(events, true));
-    host.watch(client, (events) => this.#ready(events, false));
+    ground.host.watch(server, (events) => this.#hearServer(events));
   }
 
-  #ready(events: number, isServer: boolean): void {
-    if (this.#isClosed) return;
-    if (isServer && !this.#isConnected) {
-      if (events & (EPOLLERR | EPOLLHUP)) return this.reset();
-      this.#isConnected = true;
-    }
-    this.#move();
-  }
-
-  #move(): void {
-    if (this.#isClosed || !this.#isConnected) return;
-    let isBusy = false;
-    for (const way of this.#ways) {
-      const result = this.#moveOneWay(way);
-      if (result === "broken") return this.reset();
-      isBusy ||= result === "busy";
-    }
-    if (this.#ways.every(({ isDone }) => isDone)) return this.#close(closeSocket);
-    if (!isBusy || this.#isDeferred) return;
-    this.#isDeferred = true;
-    this.#host.defer(() => {
-      this.#isDeferred = false;
-      this.#move();
-    });
-  }
-
-  #moveOneWay(way: Way): "waits" | "busy" | "broken" {
-    for (let count = 0; count < BUFFERS_A_TURN; count++) {
-      if (way.unsent) {
-        const sent = sendCopy(way.to, way.unsent);
-        if (sent < 0) return sent === -EAGAIN ? "waits" : "broken";
-        way.unsent = sent === way.unsent.length ? undefined : way.unsent.subarray(sent);
-        if (way.unsent) return "waits";
-      }
-      if (way.hasEnded) {
-        if (!way.isDone) shutdownSocket(way.to, SHUT_WR);
-        way.isDone = true;
-        return "waits";
-      }
-      const { pointer, bytes } = this.#buffer;
-      const length = recvInto(way.from, pointer, BUFFER_BYTES, 0);
-      if (length === -EAGAIN) return "waits";
-      if (length < 0) return "broken";
-      if (length === 0) {
-        way.hasEnded = true;
-        continue;
-      }
-      const sent = sendFrom(way.to, pointer, length, MSG_NOSIGNAL);
-      if (sent < 0 && sent !== -EAGAIN) return "broken";
-      if (sent < length) way.unsent = bytes.slice(Math.max(0, sent), length);
-    }
-    return "busy";
+  #hearServer(events: number): void {
+    if (this.#isClosed || this.#pair !== undefined) return;
+    if (events & (EPOLLERR | EPOLLHUP)) return this.reset();
+    this.#ground.host.unwatch(this.#server);
+    this.#pair = new SplicedPair(this.#ground, this.#server, this.#client, this.#onClose);
+    this.#pair.start();
   }
 
   reset(): void {
-    this.#close(resetSocket);
-  }
-
-  #close(close: (fd: number) => void): void {
+    if (this.#pair !== undefined) return this.#pair.abort();
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const { from } of this.#ways) {
-      this.#host.forget(from);
-      close(from);
-    }
+    this.#ground.host.forget(this.#server);
+    resetSocket(this.#server);
+    resetSocket(this.#client);
     this.#onClose();
   }
 }
@@ -241,8 +173,4 @@ class Connection {
 /** Of IPv6 a network is one client, as whoever is in it may have any of its addresses. */
 function sharerOf(client: AddressBytes, listener: number): number {
   return Math.imul(guestOf(...toWords(unmapped(client))), 31) + listener | 0;
-}
-
-function sendCopy(fd: number, data: Uint8Array<ArrayBuffer>): number {
-  return sendFrom(fd, Deno.UnsafePointer.of(data), data.length, MSG_NOSIGNAL);
 }
