@@ -8,7 +8,7 @@
 import type { Host, Timer } from "./host.ts";
 import type { Link, PacketHandler } from "./link.ts";
 import { type IpPacket, sum, VNET_BYTES } from "./packet.ts";
-import { type Slot, SLOT_BYTES } from "./slots.ts";
+import type { Slot } from "./slots.ts";
 
 /** Each holds a slot: a megabyte at most. */
 const PACKETS_AT_ONCE = 16;
@@ -126,7 +126,8 @@ function addPart(incomplete: Incomplete, packet: IpPacket): boolean {
   const to = from + end - transport;
   if (++incomplete.parts > PARTS_A_PACKET) return false;
   if (to === from || (moreFragments && (to - from) % 8 !== 0)) return false;
-  const limit = headerBytes === 20 ? 65535 - 20 : SLOT_BYTES - VNET_BYTES - 40;
+  // the length in the header counts an IPv4 header as well
+  const limit = headerBytes === 20 ? 65535 - 20 : 65535;
   if (to > limit || (incomplete.length !== -1 && to > incomplete.length)) return false;
   if (!moreFragments) {
     if (incomplete.length !== -1 && incomplete.length !== to) return false;

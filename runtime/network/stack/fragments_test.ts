@@ -52,9 +52,10 @@ for (
       equal(rig.until(() => server.receive()), data);
     });
     // the largest that there is
-    const largest = udpPayload([guest, 4000], [gateway, server.port], new Uint8Array(65_000).fill(3));
+    const most = version === "IPv4" ? 65_507 : 65_527;
+    const largest = udpPayload([guest, 4000], [gateway, server.port], new Uint8Array(most).fill(3));
     sendParts(rig, largest, 77, parts(largest.length, 1480));
-    equal(rig.until(() => server.receive()).length, 65_000);
+    equal(rig.until(() => server.receive()).length, most);
     equal(rig.received, []);
   });
 

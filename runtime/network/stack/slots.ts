@@ -5,8 +5,8 @@
 
 import { Memory, Pieces } from "../../../ffi/inet.ts";
 
-/** vnet header and 65,535 bytes of IP packet; the rest rounds up. */
-export const SLOT_BYTES = 65_552;
+/** vnet header, IPv6 header, and 65,535 bytes behind that; the rest rounds up. */
+export const SLOT_BYTES = 65_600;
 
 /** Pointers into the first bytes, where payloads begin, are kept. */
 const CACHED_POINTERS = 256;
