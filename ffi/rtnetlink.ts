@@ -50,6 +50,7 @@ import {
   RTM_GETADDR,
   RTM_GETLINK,
   RTM_GETROUTE,
+  RTM_GETRULE,
   RTM_NEWADDR,
   RTM_NEWLINK,
   RTM_NEWROUTE,
@@ -287,12 +288,22 @@ function ruleRequest(verb: string, type: number, flags: number, rule: Rule): Net
   ], flags);
 }
 
+/** What order a rule of `LIST_RULES` has, which lists those of multicast as well: as IPv6's here. */
+export function parseRule({ body }: NetlinkMessage): Pick<Rule, "family" | "priority"> {
+  const priority = parseAttributes(body, 12).get(FRA_PRIORITY);
+  return {
+    family: body[0] === AF_INET ? "ipv4" : "ipv6",
+    priority: priority ? new DataView(priority.buffer, priority.byteOffset).getUint32(0, true) : 0,
+  };
+}
+
 /** struct fib_rule_port_range of one port. */
 function portRange(port: number): Uint8Array {
   return concat([u16(port), u16(port)]);
 }
 
 /** For `NetlinkSocket.dump`. */
+export const LIST_RULES = request("list rules", RTM_GETRULE, new Uint8Array(12));
 export const LIST_LINKS = request("list links", RTM_GETLINK, new Uint8Array(16));
 export const LIST_ADDRESSES = request("list addresses", RTM_GETADDR, new Uint8Array(8));
 export const LIST_ROUTES = request("list routes", RTM_GETROUTE, new Uint8Array(12));

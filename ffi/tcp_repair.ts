@@ -12,6 +12,7 @@ import {
   IPPROTO_IPV6,
   IPPROTO_TCP,
   IPV6_TRANSPARENT,
+  SO_REUSEADDR,
   TCP_MAXSEG,
   TCP_NO_QUEUE,
   TCP_QUEUE_SEQ,
@@ -27,6 +28,7 @@ import {
   TCPOPT_SACK_PERMITTED,
   TCPOPT_WINDOW,
 } from "./constants/inet.ts";
+import { SOL_SOCKET } from "./constants/socket.ts";
 import { check, SyscallError } from "./errno.ts";
 import { bindTo, connectTo, setOption, SocketAddress } from "./inet.ts";
 import { libc } from "./libc.ts";
@@ -48,8 +50,8 @@ export interface TcpEnd {
   sendWindow: number;
   /** Of the segments that are sent. */
   mss: number;
-  /** By which windows of the headers are shifted; undefined where a SYN did not name it. */
-  scales: { send: number; receive: number } | undefined;
+  /** By which windows of the headers are shifted; 0 both where a SYN did not name it. */
+  scales: { send: number; receive: number };
   isSackPermitted: boolean;
 }
 
@@ -78,7 +80,8 @@ export function becomeEnd(fd: number, end: TcpEnd): void {
   must("connect", connectTo(fd, new SocketAddress().set(end.peer.address, end.peer.port)));
   setWords(fd, TCP_REPAIR_OPTIONS, [
     ...[TCPOPT_MAXSEG, end.mss],
-    ...(end.scales ? [TCPOPT_WINDOW, end.scales.send | end.scales.receive << 16] : []),
+    // also where they are 0: the kernel would keep to the one that it would have asked for
+    ...[TCPOPT_WINDOW, end.scales.send | end.scales.receive << 16],
     ...(end.isSackPermitted ? [TCPOPT_SACK_PERMITTED, 0] : []),
   ]);
   // struct tcp_repair_window { __u32 snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup; }
@@ -89,6 +92,8 @@ export function becomeEnd(fd: number, end: TcpEnd): void {
 /** The socket lives from here on, and asks the other end for its window. @throws {SyscallError} */
 export function announceEnd(fd: number): void {
   must("setsockopt", setOption(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF));
+  // that takes it away: it bears a port that somebody in its namespace may want to listen on
+  must("setsockopt", setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
 }
 
 function setWords(fd: number, name: number, words: readonly number[]): void {

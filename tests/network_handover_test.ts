@@ -1,16 +1,45 @@
 /** Connections that move much, which the user-mode stack hands over to the kernel: nobody at either end may notice. */
 
-import { MSG_OOB } from "../ffi/constants/inet.ts";
+import {
+  IPPROTO_TCP,
+  MSG_OOB,
+  SO_REUSEADDR,
+  TCP_QUEUE_SEQ,
+  TCP_REPAIR,
+  TCP_REPAIR_OFF,
+  TCP_REPAIR_ON,
+  TCP_REPAIR_QUEUE,
+  TCP_SEND_QUEUE,
+} from "../ffi/constants/inet.ts";
 import { EPOLLPRI as POLLPRI, POLLIN } from "../ffi/constants/poll.ts";
-import { FRA_DPORT_RANGE, RTM_GETRULE } from "../ffi/constants/rtnetlink.ts";
-import { AF_UNIX, SO_RCVBUF, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET } from "../ffi/constants/socket.ts";
+import { FRA_DPORT_RANGE } from "../ffi/constants/rtnetlink.ts";
+import {
+  AF_INET,
+  AF_UNIX,
+  SO_RCVBUF,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../ffi/constants/socket.ts";
 import { ECONNRESET } from "../ffi/errno.ts";
 import { close, pipe2, read, write } from "../ffi/file.ts";
-import { Memory, recvInto, resetSocket, sendFrom, setOption, SocketAddress } from "../ffi/inet.ts";
-import { NetlinkSocket, parseAttributes, request } from "../ffi/netlink.ts";
+import {
+  bindTo,
+  connectTo,
+  Memory,
+  openSocket,
+  recvInto,
+  resetSocket,
+  sendFrom,
+  setOption,
+  SocketAddress,
+} from "../ffi/inet.ts";
+import { NetlinkSocket, parseAttributes } from "../ffi/netlink.ts";
 import { pollBlocking } from "../ffi/poll.ts";
-import { socketpair } from "../ffi/socket.ts";
-import { formatAddress } from "../runtime/network/stack/addresses.ts";
+import { addRoute, addRule, deleteRule, LIST_RULES } from "../ffi/rtnetlink.ts";
+import { listen, socketpair } from "../ffi/socket.ts";
+import { formatAddress, mustParse } from "../runtime/network/stack/addresses.ts";
+import { removeFormerFlows } from "../runtime/network/stack/guest_namespace.ts";
 import { assertEquals } from "./assertions.ts";
 import {
   acceptOne,
@@ -55,8 +84,7 @@ function takeBytes(fd: number, count: number): void {
 /** Rules of connections that were handed over. */
 function countRules(): number {
   using netlink = new NetlinkSocket();
-  const rules = netlink.dump(request("list rules", RTM_GETRULE, new Uint8Array(12)));
-  return rules.filter(({ body }) => parseAttributes(body, 12).has(FRA_DPORT_RANGE)).length;
+  return netlink.dump(LIST_RULES).filter(({ body }) => parseAttributes(body, 12).has(FRA_DPORT_RANGE)).length;
 }
 
 /** Gives how many there are still after some seconds. */
@@ -341,4 +369,191 @@ stackTest("a guest without a loopback, which cannot be handed anything, is serve
   close(fd);
   rig.finish();
   assertEquals(rig.stack.handedOver, 0);
+});
+
+/** As a guest's kernel without these options would. */
+function setSysctl(name: string, value: number): void {
+  Deno.writeTextFileSync(`/proc/sys/net/ipv4/${name}`, String(value));
+}
+
+for (
+  const [what, name] of [["window scaling", "tcp_window_scaling"], ["selective acknowledgements", "tcp_sack"]]
+) {
+  stackTest(`a guest that connected without ${what} goes on without`, () => {
+    using rig = new StackRig(65520);
+    const { fd, port } = listenOn("127.0.0.1");
+    rig.onHost("host", () => {
+      sendAndExpect(rig, acceptOne(fd), 14, 13);
+      return 0;
+    });
+    rig.inGuest("guest", () => {
+      setSysctl(name!, 0);
+      const peer = connectFrom(GATEWAY.ipv4, port);
+      setSysctl(name!, 1);
+      sendAndExpect(rig, peer, 13, 14);
+      return 0;
+    });
+    close(fd);
+    rig.finish(20_000);
+    assertEquals(rig.stack.handedOver, 1);
+  });
+}
+
+stackTest("numbers that pass 2^31 and 2^32, before it or later, are numbers as others", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  const begins = [2 ** 31 - 4 * MB, 2 ** 31 - 16 * MB, 2 ** 32 - 4 * MB, 2 ** 32 - 16 * MB];
+  rig.onHost("host", () => {
+    for (const _ of begins) {
+      const peer = acceptOne(fd);
+      expectPattern(peer, 15, MUCH);
+      sendPattern(peer, 16, MB);
+    }
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    for (const begin of begins) {
+      const peer = must(openSocket(AF_INET, SOCK_STREAM, 0));
+      must(setOption(peer, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON));
+      must(setOption(peer, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE));
+      must(setOption(peer, IPPROTO_TCP, TCP_QUEUE_SEQ, begin | 0));
+      must(setOption(peer, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF));
+      must(connectTo(peer, new SocketAddress().set(mustParse(GATEWAY.ipv4), port)));
+      sendPattern(peer, 15, MUCH);
+      expectPattern(peer, 16, MB);
+    }
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, begins.length);
+});
+
+stackTest("the guest may serve the port that it is connected to elsewhere", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    const peer = acceptOne(fd);
+    takeBytes(peer, MUCH);
+    sendZeros(peer, 1);
+    takeBytes(peer, 1);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const peer = connectFrom(GATEWAY.ipv4, port);
+    sendZeros(peer, MUCH);
+    takeBytes(peer, 1);
+    if (countRules() !== 1) return 2;
+    const server = must(openSocket(AF_INET, SOCK_STREAM, 0));
+    must(setOption(server, SOL_SOCKET, SO_REUSEADDR, 1));
+    must(bindTo(server, new SocketAddress().set([0, 0, 0, 0], port)));
+    listen(server, 1);
+    sendZeros(peer, 1);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 1);
+});
+
+/** A connection from a port that is chosen, which may be that of one that ended a moment ago. */
+function connectFromPort(ownPort: number, port: number): number {
+  const fd = must(openSocket(AF_INET, SOCK_STREAM, 0));
+  must(setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+  must(bindTo(fd, new SocketAddress().set(mustParse(GUEST.ipv4), ownPort)));
+  must(connectTo(fd, new SocketAddress().set(mustParse(GATEWAY.ipv4), port)));
+  return fd;
+}
+
+stackTest("a connection that cannot be handed over is no reason for others to be refused", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  // the host ends first: what is left of the first one keeps the second from having a socket of its own
+  const ports = [5001, 5001, 5002];
+  rig.onHost("host", () => {
+    for (const _ of ports) {
+      const peer = acceptOne(fd);
+      sendPattern(peer, 17, MUCH);
+      expectPattern(peer, 18, MB);
+      close(peer);
+    }
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    for (const own of ports) {
+      const peer = connectFromPort(own, port);
+      expectPattern(peer, 17, MUCH);
+      sendPattern(peer, 18, MB);
+      recvInto(peer, new Memory(1).pointer, 1, 0);
+      close(peer);
+      awaitNoRules();
+    }
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 2);
+});
+
+const STALE = {
+  family: "ipv4",
+  from: { address: mustParse(GUEST.ipv4), prefix: 32 },
+  to: { address: mustParse(GATEWAY.ipv4), prefix: 32 },
+} as const;
+
+stackTest("what a stack has left in the guest that was killed is in nobody's way", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    expectPattern(acceptOne(fd), 19, MUCH);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    using netlink = new NetlinkSocket();
+    const flow = { protocol: IPPROTO_TCP, sourcePort: 5003, destinationPort: port };
+    netlink.perform([
+      addRoute({ family: "ipv4", link: netlink.indexOf("lo")!, local: true, table: 1003 }),
+      addRule({ ...STALE, flow, priority: 50, table: 1003 }),
+      addRule({ ...STALE, flow: { ...flow, sourcePort: 5004 }, priority: 51, blackhole: true }),
+      addRule({ ...STALE, flow: { ...flow, sourcePort: 5005 }, priority: 60, table: 1003 }),
+    ]);
+    removeFormerFlows(netlink);
+    if (countRules() !== 1) return 2;
+    sendPattern(connectFromPort(5003, port), 19, MUCH);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 1);
+});
+
+stackTest("a rule that somebody has taken away is missed by nobody at the end", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  const went = pipe2(0);
+  rig.onHost("host", () => {
+    const first = acceptOne(fd);
+    takeBytes(first, MUCH);
+    sendZeros(first, 1);
+    read(went[0], new Uint8Array(1));
+    resetSocket(first);
+    expectPattern(acceptOne(fd), 20, MUCH);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    const peer = connectFromPort(5006, port);
+    sendZeros(peer, MUCH);
+    takeBytes(peer, 1);
+    using netlink = new NetlinkSocket();
+    netlink.perform([deleteRule({ family: "ipv4", priority: 50, table: 1003 })]);
+    write(went[1], new Uint8Array(1));
+    if (recvInto(peer, new Memory(1).pointer, 1, 0) !== -ECONNRESET) return 1;
+    close(peer);
+    sendPattern(connectFromPort(5006, port), 20, MUCH);
+    return 0;
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 2);
+  went.forEach(close);
 });

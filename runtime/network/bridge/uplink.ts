@@ -49,6 +49,7 @@ export class Uplink implements Outside {
         tun: fcntl(namespace.uplink, F_DUPFD_CLOEXEC, 3),
         plan: PLAN,
         loadDatagrams: () => datagrams,
+        formerNetlink: namespace.netlink,
         names,
         onFault,
         onLull,

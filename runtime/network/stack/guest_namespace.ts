@@ -24,19 +24,23 @@ import {
 import { close, closeAllExcept, ioctl } from "../../../ffi/file.ts";
 import { forkChild } from "../../../ffi/fork.ts";
 import { openSocket } from "../../../ffi/inet.ts";
-import { WNOHANG } from "../../../ffi/constants/signal.ts";
-import { ECHILD, isErrno } from "../../../ffi/errno.ts";
+import { POLLIN } from "../../../ffi/constants/poll.ts";
+import { SIGKILL, WNOHANG } from "../../../ffi/constants/signal.ts";
+import { ECHILD, EEXIST, ENOENT, isErrno } from "../../../ffi/errno.ts";
 import { setns } from "../../../ffi/namespaces.ts";
-import { NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
-import { waitpid } from "../../../ffi/process.ts";
+import { type NetlinkRequest, NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
+import { pollBlocking } from "../../../ffi/poll.ts";
+import { kill, waitpid } from "../../../ffi/process.ts";
 import {
   addRoute,
   addRule,
   deleteRule,
   findRoute,
   LIST_LINKS,
+  LIST_RULES,
   parseLink,
   parseRouteLink,
+  parseRule,
   type Rule,
 } from "../../../ffi/rtnetlink.ts";
 import { receiveWithFds, sendWithFds, socketpair } from "../../../ffi/socket.ts";
@@ -59,9 +63,13 @@ const DELIVERED = 50, BLOCKED = 51;
 const TABLE_HERE = 1003;
 /** Opened at once: a child for each would cost more than all of them. */
 const BATCH = 16;
+/** The child needs some milliseconds. One that cannot go on must not keep all connections waiting for ever. */
+const ANSWER_MS = 2000;
+const ANSWER_BYTES = 1000;
 const REAP_MS = 50;
 
 type Version = 4 | 6;
+type Priority = typeof DELIVERED | typeof BLOCKED;
 
 export class GuestNamespace {
   readonly #tun: number;
@@ -92,17 +100,19 @@ export class GuestNamespace {
 
   /** The guest's packets of the flow, which is blocked, reach a socket of its namespace from now on. */
   deliver(flow: Flow): void {
-    this.#perform([addRule(ruleOf(flow, DELIVERED)), deleteRule(ruleOf(flow, BLOCKED))]);
+    this.#perform([addRule(ruleOf(flow, DELIVERED))]);
+    this.#remove(flow, BLOCKED);
   }
 
-  /** Ends what `block` began. */
-  unblock(flow: Flow): void {
-    this.#perform([deleteRule(ruleOf(flow, BLOCKED))]);
-  }
-
-  /** Ends what `deliver` began. */
+  /** Ends what `block` and `deliver` began, whichever of them was last. */
   release(flow: Flow): void {
-    this.#perform([deleteRule(ruleOf(flow, DELIVERED))]);
+    this.#remove(flow, DELIVERED);
+    this.#remove(flow, BLOCKED);
+  }
+
+  /** Who may change the namespace may have done it before. */
+  #remove(flow: Flow, priority: Priority): void {
+    attempt(this.#netlink!, deleteRule(ruleOf(flow, priority)), ENOENT);
   }
 
   dispose(): void {
@@ -129,7 +139,12 @@ export class GuestNamespace {
     const loopback = this.#netlink!.dump(LIST_LINKS).map(parseLink).find(({ name }) => name === "lo");
     if (loopback === undefined || !(loopback.flags & IFF_UP)) throw new Error("the guest's loopback is down");
     const family = version === 4 ? "ipv4" : "ipv6";
-    this.#perform([addRoute({ family, link: loopback.index, local: true, table: TABLE_HERE })]);
+    // a stack that was here before has left it
+    attempt(
+      this.#netlink!,
+      addRoute({ family, link: loopback.index, local: true, table: TABLE_HERE }),
+      EEXIST,
+    );
     this.#hasTable.add(version);
   }
 
@@ -140,21 +155,37 @@ export class GuestNamespace {
     const say = (text: string, fds: readonly number[]) =>
       sendWithFds(its, new TextEncoder().encode(text), fds);
     try {
-      const child = forkChild(() => {
-        closeAllExcept([its, netns]);
-        setns(netns, CLONE_NEWNET);
-        say("ok", [...openSockets(version), ...wanted.map((open) => open())]);
-        return 0;
-      }, (error) => say((error as Error).message.slice(0, 1000), []));
-      const buffer = new Uint8Array(1000);
-      const { length, fds } = receiveWithFds(ours, buffer, BATCH + 1);
-      this.#reapLater(child);
-      if (fds.length === 0) throw new Error(new TextDecoder().decode(buffer.subarray(0, length)));
+      let child: number;
+      try {
+        child = forkChild(() => {
+          closeAllExcept([its, netns]);
+          setns(netns, CLONE_NEWNET);
+          say("ok", [...openSockets(version), ...wanted.map((open) => open())]);
+          return 0;
+        }, (error) => say((error as Error).message.slice(0, ANSWER_BYTES), []));
+      } finally {
+        // the child's alone: its death is heard, too
+        for (const fd of [netns, its]) close(fd);
+      }
+      const fds = this.#awaitAnswer(ours, child);
       if (wanted.length > 0) this.#netlink = new NetlinkSocket(fds.pop()!);
       this.#spare[version].push(...fds);
     } finally {
-      for (const fd of [netns, ours, its]) close(fd);
+      close(ours);
     }
+  }
+
+  /** What the child has opened. @throws {Error} what it says instead */
+  #awaitAnswer(from: number, child: number): number[] {
+    this.#reapLater(child);
+    if (pollBlocking(from, POLLIN, ANSWER_MS) === 0) {
+      kill(child, SIGKILL);
+      throw new Error("the guest's namespace is entered, and nothing comes from there");
+    }
+    const buffer = new Uint8Array(ANSWER_BYTES);
+    const { length, fds } = receiveWithFds(from, buffer, BATCH + 1);
+    if (fds.length > 0) return fds;
+    throw new Error(new TextDecoder().decode(buffer.subarray(0, length)) || "the process ended early");
   }
 
   /** Its end takes longer than its answer, for which connections wait. */
@@ -185,11 +216,34 @@ function openSockets(version: Version): number[] {
   return opened;
 }
 
+/**
+ * Takes away what a stack has left that was killed, where the namespace has outlived it: who comes from the same port again
+ * would reach nobody.
+ *
+ * @param netlink of the namespace
+ */
+export function removeFormerFlows(netlink: NetlinkSocket): void {
+  for (const { family, priority } of netlink.dump(LIST_RULES).map(parseRule)) {
+    // the first of this priority, whichever that is
+    if (priority === DELIVERED) attempt(netlink, deleteRule({ family, priority, table: TABLE_HERE }), ENOENT);
+    if (priority === BLOCKED) attempt(netlink, deleteRule({ family, priority, blackhole: true }), ENOENT);
+  }
+}
+
+/** @param harmless an errno that says that it is so already */
+function attempt(netlink: NetlinkSocket, request: NetlinkRequest, harmless: number): void {
+  try {
+    netlink.perform([request]);
+  } catch (error) {
+    if (!isErrno(error, harmless)) throw error;
+  }
+}
+
 function versionOf({ guest }: Flow): Version {
   return guest.length === 4 ? 4 : 6;
 }
 
-function ruleOf(flow: Flow, priority: typeof DELIVERED | typeof BLOCKED): Rule {
+function ruleOf(flow: Flow, priority: Priority): Rule {
   const { guest, guestPort, peer, peerPort, incoming } = flow;
   const prefix = 8 * guest.length;
   return {

@@ -10,12 +10,14 @@ import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_UDP } from "../../../ffi/constant
 import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import { setNonblocking } from "../../../ffi/file.ts";
 import { closeSocket } from "../../../ffi/inet.ts";
+import { NetlinkSocket } from "../../../ffi/netlink.ts";
 import { getrlimit, setrlimit } from "../../../ffi/process.ts";
 import type { Lead } from "../monitor_network.ts";
 import type { InterfaceAddress, PublishedPort, StackPlan } from "../plan.ts";
 import type { StackContext } from "./context.ts";
 import type { Datagrams } from "./datagrams.ts";
 import { Destinations } from "./destinations.ts";
+import { removeFormerFlows } from "./guest_namespace.ts";
 import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
 import type { DnsStreams } from "./dns_stream.ts";
 import { Host } from "./host.ts";
@@ -38,6 +40,8 @@ export interface StackOptions {
   onLull?(): void;
   /** Names that the DNS forwarder answers by itself. */
   names?: NameSource;
+  /** Of a namespace that had another stack before, which was killed perhaps; stays the caller's. */
+  formerNetlink?: number;
   /** For tests: where nameservers listen, fewer connections, and data kept here as kernels before 6.9 need it. */
   dnsPort?: number;
   connectionsMax?: number;
@@ -72,7 +76,10 @@ export class Stack {
       // frames that a test changes must come by
       handsOver: seam === undefined && !plan.keepsConnections,
     });
-    const { names, dnsPort } = options;
+    const { names, dnsPort, formerNetlink } = options;
+    if (formerNetlink !== undefined) {
+      host.attempt(() => removeFormerFlows(new NetlinkSocket(formerNetlink)));
+    }
     this.#makeDatagrams = () => new (loadDatagrams().Datagrams)(this.#context, { names, dnsPort, endpoints });
     this.#awaitDatagrams();
     const { afterBatch } = this.#context;

@@ -502,9 +502,7 @@ export class Connection implements TableEntry, SegmentOutput, Movable {
       receiveWindow: (receiver.edge - receiver.next) | 0,
       sendWindow: sender.window,
       mss: sender.mss,
-      scales: this.#receiveScale === 0
-        ? undefined
-        : { send: sender.windowScale, receive: this.#receiveScale },
+      scales: { send: sender.windowScale, receive: this.#receiveScale },
       isSackPermitted: this.#isSackPermitted,
     };
   }

@@ -33,6 +33,8 @@ import { type PairGround, Pipes, SplicedPair } from "./spliced_pair.ts";
 export const BULK_BYTES = 8 << 20;
 /** At a time: each is a rule that the guest's kernel goes through where it looks for a route. */
 const HANDED_OVER_MAX = 64;
+/** One after the other: then it is tried no more. */
+const FAILURES_MAX = 8;
 /** A guest or a host that does not take what is under way keeps the stack. */
 const PATIENCE_MS = 500;
 /** As the stack asks an idle guest. */
@@ -65,7 +67,8 @@ export class HandOvers {
   /** So many were handed over until now. */
   done = 0;
   #count = 0;
-  #isPossible = true;
+  /** Since the last that was done. */
+  #failures = 0;
 
   constructor(host: Host, link: Link) {
     this.host = host;
@@ -76,7 +79,7 @@ export class HandOvers {
 
   /** Undefined where there is no room for it, or this kernel does not let us. */
   begin(end: Movable): HandOver | undefined {
-    if (!this.#isPossible || this.#count >= HANDED_OVER_MAX) return undefined;
+    if (this.#failures >= FAILURES_MAX || this.#count >= HANDED_OVER_MAX) return undefined;
     this.#count++;
     return new HandOver(this, end);
   }
@@ -86,9 +89,14 @@ export class HandOvers {
     this.#count--;
   }
 
-  /** It is not tried again: what was refused once is refused always. */
-  refused(): void {
-    this.#isPossible = false;
+  succeeded(): void {
+    this.done++;
+    this.#failures = 0;
+  }
+
+  /** One may fail for its own sake; a kernel that does not let us refuses each. */
+  failed(): void {
+    this.#failures++;
   }
 
   dispose(): void {
@@ -141,7 +149,7 @@ export class HandOver {
       if (isDrained && this.#end.isOpen && this.#end.isQuiet) this.#finish();
       else this.goOn();
     } catch {
-      this.#all.refused();
+      this.#all.failed();
       this.cancel();
     }
   };
@@ -154,6 +162,7 @@ export class HandOver {
       becomeEnd(guest, end);
       prepareSocket(guest);
       namespace.deliver(this.#flow);
+      announceEnd(guest);
     } catch (error) {
       closeSocket(guest);
       throw error;
@@ -162,15 +171,19 @@ export class HandOver {
     this.#all.host.cancel(this.#timer);
     const connection = this.#end;
     const pair = new SplicedPair(pairGround, guest, connection.handOver(), () => {
-      namespace.release(this.#flow);
+      this.#release();
       this.#all.left();
       connection.ended();
     });
     connection.moved(pair);
-    this.#all.done++;
-    announceEnd(guest);
+    this.#all.succeeded();
     connection.nudge();
     pair.start();
+  }
+
+  /** What the kernel says to it is a fault, but none of the connection. */
+  #release(): void {
+    this.#all.host.attempt(() => this.#all.namespace.release(this.#flow));
   }
 
   /** The stack keeps the connection. Harmless where that is decided. */
@@ -181,7 +194,7 @@ export class HandOver {
     this.#all.left();
     this.#end.hold(false);
     if (!this.#isBlocked) return;
-    this.#all.namespace.unblock(this.#flow);
+    this.#release();
     this.#end.nudge();
   }
 }
