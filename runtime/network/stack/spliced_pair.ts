@@ -20,7 +20,7 @@ import {
 import { IPPROTO_TCP, MSG_OOB, TCP_CLOSE, TCP_INFO } from "../../../ffi/constants/inet.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from "../../../ffi/constants/poll.ts";
 import { MSG_DONTWAIT, MSG_NOSIGNAL, SHUT_WR } from "../../../ffi/constants/socket.ts";
-import { EAGAIN, EINTR, EMFILE, ENFILE, SyscallError } from "../../../ffi/errno.ts";
+import { EAGAIN, EINTR, EMFILE, ENFILE, isErrno } from "../../../ffi/errno.ts";
 import { close, fcntl, pipe2 } from "../../../ffi/file.ts";
 import {
   closeSocket,
@@ -41,6 +41,8 @@ const TELLS = HEARS | EPOLLERR | EPOLLHUP;
 const FLAGS = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
 const SEND_MARK = MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL;
 const PIPE_BYTES = 256 << 10;
+/** So many of them: all pipes of a user share a limit (pipe(7)), which readers that take nothing must not use up. */
+const LARGE_PIPES_MAX = 32;
 /** How often one way fills a pipe before others have their turn: what comes in small pieces takes as long as large ones. */
 const FILLS_A_TURN = 8;
 const PIPES_KEPT = 4;
@@ -52,52 +54,58 @@ const END_MS = 60_000;
 export interface Pipe {
   readonly reader: number;
   readonly writer: number;
+  readonly isLarge: boolean;
 }
 
 /** Empty pipes: a way has one only while there is something in it. */
 export class Pipes {
   readonly #free: Pipe[] = [];
+  #largeCount = 0;
 
   /** Undefined where there are no descriptors. */
   take(): Pipe | undefined {
-    return this.#free.pop() ?? open();
+    return this.#free.pop() ?? this.#open();
+  }
+
+  #open(): Pipe | undefined {
+    try {
+      const [reader, writer] = pipe2(O_NONBLOCK | O_CLOEXEC);
+      const isLarge = this.#largeCount < LARGE_PIPES_MAX && enlarge(writer);
+      if (isLarge) this.#largeCount++;
+      return { reader, writer, isLarge };
+    } catch (error) {
+      if (isErrno(error, EMFILE, ENFILE)) return undefined;
+      throw error;
+    }
   }
 
   /** @param pipe empty */
   give(pipe: Pipe): void {
     if (this.#free.length < PIPES_KEPT) this.#free.push(pipe);
-    else closePipe(pipe);
+    else this.close(pipe);
+  }
+
+  /** Loses what is in it. */
+  close({ reader, writer, isLarge }: Pipe): void {
+    if (isLarge) this.#largeCount--;
+    close(reader);
+    close(writer);
   }
 
   dispose(): void {
-    for (const pipe of this.#free) closePipe(pipe);
-    this.#free.length = 0;
-  }
-}
-
-function open(): Pipe | undefined {
-  try {
-    const [reader, writer] = pipe2(O_NONBLOCK | O_CLOEXEC);
-    enlarge(writer);
-    return { reader, writer };
-  } catch (error) {
-    if (error instanceof SyscallError && (error.errno === EMFILE || error.errno === ENFILE)) return undefined;
-    throw error;
+    for (const pipe of this.#free.splice(0)) this.close(pipe);
   }
 }
 
 /** A third less work than with the usual 64 KB; four times as much again is hardly any better. */
-function enlarge(pipe: number): void {
+function enlarge(pipe: number): boolean {
   try {
     fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES);
+    return true;
   } catch {
-    // all pipes of the user together have a limit: this one stays small, and is filled more often
+    // it stays small, and is filled more often
+    return false;
   }
-}
-
-function closePipe({ reader, writer }: Pipe): void {
-  close(reader);
-  close(writer);
 }
 
 /** What a pair needs of its stack. */
@@ -346,7 +354,7 @@ export class SplicedPair {
     host.cancel(this.#timer);
     host.forget(this.#toHost.from);
     for (const way of [this.#toHost, this.#toGuest]) {
-      if (way.pipe !== undefined) closePipe(way.pipe);
+      if (way.pipe !== undefined) this.#ground.pipes.close(way.pipe);
       way.pipe = undefined;
     }
   }

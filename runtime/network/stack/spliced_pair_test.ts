@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "../../../tests/assertions.ts";
 import { MSG_OOB, SO_OOBINLINE } from "../../../ffi/constants/inet.ts";
-import { F_SETPIPE_SZ } from "../../../ffi/constants/fcntl.ts";
+import { F_GETPIPE_SZ, F_SETPIPE_SZ } from "../../../ffi/constants/fcntl.ts";
 import { RLIMIT_NOFILE } from "../../../ffi/constants/resource.ts";
 import {
   AF_INET,
@@ -500,6 +500,19 @@ Deno.test("there is no pipe where the process has no descriptors left", () => {
   assertEquals(pipes.take(), pipe);
   pipes.give(pipe);
   pipes.dispose();
+});
+
+Deno.test("readers that take nothing do not use up what all pipes of a user may hold", () => {
+  const pipes = new Pipes();
+  const taken = Array.from({ length: 100 }, () => pipes.take()!);
+  const bytesOf = ({ writer }: Pipe) => fcntl(writer, F_GETPIPE_SZ, 0);
+  const sizes = taken.map(bytesOf);
+  assert(sizes.reduce((sum, size) => sum + size) < 16 << 20, `${sizes}`);
+  for (const pipe of taken) pipes.give(pipe);
+  pipes.dispose();
+  const next = pipes.take()!;
+  assertEquals(bytesOf(next), sizes[0]);
+  pipes.close(next);
 });
 
 Deno.test("a few empty pipes are kept for what comes next", () => {

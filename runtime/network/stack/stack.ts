@@ -21,7 +21,14 @@ import { removeFormerFlows } from "./guest_namespace.ts";
 import type { DnsForwarder, NameSource } from "./dns_forwarder.ts";
 import type { DnsStreams } from "./dns_stream.ts";
 import { Host } from "./host.ts";
-import { MAX_ENDPOINTS, MAX_PINGS, MAX_QUESTIONS, MAX_STREAMS } from "./limits.ts";
+import {
+  HANDED_OVER_DESCRIPTORS,
+  MAX_ENDPOINTS,
+  MAX_HANDED_OVER,
+  MAX_PINGS,
+  MAX_QUESTIONS,
+  MAX_STREAMS,
+} from "./limits.ts";
 import { Link, type Seam } from "./link.ts";
 import { Lull } from "./lull.ts";
 import { Tcp } from "./tcp.ts";
@@ -69,12 +76,12 @@ export class Stack {
     this.#tun = tun;
     const link = new Link(tun, plan, seam);
     this.#context = { plan, link, host, destinations: new Destinations(plan), ended: 0, afterBatch: [] };
-    const { connections, endpoints } = shareDescriptors(descriptorsLimit());
+    const { connections, handedOver, endpoints } = shareDescriptors(descriptorsLimit());
     this.#tcp = new Tcp(this.#context, {
       connections: Math.min(connectionsMax ?? CONNECTIONS_MAX, connections),
       mayPeek: mayPeek ?? true,
       // frames that a test changes must come by
-      handsOver: seam === undefined && !plan.keepsConnections,
+      handedOver: seam === undefined && !plan.keepsConnections ? handedOver : 0,
     });
     const { names, dnsPort, formerNetlink } = options;
     if (formerNetlink !== undefined) {
@@ -197,8 +204,9 @@ function descriptorsLimit(): number {
 }
 
 /** What a guest may take of the process's descriptors, so that the holder always has some: UDP a quarter at most. */
-export function shareDescriptors(limit: number): { connections: number; endpoints: number } {
+export function shareDescriptors(limit: number) {
   const left = Math.max(64, limit - DESCRIPTORS_RESERVED);
   const endpoints = Math.min(MAX_ENDPOINTS, left >> 2);
-  return { connections: left - endpoints, endpoints };
+  const handedOver = Math.min(MAX_HANDED_OVER, left >> 5);
+  return { connections: left - endpoints - HANDED_OVER_DESCRIPTORS * handedOver, handedOver, endpoints };
 }

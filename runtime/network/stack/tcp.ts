@@ -85,8 +85,8 @@ interface Listener {
 
 /** What tests and the limits of the process decide. */
 export interface TcpLimits {
-  /** Connections that move much are handed over to the kernel. */
-  handsOver: boolean;
+  /** Connections that move much are handed over to the kernel: so many at a time. */
+  handedOver: number;
   /** Connections at a time; what comes beyond is refused. */
   connections: number;
   mayPeek: boolean;
@@ -123,7 +123,7 @@ export class Tcp implements PacketHandler, TcpGround {
 
   constructor(readonly context: StackContext, limits: TcpLimits) {
     this.mayPeek = limits.mayPeek;
-    if (limits.handsOver) this.handOvers = new HandOvers(context.host, context.link);
+    if (limits.handedOver > 0) this.handOvers = new HandOvers(context.host, context.link, limits.handedOver);
     this.#limit = limits.connections;
     context.link.handlers[IPPROTO_TCP] = this;
     context.afterBatch.push(() => this.#flush());

@@ -31,8 +31,6 @@ import { type PairGround, Pipes, SplicedPair } from "./spliced_pair.ts";
 
 /** Both ways together: below, the copies that are saved cost less than handing over. */
 export const BULK_BYTES = 8 << 20;
-/** At a time: each is a rule that the guest's kernel goes through where it looks for a route. */
-const HANDED_OVER_MAX = 64;
 /** One after the other: then it is tried no more. */
 const FAILURES_MAX = 8;
 /** A guest or a host that does not take what is under way keeps the stack. */
@@ -66,11 +64,14 @@ export class HandOvers {
   readonly pairGround: PairGround;
   /** So many were handed over until now. */
   done = 0;
+  readonly #limit: number;
   #count = 0;
   /** Since the last that was done. */
   #failures = 0;
 
-  constructor(host: Host, link: Link) {
+  /** @param limit at a time */
+  constructor(host: Host, link: Link, limit: number) {
+    this.#limit = limit;
     this.host = host;
     this.link = link;
     this.namespace = new GuestNamespace(link.fd, host);
@@ -79,7 +80,7 @@ export class HandOvers {
 
   /** Undefined where there is no room for it, or this kernel does not let us. */
   begin(end: Movable): HandOver | undefined {
-    if (this.#failures >= FAILURES_MAX || this.#count >= HANDED_OVER_MAX) return undefined;
+    if (this.#failures >= FAILURES_MAX || this.#count >= this.#limit) return undefined;
     this.#count++;
     return new HandOver(this, end);
   }
