@@ -281,6 +281,45 @@ hostTest("of several networks that with the least metric leads out, and in", NEE
   assertEquals(await leading(), await gateway("cheap"));
 });
 
+hostTest(
+  "who has moved much from a port, at the same or at a former holder, may use it again",
+  NEEDS,
+  async (host) => {
+    const own = Deno.networkInterfaces().find(({ family, address }) =>
+      family === "IPv4" && !/^127/.test(address)
+    );
+    if (!own) return; // a machine without a network
+    // more than what the stack keeps to itself
+    const bytes = new Uint8Array(64 << 20);
+    using server = Deno.listen({ hostname: own.address, port: 0 });
+    const serving = (async () => {
+      for await (const client of server) {
+        for (let at = 0; at < bytes.length;) {
+          at += await client.write(bytes.subarray(at)).catch(() => Infinity);
+        }
+        client.close();
+      }
+    })().catch(() => {});
+    await host.ok("network", "create", "net");
+    const onePort = ["--sysctl", "net.ipv4.ip_local_port_range=6001 6001"];
+    await host.ok(...["run", "-d", "--name", "one", "--network", "net"], ...onePort, IMAGE, "sleep", "600");
+    const ask = async () => {
+      const { port } = server.addr as Deno.NetAddr;
+      // nc ends with the server, which so ends first
+      const script = `sleep 3 | busybox nc -w 10 ${own.address} ${port} | wc -c`;
+      return Number((await host.skiff(["exec", "one", "sh", "-c", script])).stdout);
+    };
+    assertEquals(await ask(), bytes.length);
+    assertEquals(await ask(), bytes.length);
+    const [holder] = holders(host);
+    host.kill9(holder!);
+    await waitFor("another holder", () => holders(host).some((pid) => pid !== holder));
+    assertEquals(await ask(), bytes.length);
+    server.close();
+    await serving;
+  },
+);
+
 hostTest("hundreds of ports of one container are all served", NEEDS, async (host) => {
   await host.ok("network", "create", "front");
   // more than the holder's socket takes at once

@@ -118,6 +118,9 @@ function makeNamespace(): BridgeNamespace {
 /** A new namespace has what the host had when it booted. What comes in by the uplink has any source. */
 const SYSCTLS: [name: string, value: string][] = [
   ["ipv4/ip_forward", "1"],
+  // of both IP versions: a packet on its way through is dropped where it looks like one for a socket here, which is what
+  // is left for a minute of a connection that was handed over
+  ["ipv4/ip_early_demux", "0"],
   ["ipv4/conf/all/rp_filter", "0"],
   ["ipv4/conf/default/rp_filter", "0"],
   ["ipv4/conf/all/send_redirects", "0"],
