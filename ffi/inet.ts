@@ -314,13 +314,18 @@ export function setTextOption(fd: number, level: number, name: number, value: st
   return result(libc("inet").setOption(fd, level, name, text.pointer, value.length + 1));
 }
 
-/** Closes with a reset instead of an end: SO_LINGER of no time. @see socket(7) */
+/** Closes with a reset instead of an end. */
 export function resetSocket(fd: number): void {
+  resetAtClose(fd);
+  closeSocket(fd);
+}
+
+/** What closes it, and be it the death of this process, resets it: SO_LINGER of no time. @see socket(7) */
+export function resetAtClose(fd: number): void {
   option ??= new Memory(8);
   option.view.setInt32(0, 1, true);
   option.view.setInt32(4, 0, true);
   libc("inet").setOption(fd, SOL_SOCKET, SO_LINGER, option.pointer, 8);
-  closeSocket(fd);
 }
 
 /** The error that waits on a socket, which this clears: 0 after a connection was made. @see SO_ERROR in socket(7) */

@@ -69,7 +69,6 @@ const ANSWER_BYTES = 1000;
 const REAP_MS = 50;
 
 type Version = 4 | 6;
-type Priority = typeof DELIVERED | typeof BLOCKED;
 
 export class GuestNamespace {
   readonly #tun: number;
@@ -100,19 +99,17 @@ export class GuestNamespace {
 
   /** The guest's packets of the flow, which is blocked, reach a socket of its namespace from now on. */
   deliver(flow: Flow): void {
-    this.#perform([addRule(ruleOf(flow, DELIVERED))]);
-    this.#remove(flow, BLOCKED);
+    attempt(this.#netlink!, [addRule(ruleOf(flow, DELIVERED)), deleteRule(ruleOf(flow, BLOCKED))], ENOENT);
   }
 
   /** Ends what `block` and `deliver` began, whichever of them was last. */
   release(flow: Flow): void {
-    this.#remove(flow, DELIVERED);
-    this.#remove(flow, BLOCKED);
-  }
-
-  /** Who may change the namespace may have done it before. */
-  #remove(flow: Flow, priority: Priority): void {
-    attempt(this.#netlink!, deleteRule(ruleOf(flow, priority)), ENOENT);
+    // who may change the namespace may have done it before
+    attempt(
+      this.#netlink!,
+      [DELIVERED, BLOCKED].map((priority) => deleteRule(ruleOf(flow, priority))),
+      ENOENT,
+    );
   }
 
   dispose(): void {
@@ -142,7 +139,7 @@ export class GuestNamespace {
     // a stack that was here before has left it
     attempt(
       this.#netlink!,
-      addRoute({ family, link: loopback.index, local: true, table: TABLE_HERE }),
+      [addRoute({ family, link: loopback.index, local: true, table: TABLE_HERE })],
       EEXIST,
     );
     this.#hasTable.add(version);
@@ -225,15 +222,17 @@ function openSockets(version: Version): number[] {
 export function removeFormerFlows(netlink: NetlinkSocket): void {
   for (const { family, priority } of netlink.dump(LIST_RULES).map(parseRule)) {
     // the first of this priority, whichever that is
-    if (priority === DELIVERED) attempt(netlink, deleteRule({ family, priority, table: TABLE_HERE }), ENOENT);
-    if (priority === BLOCKED) attempt(netlink, deleteRule({ family, priority, blackhole: true }), ENOENT);
+    if (priority === DELIVERED) {
+      attempt(netlink, [deleteRule({ family, priority, table: TABLE_HERE })], ENOENT);
+    }
+    if (priority === BLOCKED) attempt(netlink, [deleteRule({ family, priority, blackhole: true })], ENOENT);
   }
 }
 
 /** @param harmless an errno that says that it is so already */
-function attempt(netlink: NetlinkSocket, request: NetlinkRequest, harmless: number): void {
+function attempt(netlink: NetlinkSocket, requests: NetlinkRequest[], harmless: number): void {
   try {
-    netlink.perform([request]);
+    netlink.perform(requests);
   } catch (error) {
     if (!isErrno(error, harmless)) throw error;
   }
@@ -243,7 +242,7 @@ function versionOf({ guest }: Flow): Version {
   return guest.length === 4 ? 4 : 6;
 }
 
-function ruleOf(flow: Flow, priority: Priority): Rule {
+function ruleOf(flow: Flow, priority: number): Rule {
   const { guest, guestPort, peer, peerPort, incoming } = flow;
   const prefix = 8 * guest.length;
   return {

@@ -22,7 +22,7 @@ import {
   TCP_NODELAY,
 } from "../../../ffi/constants/inet.ts";
 import { SOL_SOCKET } from "../../../ffi/constants/socket.ts";
-import { closeSocket, setOption } from "../../../ffi/inet.ts";
+import { closeSocket, resetAtClose, setOption } from "../../../ffi/inet.ts";
 import { announceEnd, becomeEnd, type TcpEnd } from "../../../ffi/tcp_repair.ts";
 import { type Flow, GuestNamespace } from "./guest_namespace.ts";
 import type { Host, Timer } from "./host.ts";
@@ -201,6 +201,8 @@ export class HandOver {
 }
 
 function prepareSocket(fd: number): void {
+  // a stack that is killed must not look like an end of what comes
+  resetAtClose(fd);
   setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
   setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
