@@ -199,7 +199,8 @@ export const TOPICS: readonly Topic[] = [
         ["host", "This machine's own"],
       ],
       "A TCP connection that has moved 8 MB through the user-mode stack goes on in the kernel, up to 64 of them: inside, " +
-      "`ss` shows its other end as well, and `ip rule` a rule for it. A container with CAP_NET_ADMIN of its own on slirp, " +
+      "`ss` shows its other end as well, and `ip rule` a rule for it; and who listens there on the port of that end " +
+      "needs SO_REUSEADDR, as servers have. A container with CAP_NET_ADMIN of its own on slirp, " +
       "which may watch and shape the traffic of its interface, keeps all of it there.",
       "An address is a container's for as long as it runs, and is given to another one only when all others are used " +
       "or the container is gone. --ip and --network NAME:ip= keep an address for one container. --ip-range bounds what " +
