@@ -13,6 +13,7 @@ import {
   IPPROTO_TCP,
   IPV6_TRANSPARENT,
   SO_REUSEADDR,
+  TCP_INFO,
   TCP_MAXSEG,
   TCP_NO_QUEUE,
   TCP_QUEUE_SEQ,
@@ -30,11 +31,13 @@ import {
 } from "./constants/inet.ts";
 import { SOL_SOCKET } from "./constants/socket.ts";
 import { check, SyscallError } from "./errno.ts";
-import { bindTo, connectTo, setOption, SocketAddress } from "./inet.ts";
+import { bindTo, closeSocket, connectTo, setOption, SocketAddress } from "./inet.ts";
 import { libc } from "./libc.ts";
 
 /** MAX_TCP_WINDOW. */
 const MAXSEG_MAX = 32767;
+/** In struct tcp_info. */
+const TCPI_SEGS_IN = 140;
 
 /** An end of a connection at which nothing waits: all that it sent is acknowledged, all that it got was taken. */
 export interface TcpEnd {
@@ -94,6 +97,20 @@ export function announceEnd(fd: number): void {
   must("setsockopt", setOption(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF));
   // that takes it away: it bears a port that somebody in its namespace may want to listen on
   must("setsockopt", setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+}
+
+/** Whether anything has come from the other end since. Linux 4.2. @see tcpi_segs_in in linux/tcp.h */
+export function hasHeard(fd: number): boolean {
+  const info = new Uint8Array(TCPI_SEGS_IN + 4);
+  const length = new Uint8Array(Uint32Array.of(info.length).buffer);
+  check("getsockopt", libc("socket").getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length));
+  return new DataView(info.buffer).getUint32(TCPI_SEGS_IN, true) > 0;
+}
+
+/** Closes the socket without a word to the other end, who goes on with somebody else. */
+export function withdrawEnd(fd: number): void {
+  setOption(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
+  closeSocket(fd);
 }
 
 function setWords(fd: number, name: number, words: readonly number[]): void {

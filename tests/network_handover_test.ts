@@ -12,7 +12,7 @@ import {
   TCP_SEND_QUEUE,
 } from "../ffi/constants/inet.ts";
 import { EPOLLPRI as POLLPRI, POLLIN } from "../ffi/constants/poll.ts";
-import { FRA_DPORT_RANGE } from "../ffi/constants/rtnetlink.ts";
+import { FRA_DPORT_RANGE, RT_TABLE_MAIN } from "../ffi/constants/rtnetlink.ts";
 import {
   AF_INET,
   AF_UNIX,
@@ -559,4 +559,22 @@ stackTest("a rule that somebody has taken away is missed by nobody at the end", 
   rig.finish();
   assertEquals(rig.stack.handedOver, 2);
   went.forEach(close);
+});
+
+stackTest("a guest whose own rules stand before ours keeps the stack, and misses nothing", () => {
+  using rig = new StackRig(65520);
+  const { fd, port } = listenOn("127.0.0.1");
+  rig.onHost("host", () => {
+    sendAndExpect(rig, acceptOne(fd), 22, 21);
+    return 0;
+  });
+  rig.inGuest("guest", () => {
+    using netlink = new NetlinkSocket();
+    netlink.perform([addRule({ family: "ipv4", table: RT_TABLE_MAIN, priority: 40 })]);
+    sendAndExpect(rig, connectFrom(GATEWAY.ipv4, port), 21, 22);
+    return countRules();
+  });
+  close(fd);
+  rig.finish();
+  assertEquals(rig.stack.handedOver, 0);
 });

@@ -358,6 +358,8 @@ export class Connection implements TableEntry, SegmentOutput, Movable {
   }
 
   #receiveEstablished(segment: Segment): void {
+    // came too late: it will be sent again
+    if (this.#handOver?.isDelivered) return;
     const { receiver, sender } = this;
     const { sequence, length, flags } = segment;
     const { next, edge } = receiver;
@@ -481,8 +483,9 @@ export class Connection implements TableEntry, SegmentOutput, Movable {
     const { sender } = this;
     sender.isHeld = isHeld;
     if (isHeld) {
-      // what the guest gets last it would acknowledge some time later, but an old number at once
-      if (sender.inFlight > 0) this.emit((sender.una - 1) | 0, ACK, 0, 0);
+      // what the guest gets last it would acknowledge some time later, but an old byte at once
+      this.out.bytes[this.payloadOffset] = 0;
+      if (sender.inFlight > 0) this.emit((sender.una - 1) | 0, ACK, 1, 0);
       return;
     }
     this.#handOver = undefined;

@@ -6,7 +6,7 @@
  * ```
  *  hold      nothing more is read from the host, until the guest has acknowledged all
  *  block     the guest's packets are lost, once what it has sent before was taken
- *  deliver   the socket is made, and gets the guest's packets
+ *  deliver   the socket is made, gets the guest's packets, and has to hear the guest once
  * ```
  *
  * Where any of it fails or takes too long, the stack goes on as before.
@@ -23,7 +23,7 @@ import {
 } from "../../../ffi/constants/inet.ts";
 import { SOL_SOCKET } from "../../../ffi/constants/socket.ts";
 import { closeSocket, resetAtClose, setOption } from "../../../ffi/inet.ts";
-import { announceEnd, becomeEnd, type TcpEnd } from "../../../ffi/tcp_repair.ts";
+import { announceEnd, becomeEnd, hasHeard, type TcpEnd, withdrawEnd } from "../../../ffi/tcp_repair.ts";
 import { type Flow, GuestNamespace } from "./guest_namespace.ts";
 import type { Host, Timer } from "./host.ts";
 import type { Link } from "./link.ts";
@@ -35,6 +35,8 @@ export const BULK_BYTES = 8 << 20;
 const FAILURES_MAX = 8;
 /** A guest or a host that does not take what is under way keeps the stack. */
 const PATIENCE_MS = 500;
+/** Where the guest's packets do not come by the loopback, its own rules for routes standing before ours. */
+const UNHEARD_MS = 200, LISTEN_MS = 2;
 /** As the stack asks an idle guest. */
 const KEEPALIVE_S = 15 * 60, KEEPALIVE_INTERVAL_S = 75, KEEPALIVE_PROBES = 8;
 
@@ -113,6 +115,10 @@ export class HandOver {
   readonly #flow: Flow;
   readonly #timer: Timer;
   #isBlocked = false;
+  /** The socket that takes over, as soon as it has heard the guest; -1 before there is one. */
+  #socket = -1;
+  /** When it has waited long enough. */
+  #unheardMs = 0;
   /** `#step` is to be called. */
   #isDue = false;
   #isOver = false;
@@ -129,17 +135,23 @@ export class HandOver {
 
   /** Something has happened to the connection. */
   goOn(): void {
-    if (this.#isOver || this.#isDue) return;
+    if (this.#isOver || this.#isDue || this.isDelivered) return;
     if (!this.#end.isOpen) return this.cancel();
     if (!this.#end.isQuiet) return;
     this.#isDue = true;
     this.#all.host.defer(this.#step);
   }
 
+  /** What the guest sends is the socket's to take. */
+  get isDelivered(): boolean {
+    return this.#socket !== -1;
+  }
+
   readonly #step = (): void => {
     this.#isDue = false;
     if (this.#isOver) return;
     try {
+      if (this.isDelivered) return this.#listen();
       if (!this.#isBlocked) {
         this.#all.namespace.block(this.#flow);
         this.#isBlocked = true;
@@ -147,7 +159,7 @@ export class HandOver {
       // what the guest has sent before lies in the interface's queue
       const isDrained = this.#all.link.drain();
       if (this.#isOver) return;
-      if (isDrained && this.#end.isOpen && this.#end.isQuiet) this.#finish();
+      if (isDrained && this.#end.isOpen && this.#end.isQuiet) this.#deliver();
       else this.goOn();
     } catch {
       this.#all.failed();
@@ -155,30 +167,46 @@ export class HandOver {
     }
   };
 
-  #finish(): void {
+  #deliver(): void {
     const end = this.#end.describe();
-    const { namespace, pairGround } = this.#all;
-    const guest = namespace.takeSocket(end.address.length === 4 ? 4 : 6);
+    const { namespace, host } = this.#all;
+    const socket = namespace.takeSocket(end.address.length === 4 ? 4 : 6);
     try {
-      becomeEnd(guest, end);
-      prepareSocket(guest);
+      becomeEnd(socket, end);
       namespace.deliver(this.#flow);
-      announceEnd(guest);
+      announceEnd(socket);
     } catch (error) {
-      closeSocket(guest);
+      closeSocket(socket);
       throw error;
     }
+    this.#socket = socket;
+    this.#unheardMs = host.nowMs + UNHEARD_MS;
+    this.#end.nudge();
+    this.#listen();
+  }
+
+  /** Most often the guest has answered before `announceEnd` was over. */
+  #listen(): void {
+    const { host } = this.#all;
+    if (hasHeard(this.#socket)) return this.#finish();
+    if (host.nowMs >= this.#unheardMs) throw new Error("the guest's packets come another way");
+    host.after(LISTEN_MS, this.#step);
+  }
+
+  #finish(): void {
+    const { host, pairGround } = this.#all;
+    const socket = this.#socket;
     this.#isOver = true;
-    this.#all.host.cancel(this.#timer);
+    host.cancel(this.#timer);
+    prepareSocket(socket);
     const connection = this.#end;
-    const pair = new SplicedPair(pairGround, guest, connection.handOver(), () => {
+    const pair = new SplicedPair(pairGround, socket, connection.handOver(), () => {
       this.#release();
       this.#all.left();
       connection.ended();
     });
     connection.moved(pair);
     this.#all.succeeded();
-    connection.nudge();
     pair.start();
   }
 
@@ -196,6 +224,7 @@ export class HandOver {
     this.#end.hold(false);
     if (!this.#isBlocked) return;
     this.#release();
+    if (this.isDelivered) withdrawEnd(this.#socket);
     this.#end.nudge();
   }
 }
