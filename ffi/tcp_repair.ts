@@ -107,10 +107,12 @@ export function hasHeard(fd: number): boolean {
   return new DataView(info.buffer).getUint32(TCPI_SEGS_IN, true) > 0;
 }
 
-/** Closes the socket without a word to the other end, who goes on with somebody else. */
-export function withdrawEnd(fd: number): void {
+/** Closes the socket without a word to the other end, who goes on with somebody else; whether it had heard that end. */
+export function withdrawEnd(fd: number): boolean {
   setOption(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
+  const had = hasHeard(fd);
   closeSocket(fd);
+  return had;
 }
 
 function setWords(fd: number, name: number, words: readonly number[]): void {

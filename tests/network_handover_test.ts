@@ -49,22 +49,17 @@ import {
   GUEST,
   listenOn,
   listenOnPort,
+  LOOPBACK,
+  MB,
   must,
   sendPattern,
   stackPlan,
   StackRig,
-  whyNoGuest,
+  stackTest,
 } from "./stack_rig.ts";
 
-const missing = whyNoGuest();
-const MB = 1 << 20;
 /** More than what the stack keeps. */
 const MUCH = 24 * MB;
-const LOOPBACK = { ipv4: "127.0.0.1", ipv6: "::1" };
-
-function stackTest(name: string, test: () => void): void {
-  Deno.test({ name: missing ? `${name} [needs ${missing}]` : name, ignore: missing !== undefined, fn: test });
-}
 
 /** Bytes without a meaning. */
 function sendZeros(fd: number, count: number): void {

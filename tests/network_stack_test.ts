@@ -35,21 +35,14 @@ import {
   GUEST,
   listenOn,
   listenOnPort,
+  LOOPBACK,
+  MB,
   must,
   sendPattern,
   stackPlan,
   StackRig,
-  whyNoGuest,
+  stackTest,
 } from "./stack_rig.ts";
-
-const missing = whyNoGuest();
-const MB = 1 << 20;
-
-function stackTest(name: string, test: () => void): void {
-  Deno.test({ name: missing ? `${name} [needs ${missing}]` : name, ignore: missing !== undefined, fn: test });
-}
-
-const LOOPBACK = { ipv4: "127.0.0.1", ipv6: "::1" };
 
 for (const version of ["ipv4", "ipv6"] as const) {
   for (const mtu of [65520, 1500]) {

@@ -32,6 +32,9 @@ import { mustParse } from "../runtime/network/stack/addresses.ts";
 import * as datagrams from "../runtime/network/stack/datagrams.ts";
 import { Stack, type StackOptions } from "../runtime/network/stack/stack.ts";
 
+export const MB = 1 << 20;
+/** Of the host. */
+export const LOOPBACK = { ipv4: "127.0.0.1", ipv6: "::1" };
 export const GUEST = { ipv4: "10.0.2.100", ipv6: "fd00::100" };
 export const GATEWAY = { ipv4: "10.0.2.2", ipv6: "fd00::2" };
 
@@ -57,6 +60,14 @@ export function whyNoGuest(): string | undefined {
     return 0;
   });
   return waitpidBlocking(pid).status === 0 ? undefined : "a network namespace with /dev/net/tun";
+}
+
+let looked: { missing: string | undefined } | undefined;
+
+/** A test that needs a guest. */
+export function stackTest(name: string, test: () => void): void {
+  const { missing } = looked ??= { missing: whyNoGuest() };
+  Deno.test({ name: missing ? `${name} [needs ${missing}]` : name, ignore: missing !== undefined, fn: test });
 }
 
 function tunPlan(mtu: number) {

@@ -57,6 +57,8 @@ export interface Movable {
   moved(pair: SplicedPair): void;
   /** The pair has ended. */
   ended(): void;
+  /** Ends it at both sides. */
+  abort(): void;
 }
 
 export class HandOvers {
@@ -119,6 +121,8 @@ export class HandOver {
   #socket = -1;
   /** When it has waited long enough. */
   #unheardMs = 0;
+  /** It was withdrawn, and had heard the guest between the last look and the end of its rule: what that was is lost. */
+  #hasTaken = false;
   /** `#step` is to be called. */
   #isDue = false;
   #isOver = false;
@@ -164,6 +168,7 @@ export class HandOver {
     } catch {
       this.#all.failed();
       this.cancel();
+      if (this.#hasTaken) this.#end.abort();
     }
   };
 
@@ -180,6 +185,7 @@ export class HandOver {
       throw error;
     }
     this.#socket = socket;
+    host.cancel(this.#timer);
     this.#unheardMs = host.nowMs + UNHEARD_MS;
     this.#end.nudge();
     this.#listen();
@@ -194,10 +200,9 @@ export class HandOver {
   }
 
   #finish(): void {
-    const { host, pairGround } = this.#all;
+    const { pairGround } = this.#all;
     const socket = this.#socket;
     this.#isOver = true;
-    host.cancel(this.#timer);
     prepareSocket(socket);
     const connection = this.#end;
     const pair = new SplicedPair(pairGround, socket, connection.handOver(), () => {
@@ -224,7 +229,7 @@ export class HandOver {
     this.#end.hold(false);
     if (!this.#isBlocked) return;
     this.#release();
-    if (this.isDelivered) withdrawEnd(this.#socket);
+    if (this.isDelivered) this.#hasTaken = withdrawEnd(this.#socket);
     this.#end.nudge();
   }
 }
