@@ -312,7 +312,7 @@ function fuzz(seed: number, frames: number, isControl: boolean): FuzzReport {
     afterBatch: [],
     ended: 0,
   };
-  const tcp = new Tcp(context, { connections: 512, mayPeek: (seed & 1) === 0 });
+  const tcp = new Tcp(context, { connections: 512, handedOver: 0, mayPeek: (seed & 1) === 0 });
   const names = {
     addresses: (name: string) => name === "db" ? ["10.0.2.77"] : undefined,
     names: () => undefined,
