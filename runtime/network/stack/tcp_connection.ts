@@ -511,7 +511,7 @@ export class Connection implements TableEntry, SegmentOutput, Movable {
   }
 
   nudge(): void {
-    if (this.state === ESTABLISHED || this.state === HANDED_OVER) this.#sendAck();
+    if (this.state === ESTABLISHED) this.#sendAck();
   }
 
   handOver(): number {
