@@ -325,10 +325,21 @@ export class Host {
   }
 
   async #removeFiles(): Promise<void> {
-    if (Deno.uid() === 0) return await Deno.remove(this.folder, { recursive: true });
+    if (Deno.uid() === 0) return await removeTree(this.folder);
     // files of subordinate ids can only be removed from inside a user namespace that maps them
     await new Deno.Command("unshare", { args: ["--map-root-user", "--map-auto", "rm", "-rf", this.folder] })
       .output();
+  }
+}
+
+/** Again where something was made in it meanwhile, as by a process that had just begun to keep a start for the next one. */
+async function removeTree(folder: string, tries = 20): Promise<void> {
+  try {
+    await Deno.remove(folder, { recursive: true });
+  } catch (error) {
+    if (tries === 0 || (error as { code?: string }).code !== "ENOTEMPTY") throw error;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await removeTree(folder, tries - 1);
   }
 }
 
