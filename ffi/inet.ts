@@ -5,7 +5,7 @@
  * @see ip(7), ipv6(7), socket(7), tcp(7)
  */
 
-import { check, EINTR, errno } from "./errno.ts";
+import { check, EINTR, errno, SyscallError } from "./errno.ts";
 import { compileFamily, failure, libc } from "./libc.ts";
 import { discardPages } from "./memory.ts";
 import { AF_INET, AF_INET6, SOL_SOCKET } from "./constants/socket.ts";
@@ -177,6 +177,12 @@ function clockMs(functions: NonNullable<typeof fast>): number {
  */
 function result(value: number): number {
   return value === -1 ? -errno() : value;
+}
+
+/** What a call here gave, where a failure is none of everyday. @throws {SyscallError} */
+export function must(syscall: string, result: number, path?: string): number {
+  if (result < 0) throw new SyscallError(syscall, -result, path);
+  return result;
 }
 
 /** @see read(2); the caller checked that `length` bytes are there */

@@ -235,8 +235,7 @@ export function findRoute(address: Uint8Array): NetlinkRequest {
 
 /** Index of the link by which the way that `findRoute` finds leaves; undefined where there is none. */
 export function parseRouteLink({ body }: NetlinkMessage): number | undefined {
-  const link = parseAttributes(body, 12).get(RTA_OIF);
-  return link && new DataView(link.buffer, link.byteOffset).getUint32(0, true);
+  return numberOf(parseAttributes(body, 12), RTA_OIF);
 }
 
 function scopeOf({ family, gateway, unreachable, local }: Route): number {
@@ -290,10 +289,9 @@ function ruleRequest(verb: string, type: number, flags: number, rule: Rule): Net
 
 /** What order a rule of `LIST_RULES` has, which lists those of multicast as well: as IPv6's here. */
 export function parseRule({ body }: NetlinkMessage): Pick<Rule, "family" | "priority"> {
-  const priority = parseAttributes(body, 12).get(FRA_PRIORITY);
   return {
     family: body[0] === AF_INET ? "ipv4" : "ipv6",
-    priority: priority ? new DataView(priority.buffer, priority.byteOffset).getUint32(0, true) : 0,
+    priority: numberOf(parseAttributes(body, 12), FRA_PRIORITY) ?? 0,
   };
 }
 
@@ -325,19 +323,21 @@ export function parseLink({ body }: NetlinkMessage): FoundLink {
   const attributes = parseAttributes(body, 16);
   const info = attributes.get(IFLA_LINKINFO);
   const kind = info && parseAttributes(info).get(IFLA_INFO_KIND);
-  const number = (type: number) => {
-    const bytes = attributes.get(type);
-    return bytes ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true) : 0;
-  };
   return {
     index: view.getInt32(4, true),
     name: textOf(attributes.get(IFLA_IFNAME) ?? new Uint8Array()),
     flags: view.getUint32(8, true),
-    mtu: number(IFLA_MTU),
+    mtu: numberOf(attributes, IFLA_MTU) ?? 0,
     mac: attributes.get(IFLA_ADDRESS) ?? new Uint8Array(),
     kind: kind ? textOf(kind) : "",
-    master: number(IFLA_MASTER),
+    master: numberOf(attributes, IFLA_MASTER) ?? 0,
   };
+}
+
+/** An attribute that is a u32. */
+function numberOf(attributes: ReadonlyMap<number, Uint8Array>, type: number): number | undefined {
+  const bytes = attributes.get(type);
+  return bytes && new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 }
 
 /** One message of `LIST_ADDRESSES`. */

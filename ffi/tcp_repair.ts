@@ -30,8 +30,8 @@ import {
   TCPOPT_WINDOW,
 } from "./constants/inet.ts";
 import { SOL_SOCKET } from "./constants/socket.ts";
-import { check, SyscallError } from "./errno.ts";
-import { bindTo, closeSocket, connectTo, setOption, SocketAddress } from "./inet.ts";
+import { check } from "./errno.ts";
+import { bindTo, closeSocket, connectTo, must, setOption, SocketAddress } from "./inet.ts";
 import { libc } from "./libc.ts";
 
 /** MAX_TCP_WINDOW. */
@@ -42,9 +42,9 @@ const TCPI_SEGS_IN = 140;
 /** An end of a connection at which nothing waits: all that it sent is acknowledged, all that it got was taken. */
 export interface TcpEnd {
   /** 4 bytes or 16; the own address may be anybody's. */
-  address: ArrayLike<number>;
+  address: Uint8Array<ArrayBuffer>;
   port: number;
-  peer: { address: ArrayLike<number>; port: number };
+  peer: { address: Uint8Array<ArrayBuffer>; port: number };
   /** Numbers that are sent next, and expected next. */
   sendNext: number;
   receiveNext: number;
@@ -118,9 +118,4 @@ export function withdrawEnd(fd: number): boolean {
 function setWords(fd: number, name: number, words: readonly number[]): void {
   const bytes = new Uint8Array(Int32Array.from(words, (word) => word | 0).buffer);
   check("setsockopt", libc("socket").setsockopt(fd, IPPROTO_TCP, name, bytes, bytes.length));
-}
-
-/** What the calls of inet.ts give. */
-function must(call: string, result: number): void {
-  if (result < 0) throw new SyscallError(call, -result);
 }

@@ -60,6 +60,7 @@ export interface PlanFacts extends MountFacts {
 
 /** Everything a monitor needs to run this container once. */
 export function planContainer(config: ContainerConfig, facts: PlanFacts): MonitorPlan {
+  const spec = planSpec(config, facts);
   const anonymous = config.mounts.filter((mount) => mount.kind === "volume" && mount.anonymous);
   return {
     protocol: PROTOCOL_VERSION,
@@ -72,7 +73,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     mountRoots: facts.mountRootPlans,
     ...facts.idMapped?.length && { idMapped: facts.idMapped },
     init: {
-      spec: planSpec(config, facts),
+      spec,
       annex: {
         user: config.user,
         groupAdd: config.groupAdd,
@@ -120,7 +121,7 @@ export function planContainer(config: ContainerConfig, facts: PlanFacts): Monito
     pidFile: config.pidFile,
     conmonPidFile: config.conmonPidFile,
     events: planEvents(config, facts.eventsPath),
-    network: facts.networkProgram ?? planNetwork(config, facts),
+    network: facts.networkProgram ?? planNetwork(config, spec.process),
   };
 }
 
@@ -205,10 +206,9 @@ function planInterface({ network }: ContainerConfig): Pick<InitAnnex, "tun"> {
   return network.mode === "slirp" ? { tun: planTun(network.options) } : {};
 }
 
-function planNetwork(config: ContainerConfig, { lastCapability }: PlanFacts): NetworkPlan | undefined {
-  const { network } = config;
+function planNetwork({ network }: ContainerConfig, { capabilities }: ProcessSpec): NetworkPlan | undefined {
   if (network.mode !== "slirp") return undefined;
-  const keepsConnections = planCapabilities(config, lastCapability).includes("CAP_NET_ADMIN");
+  const keepsConnections = capabilities?.bounding.includes("CAP_NET_ADMIN");
   const stack = planStack(network.options);
   return { kind: "user-mode", stack: { ...stack, ...(keepsConnections && { keepsConnections }) } };
 }

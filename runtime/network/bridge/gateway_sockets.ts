@@ -10,9 +10,9 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
 } from "../../../ffi/constants/socket.ts";
-import { EADDRINUSE, isErrno, SyscallError } from "../../../ffi/errno.ts";
+import { EADDRINUSE, isErrno } from "../../../ffi/errno.ts";
 import { close } from "../../../ffi/file.ts";
-import { bindTo, getsockname, openSocket, setOption, SocketAddress } from "../../../ffi/inet.ts";
+import { bindTo, getsockname, must, openSocket, setOption, SocketAddress } from "../../../ffi/inet.ts";
 import { listen } from "../../../ffi/socket.ts";
 import { mustParse } from "../stack/addresses.ts";
 
@@ -49,11 +49,10 @@ function openAt(gateways: readonly string[], first: number): GatewaySockets {
   let port = first;
   const bound = (gateway: string, type: number) => {
     const address = mustParse(gateway);
-    const fd = openSocket(address.length === 4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) throw new SyscallError("socket", -fd);
+    const family = address.length === 4 ? AF_INET : AF_INET6;
+    const fd = must("socket", openSocket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     opened.push(fd);
-    const failed = bindTo(fd, new SocketAddress().set(address, port));
-    if (failed < 0) throw new SyscallError("bind", -failed, `${gateway} port ${port}`);
+    must("bind", bindTo(fd, new SocketAddress().set(address, port)), `${gateway} port ${port}`);
     port ||= getsockname(fd).port;
     return fd;
   };

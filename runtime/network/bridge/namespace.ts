@@ -17,10 +17,10 @@ import { IP_PKTINFO, IPV6_RECVPKTINFO } from "../../../ffi/constants/datagram.ts
 import { AT_FDCWD, F_OK, O_CLOEXEC, O_RDONLY } from "../../../ffi/constants/fcntl.ts";
 import { IPPROTO_IP, IPPROTO_IPV6, IPV6_V6ONLY } from "../../../ffi/constants/inet.ts";
 import { CLONE_NEWNET } from "../../../ffi/constants/sched.ts";
-import { check, EAFNOSUPPORT, SyscallError } from "../../../ffi/errno.ts";
+import { EAFNOSUPPORT } from "../../../ffi/errno.ts";
 import { close, closeAllExcept, faccessat, open } from "../../../ffi/file.ts";
 import { forkChild } from "../../../ffi/fork.ts";
-import { bindTo, openSocket, setOption, SocketAddress } from "../../../ffi/inet.ts";
+import { bindTo, must, openSocket, setOption, SocketAddress } from "../../../ffi/inet.ts";
 import { unshare } from "../../../ffi/namespaces.ts";
 import { NetlinkSocket, openNetlink } from "../../../ffi/netlink.ts";
 import { setLink } from "../../../ffi/rtnetlink.ts";
@@ -153,10 +153,9 @@ function openNameserver(family: number): { udp: number; tcp: number } | undefine
   const bound = (type: number) => {
     const fd = openSocket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd === -EAFNOSUPPORT) return undefined;
-    if (fd < 0) throw new SyscallError("socket", -fd);
-    if (family === AF_INET6) check("setsockopt", setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
-    const failed = bindTo(fd, new SocketAddress().set(any, DNS_PORT));
-    if (failed < 0) throw new SyscallError("bind", -failed, "port 53");
+    must("socket", fd);
+    if (family === AF_INET6) must("setsockopt", setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+    must("bind", bindTo(fd, new SocketAddress().set(any, DNS_PORT)), "port 53");
     return fd;
   };
   const udp = bound(SOCK_DGRAM);

@@ -4,7 +4,7 @@
  * gateway as the client.
  */
 
-import { IPPROTO_TCP, SO_KEEPALIVE, SO_OOBINLINE, TCP_NODELAY } from "../../../ffi/constants/inet.ts";
+import { SO_KEEPALIVE } from "../../../ffi/constants/inet.ts";
 import { EPOLLERR, EPOLLHUP } from "../../../ffi/constants/poll.ts";
 import {
   AF_INET,
@@ -29,6 +29,7 @@ import type { Host } from "../stack/host.ts";
 import { toWords } from "../stack/packet.ts";
 import { guestOf, Shares } from "../stack/shares.ts";
 import { type PairGround, Pipes, SplicedPair } from "../stack/spliced_pair.ts";
+import { prepareSocket } from "../stack/tcp_host_stream.ts";
 
 /** At once, of all ports: then who comes takes the place of who has most, or is refused. */
 const MAX_CONNECTIONS = 4096;
@@ -145,8 +146,7 @@ class Connection {
     this.#onClose = onClose;
     for (const fd of [client, server]) {
       setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-      setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-      setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+      prepareSocket(fd);
     }
     ground.host.watch(server, (events) => this.#hearServer(events));
   }

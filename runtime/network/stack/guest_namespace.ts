@@ -94,7 +94,7 @@ export class GuestNamespace {
   block(flow: Flow): void {
     this.#openTable(versionOf(flow));
     flow.incoming = this.#linkTo(flow.guest);
-    this.#perform([addRule(ruleOf(flow, BLOCKED))]);
+    this.#netlink!.perform([addRule(ruleOf(flow, BLOCKED))]);
   }
 
   /** The guest's packets of the flow, which is blocked, reach a socket of its namespace from now on. */
@@ -124,10 +124,6 @@ export class GuestNamespace {
     const link = parseRouteLink(this.#netlink!.ask(findRoute(guest)));
     if (link === undefined) throw new Error("no link leads to the guest");
     return this.#netlink!.nameOf(link);
-  }
-
-  #perform(requests: Parameters<NetlinkSocket["perform"]>[0]): void {
-    this.#netlink!.perform(requests);
   }
 
   #openTable(version: Version): void {

@@ -13,7 +13,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
 } from "../../../ffi/constants/socket.ts";
-import { IPPROTO_TCP, SO_BINDTODEVICE, SO_OOBINLINE, TCP_NODELAY } from "../../../ffi/constants/inet.ts";
+import { IPPROTO_TCP, SO_BINDTODEVICE } from "../../../ffi/constants/inet.ts";
 import { EPOLLIN } from "../../../ffi/constants/poll.ts";
 import {
   EAGAIN,
@@ -33,7 +33,6 @@ import {
   connectTo,
   openSocket,
   resetSocket,
-  setOption,
   setTextOption,
   SocketAddress,
 } from "../../../ffi/inet.ts";
@@ -47,7 +46,7 @@ import { Queue } from "./queue.ts";
 import { guestOf, guestOfEntry, Shares } from "./shares.ts";
 import { Connection, type TcpGround } from "./tcp_connection.ts";
 import { HandOvers } from "./tcp_handover.ts";
-import { Budget } from "./tcp_host_stream.ts";
+import { Budget, prepareSocket } from "./tcp_host_stream.ts";
 import { ACK, RST, Segment, sendReset, SYN, type TcpRoute } from "./tcp_segment.ts";
 import { ConnectionTable, ports, type TableKey } from "./tcp_table.ts";
 
@@ -464,11 +463,4 @@ export class Tcp implements PacketHandler, TcpGround {
     }
     this.handOvers?.dispose();
   }
-}
-
-function prepareSocket(fd: number): void {
-  // the guest's kernel has put small writes together already, where it was to
-  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  // an urgent byte of the host is read in its place, which is told by isAtMark
-  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }

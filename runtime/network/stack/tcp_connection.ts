@@ -19,7 +19,15 @@ import { openHostStream } from "./tcp_host_stream.ts";
 import { toBytes, VNET_BYTES, writeHeaders } from "./packet.ts";
 import type { SplicedPair } from "./spliced_pair.ts";
 import type { TcpEnd } from "../../../ffi/tcp_repair.ts";
-import { BULK_BYTES, type HandOver, type HandOvers, type Movable } from "./tcp_handover.ts";
+import {
+  BULK_BYTES,
+  type HandOver,
+  type HandOvers,
+  KEEPALIVE_INTERVAL_S,
+  KEEPALIVE_PROBES,
+  KEEPALIVE_S,
+  type Movable,
+} from "./tcp_handover.ts";
 import { Receiver } from "./tcp_receiver.ts";
 import {
   ACK,
@@ -57,10 +65,8 @@ const HEARS = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
 const WINDOW_SCALE = 7;
 /** A SYN is repeated after 1, 2, 4 … seconds. */
 const SYN_RETRIES = 5;
-/** An idle guest is asked whether it is still there. @see RFC 9293, 3.8.4 */
-const KEEPALIVE_MS = 15 * 60_000;
-const KEEPALIVE_INTERVAL_MS = 75_000;
-const KEEPALIVE_PROBES = 8;
+const KEEPALIVE_MS = KEEPALIVE_S * 1000;
+const KEEPALIVE_INTERVAL_MS = KEEPALIVE_INTERVAL_S * 1000;
 const TIME_WAIT_MS = 5000;
 /** Timers go off at multiples of this. */
 const TICK_MS = 25;

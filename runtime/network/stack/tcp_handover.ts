@@ -15,11 +15,9 @@
 import {
   IPPROTO_TCP,
   SO_KEEPALIVE,
-  SO_OOBINLINE,
   TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
-  TCP_NODELAY,
 } from "../../../ffi/constants/inet.ts";
 import { SOL_SOCKET } from "../../../ffi/constants/socket.ts";
 import { closeSocket, resetAtClose, setOption } from "../../../ffi/inet.ts";
@@ -28,6 +26,7 @@ import { type Flow, GuestNamespace } from "./guest_namespace.ts";
 import type { Host, Timer } from "./host.ts";
 import type { Link } from "./link.ts";
 import { type PairGround, Pipes, SplicedPair } from "./spliced_pair.ts";
+import { prepareSocket } from "./tcp_host_stream.ts";
 
 /** Both ways together: below, the copies that are saved cost less than handing over. */
 export const BULK_BYTES = 8 << 20;
@@ -37,8 +36,8 @@ const FAILURES_MAX = 8;
 const PATIENCE_MS = 500;
 /** Where the guest's packets do not come by the loopback, its own rules for routes standing before ours. */
 const UNHEARD_MS = 200, LISTEN_MS = 2;
-/** As the stack asks an idle guest. */
-const KEEPALIVE_S = 15 * 60, KEEPALIVE_INTERVAL_S = 75, KEEPALIVE_PROBES = 8;
+/** An idle guest is asked whether it is still there, whoever has the connection. @see RFC 9293, 3.8.4 */
+export const KEEPALIVE_S = 15 * 60, KEEPALIVE_INTERVAL_S = 75, KEEPALIVE_PROBES = 8;
 
 /** The stack's end of a connection. */
 export interface Movable {
@@ -131,8 +130,7 @@ export class HandOver {
     this.#all = all;
     this.#end = end;
     const { address, port, peer } = end.describe();
-    const bytes = (address: ArrayLike<number>) => Uint8Array.from(address);
-    this.#flow = { guest: bytes(peer.address), guestPort: peer.port, peer: bytes(address), peerPort: port };
+    this.#flow = { guest: peer.address, guestPort: peer.port, peer: address, peerPort: port };
     this.#timer = all.host.after(PATIENCE_MS, () => this.cancel());
     end.hold(true);
   }
@@ -203,7 +201,7 @@ export class HandOver {
     const { pairGround } = this.#all;
     const socket = this.#socket;
     this.#isOver = true;
-    prepareSocket(socket);
+    prepareEnd(socket);
     const connection = this.#end;
     const pair = new SplicedPair(pairGround, socket, connection.handOver(), () => {
       this.#release();
@@ -234,11 +232,10 @@ export class HandOver {
   }
 }
 
-function prepareSocket(fd: number): void {
+function prepareEnd(fd: number): void {
+  prepareSocket(fd);
   // a stack that is killed must not look like an end of what comes
   resetAtClose(fd);
-  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
   setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_S);
   setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);

@@ -7,7 +7,14 @@
  * @see SO_PEEK_OFF in socket(7), MSG_TRUNC in tcp(7)
  */
 
-import { MSG_PEEK, MSG_TRUNC, SO_PEEK_OFF } from "../../../ffi/constants/inet.ts";
+import {
+  IPPROTO_TCP,
+  MSG_PEEK,
+  MSG_TRUNC,
+  SO_OOBINLINE,
+  SO_PEEK_OFF,
+  TCP_NODELAY,
+} from "../../../ffi/constants/inet.ts";
 import { FIONREAD, SIOCATMARK } from "../../../ffi/constants/ioctl.ts";
 import { MSG_DONTWAIT, SOL_SOCKET } from "../../../ffi/constants/socket.ts";
 import { EAGAIN, EINTR } from "../../../ffi/errno.ts";
@@ -66,6 +73,14 @@ function ask(fd: number, request: number): number {
   const answer = new Int32Array(1);
   ioctl(fd, request, new Uint8Array(answer.buffer));
   return answer[0]!;
+}
+
+/** What a socket needs whose bytes go on as they come. */
+export function prepareSocket(fd: number): void {
+  // the guest's kernel has put small writes together already, where it was to
+  setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // an urgent byte of the host is read in its place, which is told by isAtMark
+  setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 /** Whether the next byte to be read is the urgent one. @see sockatmark(3) */
